@@ -1,0 +1,96 @@
+"""What a router says: values of RFC 4861 and its options, and nothing else.
+
+`watch.codec` builds them from bytes. They are NamedTuples: a network may send
+thousands a second, and these cost a third of a frozen dataclass to build.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from gitops_prefix.decide.prefix import Prefix
+
+INFINITY = 0xFFFFFFFF
+"""A lifetime of all one bits never ends (RFC 4861 4.6.2)."""
+
+
+class Preference(IntEnum):
+    """Default router preference (RFC 4191 2.1); the reserved value counts as medium."""
+
+    LOW = -1
+    MEDIUM = 0
+    HIGH = 1
+
+
+class Router(NamedTuple):
+    """Who sent it: a link-local source on an interface.
+
+    Attributes:
+        interface: the name of the link, as the kernel has it.
+        address: the link-local source, as RFC 5952 writes it.
+    """
+
+    interface: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{self.address}%{self.interface}"
+
+
+class PrefixInformation(NamedTuple):
+    """A Prefix Information option (RFC 4861 4.6.2). Lifetimes in seconds."""
+
+    prefix: Prefix
+    on_link: bool
+    autonomous: bool
+    valid_lifetime: int
+    preferred_lifetime: int
+
+
+class RecursiveDnsServers(NamedTuple):
+    """An RDNSS option (RFC 8106 5.1). Lifetime in seconds."""
+
+    lifetime: int
+    servers: tuple[int, ...]
+
+
+class Pref64(NamedTuple):
+    """A PREF64 option (RFC 8781 4): the NAT64 prefix. Lifetime in seconds."""
+
+    prefix: Prefix
+    lifetime: int
+
+
+class UnknownOption(NamedTuple):
+    """An option that we do not read, kept as it came (RFC 4861 4.6: skip it)."""
+
+    type: int
+    body: bytes
+
+
+class RouterAdvertisement(NamedTuple):
+    """A Router Advertisement (RFC 4861 4.2), valid by its 6.1.2.
+
+    Attributes:
+        hop_limit: Cur Hop Limit; 0 is unspecified.
+        managed: M flag: addresses by DHCPv6.
+        other: O flag: other configuration by DHCPv6.
+        preference: RFC 4191.
+        router_lifetime: seconds as a default router; 0 is "not one", and says
+            nothing about the prefixes.
+        reachable_time: milliseconds; 0 is unspecified.
+        retrans_timer: milliseconds; 0 is unspecified.
+        prefixes: every Prefix Information option, in the order sent.
+    """
+
+    hop_limit: int
+    managed: bool
+    other: bool
+    preference: Preference
+    router_lifetime: int
+    reachable_time: int
+    retrans_timer: int
+    prefixes: tuple[PrefixInformation, ...]
+    mtu: int | None = None
+    dns_servers: tuple[RecursiveDnsServers, ...] = ()
+    pref64: tuple[Pref64, ...] = ()
+    unknown: tuple[UnknownOption, ...] = ()

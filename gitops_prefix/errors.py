@@ -1,0 +1,76 @@
+"""What is wrong, where, and whose fault it is.
+
+Two exceptions cross package borders: `InputError` (yours: exit code 2, nothing
+was changed) and `OutsideError` (git, the network, the cluster: exit code 3,
+nothing was lost). `cli` is the one door where they become messages and codes.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a problem weighs: only an `ERROR` stops a rendering."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "notice"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A position in a file of the repository, as editors count.
+
+    Attributes:
+        path: relative to the repository's root, with forward slashes.
+        line: from 1; 0 when the whole file is meant.
+        column: from 1, in characters; 0 when the whole line is meant.
+    """
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.path
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, with how to mend it.
+
+    Attributes:
+        code: stable and kebab-case, listed in docs/problems.md.
+        message: what is wrong with the value quoted, and what to write instead.
+        place: where, when there is a file.
+        severity: an error stops the rendering; the others are only told.
+    """
+
+    code: str
+    message: str
+    place: Place | None = None
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class GitopsPrefixError(Exception):
+    """The family of errors that `cli` turns into a message and an exit code."""
+
+
+class InputError(GitopsPrefixError):
+    """What was given is wrong; nothing was changed. Exit code 2.
+
+    Raise it with every problem found, not only the first.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class OutsideError(GitopsPrefixError):
+    """Git, the network or the cluster failed; nothing was lost. Exit code 3."""

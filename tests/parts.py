@@ -1,0 +1,60 @@
+"""The real parts a test may need: present, or a skip that says what to install.
+
+On CI the environment GITOPS_PREFIX_REQUIRE lists parts (comma separated); one of
+those that is missing fails the test, so that no test passes for want of its subject.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def _runs(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+    except OSError:
+        return False
+
+
+def _has(program: str) -> Callable[[], bool]:
+    # sbin holds daemons and is not on every PATH.
+    search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    return lambda: shutil.which(program, path=search) is not None
+
+
+def _netns() -> bool:
+    return os.geteuid() == 0 and _has("ip")() and _runs("unshare", "--net", "true")
+
+
+PARTS: dict[str, tuple[Callable[[], bool], str]] = {
+    "netns": (_netns, "root and iproute2 (apt install iproute2), in a kernel with network namespaces"),
+    "radvd": (_has("radvd"), "apt install radvd"),
+    "dnsmasq": (_has("dnsmasq"), "apt install dnsmasq-base"),
+    "rdisc6": (_has("rdisc6"), "apt install ndisc6"),
+    "ssh": (_has("sshd"), "apt install openssh-server"),
+    "http": (
+        lambda: _has("nginx")() and _has("fcgiwrap")() and Path("/usr/lib/git-core/git-http-backend").exists(),
+        "apt install nginx-light fcgiwrap git",
+    ),
+    "kubectl": (_has("kubectl"), "kubectl 1.28 or later on PATH"),
+    "shared": (
+        lambda: (Path(__file__).parents[2] / "shared" / "ra-corpus").is_dir(),
+        "the project's shared data beside the checkout",
+    ),
+}
+
+
+def require(*names: str) -> None:
+    """Skip unless every named part is here; fail instead where CI requires it."""
+    required = set(filter(None, os.environ.get("GITOPS_PREFIX_REQUIRE", "").split(",")))
+    for name in names:
+        present, remedy = PARTS[name]
+        if present():
+            continue
+        if name in required:
+            pytest.fail(f"{name} is required here and missing: {remedy}")
+        pytest.skip(f"needs {name}: {remedy}")
