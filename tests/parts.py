@@ -42,7 +42,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "kubectl": (_has("kubectl"), "kubectl 1.28 or later on PATH"),
     "shared": (
-        lambda: (Path(__file__).parents[2] / "shared" / "ra-corpus").is_dir(),
+        (Path(__file__).parents[2] / "shared" / "ra-corpus").is_dir,
         "the project's shared data beside the checkout",
     ),
 }

@@ -1,0 +1,34 @@
+"""What an observation comes to: the one input of a transition."""
+
+from dataclasses import dataclass
+
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import PrefixSource
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The prefix that is current by observation.
+
+    Attributes:
+        prefix: the current one, or None when nothing was observed: the status
+            then stands (fail static).
+        source: where it was learnt.
+        valid_for: seconds for which each prefix that is still advertised stays
+            valid; None when nobody watches, as in `render --prefix`.
+    """
+
+    prefix: Prefix | None
+    source: PrefixSource = PrefixSource.ROUTER_ADVERTISEMENT
+    valid_for: tuple[tuple[Prefix, float], ...] | None = None
+
+    def still_valid(self, prefix: Prefix) -> float | None:
+        """Seconds for which `prefix` is advertised as valid, or None if it is not."""
+        return dict(self.valid_for or ()).get(prefix)
+
+    def gone(self, prefix: Prefix) -> bool:
+        """Whether it is known that no router advertises `prefix` any more."""
+        return self.valid_for is not None and self.still_valid(prefix) is None
+
+
+NOTHING_OBSERVED = Choice(None, PrefixSource.UNKNOWN)

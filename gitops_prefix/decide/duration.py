@@ -1,0 +1,24 @@
+"""Durations as Kubernetes writes them: Go's "48h", "1m30s", "0s"."""
+
+import re
+from datetime import timedelta
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(text: str) -> timedelta:
+    """The time that `text` says, in Go's form with days added.
+
+    Raises:
+        ValueError: it is no duration; a bare number has no unit and is refused.
+    """
+    if text == "0":
+        return timedelta(0)
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f'{text!r} is not a duration: write a number and a unit, as in "48h"')
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is longer than any prefix lives") from error

@@ -1,0 +1,171 @@
+"""Reading foreign mappings field by field, collecting every problem with its path.
+
+A `Fields` wraps one mapping of a parsed document. Each reader returns the field's
+value, or its default when the field is absent or wrong; what is wrong is added to
+a list shared by all `Fields` of the document, so that one reading tells everything.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from gitops_prefix.errors import Severity
+
+Path = tuple[str | int, ...]
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """What is wrong with one field; `render` adds the place in the file.
+
+    Attributes:
+        path: keys and list indices from the document's root; a missing field's
+            path ends with its own name.
+    """
+
+    path: Path
+    code: str
+    message: str
+    severity: Severity = Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """One mapping of a document, with where it stands and where problems go."""
+
+    content: Mapping[str, object]
+    path: Path = ()
+    problems: list[FieldProblem] = field(default_factory=list)
+
+    def problem(self, key: str | None, code: str, message: str) -> None:
+        """Note an error at the field `key`, or at the mapping itself."""
+        path = self.path if key is None else (*self.path, key)
+        self.problems.append(FieldProblem(path, code, f"{dotted(path)}: {message}"))
+
+    def __contains__(self, key: str) -> bool:
+        return self.content.get(key) is not None
+
+    def text(self, key: str, default: str = "") -> str:
+        """A string, or `default`."""
+        return self._typed(key, str, default, "a string")
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """True or false, or `default`."""
+        return self._typed(key, bool, default, "true or false")
+
+    def integer(self, key: str, default: int, *, low: int, high: int) -> int:
+        """A whole number from `low` to `high`, or `default`."""
+        number = self._typed(key, int, default, "a whole number")
+        if isinstance(number, bool) or not low <= number <= high:
+            self.problem(
+                key, "out-of-range", f"{number} is not a whole number from {low} to {high}"
+            )
+            return default
+        return number
+
+    def parsed(self, key: str, parse: Callable[[str], Value], default: Value) -> Value:
+        """A string that `parse` makes a value of, or `default`."""
+        if key not in self:
+            return default
+        text = self.text(key)
+        try:
+            return parse(text)
+        except ValueError as error:
+            if isinstance(self.content[key], str):
+                self.problem(key, "invalid-value", str(error))
+            return default
+
+    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
+        """One of `choices`, or `default`."""
+        chosen = self.text(key, default)
+        if chosen in choices:
+            return chosen
+        self.problem(
+            key,
+            "invalid-value",
+            f'"{chosen}" is none of {", ".join(choices)}{nearest(chosen, choices)}',
+        )
+        return default
+
+    def mapping(self, key: str) -> "Fields":
+        """A mapping; an absent one reads as empty."""
+        content: dict[str, object] = self._typed(key, dict, {}, "a mapping")
+        return Fields(content, (*self.path, key), self.problems)
+
+    def mappings(self, key: str) -> Iterator["Fields"]:
+        """The mappings of a list."""
+        for index, item in enumerate(self._list(key)):
+            path = (*self.path, key, index)
+            if isinstance(item, Mapping):
+                yield Fields(item, path, self.problems)
+            else:
+                self._wrong_type(path, item, "a mapping")
+
+    def texts(self, key: str) -> Iterator[tuple[int, str]]:
+        """The strings of a list, each with its index."""
+        for index, item in enumerate(self._list(key)):
+            if isinstance(item, str):
+                yield index, item
+            else:
+                self._wrong_type((*self.path, key, index), item, "a string")
+
+    def parsed_list(self, key: str, parse: Callable[[str], Value]) -> tuple[Value, ...]:
+        """A list of strings, each made a value by `parse`."""
+        values = []
+        for index, text in self.texts(key):
+            try:
+                values.append(parse(text))
+            except ValueError as error:
+                path = (*self.path, key, index)
+                self.problems.append(
+                    FieldProblem(path, "invalid-value", f"{dotted(path)}: {error}")
+                )
+        return tuple(values)
+
+    def only(self, *known: str) -> None:
+        """Warn about fields that nothing reads: most are a slip of the pen."""
+        for key in self.content:
+            if key in known:
+                continue
+            path = (*self.path, key)
+            message = f"{dotted(path)}: gitops-prefix reads no such field{nearest(key, known)}"
+            self.problems.append(FieldProblem(path, "unknown-field", message, Severity.WARNING))
+
+    def _typed(self, key: str, kind: type[Value], default: Value, wanted: str) -> Value:
+        value = self.content.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, kind):
+            self._wrong_type((*self.path, key), value, wanted)
+            return default
+        return value
+
+    def _list(self, key: str) -> Sequence[object]:
+        value = self.content.get(key)
+        if value is None:
+            return ()
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            self._wrong_type((*self.path, key), value, "a list")
+            return ()
+        return value
+
+    def _wrong_type(self, path: Path, value: object, wanted: str) -> None:
+        self.problems.append(
+            FieldProblem(path, "wrong-type", f"{dotted(path)}: {value!r} is not {wanted}")
+        )
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: `spec.addressRanges[0].start`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return text.removeprefix(".")
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """' Did you mean "…"?' with the known word most like `word`, or nothing."""
+    matches = difflib.get_close_matches(word, known, n=1)
+    return f'. Did you mean "{matches[0]}"?' if matches else ""

@@ -1,0 +1,37 @@
+"""Host parts: the bits of an address that stay when the prefix changes.
+
+A suffix is written as an IPv6 address whose prefix bits are zero ("::f000:0:0:0").
+A bit set inside the prefix is an error, never ignored: somebody meant something by it.
+"""
+
+from gitops_prefix.decide.address import BITS, format_address, parse_address
+
+
+def parse_suffix(text: str, prefix_length: int) -> int:
+    """The host part that `text` writes, for prefixes of `prefix_length` bits.
+
+    Raises:
+        ValueError: no IPv6 address, or bits set inside the prefix.
+    """
+    suffix = parse_address(text)
+    check_suffix(suffix, prefix_length)
+    return suffix
+
+
+def check_suffix(suffix: int, prefix_length: int) -> None:
+    """Refuse a host part that reaches into the prefix.
+
+    Raises:
+        ValueError: a bit of `suffix` is set inside the first `prefix_length` bits.
+    """
+    host = suffix & host_mask(prefix_length)
+    if host != suffix:
+        raise ValueError(
+            f'"{format_address(suffix)}" has bits set inside the /{prefix_length} prefix: '
+            f'write only the host part, as in "{format_address(host)}"'
+        )
+
+
+def host_mask(prefix_length: int) -> int:
+    """The bits of an address that are behind the first `prefix_length`."""
+    return (1 << (BITS - prefix_length)) - 1

@@ -1,0 +1,177 @@
+"""How a DynamicPrefix moves from one prefix to the next (DESIGN 3).
+
+`settle` makes a status agree with its specification; it reads no clock, so a
+laptop and a CI job get the same bytes whenever they ask. `advance` takes an
+observation and the time as well.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from math import isinf
+
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.status import Condition, PastPrefix, Status
+
+
+def advance(
+    specification: Specification, status: Status | None, choice: Choice, now: datetime
+) -> Status | None:
+    """The status after `choice` was observed at `now`.
+
+    * An equal prefix, or none, keeps the current one.
+    * Another prefix takes its place; the old one goes to the front of the history.
+    * What time ends, ends: retention, and the DNS delay.
+
+    Returns:
+        The new status (equal to the old one when nothing changed), or None while
+        no prefix was ever acquired.
+
+    Raises:
+        ValueError: a range or subnet of the specification does not fit the prefix.
+    """
+    now = now.replace(microsecond=0)
+    prefix = choice.prefix or (status.current if status else None)
+    if prefix is None:
+        return None
+    if status is None:
+        status = Status(prefix, choice.source, now)
+    elif prefix != status.current:
+        status = _change(specification, status, choice, prefix, now)
+    return settle(specification, _expire(specification, status, choice, now), now)
+
+
+def settle(specification: Specification, status: Status, now: datetime | None = None) -> Status:
+    """The status with ranges, subnets and history length as the specification has them.
+
+    Args:
+        specification: what it must agree with.
+        status: any status of this DynamicPrefix.
+        now: when conditions turned true that the status does not have yet.
+
+    Raises:
+        ValueError: a range or subnet does not fit the prefix.
+    """
+    base = specification.base(status.current)
+    history = status.history[: specification.transition.max_prefix_history]
+    kept = {past.prefix for past in history}
+    settled = replace(
+        status,
+        ranges=tuple(named.within(status.current) for named in specification.ranges),
+        subnets=tuple(subnet.within(base) for subnet in specification.subnets),
+        history=history,
+        dns_prefix=status.dns_prefix if status.dns_prefix in kept else None,
+    )
+    if settled.same_decision(status) and status.conditions:
+        return status
+    return replace(settled, conditions=_conditions(settled, status.conditions, now))
+
+
+def _change(
+    specification: Specification, status: Status, choice: Choice, prefix: Prefix, now: datetime
+) -> Status:
+    outgoing = PastPrefix(
+        status.current,
+        acquired_at=status.acquired_at,
+        deprecated_at=now,
+        valid_until=_valid_until(specification, choice, status.current, now),
+    )
+    rest = (past for past in status.history if past.prefix != prefix)
+    return replace(
+        status,
+        current=prefix,
+        source=choice.source,
+        acquired_at=now,
+        history=(outgoing, *rest),
+        dns_prefix=status.dns_target if _delays_dns(specification) else None,
+    )
+
+
+def _delays_dns(specification: Specification) -> bool:
+    transition = specification.transition
+    return transition.mode == "ha" and transition.dns_delay > timedelta(0)
+
+
+def _valid_until(
+    specification: Specification, choice: Choice, prefix: Prefix, now: datetime
+) -> datetime | None:
+    seconds = choice.still_valid(prefix)
+    if specification.transition.retention != "lifetime" or seconds is None or isinf(seconds):
+        return None
+    return now + timedelta(seconds=int(seconds))
+
+
+def _expire(specification: Specification, status: Status, choice: Choice, now: datetime) -> Status:
+    history = tuple(
+        past for past in status.history if not _is_over(specification, past, choice, now)
+    )
+    return replace(
+        status,
+        history=history,
+        dns_prefix=None if _dns_moves(specification, status, choice, now) else status.dns_prefix,
+    )
+
+
+def _is_over(specification: Specification, past: PastPrefix, choice: Choice, now: datetime) -> bool:
+    retention = specification.transition.retention
+    if retention == "lifetime":
+        # A router that still announces it, if only as deprecated, has extended it.
+        unheard = choice.still_valid(past.prefix) is None
+        return unheard and past.valid_until is not None and now >= past.valid_until
+    return (
+        retention is not None
+        and past.deprecated_at is not None
+        and now >= past.deprecated_at + retention
+    )
+
+
+def _dns_moves(specification: Specification, status: Status, choice: Choice, now: datetime) -> bool:
+    if status.dns_prefix is None or status.dns_prefix == status.current:
+        return True
+    if not _delays_dns(specification) or choice.gone(status.dns_prefix):
+        return True
+    delay = specification.transition.dns_delay
+    return status.acquired_at is None or now >= status.acquired_at + delay
+
+
+def due(specification: Specification, status: Status) -> datetime | None:
+    """When time alone next changes this status, or None."""
+    transition = specification.transition
+    moments = [past.valid_until for past in status.history]
+    if isinstance(transition.retention, timedelta):
+        moments = [
+            past.deprecated_at + transition.retention
+            for past in status.history
+            if past.deprecated_at is not None
+        ]
+    elif transition.retention is None:
+        moments = []
+    if status.dns_prefix is not None and status.acquired_at is not None:
+        moments.append(status.acquired_at + transition.dns_delay)
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _conditions(
+    status: Status, before: tuple[Condition, ...], now: datetime | None
+) -> tuple[Condition, ...]:
+    since = {c.type: c.last_transition_time for c in before if c.status == "True"}
+    fresh = now or status.acquired_at
+    ours = (
+        Condition(
+            "PrefixAcquired",
+            "True",
+            "PrefixAcquired",
+            f"{status.current} was learnt by {status.source.value}",
+            since.get("PrefixAcquired", fresh),
+        ),
+        Condition(
+            "PoolsSynced",
+            "True",
+            "Synced",
+            f"the manifests of this commit hold {status.current}",
+            since.get("PoolsSynced", fresh),
+        ),
+    )
+    names = {condition.type for condition in ours}
+    return (*ours, *(condition for condition in before if condition.type not in names))
