@@ -1,0 +1,20 @@
+"""The way in: `gitops-prefix` and `python -m gitops_prefix`."""
+
+import sys
+
+from gitops_prefix import __version__
+
+
+def main() -> None:
+    """Run the command line, and leave with its exit code."""
+    # Answered before anything is imported: scripts ask for the version often.
+    if sys.argv[1:] == ["--version"]:
+        print(f"gitops-prefix {__version__}")  # noqa: T201  the whole answer
+        return
+    from gitops_prefix.cli.door import enter  # noqa: PLC0415  see above
+
+    sys.exit(enter())
+
+
+if __name__ == "__main__":
+    main()
