@@ -67,6 +67,13 @@ class UnknownOption(NamedTuple):
     body: bytes
 
 
+class IgnoredOption(NamedTuple):
+    """An option that had to be ignored while the rest of the packet counts."""
+
+    type: int
+    reason: str
+
+
 class RouterAdvertisement(NamedTuple):
     """A Router Advertisement (RFC 4861 4.2), valid by its 6.1.2.
 
@@ -94,3 +101,4 @@ class RouterAdvertisement(NamedTuple):
     dns_servers: tuple[RecursiveDnsServers, ...] = ()
     pref64: tuple[Pref64, ...] = ()
     unknown: tuple[UnknownOption, ...] = ()
+    ignored: tuple[IgnoredOption, ...] = ()

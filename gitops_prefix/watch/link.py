@@ -1,0 +1,148 @@
+"""The raw ICMPv6 socket: packets in, solicitations out (RFC 3542, RFC 4861).
+
+One socket serves every link. It is let alone by everything but type 134
+(ICMP6_FILTER), and by multicast of links that were not joined. Works with
+`accept_ra=0` and `forwarding=1` too: a raw socket hears what the host ignores.
+"""
+
+import errno
+import socket
+import struct
+from typing import NamedTuple
+
+from gitops_prefix.errors import OutsideError
+from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT
+
+ALL_NODES = "ff02::1"
+ALL_ROUTERS = "ff02::2"
+ROUTER_SOLICITATION = struct.pack("!BBHI", 133, 0, 0, 0)
+"""RFC 4861 4.1, without a link-layer address; the kernel fills in the checksum."""
+
+# linux/icmpv6.h and linux/in6.h; Python names none of them.
+_ICMPV6_FILTER = 1
+_IPV6_MULTICAST_ALL = 29
+_IPV6_RECVFRAGSIZE = 77
+_IPV6_FRAGSIZE = 77
+
+_INT = struct.Struct("@i")
+_PACKET_INFO = struct.Struct("@16sI")
+_MOST_BYTES = 65535
+_ANCILLARY_BYTES = (
+    socket.CMSG_SPACE(_INT.size)
+    + socket.CMSG_SPACE(_PACKET_INFO.size)
+    + socket.CMSG_SPACE(_INT.size)
+)
+
+NO_PERMISSION = """no permission to open a raw ICMPv6 socket. It needs the capability NET_RAW:
+  in Kubernetes  securityContext: {capabilities: {drop: [ALL], add: [NET_RAW]}}
+  in Docker      --cap-add NET_RAW
+  on a host      run it under systemd with AmbientCapabilities=CAP_NET_RAW, or as root"""
+
+
+class Packet(NamedTuple):
+    """One ICMPv6 message as it arrived.
+
+    Attributes:
+        payload: from the ICMPv6 type on; its checksum is right.
+        source: 16 octets.
+        hop_limit: as it arrived.
+        interface_index: of the link it arrived on.
+        fragmented: whether it came in fragments.
+    """
+
+    payload: bytes
+    source: bytes
+    hop_limit: int
+    interface_index: int
+    fragmented: bool = False
+
+
+class RouterAdvertisementSocket:
+    """Hears Router Advertisements on the links that it joined."""
+
+    def __init__(self) -> None:
+        """Open it.
+
+        Raises:
+            OutsideError: no permission, or no IPv6 here.
+        """
+        try:
+            self._socket = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        except PermissionError as error:
+            raise OutsideError(NO_PERMISSION) from error
+        except OSError as error:
+            raise OutsideError(f"cannot open a raw ICMPv6 socket: {error.strerror}") from error
+        self._set(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, _only(ROUTER_ADVERTISEMENT))
+        self._set(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
+        self._set(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+        self._set(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        self._set(socket.IPPROTO_IPV6, _IPV6_RECVFRAGSIZE, 1)
+        # RFC 4861 6.1.1: a solicitation whose hop limit is not 255 is discarded.
+        self._set(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        self._socket.setblocking(False)  # noqa: FBT003
+
+    def _set(self, level: int, name: int, setting: int | bytes) -> None:
+        self._socket.setsockopt(level, name, setting)
+
+    def fileno(self) -> int:
+        """The descriptor, for a selector."""
+        return self._socket.fileno()
+
+    def join(self, interface_index: int) -> None:
+        """Join the all-nodes group on a link; joining twice is as good as once.
+
+        Raises:
+            OSError: the link is gone.
+        """
+        request = struct.pack(
+            "@16sI", socket.inet_pton(socket.AF_INET6, ALL_NODES), interface_index
+        )
+        try:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+
+    def solicit(self, interface_index: int) -> None:
+        """Ask the routers of a link to advertise now (RFC 4861 6.3.7).
+
+        Raises:
+            OSError: the link is gone, or has no address yet.
+        """
+        self._socket.sendto(ROUTER_SOLICITATION, (ALL_ROUTERS, 0, 0, interface_index))
+
+    def receive(self) -> Packet | None:
+        """The next packet, or None when there is none."""
+        try:
+            payload, ancillary, _, address = self._socket.recvmsg(_MOST_BYTES, _ANCILLARY_BYTES)
+        except OSError as error:
+            # A link that went down leaves its error on the socket; the next read goes on.
+            if error.errno in _PASSING:
+                return None
+            raise
+        hop_limit, interface_index, fragmented = 0, 0, False
+        for level, kind, content in ancillary:
+            if level != socket.IPPROTO_IPV6:
+                continue
+            if kind == socket.IPV6_HOPLIMIT:
+                (hop_limit,) = _INT.unpack(content)
+            elif kind == socket.IPV6_PKTINFO:
+                _, interface_index = _PACKET_INFO.unpack(content)
+            elif kind == _IPV6_FRAGSIZE:
+                fragmented = True
+        source = socket.inet_pton(socket.AF_INET6, address[0].partition("%")[0])
+        return Packet(payload, source, hop_limit, interface_index, fragmented)
+
+    def close(self) -> None:
+        """Leave every group."""
+        self._socket.close()
+
+
+_PASSING = {errno.EAGAIN, errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
+
+
+def _only(kind: int) -> bytes:
+    """An ICMP6_FILTER that passes one type (RFC 3542 3.2): a set bit blocks."""
+    words = [0xFFFFFFFF] * 8
+    words[kind >> 5] &= ~(1 << (kind & 31))
+    return struct.pack("@8I", *words)

@@ -1,0 +1,236 @@
+"""Watches links in a thread of its own and tells what it sees as events.
+
+It owns its sockets' life: a link may be absent at the start, go down, come back
+with another index or be renamed; the group is joined and routers are asked again.
+At rest it sleeps in one select, with no wake-up but a solicitation's.
+"""
+
+import contextlib
+import os
+import selectors
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from math import inf, isinf
+from typing import NamedTuple
+
+from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.routers import MOST_ROUTERS
+from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT, Reason, Rejected, decode
+from gitops_prefix.watch.link import Packet, RouterAdvertisementSocket
+from gitops_prefix.watch.netlink import Link, LinkSocket
+from gitops_prefix.watch.solicitation import Chance, Solicitation
+
+
+class Advertised(NamedTuple):
+    """A valid Router Advertisement came.
+
+    Attributes:
+        at: seconds, on the watcher's clock.
+        repeated: whether it is, byte for byte, what this router sent last.
+    """
+
+    router: Router
+    advertisement: RouterAdvertisement
+    at: float
+    repeated: bool
+
+
+class Dropped(NamedTuple):
+    """A packet came that is no valid Router Advertisement."""
+
+    interface: str
+    source: str
+    reason: Reason
+    detail: str
+    at: float
+
+
+class LinkChanged(NamedTuple):
+    """A watched link came up, or went down or away."""
+
+    interface: str
+    up: bool
+    present: bool
+    at: float
+
+
+Event = Advertised | Dropped | LinkChanged
+
+
+class _Last(NamedTuple):
+    """What a router sent last: a repetition need not be decoded again.
+
+    Attributes:
+        body: the message behind its checksum, which depends on the destination.
+    """
+
+    body: bytes
+    router: Router
+    advertisement: RouterAdvertisement
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One watched link."""
+
+    name: str
+    index: int = 0
+    up: bool = False
+    told: bool = False
+    solicitation: Solicitation = field(default_factory=Solicitation)
+    heard: dict[bytes, _Last] = field(default_factory=dict)
+
+
+class Watcher:
+    """Watches the named links until it is stopped.
+
+    `sink` is called in the watcher's thread and must not block for long: while it
+    does, the kernel's buffer holds a few hundred packets, and drops the rest.
+    """
+
+    def __init__(
+        self,
+        interfaces: Iterable[str],
+        sink: Callable[[Event], None],
+        *,
+        clock: Callable[[], float],
+        chance: Chance,
+    ) -> None:
+        """Open the sockets.
+
+        Raises:
+            OutsideError: no permission for the raw socket.
+        """
+        self._sink, self._clock, self._chance = sink, clock, chance
+        self._watches = {name: _Watch(name) for name in interfaces}
+        self._by_index: dict[int, _Watch] = {}
+        self._packets = RouterAdvertisementSocket()
+        self._links = LinkSocket()
+        self._stop_reader, self._stop_writer = os.pipe()
+        self._surveyed = False
+
+    def run(self) -> None:
+        """Watch until `stop`; then close everything."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._links, selectors.EVENT_READ, self._read_links)
+            selector.register(self._packets, selectors.EVENT_READ, self._read_packets)
+            selector.register(self._stop_reader, selectors.EVENT_READ, None)
+            while True:
+                ready = selector.select(self._timeout())
+                for key, _ in ready:
+                    if key.data is None:
+                        self._close()
+                        return
+                    key.data()
+                self._solicit()
+
+    def stop(self) -> None:
+        """Make `run` return, from any thread."""
+        os.write(self._stop_writer, b"!")
+
+    def _close(self) -> None:
+        self._packets.close()
+        self._links.close()
+        os.close(self._stop_reader)
+        os.close(self._stop_writer)
+
+    def _timeout(self) -> float | None:
+        at = min((watch.solicitation.at for watch in self._watches.values()), default=inf)
+        return None if isinf(at) else max(0.0, at - self._clock())
+
+    def _read_links(self) -> None:
+        for link in self._links.read():
+            self._follow(link)
+        if not self._surveyed:
+            self._surveyed = True
+            for watch in self._watches.values():
+                if not watch.told:
+                    self._tell(watch, present=False)
+
+    def _follow(self, link: Link) -> None:
+        """Take in what became of a link: it may be ours now, or no longer."""
+        known = self._by_index.get(link.ifindex)
+        if known is not None and (known.name != link.name or not link.present):
+            # Removed, or renamed away.
+            del self._by_index[link.ifindex]
+            known.index, known.up = 0, False
+            known.heard.clear()
+            known.solicitation = known.solicitation.answered()
+            self._tell(known, present=False)
+        watch = self._watches.get(link.name)
+        if watch is None or not link.present:
+            return
+        came = watch.index != link.ifindex
+        if came:
+            self._by_index.pop(watch.index, None)
+            watch.index = link.ifindex
+            self._by_index[link.ifindex] = watch
+            with contextlib.suppress(OSError):
+                self._packets.join(link.ifindex)
+        if came or watch.up != link.up:
+            watch.up = link.up
+            watch.heard.clear()
+            fresh = Solicitation()
+            watch.solicitation = fresh.start(self._clock(), self._chance) if link.up else fresh
+            self._tell(watch, present=True)
+
+    def _tell(self, watch: _Watch, *, present: bool) -> None:
+        watch.told = True
+        self._sink(LinkChanged(watch.name, watch.up, present, self._clock()))
+
+    def _read_packets(self) -> None:
+        # A bounded batch, so that link changes are heard in the middle of a flood.
+        for _ in range(256):
+            packet = self._packets.receive()
+            if packet is None:
+                return
+            watch = self._by_index.get(packet.interface_index)
+            if watch is not None:
+                self._take(watch, packet)
+
+    def _take(self, watch: _Watch, packet: Packet) -> None:
+        now = self._clock()
+        last = watch.heard.get(packet.source)
+        if last is not None and _repeats(packet, last):
+            watch.solicitation = watch.solicitation.answered()
+            self._sink(Advertised(last.router, last.advertisement, now, repeated=True))
+            return
+        if packet.fragmented:
+            advertisement: RouterAdvertisement | Rejected = Rejected(Reason.FRAGMENT)
+        else:
+            advertisement = decode(packet.payload, source=packet.source, hop_limit=packet.hop_limit)
+        source = socket.inet_ntop(socket.AF_INET6, packet.source)
+        if isinstance(advertisement, Rejected):
+            reason, detail = advertisement
+            self._sink(Dropped(watch.name, source, reason, detail, now))
+            return
+        router = Router(watch.name, source)
+        self._remember(watch, packet.source, _Last(packet.payload[4:], router, advertisement))
+        watch.solicitation = watch.solicitation.answered()
+        self._sink(Advertised(router, advertisement, now, repeated=False))
+
+    def _remember(self, watch: _Watch, source: bytes, last: _Last) -> None:
+        watch.heard.pop(source, None)
+        if len(watch.heard) >= MOST_ROUTERS:
+            del watch.heard[next(iter(watch.heard))]
+        watch.heard[source] = last
+
+    def _solicit(self) -> None:
+        now = self._clock()
+        for watch in self._watches.values():
+            if watch.solicitation.at <= now and watch.index:
+                # Without an address yet (DAD) it fails; the back-off asks again.
+                with contextlib.suppress(OSError):
+                    self._packets.solicit(watch.index)
+                watch.solicitation = watch.solicitation.asked(now, self._chance)
+
+
+def _repeats(packet: Packet, last: _Last) -> bool:
+    """Whether a packet says what its router said last, as validly."""
+    return (
+        packet.payload[4:] == last.body
+        and packet.payload[:2] == bytes([ROUTER_ADVERTISEMENT, 0])
+        and packet.hop_limit == 255
+        and not packet.fragmented
+    )
