@@ -1,0 +1,52 @@
+"""The table of commands. Each module is imported only when its command is called."""
+
+import importlib
+
+import click
+
+from gitops_prefix import __version__
+
+COMMANDS = {
+    "run": "The daemon: watch, decide, render, commit, push.",
+    "render": "Render the manifests of a directory from the statuses in it.",
+    "validate": "Check every annotation, marker and DynamicPrefix.",
+    "status": "Show each DynamicPrefix and what is bound to it.",
+    "observe": "Print Router Advertisements and what would be decided.",
+    "init": "Write a DynamicPrefix, a pool, a CIDR group and a deployment to start from.",
+    "demo": "The whole way on an embedded default, without root or network.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name, and loads the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module, which names its command `command`."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gitops_prefix.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done; 1 the answer is no; 2 bad input, nothing changed; "
+    "3 the outside failed, nothing lost.",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Keep a Git repository of Kubernetes manifests true to the current IPv6 prefix."""

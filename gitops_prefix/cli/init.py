@@ -1,0 +1,91 @@
+"""`init`: the first manifests, from templates. It never overwrites."""
+
+import re
+import string
+from pathlib import Path
+
+import click
+
+from gitops_prefix import __version__
+from gitops_prefix.cli.exit_codes import DONE
+from gitops_prefix.cli.options import config_option, option
+from gitops_prefix.cli.shipped import shipped
+from gitops_prefix.cli.worktree import write_files
+from gitops_prefix.errors import InputError, Problem
+
+
+class Template(string.Template):
+    """`${name}` alone is replaced: a bare `$` belongs to YAML, shells and markers."""
+
+    pattern = r"""
+        \$(?:
+            (?P<escaped>(?!))
+          | (?P<named>(?!))
+          | \{(?P<braced>[a-z_]+)\}
+          | (?P<invalid>(?!))
+        )
+    """  # type: ignore[assignment]  # typeshed wants what the metaclass makes of it
+
+
+@click.command("init")
+@click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
+@config_option
+@option(
+    "--for",
+    "reconciler",
+    type=click.Choice(["flux", "argocd"]),
+    default="flux",
+    show_default=True,
+    help="Who applies the repository.",
+)
+@option("--name", default="home-ipv6", show_default=True, help="Name of the DynamicPrefix.")
+@option("--interface", default="eth0", show_default=True, help="The link the router is on.")
+@option(
+    "--repo",
+    default="ssh://git@git.example.com/home-ops.git",
+    show_default=True,
+    help="Where the daemon pushes.",
+)
+@option("--branch", default="main", show_default=True, help="The branch it pushes to.")
+def command(  # noqa: PLR0913  one parameter an option
+    *, directory: Path, reconciler: str, name: str, interface: str, repo: str, branch: str
+) -> int:
+    """Write a DynamicPrefix, a pool, a CIDR group and a deployment to DIR.
+
+    Files that are there already stay as they are.
+    """
+    values = {"name": name, "interface": interface, "repo": repo, "branch": branch}
+    _check(values)
+    values["version"] = __version__
+    files = {
+        path: Template(text).safe_substitute(values)
+        for source in ("common", reconciler)
+        for path, text in _templates(source).items()
+    }
+    new = {path: text.encode() for path, text in files.items() if not (directory / path).exists()}
+    directory.mkdir(parents=True, exist_ok=True)
+    write_files(directory, new)
+    for path in sorted(files):
+        click.echo(f"{'wrote' if path in new else 'kept '} {directory / path}")
+    click.echo(
+        "\nNext: set the interface and the range in prefix.yaml, commit, and see docs/deploy.md.\n"
+        f"To try it: gitops-prefix render --diff --prefix {name}=2001:db8:1234::/64 {directory}",
+        err=True,
+    )
+    return DONE
+
+
+def _check(values: dict[str, str]) -> None:
+    """Refuse what would break out of a YAML string in the templates."""
+    shapes = {"name": r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", "interface": r"[^\s/\"\\:]{1,15}"}
+    for key, text in values.items():
+        if not re.fullmatch(shapes.get(key, r"[^\s\"\\]+"), text):
+            raise InputError(Problem("invalid-value", f'--{key} "{text}" is not a valid {key}'))
+
+
+def _templates(source: str) -> dict[str, str]:
+    root = shipped("templates") / source
+    return {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(root.rglob("*.yaml"))
+    }

@@ -1,0 +1,118 @@
+"""What render, validate and status share: a directory, read and taken stock of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gitops_prefix.cli.worktree import read_managed_files
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.fields import nearest
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import PrefixSource, Status
+from gitops_prefix.decide.transition import advance, settle
+from gitops_prefix.errors import InputError, Problem, Severity
+from gitops_prefix.render.inventory import DynamicPrefixDocument, Inventory, read_inventory
+from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory of manifests, and which files of it count."""
+
+    root: Path
+    below: str = ""
+    exclude: tuple[str, ...] = ()
+
+    def read(self) -> tuple[dict[str, bytes], Inventory]:
+        """The managed files, and what they hold.
+
+        Raises:
+            InputError: files that cannot be read, or settings that are wrong.
+        """
+        files = read_managed_files(self.root, below=self.below, exclude=self.exclude)
+        try:
+            settings = read_settings((self.root / SETTINGS_FILE).read_bytes())
+        except OSError:
+            settings = read_settings(None)
+        return files, read_inventory(files, settings)
+
+
+def refuse_errors(problems: Iterable[Problem]) -> None:
+    """Stop when a problem is an error.
+
+    Raises:
+        InputError: with every problem there is, so that one run tells all.
+    """
+    problems = tuple(problems)
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        raise InputError(*problems)
+
+
+def advance_all(
+    inventory: Inventory,
+    observations: Iterable[tuple[str, Prefix]],
+    now: datetime | None,
+    clock: datetime,
+) -> dict[str, Status]:
+    """The status of each DynamicPrefix, after the observations.
+
+    Time ends nothing (retention, DNS delay) unless an observation or `now` asks for
+    it: what `render --check` answers must not depend on the hour.
+
+    Raises:
+        InputError: an observation names no DynamicPrefix, or does not fit its ranges.
+    """
+    observed: dict[str, list[Prefix]] = {}
+    for name, prefix in observations:
+        if name not in inventory.dynamic_prefixes:
+            known = list(inventory.dynamic_prefixes)
+            raise InputError(
+                Problem(
+                    "unknown-dynamic-prefix",
+                    f'--prefix {name}={prefix}: there is no DynamicPrefix "{name}" here '
+                    f"(there is: {', '.join(known) or 'none'}){nearest(name, known)}",
+                )
+            )
+        observed.setdefault(name, []).append(prefix)
+    statuses = {}
+    for name, document in inventory.dynamic_prefixes.items():
+        try:
+            status = _advance(document, observed.get(name, []), now, clock)
+        except ValueError as error:
+            raise InputError(Problem("does-not-fit", str(error), document.place)) from error
+        if status is not None:
+            statuses[name] = status
+    return statuses
+
+
+def _advance(
+    document: DynamicPrefixDocument, prefixes: list[Prefix], now: datetime | None, clock: datetime
+) -> Status | None:
+    specification, status = document.specification, document.status
+    static = specification.acquisition.static
+    if not prefixes and static is not None and (status is None or status.current != static):
+        prefixes = [static]
+    for prefix in prefixes:
+        source = PrefixSource.STATIC if prefix == static else PrefixSource.ROUTER_ADVERTISEMENT
+        status = advance(specification, status, Choice(prefix, source), now or clock)
+    if status is None or prefixes:
+        return status
+    if now is not None:
+        return advance(specification, status, Choice(None), now)
+    return settle(specification, status)
+
+
+def waiting(inventory: Inventory, statuses: dict[str, Status]) -> list[Problem]:
+    """A note for each DynamicPrefix that has no prefix yet."""
+    return [
+        Problem(
+            "waits-for-prefix",
+            f"DynamicPrefix {name} has no prefix yet; what it manages stays as it is. "
+            f"The daemon writes its status, or `gitops-prefix render --prefix {name}=…/64`",
+            document.place,
+            Severity.NOTE,
+        )
+        for name, document in inventory.dynamic_prefixes.items()
+        if name not in statuses
+    ]

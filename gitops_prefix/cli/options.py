@@ -1,0 +1,180 @@
+"""Options that commands share: a flag, else its environment variable, else the file.
+
+Every option reads GITOPS_PREFIX_<OPTION>, and `gitops-prefix.yaml` of the directory
+at hand (or `--config`), where its name is written as on the command line or with
+underscores or in camel case.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gitops_prefix.cli.output import Format
+from gitops_prefix.decide.duration import parse_duration
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import parse_time
+from gitops_prefix.errors import InputError, Place, Problem
+
+CONFIG_FILE = "gitops-prefix.yaml"
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:
+    """A click option that also reads its environment variable."""
+    long = next(name for name in names if name.startswith("--")).partition("/")[0]
+    variable = "GITOPS_PREFIX_" + long.removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=variable, show_envvar=True, **attributes)
+
+
+class Parsed(click.ParamType):
+    """A value that a function of `decide` reads from text."""
+
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Parse a string; a value that is parsed already stays."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _parse_observation(text: str) -> tuple[str, Prefix]:
+    name, equals, prefix = text.partition("=")
+    if not equals or not name:
+        raise ValueError(
+            f'"{text}" is not NAME=PREFIX: write "home-ipv6=2001:db8:9::/64", for example'
+        )
+    return name, Prefix.parse(prefix)
+
+
+DURATION = Parsed("duration", parse_duration)
+TIME = Parsed("time", parse_time)
+OBSERVATION = Parsed("name=prefix", _parse_observation)
+
+directory_argument = click.argument(
+    "directory",
+    metavar="[DIR]",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+
+prefix_option = option(
+    "--prefix",
+    "observations",
+    metavar="NAME=PREFIX",
+    type=OBSERVATION,
+    multiple=True,
+    help="Take this prefix as observed for the DynamicPrefix NAME. May be repeated.",
+)
+
+now_option = option(
+    "--now",
+    type=TIME,
+    metavar="TIME",
+    help='The time that counts as now (RFC 3339, as in "2026-11-23T10:00:00Z").',
+)
+
+path_option = option(
+    "--path", default="", metavar="SUBDIR", help="Look only at files below this directory."
+)
+
+exclude_option = option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave these files alone (gitignore syntax). May be repeated.",
+)
+
+
+def output_option(*forms: Format) -> Callable[[Function], Function]:
+    """`--output`, limited to the forms that a command has."""
+    return option(
+        "--output",
+        "form",
+        type=click.Choice([form.value for form in forms]),
+        default=Format.TEXT.value,
+        show_default=True,
+        callback=lambda _context, _parameter, text: Format(text),
+        help="How the answer is printed.",
+    )
+
+
+def config_option(function: Function) -> Function:
+    """`--config`, read before every other option so that its values are defaults."""
+    return click.option(
+        "--config",
+        is_eager=True,
+        expose_value=False,
+        envvar="GITOPS_PREFIX_CONFIG",
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=_load_config,
+        help=f"Options from this file [default: {CONFIG_FILE}, when there is one].",
+    )(function)
+
+
+def _load_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    chosen = path or Path(CONFIG_FILE)
+    if path is None and not chosen.is_file():
+        return
+    settings = read_config(chosen)
+    known = {parameter.name: parameter for parameter in context.command.params}
+    by_option = {
+        name.removeprefix("--").replace("-", "_"): parameter.name
+        for parameter in known.values()
+        for name in parameter.opts
+    }
+    defaults = {}
+    for key, setting in settings.items():
+        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).replace("-", "_").lower()
+        if snake in by_option:
+            defaults[by_option[snake]] = setting
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The mapping in a configuration file.
+
+    Raises:
+        InputError: it cannot be read, is no YAML, or is no mapping.
+    """
+    from ruamel.yaml import YAML, YAMLError  # noqa: PLC0415  most runs have no such file
+
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            Problem("config-unreadable", f"cannot be read: {error}", Place(str(path)))
+        ) from error
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise InputError(Problem("config-not-yaml", f"is no YAML: {problem}", place)) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(
+            Problem("config-not-a-mapping", "must hold options, as in `branch: main`", Place(str(path), 1, 1))
+        )
+    return content
+
+
+def now_or_clock(now: datetime | None) -> datetime:
+    """The time given, else the clock's, in whole seconds."""
+    return now or datetime.now(UTC).replace(microsecond=0)
+
+
+def seconds(duration: timedelta | float) -> float:
+    """A duration as a number of seconds."""
+    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)

@@ -1,0 +1,78 @@
+"""How answers and problems are printed: text, JSON, or GitHub workflow commands.
+
+Data goes to stdout and everything else to stderr, but for errors in JSON or for
+GitHub, which are the data that was asked for.
+"""
+
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+
+import click
+
+from gitops_prefix.errors import Problem, Severity
+
+
+class Format(StrEnum):
+    """What `--output` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def print_json(answer: object) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def print_errors(problems: Iterable[Problem], form: Format) -> None:
+    """Print what stopped a command."""
+    if form is Format.JSON:
+        print_json({"errors": [problem_document(problem) for problem in problems]})
+    else:
+        print_problems(problems, form)
+
+
+def print_problems(problems: Iterable[Problem], form: Format) -> None:
+    """Print problems of any severity for a reader, or as GitHub annotations."""
+    for problem in problems:
+        if form is Format.GITHUB:
+            click.echo(_workflow_command(problem))
+        else:
+            label = click.style(f"{problem.severity}", fg=_COLOURS[problem.severity], bold=True)
+            place = f"{problem.place}: " if problem.place else ""
+            click.echo(f"{place}{label}: {problem.message} [{problem.code}]", err=True)
+
+
+def problem_document(problem: Problem) -> dict[str, object]:
+    """A problem as JSON has it; without a place, path is null and line and column 0."""
+    place = problem.place
+    return {
+        "path": place.path if place else None,
+        "line": place.line if place else 0,
+        "column": place.column if place else 0,
+        "code": problem.code,
+        "message": problem.message,
+    }
+
+
+def _workflow_command(problem: Problem) -> str:
+    """`::error file=…::…` (GitHub, "Workflow commands"), escaped as its toolkit does."""
+    properties = {"title": problem.code}
+    if problem.place:
+        properties["file"] = problem.place.path
+        if problem.place.line:
+            properties |= {"line": str(problem.place.line), "col": str(problem.place.column)}
+    listed = ",".join(
+        f"{key}={_escape(text).replace(':', '%3A').replace(',', '%2C')}"
+        for key, text in properties.items()
+    )
+    return f"::{problem.severity} {listed}::{_escape(problem.message)}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

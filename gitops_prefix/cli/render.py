@@ -1,0 +1,174 @@
+"""`render`: the manifests of a directory, from the statuses in it.
+
+Checking and showing are the same call without the write.
+"""
+
+import difflib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from gitops_prefix.cli.diff import colour_diff
+from gitops_prefix.cli.exit_codes import DONE, NO
+from gitops_prefix.cli.manifests import Directory, advance_all, refuse_errors, waiting
+from gitops_prefix.cli.options import (
+    config_option,
+    directory_argument,
+    exclude_option,
+    now_option,
+    now_or_clock,
+    option,
+    output_option,
+    path_option,
+    prefix_option,
+)
+from gitops_prefix.cli.output import Format, print_json, print_problems
+from gitops_prefix.cli.worktree import write_files
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import Status
+from gitops_prefix.errors import Place, Problem, Severity
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.rendering import Rendering, render
+
+
+@click.command("render")
+@directory_argument
+@config_option
+@prefix_option
+@option("--check", is_flag=True, help="Write nothing; exit 1 when something would change.")
+@option("--diff", "show_diff", is_flag=True, help="Write nothing; print a unified diff.")
+@option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="OUT",
+    help="Write every managed file there instead (the rendered-manifests pattern).",
+)
+@output_option(Format.TEXT, Format.JSON, Format.GITHUB)
+@now_option
+@path_option
+@exclude_option
+def command(  # noqa: PLR0913  one parameter an option
+    *,
+    directory: Path,
+    observations: tuple[tuple[str, Prefix], ...],
+    check: bool,
+    show_diff: bool,
+    output_dir: Path | None,
+    form: Format,
+    now: datetime | None,
+    path: str,
+    exclude: tuple[str, ...],
+) -> int:
+    """Render the manifests below DIR in place, from the statuses in the files.
+
+    Edits managed fields only, and nothing at all when something is wrong. In a Git
+    checkout nothing is staged or committed.
+    """
+    if output_dir is not None:
+        exclude = (*exclude, *_inside(directory, output_dir))
+    files, inventory = Directory(directory, path, exclude).read()
+    refuse_errors(inventory.problems)
+    statuses = advance_all(inventory, observations, now, now_or_clock(now))
+    rendering = render(inventory, statuses)
+    problems = [*rendering.problems, *waiting(inventory, statuses)]
+    refuse_errors(problems)
+    if not (check or show_diff):
+        _write(directory, output_dir, files, rendering)
+    if show_diff and form is not Format.JSON:
+        click.echo(_unified_diff(files, rendering.files), nl=False)
+    _report(form, inventory, rendering, statuses, problems, quiet=show_diff)
+    return NO if check and rendering.files else DONE
+
+
+def _inside(directory: Path, output_dir: Path) -> list[str]:
+    """A pattern for an output directory inside the input: it is no input."""
+    root, out = directory.resolve(), output_dir.resolve()
+    return [f"/{out.relative_to(root).as_posix()}/"] if out != root and out.is_relative_to(root) else []
+
+
+def _write(
+    directory: Path, output_dir: Path | None, files: Mapping[str, bytes], rendering: Rendering
+) -> None:
+    if output_dir is None:
+        write_files(directory, rendering.files)
+        return
+    output_dir.mkdir(parents=True, exist_ok=True)
+    write_files(output_dir, {**files, **rendering.files})
+
+
+def _unified_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+    lines: list[str] = []
+    for path, content in sorted(after.items()):
+        old = before[path].decode(errors="replace").splitlines(keepends=True)
+        new = content.decode(errors="replace").splitlines(keepends=True)
+        for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}"):
+            complete = line.endswith("\n")
+            lines.append(line if complete else f"{line}\n\\ No newline at end of file\n")
+    return colour_diff("".join(lines))
+
+
+def _report(  # noqa: PLR0913  all that there is to tell
+    form: Format,
+    inventory: Inventory,
+    rendering: Rendering,
+    statuses: Mapping[str, Status],
+    problems: list[Problem],
+    *,
+    quiet: bool,
+) -> None:
+    if form is Format.JSON:
+        print_json(rendering_document(inventory, rendering, statuses))
+        print_problems(problems, Format.TEXT)
+        return
+    if form is Format.GITHUB:
+        problems = problems + [_notice(path, rendering) for path in rendering.files]
+    print_problems(problems, form)
+    if form is Format.TEXT and not quiet:
+        for change in rendering.changes:
+            place = f"{change.namespace}/" if change.namespace else ""
+            click.echo(f"{change.path}: {change.kind} {place}{change.name}: {change.field}")
+        click.echo(
+            f"{len(rendering.changes)} changed, {rendering.unchanged} unchanged", err=True
+        )
+
+
+def _notice(path: str, rendering: Rendering) -> Problem:
+    fields = [f"{c.kind} {c.name} {c.field}" for c in rendering.changes if c.path == path]
+    return Problem("would-change", f"not rendered: {', '.join(fields)}", Place(path), Severity.WARNING)
+
+
+def rendering_document(
+    inventory: Inventory, rendering: Rendering, statuses: Mapping[str, Status]
+) -> dict[str, object]:
+    """The answer as JSON (DESIGN 7)."""
+    return {
+        "changed": [
+            {
+                "path": change.path,
+                "document": change.document,
+                "kind": change.kind,
+                "namespace": change.namespace,
+                "name": change.name,
+                "field": change.field,
+                "before": change.before,
+                "after": change.after,
+            }
+            for change in rendering.changes
+        ],
+        "unchanged": rendering.unchanged,
+        "prefixes": {
+            name: _prefix_document(document.status, statuses.get(name))
+            for name, document in sorted(inventory.dynamic_prefixes.items())
+        },
+    }
+
+
+def _prefix_document(before: Status | None, after: Status | None) -> dict[str, object]:
+    if after is None:
+        return {"current": None, "previous": None, "history": []}
+    history = [str(past.prefix) for past in after.history]
+    changed = before is not None and before.current != after.current
+    previous = str(before.current) if before and changed else next(iter(history), None)
+    return {"current": str(after.current), "previous": previous, "history": history}

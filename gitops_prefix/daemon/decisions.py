@@ -1,0 +1,157 @@
+"""What the link says, turned into a decision for each DynamicPrefix.
+
+The watcher's thread calls `take` for every event; the loop's thread calls
+`configure` after each look at the repository and `decide` when it wakes. The lock
+is held for microseconds: nothing in here does I/O but the log.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from math import inf
+
+from gitops_prefix.daemon.logs import OncePerMinute
+from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.routers import Routers, forget, observe
+from gitops_prefix.decide.selection import Decision, Selection, Standing, select
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.status import Status
+from gitops_prefix.watch.watcher import Advertised, Dropped, Event, LinkChanged
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One DynamicPrefix, as last read from the repository."""
+
+    specification: Specification
+    status: Status | None
+
+
+class Decisions:
+    """The routers heard, and the decision they come to for each DynamicPrefix."""
+
+    def __init__(
+        self, metrics: Metrics, clock: Callable[[], float], wake: Callable[[], None]
+    ) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._once = OncePerMinute()
+        self._routers: Routers = {}
+        self._watched: dict[str, Watched] = {}
+        self._selections: dict[str, Selection] = {}
+        self._decisions: dict[str, Decision] = {}
+
+    def take(self, event: Event) -> None:
+        """Take in one event of the watcher; wake the loop if a decision changed."""
+        match event:
+            case Advertised():
+                self._hear(event)
+            case Dropped():
+                self._count(event)
+            case LinkChanged():
+                self._follow(event)
+
+    def configure(self, watched: Mapping[str, Watched]) -> None:
+        """Take over specifications and statuses: the repository is the database."""
+        with self._lock:
+            self._watched = dict(watched)
+            self._selections = {
+                name: replace(
+                    self._selections.get(name, Selection()),
+                    current=one.status.current if one.status else None,
+                )
+                for name, one in watched.items()
+            }
+
+    def decide(self) -> dict[str, Decision]:
+        """The decision for each DynamicPrefix, now.
+
+        What it selects is remembered only by `configure`, once the repository has it:
+        a decision that could not be written is made again.
+        """
+        with self._lock:
+            return self._decide(self._clock())
+
+    def look_again_at(self) -> float:
+        """When time alone may change a decision, on the clock given; inf is never."""
+        with self._lock:
+            return min((one.look_again_at for one in self._decisions.values()), default=inf)
+
+    def _decide(self, now: float) -> dict[str, Decision]:
+        decisions = {
+            name: select(self._selections[name], watched.specification, self._routers, now)
+            for name, watched in self._watched.items()
+        }
+        for name, decision in decisions.items():
+            before = self._decisions.get(name)
+            self._selections[name] = decision.selection
+            if before is None or before.standing is not decision.standing:
+                self._tell(name, decision)
+        self._decisions = decisions
+        return decisions
+
+    def _hear(self, event: Advertised) -> None:
+        self._metrics.advertisements.labels(event.router.interface, event.router.address).inc()
+        with self._lock:
+            self._routers = observe(self._routers, event.router, event.advertisement, event.at)
+            changed = not event.repeated and self._differs(event.at)
+        if changed:
+            self._wake()
+
+    def _differs(self, now: float) -> bool:
+        """Whether the routers now come to another choice than was last told."""
+        before = {name: one.choice.prefix for name, one in self._decisions.items()}
+        standing = {name: one.standing for name, one in self._decisions.items()}
+        decisions = self._decide(now)
+        return any(
+            before.get(name) != one.choice.prefix or standing.get(name) is not one.standing
+            for name, one in decisions.items()
+        )
+
+    def _count(self, event: Dropped) -> None:
+        self._metrics.dropped.labels(event.interface, event.reason).inc()
+        held_back = self._once.admit(f"{event.interface} {event.reason}", event.at)
+        if held_back is not None:
+            log.warning(
+                "dropped a packet: %s",
+                event.reason,
+                extra={
+                    "interface": event.interface,
+                    "source": event.source,
+                    "held_back": held_back,
+                },
+            )
+
+    def _follow(self, event: LinkChanged) -> None:
+        self._metrics.link_up.labels(event.interface).set(event.up)
+        log.info("link %s is %s", event.interface, "up" if event.up else "down or absent")
+        if not event.up:
+            # A router that was unplugged says nothing more; what it said is no news.
+            with self._lock:
+                self._routers = forget(self._routers, event.interface)
+        self._wake()
+
+    def _tell(self, name: str, decision: Decision) -> None:
+        firm = decision.standing in {Standing.CURRENT, Standing.STATIC}
+        self._metrics.announced.labels(name).set(firm)
+        self._metrics.degraded.labels(name).set(decision.standing is Standing.HELD)
+        refused: dict[str, int] = dict.fromkeys(Verdict, 0)
+        for candidate in decision.candidates:
+            refused[candidate.verdict] += 1
+        for verdict in Verdict:
+            if verdict is not Verdict.CANDIDATE:
+                self._metrics.refused.labels(name, verdict.name.lower()).set(refused[verdict])
+        level = logging.INFO if firm else logging.WARNING
+        log.log(
+            level,
+            "%s: %s",
+            name,
+            decision.standing,
+            extra={"current": str(decision.selection.current or "")},
+        )

@@ -1,0 +1,195 @@
+"""The daemon's loop: level-triggered, one pass at a time.
+
+It sleeps until the link says something new, a moment comes at which time alone
+changes something, or the branch is to be looked at. What woke it does not matter:
+a pass looks at all there is, and the latest observation wins.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import inf
+
+from gitops_prefix.daemon.backoff import Backoff
+from gitops_prefix.daemon.decisions import Decisions, Watched
+from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.daemon.publication import Outcome, Publication, Result
+from gitops_prefix.daemon.wakeup import Wakeup
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.transition import due
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things may wait, in seconds.
+
+    Attributes:
+        settle: changes within this time are one commit.
+        interval: how often the branch is looked at when nothing else happens.
+    """
+
+    settle: float = 0.2
+    interval: float = 300.0
+
+
+def utc_now() -> datetime:
+    """The calendar's time, in whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The two clocks: one that only goes forward, in seconds, and the calendar."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    calendar: Callable[[], datetime] = utc_now
+
+
+class Loop:
+    """Runs passes until it is told to stop."""
+
+    def __init__(
+        self,
+        publication: Publication,
+        metrics: Metrics,
+        *,
+        pace: Pace = Pace(),  # noqa: B008  frozen
+        clocks: Clocks = Clocks(),  # noqa: B008  frozen
+        on_read: Callable[[Mapping[str, Watched]], None] = lambda _: None,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
+    ) -> None:
+        """Make a loop; `run` starts it.
+
+        Args:
+            publication: what a pass does.
+            metrics: where it is counted.
+            pace: how long things may wait.
+            clocks: what time it is.
+            on_read: told what the repository says, each time it was read: the links
+                to watch may have changed.
+            on_outcome: told what each pass came to.
+        """
+        self._publication = publication
+        self._metrics = metrics
+        self._pace = pace
+        self._clocks = clocks
+        self._on_read = on_read
+        self._on_outcome = on_outcome
+        self._wakeup = Wakeup()
+        self._backoff = Backoff()
+        self._stopping = False
+        self._look_at = -inf
+        self._retry_at = inf
+        self._watched: dict[str, Watched] = {}
+        self.decisions = Decisions(metrics, clocks.monotonic, self._wakeup.nudge)
+        self.outcome: Outcome | None = None
+        self.alive_at = clocks.monotonic()
+
+    def stop(self) -> None:
+        """Leave after the pass under way. A signal handler may call it."""
+        self._stopping = True
+        self._wakeup.nudge()
+
+    def run(self) -> None:
+        """Run passes until `stop` is called."""
+        while not self._stopping:
+            if self._has_reason():
+                self.run_once()
+            elif self._wakeup.wait(self._seconds_to_sleep()):
+                self._settle()
+            self.alive_at = self._clocks.monotonic()
+
+    def run_once(self) -> Outcome:
+        """One pass, and what it means for the next."""
+        now = self._clocks.monotonic()
+        look = now >= min(self._look_at, self._retry_at)
+        outcome = self._publication.run(self._observe, self._clocks.calendar(), look=look)
+        self.outcome = outcome
+        self._plan_next(outcome, looked=look)
+        self._count(outcome)
+        self._on_outcome(outcome)
+        return outcome
+
+    def healthy(self) -> bool:
+        """Whether the loop is alive: it wakes for the branch at the latest."""
+        return self._clocks.monotonic() - self.alive_at < 2 * self._pace.interval + 120
+
+    def _observe(self, watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
+        """Hand over what the repository says, and ask what the link says."""
+        self._watched = dict(watched)
+        self.decisions.configure(watched)
+        self._on_read(watched)
+        return {name: decision.choice for name, decision in self.decisions.decide().items()}
+
+    def _settle(self) -> None:
+        """Let a burst come to its end; a stop ends the wait."""
+        until = self._clocks.monotonic() + self._pace.settle
+        while not self._stopping and (left := until - self._clocks.monotonic()) > 0:
+            self._wakeup.wait(left)
+
+    def _has_reason(self) -> bool:
+        """Whether a pass could change anything now: else no Git, and no YAML."""
+        now = self._clocks.monotonic()
+        if now >= self._look_at or now >= self._retry_at:
+            return True
+        if self._retry_at < inf:
+            # A remote that refuses or is away is not asked more often for new RAs, but
+            # what they change is committed here at once.
+            pass
+        decided = self.decisions.decide()
+        return any(
+            self._would_change(name, decision.choice) for name, decision in decided.items()
+        )
+
+    def _would_change(self, name: str, choice: Choice) -> bool:
+        watched = self._watched[name]
+        if watched.status is None:
+            return choice.prefix is not None
+        if choice.prefix not in {None, watched.status.current}:
+            return True
+        if watched.status.dns_prefix is not None and choice.gone(watched.status.dns_prefix):
+            return True
+        moment = due(watched.specification, watched.status)
+        return moment is not None and moment <= self._clocks.calendar()
+
+    def _seconds_to_sleep(self) -> float:
+        now = self._clocks.monotonic()
+        calendar = self._clocks.calendar()
+        moments = [self._look_at, self._retry_at, self.decisions.look_again_at()]
+        for watched in self._watched.values():
+            moment = due(watched.specification, watched.status) if watched.status else None
+            if moment is not None:
+                moments.append(now + max(1.0, (moment - calendar).total_seconds()))
+        return max(0.0, min(moments) - now)
+
+    def _plan_next(self, outcome: Outcome, *, looked: bool) -> None:
+        now = self._clocks.monotonic()
+        if looked:
+            self._look_at = now + self._pace.interval
+        if outcome.result in {Result.UNREACHABLE, Result.CONTESTED}:
+            self._retry_at = now + self._backoff.fail()
+        elif outcome.result in {Result.REFUSED, Result.INVALID}:
+            # Permanent until something changes: the branch, a token, a hook.
+            self._retry_at = now + max(self._backoff.fail(), self._pace.interval)
+        else:
+            self._backoff.succeed()
+            self._retry_at = inf
+        if outcome.statuses is not None:
+            self._watched = {
+                name: Watched(watched.specification, outcome.statuses.get(name, watched.status))
+                for name, watched in self._watched.items()
+            }
+            self.decisions.configure(self._watched)
+
+    def _count(self, outcome: Outcome) -> None:
+        self._metrics.reconciliations.labels(outcome.result.value).inc()
+        if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
+            self._metrics.last_success.set(self._clocks.calendar().timestamp())
+            self._metrics.pending_since.set(0)
+        for transition in outcome.transitions:
+            if transition.previous != transition.current:
+                self._metrics.changes.labels(transition.name).inc()
