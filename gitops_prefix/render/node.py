@@ -1,0 +1,145 @@
+"""A YAML document as a tree of nodes that know where they stand.
+
+Offsets count characters of the text that was parsed. A block collection has no
+`end` of its own: libyaml's runs over trailing comments; `content_end` tells.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from gitops_prefix.decide.fields import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarNode:
+    """A scalar.
+
+    Attributes:
+        text: its content, with quotes, folding and escapes undone.
+        style: the quote or block indicator, or None for a plain scalar.
+        start: where it begins, behind any anchor or tag; an empty one has no width.
+        tag: an explicit tag, or None.
+    """
+
+    text: str
+    style: Literal["'", '"', "|", ">"] | None
+    start: int
+    end: int
+    tag: str | None
+    anchor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasNode:
+    """`*anchor`."""
+
+    anchor: str
+    start: int
+    end: int
+
+
+class Entry(NamedTuple):
+    """A key and its value."""
+
+    key: "Node"
+    value: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class MappingNode:
+    """A mapping, in block or flow style."""
+
+    entries: tuple[Entry, ...]
+    flow: bool
+    start: int
+    end: int
+    anchor: str | None
+
+    def entry(self, key: str) -> Entry | None:
+        """The last entry of that key, which is the one that parsers let win."""
+        found = [one for one in self.entries if key_text(one.key) == key]
+        return found[-1] if found else None
+
+    def get(self, key: str) -> "Node | None":
+        """The value of a key."""
+        entry = self.entry(key)
+        return entry.value if entry else None
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceNode:
+    """A sequence, in block or flow style."""
+
+    items: tuple["Node", ...]
+    flow: bool
+    start: int
+    end: int
+    anchor: str | None
+
+
+Node: TypeAlias = ScalarNode | AliasNode | MappingNode | SequenceNode
+Value: TypeAlias = Any
+"""What a YAML parser makes of a node: str, int, float, bool, None, list or dict."""
+
+
+def key_text(key: Node) -> str | None:
+    """The text of a key, or None when it is no scalar."""
+    return key.text if isinstance(key, ScalarNode) else None
+
+
+def content_end(node: Node) -> int:
+    """Where the last character of a node's content ends; no comment is inside."""
+    while not isinstance(node, ScalarNode | AliasNode) and not node.flow:
+        # A block collection has at least one entry: an empty one is written in flow.
+        node = node.entries[-1].value if isinstance(node, MappingNode) else node.items[-1]
+    return node.end
+
+
+def at_path(root: Node | None, path: Path) -> Node | None:
+    """The node at a path of keys and indices; None where the path ends early."""
+    node = root
+    for step in path:
+        if isinstance(node, MappingNode) and isinstance(step, str):
+            node = node.get(step)
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+        else:
+            return None
+    return node
+
+
+def nearest_node(root: Node, path: Path) -> Node:
+    """The node at a path, or the last one on the way to it: where to point at."""
+    for length in range(len(path), 0, -1):
+        node = at_path(root, path[:length])
+        if node is not None:
+            return node
+    return root
+
+
+def duplicate_keys(root: Node) -> Iterator[ScalarNode]:
+    """Every key that its mapping has already; parsers disagree on which one counts."""
+    pending: list[Node] = [root]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, SequenceNode):
+            pending.extend(node.items)
+        elif isinstance(node, MappingNode):
+            seen: set[str] = set()
+            for key, child in node.entries:
+                pending.append(child)
+                if isinstance(key, ScalarNode) and key.text != "<<":
+                    if key.text in seen:
+                        yield key
+                    seen.add(key.text)
+
+
+def is_mapping(value: Value) -> bool:
+    """Whether a plain value is a mapping."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: Value) -> bool:
+    """Whether a plain value is a list, and no string."""
+    return isinstance(value, Sequence) and not isinstance(value, str)

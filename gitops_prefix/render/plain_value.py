@@ -1,0 +1,107 @@
+"""Nodes -> plain values, as Kubernetes' YAML readers understand them.
+
+Aliases share the value of their anchor, so that no document grows by them.
+"""
+
+import re
+from collections.abc import Mapping
+
+from gitops_prefix.render.node import (
+    AliasNode,
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    Value,
+)
+
+_CONSTANTS: Mapping[str, Value] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,20}")
+_OTHER_INTEGER = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,22}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+_YAML_1_1 = re.compile(
+    r"""(?x)
+      [yYnN] | [yY]es | YES | [nN]o | NO | [oO]n | ON | [oO]ff | OFF   # booleans
+    | [-+]? 0b[01_]+ | [-+]? 0[0-7_]+ | [-+]? 0x[0-9a-fA-F_]+           # integers
+    | [-+]? [0-9][0-9_]* (:[0-5]?[0-9])+ (\.[0-9_]*)?                   # sexagesimal
+    | [-+]? [0-9][0-9_]* | [-+]? [0-9._]+ ([eE][-+]?[0-9]+)?
+    | [-+]? \.(inf|Inf|INF) | \.(nan|NaN|NAN)
+    | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2} .*                                 # timestamps
+    | = | <<
+    """
+)
+_UNSAFE_PLAIN = re.compile(r"""^[-?:,\[\]{}#&*!|>'"%@`\s]|[:#\s]$|:\s|\s\#|[,\[\]{}\r\n\t]""")
+
+
+def is_plain_safe(text: str) -> bool:
+    """Whether a plain scalar of this text is the same string in YAML 1.1 and 1.2."""
+    if _UNSAFE_PLAIN.search(text) or text in {"---", "..."}:
+        return False
+    return isinstance(resolve(text), str) and not _YAML_1_1.fullmatch(text)
+
+
+def resolve(text: str) -> Value:
+    """The value of a plain scalar (YAML 1.2 core schema, 10.3.2)."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _OTHER_INTEGER.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def plain_value(node: Node | None) -> Value:
+    """The value of a node and all below it.
+
+    Raises:
+        ValueError: an alias without an anchor, or one inside what it names.
+    """
+    return _Reader().read(node) if node is not None else None
+
+
+class _Reader:
+    """Reads one document; remembers what its anchors stand for."""
+
+    def __init__(self) -> None:
+        self._anchors: dict[str, Value] = {}
+
+    def read(self, node: Node) -> Value:
+        value = self._read(node)
+        if not isinstance(node, AliasNode) and node.anchor is not None:
+            self._anchors[node.anchor] = value
+        return value
+
+    def _read(self, node: Node) -> Value:
+        match node:
+            case ScalarNode():
+                return node.text if node.style or node.tag else resolve(node.text)
+            case AliasNode():
+                if node.anchor not in self._anchors:
+                    raise ValueError(f"*{node.anchor} has no anchor before it")
+                return self._anchors[node.anchor]
+            case SequenceNode():
+                return [self.read(item) for item in node.items]
+            case MappingNode():
+                return self._mapping(node)
+
+    def _mapping(self, node: MappingNode) -> dict[Value, Value]:
+        merged: dict[Value, Value] = {}
+        own: dict[Value, Value] = {}
+        for key, child in node.entries:
+            value = self.read(child)
+            if isinstance(key, ScalarNode) and key.text == "<<" and not key.style:
+                for source in value if isinstance(value, list) else [value]:
+                    if isinstance(source, dict):
+                        merged = {**source, **merged}
+            else:
+                name = self.read(key)
+                own[name if isinstance(name, str | int | float | None) else str(name)] = value
+        return {**merged, **own}

@@ -1,0 +1,32 @@
+"""Edits of a text by position, applied from the end backwards."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Edit(NamedTuple):
+    """Replace `start` to `end` by `text`. Offsets in characters."""
+
+    start: int
+    end: int
+    text: str
+
+    def shifted(self, offset: int) -> "Edit":
+        """The same edit in a text that this one is a part of."""
+        return Edit(self.start + offset, self.end + offset, self.text)
+
+
+def splice(text: str, edits: Iterable[Edit]) -> str:
+    """The text with every edit made; two at one position keep their order.
+
+    Raises:
+        ValueError: two edits overlap, which is a mistake of their author.
+    """
+    parts: list[str] = []
+    done = 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        if edit.start < done:
+            raise ValueError(f"overlapping edits at {edit.start}")
+        parts += (text[done : edit.start], edit.text)
+        done = edit.end
+    return "".join((*parts, text[done:]))
