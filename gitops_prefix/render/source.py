@@ -19,7 +19,7 @@ _BOM = "\ufeff"
 class DocumentSpan(NamedTuple):
     """One document: its number from 0, and where its text stands in the file."""
 
-    index: int
+    number: int
     start: int
     end: int
 
@@ -58,16 +58,16 @@ class Source:
 
     def documents(self) -> Iterator[DocumentSpan]:
         """The documents in order; comments alone before the first `---` are none."""
-        start, explicit, index = 0, False, 0
+        start, explicit, number = 0, False, 0
         for marker in _MARKER.finditer(self.text):
             begins = marker.group() == "---"
             if explicit or _CONTENT.search(self.text, start, marker.start()):
-                yield DocumentSpan(index, start, marker.start())
-                index += 1
+                yield DocumentSpan(number, start, marker.start())
+                number += 1
                 start = marker.start() if begins else marker.end()
             elif not begins:
                 start = marker.end()
             # Else the text before belongs to this document: its directives (%YAML 1.2).
             explicit = begins
         if explicit or _CONTENT.search(self.text, start):
-            yield DocumentSpan(index, start, len(self.text))
+            yield DocumentSpan(number, start, len(self.text))

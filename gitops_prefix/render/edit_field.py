@@ -1,0 +1,110 @@
+"""Setting a list field of a manifest, whether it is there, empty, null or missing."""
+
+from collections.abc import Sequence
+
+from gitops_prefix.decide.fields import dotted
+from gitops_prefix.render.comments import comments
+from gitops_prefix.render.dump import Tree, block_lines, flow_text
+from gitops_prefix.render.edit_block_items import insert_lines
+from gitops_prefix.render.edit_scalar import RefusedEditError
+from gitops_prefix.render.edit_sequence import edit_sequence
+from gitops_prefix.render.list_change import Item, plan_change
+from gitops_prefix.render.node import (
+    Entry,
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    content_end,
+)
+from gitops_prefix.render.plain_value import resolve
+from gitops_prefix.render.splice import Edit
+from gitops_prefix.render.style import Style, column, line_end
+
+
+def is_null(node: Node) -> bool:
+    """Whether a node is there but says nothing: empty, `~` or `null`."""
+    return (
+        isinstance(node, ScalarNode)
+        and not (node.style or node.tag or node.anchor)
+        and resolve(node.text) is None
+    )
+
+
+def edit_list(
+    text: str,
+    root: Node,
+    path: tuple[str, ...],
+    ours: Sequence[Item | None],
+    wanted: Sequence[Item],
+    style: Style,
+) -> list[Edit]:
+    """The edits that make the list at `path` hold `wanted`, then what is foreign.
+
+    Args:
+        text: the document.
+        root: its nodes.
+        path: keys from the root.
+        ours: for each item there is, which of our items it says, or None.
+        wanted: what is to be ours.
+        style: of the document.
+
+    Raises:
+        RefusedEditError: the field stands where it cannot be edited.
+    """
+    entry, rest = _deepest(root, path)
+    node = entry.value
+    if not rest and isinstance(node, SequenceNode) and node.items:
+        return edit_sequence(text, entry.key, node, plan_change(node.items, ours, wanted), style)
+    value: Tree = wanted
+    for key in reversed(rest):
+        value = {key: value}
+    if isinstance(node, MappingNode) and rest:
+        return [_add_entry(text, node, rest[0], value[rest[0]], style)]  # type: ignore[call-overload,index]
+    if is_null(node) or (isinstance(node, SequenceNode) and not node.items):
+        return _fill(text, entry, value, style)
+    raise RefusedEditError(node, f"{dotted(path)} is no list: write one, or remove it")
+
+
+def _deepest(root: Node, path: tuple[str, ...]) -> tuple[Entry, tuple[str, ...]]:
+    """The last entry on the way that is there, and the keys that are not."""
+    entry = Entry(root, root)
+    for depth, key in enumerate(path):
+        node = entry.value
+        following = node.entry(key) if isinstance(node, MappingNode) else None
+        if following is None:
+            return entry, path[depth:]
+        entry = following
+    return entry, ()
+
+
+def add_block_entry(text: str, mapping: MappingNode, key: str, value: Tree, style: Style) -> Edit:
+    """Add an entry at the end of a block mapping."""
+    lines = list(block_lines({key: value}, column(text, mapping.start), style))
+    return insert_lines(text, line_end(text, content_end(mapping)), lines, style)
+
+
+def _add_entry(text: str, mapping: MappingNode, key: str, value: Tree, style: Style) -> Edit:
+    if not mapping.flow:
+        return add_block_entry(text, mapping, key, value, style)
+    entry = f"{key}: {flow_text(value, style)}"
+    if not mapping.entries:
+        return Edit(mapping.end - 1, mapping.end - 1, entry)
+    position = mapping.entries[-1].value.end or mapping.end - 1
+    return Edit(position, position, f", {entry}")
+
+
+def _fill(text: str, entry: Entry, value: Tree, style: Style) -> list[Edit]:
+    """Put a value where `key:` has none, `~`, `null` or `[]`."""
+    node, line_start = entry.value, entry.key.start - column(text, entry.key.start)
+    in_block = not text[line_start : entry.key.start].strip(" -?")
+    on_one_line = "\n" not in text[entry.key.end : content_end(node)]
+    if not in_block or not on_one_line or comments(text, entry.key.end, node.end, node):
+        return [Edit(node.start, node.end, flow_text(value, style))]
+    colon = text.index(":", entry.key.end) + 1
+    step = style.sequence_step if not isinstance(value, dict) else style.mapping_step
+    lines = list(block_lines(value, column(text, entry.key.start) + step, style))
+    insertion = insert_lines(text, line_end(text, max(colon, node.end)), lines, style)
+    if node.end <= colon:
+        return [insertion]
+    return [Edit(colon, node.end, ""), insertion]

@@ -1,0 +1,37 @@
+"""Replacing one scalar: its quoting stays, and so does its meaning."""
+
+from gitops_prefix.render.node import Node, ScalarNode
+from gitops_prefix.render.plain_value import is_plain_safe
+from gitops_prefix.render.splice import Edit
+from gitops_prefix.render.style import quoted
+
+
+class RefusedEditError(Exception):
+    """A field stands where it cannot be edited without touching more than itself.
+
+    Attributes:
+        node: what is in the way.
+    """
+
+    def __init__(self, node: Node, message: str) -> None:
+        super().__init__(message)
+        self.node = node
+
+
+def replace_scalar(node: Node, text: str) -> Edit:
+    """The edit that makes `node` say `text`.
+
+    Quotes stay. A plain scalar stays plain only while it is the same string in YAML
+    1.1 and 1.2: `2001:10:20:30:40:50:1:2` is an integer to YAML 1.1.
+
+    Raises:
+        RefusedEditError: it is an alias, a block scalar, or no scalar.
+    """
+    if not isinstance(node, ScalarNode):
+        raise RefusedEditError(node, "is no string of its own: write the value here")
+    if node.style == '"' or node.style == "'":  # noqa: PLR1714  mypy narrows only this form
+        return Edit(node.start, node.end, quoted(text, node.style))
+    if node.style is not None:
+        raise RefusedEditError(node, "is a block scalar: write the value in quotes instead")
+    # A plain scalar inside of a flow collection must not hold its punctuation.
+    return Edit(node.start, node.end, text if is_plain_safe(text) else quoted(text))
