@@ -31,7 +31,7 @@ def is_null(node: Node) -> bool:
     )
 
 
-def edit_list(
+def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
     text: str,
     root: Node,
     path: tuple[str, ...],

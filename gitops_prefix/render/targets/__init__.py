@@ -1,0 +1,22 @@
+"""The kinds of manifests that follow a prefix: one file a kind, and this table.
+
+To add one: a module with a `TARGET`, a line below, and a golden directory. Kinds do
+not know each other.
+"""
+
+from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.target import Target
+from gitops_prefix.render.targets import cilium_cidr_group, cilium_pool
+
+TARGETS: tuple[Target, ...] = (
+    cilium_pool.TARGET,
+    cilium_cidr_group.TARGET,
+)
+
+
+def target_of(manifest: Manifest) -> Target | None:
+    """The target of a manifest's kind, or None when its kind does not follow a prefix."""
+    for target in TARGETS:
+        if target.kind == manifest.kind and target.group == manifest.group:
+            return target
+    return None
