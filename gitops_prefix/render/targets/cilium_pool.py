@@ -1,4 +1,4 @@
-"""CiliumLoadBalancerIPPool: `spec.blocks` (docs.cilium.io, "LoadBalancer IP Address Management")."""
+"""CiliumLoadBalancerIPPool: `spec.blocks` (docs.cilium.io, "LoadBalancer IPAM")."""
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.address_range import PlacedRange

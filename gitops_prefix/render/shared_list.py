@@ -1,0 +1,145 @@
+"""A list that we share with its author: which items are ours, and what is in their way.
+
+An item is ours when it equals, as an address and not as text, what the old or the
+new status renders. That is all the ownership record there is (DESIGN 4).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitops_prefix.decide.fields import dotted
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.status import Status
+from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.render.binding import Reference
+from gitops_prefix.render.edit_field import edit_list
+from gitops_prefix.render.list_change import Item
+from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.node import Node, SequenceNode, Value, at_path
+from gitops_prefix.render.plain_value import plain_value
+from gitops_prefix.render.splice import Edit
+from gitops_prefix.render.style import style_of
+from gitops_prefix.render.target import Span, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What a list follows: one DynamicPrefix, before and after."""
+
+    specification: Specification
+    before: Status | None
+    after: Status
+
+
+@dataclass(frozen=True, slots=True)
+class ListEdit:
+    """What becomes of a list.
+
+    Attributes:
+        edits: in the manifest's own text; empty when it stands right already.
+        after: the whole list as it will be.
+    """
+
+    edits: tuple[Edit, ...]
+    before: Value
+    after: Value
+    problems: tuple[Problem, ...]
+
+
+def edit_shared_list(
+    manifest: Manifest, target: Target, reference: Reference, following: Following
+) -> ListEdit:
+    """Make a target's list follow its prefix.
+
+    Raises:
+        RefusedEditError: the field stands where it cannot be edited.
+    """
+    field = at_path(manifest.root, target.path)
+    before = _value(manifest, target)
+    nodes = field.items if isinstance(field, SequenceNode) else ()
+    items = before if isinstance(before, list) else []
+    wanted = _items(target, reference, following.specification, following.after)
+    known = dict(_by_span(target, wanted))
+    if following.before is not None:
+        old = _items(target, reference, following.specification, following.before)
+        known = dict(_by_span(target, old)) | known
+    spans = [target.span(item) for item in items]
+    ours = [known.get(span) if span is not None else None for span in spans]
+    foreign = [(n, s) for n, s, our in zip(nodes, spans, ours, strict=True) if s and our is None]
+    problems = tuple(_find_problems(manifest, target, foreign, wanted, following.after))
+    after = [*wanted, *(item for item, our in zip(items, ours, strict=True) if our is None)]
+    if _stands(ours, wanted):
+        return ListEdit((), before, before, problems)
+    edits = edit_list(
+        manifest.text,
+        manifest.root,
+        target.path,
+        ours,
+        wanted,
+        style_of(manifest.text, manifest.root),
+    )
+    return ListEdit(tuple(edits), before, after, problems)
+
+
+def _value(manifest: Manifest, target: Target) -> Value:
+    value: Value = manifest.content
+    for key in target.path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _items(
+    target: Target, reference: Reference, specification: Specification, status: Status
+) -> list[Item]:
+    return [
+        item for placed in reference.placed(specification, status) for item in target.items(placed)
+    ]
+
+
+def _by_span(target: Target, items: list[Item]) -> Iterator[tuple[Span, Item]]:
+    for item in items:
+        span = target.span(item)
+        if span is not None:
+            yield span, item
+
+
+def _stands(ours: list[Item | None], wanted: list[Item]) -> bool:
+    """Whether ours are in front, in order, and nowhere else."""
+    behind = ours[len(wanted) :]
+    return ours[: len(wanted)] == wanted and all(item is None for item in behind)
+
+
+def _find_problems(
+    manifest: Manifest,
+    target: Target,
+    foreign: list[tuple[Node, Span]],
+    wanted: list[Item],
+    status: Status,
+) -> Iterator[Problem]:
+    ours = [span for span, _ in _by_span(target, wanted)]
+    for node, span in foreign:
+        written = plain_value(node)
+        if target.overlap_is_error and any(_overlap(span, one) for one in ours):
+            yield Problem(
+                "overlap",
+                f"{dotted(target.path)}: {written} overlaps what {status.current} gives here: "
+                "remove it, or move it out of the range",
+                manifest.place(node),
+            )
+        elif span.version == 6 and any(_inside(span, one) for one in status.prefixes):
+            yield Problem(
+                "will-not-follow",
+                f"{dotted(target.path)}: {written} lies inside a prefix that changes, and will not "
+                "follow it",
+                manifest.place(node),
+                Severity.WARNING,
+            )
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.version == other.version and one.first <= other.last and other.first <= one.last
+
+
+def _inside(span: Span, prefix: Prefix) -> bool:
+    return prefix.network <= span.first and span.last <= prefix.last
