@@ -10,6 +10,7 @@ from gitops_prefix.render.edit_scalar import RefusedEditError
 from gitops_prefix.render.edit_sequence import edit_sequence
 from gitops_prefix.render.list_change import Item, plan_change
 from gitops_prefix.render.node import (
+    AliasNode,
     Entry,
     MappingNode,
     Node,
@@ -63,6 +64,8 @@ def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
         return [_add_entry(text, node, rest[0], value[rest[0]], style)]  # type: ignore[call-overload,index]
     if is_null(node) or (isinstance(node, SequenceNode) and not node.items):
         return _fill(text, entry, value, style)
+    if isinstance(node, AliasNode):
+        raise RefusedEditError(node, f"{dotted(path)} is an alias: write the list itself here")
     raise RefusedEditError(node, f"{dotted(path)} is no list: write one, or remove it")
 
 

@@ -58,7 +58,8 @@ def edit_shared_list(
     field = at_path(manifest.root, target.path)
     before = _value(manifest, target)
     nodes = field.items if isinstance(field, SequenceNode) else ()
-    items = before if isinstance(before, list) else []
+    # Behind an alias there are items, too, but none that could be edited here.
+    items = before if nodes and isinstance(before, list) else []
     wanted = _items(target, reference, following.specification, following.after)
     known = dict(_by_span(target, wanted))
     if following.before is not None:

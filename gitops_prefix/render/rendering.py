@@ -1,0 +1,171 @@
+"""An inventory and statuses in, edited files out; every edit proved."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gitops_prefix.decide.status import Status
+from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, edit_status
+from gitops_prefix.render.edit_scalar import RefusedEditError
+from gitops_prefix.render.inventory import Binding, Inventory
+from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.node import Value
+from gitops_prefix.render.problems import at_node
+from gitops_prefix.render.proof import prove
+from gitops_prefix.render.shared_list import Following, edit_shared_list
+from gitops_prefix.render.splice import Edit, splice
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One managed field that gets another value.
+
+    Attributes:
+        document: number of the document in its file, from 0.
+        field: dotted, as in `spec.blocks`.
+        before: as plain values; None when the field was not there.
+    """
+
+    path: str
+    document: int
+    kind: str
+    namespace: str
+    name: str
+    field: str
+    before: Value
+    after: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a rendering comes to.
+
+    Attributes:
+        files: the new content of each file that changes, and of no other; empty when
+            a problem is an error.
+        unchanged: managed fields that stand right already.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    unchanged: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _FieldEdit:
+    manifest: Manifest
+    path: tuple[str, ...]
+    edits: tuple[Edit, ...]
+    before: Value
+    after: Value
+
+
+def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
+    """Make every managed field follow its DynamicPrefix's status.
+
+    * Edit each status that decided something else.
+    * Edit each bound field; what waits for a first prefix stays as it is.
+    * Splice, and prove that nothing else changed.
+
+    Args:
+        inventory: of the files, without errors.
+        statuses: by name; a DynamicPrefix without one renders nothing.
+    """
+    problems = list(inventory.problems)
+    edits = [*_edit_statuses(inventory, statuses, problems)]
+    edits += _edit_bindings(inventory, statuses, problems)
+    changed = [one for one in edits if one.edits]
+    files = _splice(changed, problems)
+    problems = list(dict.fromkeys(problems))
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        return Rendering(problems=tuple(problems))
+    changes = sorted(map(_change, changed), key=lambda one: (one.path, one.document, one.field))
+    return Rendering(files, tuple(changes), len(edits) - len(changed), tuple(problems))
+
+
+def _edit_statuses(
+    inventory: Inventory, statuses: Mapping[str, Status], problems: list[Problem]
+) -> Iterator[_FieldEdit]:
+    for name, document in inventory.dynamic_prefixes.items():
+        if name not in statuses:
+            continue
+        try:
+            edits = edit_status(document, statuses[name])
+        except RefusedEditError as error:
+            problems.append(_refused(document.manifest, error))
+        else:
+            yield _status_edit(document, statuses[name], edits)
+
+
+def _status_edit(
+    document: DynamicPrefixDocument, status: Status, edits: tuple[Edit, ...]
+) -> _FieldEdit:
+    before = document.status
+    return _FieldEdit(
+        document.manifest,
+        ("status",),
+        edits,
+        before and str(before.current),
+        str(status.current),
+    )
+
+
+def _edit_bindings(
+    inventory: Inventory, statuses: Mapping[str, Status], problems: list[Problem]
+) -> Iterator[_FieldEdit]:
+    for binding in inventory.bindings:
+        name = binding.dynamic_prefix
+        if name in statuses:
+            document = inventory.dynamic_prefixes[name]
+            following = Following(document.specification, document.status, statuses[name])
+            yield from _edit_binding(binding, following, problems)
+
+
+def _edit_binding(
+    binding: Binding, following: Following, problems: list[Problem]
+) -> Iterator[_FieldEdit]:
+    manifest, target = binding.manifest, binding.target
+    try:
+        edited = edit_shared_list(manifest, target, binding.reference, following)
+    except RefusedEditError as error:
+        problems.append(_refused(manifest, error))
+    else:
+        problems.extend(edited.problems)
+        yield _FieldEdit(manifest, target.path, edited.edits, edited.before, edited.after)
+
+
+def _refused(manifest: Manifest, error: RefusedEditError) -> Problem:
+    return at_node(manifest, error.node, "edit-refused", str(error))
+
+
+def _splice(changed: list[_FieldEdit], problems: list[Problem]) -> dict[str, bytes]:
+    by_path: dict[str, list[_FieldEdit]] = {}
+    for one in changed:
+        problem = prove(one.manifest, one.path, one.edits)
+        if problem is not None:
+            problems.append(problem)
+        by_path.setdefault(one.manifest.path, []).append(one)
+    return {
+        path: edits[0].manifest.source.encode(
+            splice(
+                edits[0].manifest.source.text,
+                (edit.shifted(one.manifest.span.start) for one in edits for edit in one.edits),
+            )
+        )
+        for path, edits in sorted(by_path.items())
+    }
+
+
+def _change(one: _FieldEdit) -> Change:
+    manifest = one.manifest
+    return Change(
+        manifest.path,
+        manifest.span.number,
+        manifest.kind,
+        manifest.namespace,
+        manifest.name,
+        ".".join(one.path),
+        one.before,
+        one.after,
+    )
