@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from gitops_prefix.render.node import MappingNode, Node, ScalarNode, key_text
 
-Item: TypeAlias = "str | Mapping[str, str]"
+Item: TypeAlias = str | Mapping[str, str]
 """An item as we write it."""
 
 

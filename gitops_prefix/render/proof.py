@@ -13,19 +13,23 @@ from gitops_prefix.render.plain_value import plain_value
 from gitops_prefix.render.splice import Edit, splice
 
 
-def prove(manifest: Manifest, path: tuple[str, ...], edits: tuple[Edit, ...]) -> Problem | None:
+def prove(
+    manifest: Manifest, path: tuple[str, ...], edits: tuple[Edit, ...], wanted: Value
+) -> Problem | None:
     """What is wrong with the edits of one field, or None.
 
     Args:
         manifest: as it stands.
         path: of the field.
         edits: in the manifest's own text.
+        wanted: what the field is to be.
     """
     try:
         content = plain_value(locate(splice(manifest.text, edits)))
     except (NotYamlError, ValueError):
         content = None
-    if isinstance(content, dict) and _without(content, path) == _without(manifest.content, path):
+    untouched = _without(content, path) == _without(manifest.content, path)
+    if untouched and _value(content, path) == wanted:
         return None
     return Problem(
         "edit-refused",
@@ -33,6 +37,12 @@ def prove(manifest: Manifest, path: tuple[str, ...], edits: tuple[Edit, ...]) ->
         "write it out plainly",
         manifest.place(nearest_node(manifest.root, path)),
     )
+
+
+def _value(content: Value, path: tuple[str, ...]) -> Value:
+    for key in path:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
 
 
 def _without(content: Value, path: tuple[str, ...]) -> Value:

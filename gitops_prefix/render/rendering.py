@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gitops_prefix.decide.status import Status
+from gitops_prefix.decide.status import Status, status_document
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, edit_status
 from gitops_prefix.render.edit_scalar import RefusedEditError
@@ -59,6 +59,8 @@ class _FieldEdit:
     edits: tuple[Edit, ...]
     before: Value
     after: Value
+    wanted: Value
+    """What the field is to be, as plain values; `after` may say it in short."""
 
 
 def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
@@ -108,6 +110,7 @@ def _status_edit(
         edits,
         before and str(before.current),
         str(status.current),
+        status_document(status),
     )
 
 
@@ -132,7 +135,9 @@ def _edit_binding(
         problems.append(_refused(manifest, error))
     else:
         problems.extend(edited.problems)
-        yield _FieldEdit(manifest, target.path, edited.edits, edited.before, edited.after)
+        yield _FieldEdit(
+            manifest, target.path, edited.edits, edited.before, edited.after, edited.after
+        )
 
 
 def _refused(manifest: Manifest, error: RefusedEditError) -> Problem:
@@ -142,7 +147,7 @@ def _refused(manifest: Manifest, error: RefusedEditError) -> Problem:
 def _splice(changed: list[_FieldEdit], problems: list[Problem]) -> dict[str, bytes]:
     by_path: dict[str, list[_FieldEdit]] = {}
     for one in changed:
-        problem = prove(one.manifest, one.path, one.edits)
+        problem = prove(one.manifest, one.path, one.edits, one.wanted)
         if problem is not None:
             problems.append(problem)
         by_path.setdefault(one.manifest.path, []).append(one)
