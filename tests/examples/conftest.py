@@ -1,0 +1,3 @@
+from tests.examples.repositories import repository
+
+__all__ = ["repository"]
