@@ -1,0 +1,10 @@
+"""Hiding credentials in words that others wrote, before anybody sees them."""
+
+import re
+
+_USERINFO = re.compile(r"(?<=://)[^\s/@']+@")
+
+
+def scrub(text: str) -> str:
+    """The text without what stands before an `@` in a URL."""
+    return _USERINFO.sub("", text)
