@@ -31,16 +31,26 @@ def _netns() -> bool:
 
 
 PARTS: dict[str, tuple[Callable[[], bool], str]] = {
-    "netns": (_netns, "root and iproute2 (apt install iproute2), in a kernel with network namespaces"),
+    "netns": (
+        _netns,
+        "root and iproute2 (apt install iproute2), in a kernel with network namespaces",
+    ),
     "radvd": (_has("radvd"), "apt install radvd"),
     "dnsmasq": (_has("dnsmasq"), "apt install dnsmasq-base"),
     "rdisc6": (_has("rdisc6"), "apt install ndisc6"),
     "ssh": (_has("sshd"), "apt install openssh-server"),
     "http": (
-        lambda: _has("nginx")() and _has("fcgiwrap")() and Path("/usr/lib/git-core/git-http-backend").exists(),
+        lambda: (
+            _has("nginx")()
+            and _has("fcgiwrap")()
+            and Path("/usr/lib/git-core/git-http-backend").exists()
+        ),
         "apt install nginx-light fcgiwrap git",
     ),
-    "kubectl": (_has("kubectl"), "kubectl 1.28 or later on PATH"),
+    "kubectl": (
+        lambda: _has("kubectl")() or _has("kustomize")(),
+        "kubectl 1.28 or later, or kustomize 5, on PATH",
+    ),
     "shared": (
         (Path(__file__).parents[2] / "shared" / "ra-corpus").is_dir,
         "the project's shared data beside the checkout",

@@ -45,7 +45,7 @@ def kustomizations(repository: Path) -> list[Path]:
 def build(directory: Path) -> list[Document]:
     """What kustomize makes of a directory: what Flux and Argo CD apply."""
     require("kubectl")
-    command = ["kubectl", "kustomize"] if shutil.which("kubectl") else ["kustomize", "build"]
+    command = ["kustomize", "build"] if shutil.which("kustomize") else ["kubectl", "kustomize"]
     result = subprocess.run(
         [*command, str(directory)], capture_output=True, text=True, check=False, timeout=60
     )
