@@ -41,14 +41,6 @@ _INHERITED = (
     "https_proxy",
     "no_proxy",
 )
-    "HOME",
-    "PATH",
-    "TMPDIR",
-    "SSL_CERT_FILE",
-    "GIT_SSL_CAINFO",
-    "https_proxy",
-    "no_proxy",
-)
 _SETTINGS = {
     "core.hooksPath": "/dev/null",
     "gc.auto": "0",

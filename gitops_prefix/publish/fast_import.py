@@ -1,0 +1,69 @@
+"""A commit as one stream for `git fast-import`: no index, no work tree. PURE."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Author and committer."""
+
+    name: str = "gitops-prefix"
+    email: str = "gitops-prefix@localhost"
+
+    def __str__(self) -> str:
+        # git ends a name at "<", and a line where it breaks.
+        clean = {ord(character): None for character in "<>\n\r\0"}
+        return f"{self.name.translate(clean)} <{self.email.translate(clean)}>"
+
+
+def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its six parts
+    reference: str,
+    base: str,
+    files: Mapping[str, tuple[str, bytes]],
+    message: str,
+    author: Identity,
+    moment: datetime,
+) -> bytes:
+    """The stream (git-fast-import(1)); its answer is the id of the commit.
+
+    Args:
+        reference: what will point at the commit.
+        base: its parent.
+        files: mode and content by path.
+        message: the whole message.
+        author: also the committer.
+        moment: also the committer's; written in UTC.
+    """
+    return b"".join(_commands(reference, base, files, message, f"{author} {_raw(moment)}"))
+
+
+def _commands(
+    reference: str,
+    base: str,
+    files: Mapping[str, tuple[str, bytes]],
+    message: str,
+    author: str,
+) -> Iterator[bytes]:
+    yield f"commit {reference}\nmark :1\nauthor {author}\ncommitter {author}\n".encode()
+    yield _counted(message.encode())
+    yield f"from {base}\n".encode()
+    for path, (mode, content) in sorted(files.items()):
+        yield b"M %s inline %s\n" % (mode.encode(), _quote(path))
+        yield _counted(content)
+    yield b"\nget-mark :1\ndone\n"
+
+
+def _counted(content: bytes) -> bytes:
+    return b"data %d\n%s\n" % (len(content), content)
+
+
+def _quote(path: str) -> bytes:
+    """A path in double quotes, as git escapes them."""
+    raw = path.encode(errors="surrogateescape")
+    return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+
+
+def _raw(moment: datetime) -> str:
+    return f"{int(moment.astimezone(UTC).timestamp())} +0000"
