@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.examples.repositories import ROOT, documents, parse
+from tests.examples.repositories import EXAMPLES, ROOT, documents, parse
 from tests.parts import require
 
 CRDS = ROOT.parent / "shared" / "crds"
@@ -39,6 +39,17 @@ def test_every_custom_resource_is_what_its_schema_says(repository):
         assert not errors(json.loads(schema_of(document).read_text()), document), path
         checked += 1
     assert checked >= 2
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("step", ["first", "second"])
+def test_what_is_rendered_is_what_its_schema_says_too(name, step):
+    require("shared")
+    rendered = dict(documents(ROOT / "tests" / "golden" / "examples" / name / step))
+    assert len(rendered) == 3
+    for path, document in rendered.items():
+        if document["kind"] != "DynamicPrefix":
+            assert not errors(json.loads(schema_of(document).read_text()), document), path
 
 
 @pytest.mark.parametrize("operator", ["jr42", "pkizzle"])

@@ -1,0 +1,106 @@
+"""What the READMEs and the pipelines of the examples run, run here."""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from gitops_prefix import __version__
+from gitops_prefix.cli.door import enter
+from tests.examples.repositories import EXAMPLES, build, copy_example, example, parse
+
+CONSOLE = re.compile(r"^ *\$ (.+)$", re.MULTILINE)
+ELSEWHERE = {"argocd", "flux"}
+"""Programs that need a cluster."""
+
+
+def pipeline_commands() -> dict[str, list[str]]:
+    """The steps of each pipeline that call a program."""
+    (workflow,) = parse((example("ci") / ".github/workflows/prefix.yaml").read_text())
+    (gitlab,) = parse((example("ci") / ".gitlab-ci.yml").read_text())
+    steps = workflow["jobs"]["manifests"]["steps"]
+    return {
+        "github": [step["run"] for step in steps if "run" in step],
+        "gitlab": gitlab["prefix"]["script"],
+    }
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_command_of_a_readme_works_in_its_directory(name, tmp_path, monkeypatch):
+    directory = copy_example(name, tmp_path)
+    monkeypatch.chdir(directory)
+    commands = CONSOLE.findall((directory / "README.md").read_text())
+    ran = 0
+    for command in commands:
+        match shlex.split(command):
+            case ["gitops-prefix", *arguments]:
+                assert enter(arguments) == 0, command
+                ran += 1
+            case ["kubectl", "kustomize", *path]:
+                assert build(directory.joinpath(*path)), command
+            case [program, *_]:
+                assert program in ELSEWHERE or "--filename" in command, command
+    assert ran == 2
+    # They show, and write nothing.
+    compared = ["diff", "--recursive", str(example(name)), str(directory)]
+    assert subprocess.run(compared, capture_output=True, check=False).stdout == b""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_file_that_a_readme_names_is_there(name):
+    text = (example(name) / "README.md").read_text()
+    for named in re.findall(r"`([\w./-]+(?:\.yaml|\.yml))`", text):
+        assert list(example(name).rglob(named)), named
+
+
+@pytest.mark.parametrize("pipeline", ["github", "gitlab"])
+def test_a_pipeline_installs_this_version_validates_and_checks(pipeline, tmp_path, monkeypatch):
+    monkeypatch.chdir(copy_example("ci", tmp_path))
+    install, *checks = pipeline_commands()[pipeline]
+    assert install.endswith(f"gitops-prefix=={__version__}")
+    words = [shlex.split(check) for check in checks]
+    assert [word[1] for word in words] == ["validate", "render"]
+    assert [enter(word[1:]) for word in words] == [0, 0]
+
+
+MISTAKES = {
+    "another range that is not rendered": (
+        ("network/prefix.yaml", '"::f000:0:0:0"', '"::e000:0:0:0"'),
+        [0, 1],
+    ),
+    "an entry that somebody took away": (
+        ("network/cidr-group.yaml", '"2001:db8:1234::/64"', "192.168.42.0/24"),
+        [0, 1],
+    ),
+    "a block that overlaps ours, for which Cilium would disable the pool": (
+        ("network/pool.yaml", "2001:db8:1234:0:f000::", "2001:db8:1234:0:f800::"),
+        [2, 2],
+    ),
+    "a range that is misspelt": (
+        ("network/pool.yaml", "address-range: loadbalancers", "address-range: loadbalancer"),
+        [2, 2],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("pipeline", ["github", "gitlab"])
+def test_a_pipeline_fails_on(pipeline, mistake, tmp_path, monkeypatch):
+    directory = copy_example("ci", tmp_path)
+    monkeypatch.chdir(directory)
+    (path, before, after), codes = MISTAKES[mistake]
+    text = (directory / path).read_text()
+    assert before in text
+    (directory / path).write_text(text.replace(before, after, 1))
+    checks = [shlex.split(check)[1:] for check in pipeline_commands()[pipeline][1:]]
+    assert [enter(arguments) for arguments in checks] == codes
+
+
+def test_a_github_annotation_names_the_file_and_the_line(tmp_path, monkeypatch, capsys):
+    directory = copy_example("ci", tmp_path)
+    monkeypatch.chdir(directory)
+    pool = directory / "network" / "pool.yaml"
+    pool.write_text(pool.read_text().replace("range: loadbalancers", "range: loadbalancer"))
+    assert enter(["validate", "--output", "github"]) == 2
+    assert "file=network/pool.yaml,line=8,col=38::" in capsys.readouterr().out
