@@ -29,7 +29,9 @@ def configure(stream: TextIO = sys.stderr, *, verbose: bool = False) -> None:
     """Send the project's log to `stream`, in the form that suits it."""
     handler = logging.StreamHandler(stream)
     if stream.isatty():
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(
+            logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        )
     else:
         handler.setFormatter(JsonLines())
     logger = logging.getLogger("gitops_prefix")

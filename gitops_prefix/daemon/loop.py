@@ -5,10 +5,9 @@ changes something, or the branch is to be looked at. What woke it does not matte
 a pass looks at all there is, and the latest observation wins.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 
@@ -18,9 +17,8 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.daemon.wakeup import Wakeup
 from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.transition import due
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,8 @@ class Loop:
         publication: Publication,
         metrics: Metrics,
         *,
-        pace: Pace = Pace(),  # noqa: B008  frozen
-        clocks: Clocks = Clocks(),  # noqa: B008  frozen
+        pace: Pace = Pace(),
+        clocks: Clocks = Clocks(),
         on_read: Callable[[Mapping[str, Watched]], None] = lambda _: None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
@@ -85,6 +83,9 @@ class Loop:
         self._look_at = -inf
         self._retry_at = inf
         self._watched: dict[str, Watched] = {}
+        self._pending = False
+        self._shown: dict[str, str] = {}
+        self._tried: dict[str, Prefix | None] | None = None
         self.decisions = Decisions(metrics, clocks.monotonic, self._wakeup.nudge)
         self.outcome: Outcome | None = None
         self.alive_at = clocks.monotonic()
@@ -110,7 +111,7 @@ class Loop:
         outcome = self._publication.run(self._observe, self._clocks.calendar(), look=look)
         self.outcome = outcome
         self._plan_next(outcome, looked=look)
-        self._count(outcome)
+        self._count(outcome, self._clocks.monotonic() - now)
         self._on_outcome(outcome)
         return outcome
 
@@ -136,14 +137,11 @@ class Loop:
         now = self._clocks.monotonic()
         if now >= self._look_at or now >= self._retry_at:
             return True
-        if self._retry_at < inf:
-            # A remote that refuses or is away is not asked more often for new RAs, but
-            # what they change is committed here at once.
-            pass
         decided = self.decisions.decide()
-        return any(
-            self._would_change(name, decision.choice) for name, decision in decided.items()
-        )
+        if self._tried is not None:
+            # That pass came to nothing, and would again until something else is decided.
+            return self._tried != {name: one.choice.prefix for name, one in decided.items()}
+        return any(self._would_change(name, one.choice) for name, one in decided.items())
 
     def _would_change(self, name: str, choice: Choice) -> bool:
         watched = self._watched[name]
@@ -160,7 +158,7 @@ class Loop:
         now = self._clocks.monotonic()
         calendar = self._clocks.calendar()
         moments = [self._look_at, self._retry_at, self.decisions.look_again_at()]
-        for watched in self._watched.values():
+        for watched in self._watched.values() if self._tried is None else ():
             moment = due(watched.specification, watched.status) if watched.status else None
             if moment is not None:
                 moments.append(now + max(1.0, (moment - calendar).total_seconds()))
@@ -178,18 +176,44 @@ class Loop:
         else:
             self._backoff.succeed()
             self._retry_at = inf
-        if outcome.statuses is not None:
-            self._watched = {
-                name: Watched(watched.specification, outcome.statuses.get(name, watched.status))
-                for name, watched in self._watched.items()
-            }
-            self.decisions.configure(self._watched)
+        self._remember(outcome)
 
-    def _count(self, outcome: Outcome) -> None:
-        self._metrics.reconciliations.labels(outcome.result.value).inc()
+    def _remember(self, outcome: Outcome) -> None:
+        """Take over what our last commit says; without one, what was tried in vain."""
+        if outcome.statuses is None:
+            decided = self.decisions.decide()
+            self._tried = {name: one.choice.prefix for name, one in decided.items()}
+            return
+        self._tried = None
+        self._watched = {
+            name: Watched(watched.specification, outcome.statuses.get(name, watched.status))
+            for name, watched in self._watched.items()
+        }
+        self.decisions.configure(self._watched)
+
+    def _count(self, outcome: Outcome, seconds: float) -> None:
+        metrics = self._metrics
+        metrics.reconciliations.labels(outcome.result.value).inc()
+        calendar = self._clocks.calendar().timestamp()
         if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
-            self._metrics.last_success.set(self._clocks.calendar().timestamp())
-            self._metrics.pending_since.set(0)
+            metrics.last_success.set(calendar)
+            metrics.pending_since.set(0)
+        elif outcome.commit and not self._pending:
+            metrics.pending_since.set(calendar)
+        self._pending = bool(outcome.commit) and outcome.result is not Result.PUBLISHED
+        if outcome.result is Result.PUBLISHED:
+            metrics.publish_seconds.observe(seconds)
+        elif outcome.result is not Result.UNCHANGED:
+            metrics.publish_failures.labels(outcome.result.value).inc()
+        for name, status in (outcome.statuses or {}).items():
+            self._show_current(name, str(status.current))
         for transition in outcome.transitions:
-            if transition.previous != transition.current:
-                self._metrics.changes.labels(transition.name).inc()
+            if transition.moved:
+                metrics.changes.labels(transition.name).inc()
+
+    def _show_current(self, name: str, prefix: str) -> None:
+        shown = self._shown.get(name)
+        if shown not in {None, prefix}:
+            self._metrics.current.remove(name, shown)
+        self._shown[name] = prefix
+        self._metrics.current.labels(name, prefix).set(1)

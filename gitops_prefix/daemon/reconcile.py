@@ -9,8 +9,7 @@ from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.replay import replay
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import advance
-from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.publish.message import commit_message
+from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.render.inventory import Inventory, read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
@@ -55,7 +54,10 @@ def plan(
         now: by the calendar, in UTC.
         unpublished: the statuses of our commits that a moved tip made us drop.
     """
-    inventory = read_inventory(files, read_settings(files.get(SETTINGS_FILE)))
+    try:
+        inventory = read_inventory(files, read_settings(files.get(SETTINGS_FILE)))
+    except InputError as error:
+        return Plan({}, {}, Rendering(), error.problems)
     before = {name: one.status for name, one in inventory.dynamic_prefixes.items()}
     errors = [one for one in inventory.problems if one.severity is Severity.ERROR]
     if errors:
@@ -74,9 +76,7 @@ def plan(
     return Plan(before, statuses, rendering, rendering.problems)
 
 
-def _catch_up(
-    inventory: Inventory, unpublished: Mapping[str, Status]
-) -> dict[str, Status | None]:
+def _catch_up(inventory: Inventory, unpublished: Mapping[str, Status]) -> dict[str, Status | None]:
     return {
         name: replay(one.specification, one.status, unpublished[name])
         if name in unpublished

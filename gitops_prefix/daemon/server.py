@@ -52,7 +52,10 @@ class Server:
             raise OutsideError(f"cannot listen on {listen}: {error.strerror or error}") from error
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 3600}, name="http", daemon=True
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 3600},
+            name="http",
+            daemon=True,
         )
         self._thread.start()
 

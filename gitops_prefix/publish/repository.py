@@ -58,7 +58,7 @@ class Scope:
 class Repository:
     """The branch as last seen, and what we add to it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that there is to name
         self,
         clone_dir: Path,
         url: str,

@@ -1,0 +1,159 @@
+"""A pass against the branch: look, plan, commit, push; and again when it moved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from gitops_prefix.daemon.reconcile import Observe, Plan, plan
+from gitops_prefix.decide.status import Status
+from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
+from gitops_prefix.publish.message import Transition, commit_message
+from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
+from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
+from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.rendering import Change
+from gitops_prefix.render.settings import Settings
+
+_AT_ONCE = 2
+"""Tries within one pass; a branch that moves faster is met again after a wait."""
+
+
+class Result(StrEnum):
+    """What a pass came to."""
+
+    PUBLISHED = "published"
+    UNCHANGED = "unchanged"
+    UNREACHABLE = "unreachable"
+    CONTESTED = "contested"
+    REFUSED = "refused"
+    INVALID = "invalid"
+
+
+_RESULTS: Mapping[type[PushReport], Result] = {
+    Published: Result.PUBLISHED,
+    Moved: Result.CONTESTED,
+    Refused: Result.REFUSED,
+    Unreachable: Result.UNREACHABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pass came to, and what the repository says now.
+
+    Attributes:
+        words: for people: what failed, or nothing.
+        commit: ours, when there is one.
+        statuses: by name, as our last commit has them; None when nothing was read.
+        problems: errors first; any of them stops a rendering.
+    """
+
+    result: Result
+    words: str = ""
+    commit: str = ""
+    statuses: Mapping[str, Status] | None = None
+    transitions: tuple[Transition, ...] = ()
+    changes: tuple[Change, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Publication:
+    """Makes the branch hold what was decided."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+
+    def run(self, observe: Observe, now: datetime, *, look: bool) -> Outcome:
+        """One pass.
+
+        * Look at the branch, when asked to; while it is away, its last state counts.
+        * Plan on our own unpublished commit, or on the tip with what that commit knew.
+        * Commit when something changes; push what is not on the branch.
+        * If the branch moved meanwhile, do it again on the new tip.
+
+        Args:
+            observe: what the link says.
+            now: by the calendar.
+            look: whether to ask the remote first.
+        """
+        away = ""
+        for _ in range(_AT_ONCE):
+            try:
+                if look or self.repository.tip is None:
+                    self.repository.fetch()
+            except UnreachableError as error:
+                away = str(error)
+                if self.repository.tip is None:
+                    return Outcome(Result.UNREACHABLE, away)
+            except RefusedError as error:
+                return Outcome(Result.REFUSED, str(error))
+            except InputError as error:
+                return Outcome(Result.REFUSED, str(error), problems=error.problems)
+            outcome = self._publish(observe, now, away)
+            if outcome.result is not Result.CONTESTED:
+                return outcome
+            look = True
+        return outcome
+
+    def _publish(self, observe: Observe, now: datetime, away: str) -> Outcome:
+        try:
+            outcome = self._commit(observe, now)
+        except OutsideError as error:
+            return Outcome(Result.UNREACHABLE, str(error))
+        if outcome.result is Result.INVALID or self.repository.unpublished is None:
+            return outcome
+        if away:
+            return replace(outcome, result=Result.UNREACHABLE, words=away)
+        try:
+            report = self.repository.push()
+        except OutsideError as error:
+            report = Unreachable(str(error))
+        result = _RESULTS[type(report)]
+        words = "" if isinstance(report, Published) else report.words
+        return replace(outcome, result=result, words=words)
+
+    def _commit(self, observe: Observe, now: datetime) -> Outcome:
+        """Plan, and commit if there is anything to write."""
+        repository = self.repository
+        base = repository.base
+        if base is None:
+            return Outcome(Result.UNREACHABLE, "the branch was never seen")
+        leftover = repository.unpublished if repository.stale else None
+        unpublished = self._statuses(leftover) if leftover else {}
+        planned = plan(repository.managed_files(base), observe, now, unpublished)
+        if any(problem.severity is Severity.ERROR for problem in planned.problems):
+            return Outcome(Result.INVALID, "the repository has errors", problems=planned.problems)
+        transitions = _transitions(planned)
+        rendering = planned.rendering
+        commit = ""
+        if rendering.files:
+            message = commit_message(transitions, rendering.changes)
+            commit = repository.commit(base, rendering.files, message, now)
+        elif leftover:
+            repository.drop()
+        return Outcome(
+            Result.UNCHANGED,
+            commit=commit or repository.unpublished or "",
+            statuses=planned.statuses,
+            transitions=transitions if commit else (),
+            changes=rendering.changes,
+            problems=planned.problems,
+        )
+
+    def _statuses(self, commit: str) -> dict[str, Status]:
+        """What a commit of ours had decided."""
+        inventory = read_inventory(self.repository.managed_files(commit), Settings())
+        return {
+            name: document.status
+            for name, document in inventory.dynamic_prefixes.items()
+            if document.status is not None
+        }
+
+
+def _transitions(planned: Plan) -> tuple[Transition, ...]:
+    return tuple(
+        Transition(name, planned.before.get(name), status)
+        for name, status in sorted(planned.statuses.items())
+        if not status.same_decision(planned.before.get(name))
+    )
