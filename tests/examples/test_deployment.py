@@ -1,10 +1,13 @@
 """The daemon's deployment: what it may do, and that its parts fit each other."""
 
 import re
+from importlib.util import find_spec
 
 import pytest
+from click import Context
 
 from gitops_prefix import __version__
+from gitops_prefix.cli.commands import cli
 from gitops_prefix.cli.shipped import shipped
 from tests.examples.repositories import (
     RECONCILERS,
@@ -121,7 +124,7 @@ def test_each_file_that_is_named_is_on_a_volume_that_allows_it(pod, container):
     assert key["readOnly"] is True
     assert volumes["deploy-key"]["secret"]["defaultMode"] == 0o400
     assert "optional" not in volumes["deploy-key"]["secret"]
-    # The volume's root belongs to root, and git refuses a repository that is not its user's.
+    # The volume's root belongs to root; a repository below it is the daemon's own.
     assert arguments["--clone-dir"].startswith(f"{mounts['clone']['mountPath']}/")
 
 
@@ -134,6 +137,12 @@ def test_the_probes_ask_the_port_that_is_listened_on(container):
         {"path": "/healthz", "port": named["name"]},
         {"path": "/readyz", "port": named["name"]},
     ]
+
+
+@pytest.mark.skipif(not find_spec("gitops_prefix.cli.run"), reason="there is no daemon yet")
+def test_the_daemon_knows_each_option(container):
+    known = {name for option in _parameters("run") for name in option.opts}
+    assert _options(container).keys() <= known
 
 
 @pytest.mark.parametrize("name", DEPLOYED)
@@ -161,6 +170,12 @@ def test_the_templates_hold_only_the_values_that_init_knows():
         for value in re.findall(r"\$\{(\w*)", path.read_text())
     }
     assert found == {"name", "interface", "repo", "branch", "version"}
+
+
+def _parameters(name):
+    command = cli.get_command(Context(cli), name)
+    assert command is not None
+    return command.params
 
 
 def _options(container):
