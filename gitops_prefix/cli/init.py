@@ -28,7 +28,9 @@ class Template(string.Template):
 
 
 @click.command("init")
-@click.argument("directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.argument(
+    "directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path)
+)
 @config_option
 @option(
     "--for",

@@ -12,7 +12,8 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.decide.transition import advance, settle
 from gitops_prefix.errors import InputError, Problem, Severity
-from gitops_prefix.render.inventory import DynamicPrefixDocument, Inventory, read_inventory
+from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
+from gitops_prefix.render.inventory import Inventory, read_inventory
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 
 

@@ -1,13 +1,9 @@
 """`observe`: Router Advertisements as they come, and what would be decided."""
 
 import json
-import queue
-import random
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -82,7 +78,12 @@ class Observer:
     metavar="DURATION",
     help='Leave after this long, as in "30s". [default: never]',
 )
-@option("--count", type=click.IntRange(min=0), default=0, help="Leave after so many. [default: 0, no limit]")
+@option(
+    "--count",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Leave after so many. [default: 0, no limit]",
+)
 @option(
     "--router",
     "routers",

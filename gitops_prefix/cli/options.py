@@ -30,7 +30,7 @@ def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:
     return click.option(*names, envvar=variable, show_envvar=True, **attributes)
 
 
-class Parsed(click.ParamType):
+class Parsed(click.ParamType[object]):
     """A value that a function of `decide` reads from text."""
 
     def __init__(self, name: str, parse: Callable[[str], object]) -> None:
@@ -148,7 +148,8 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read, is no YAML, or is no mapping.
     """
-    from ruamel.yaml import YAML, YAMLError  # noqa: PLC0415  most runs have no such file
+    from ruamel.yaml import YAML  # noqa: PLC0415  most runs have no such file
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
@@ -165,7 +166,11 @@ def read_config(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise InputError(
-            Problem("config-not-a-mapping", "must hold options, as in `branch: main`", Place(str(path), 1, 1))
+            Problem(
+                "config-not-a-mapping",
+                "must hold options, as in `branch: main`",
+                Place(str(path), 1, 1),
+            )
         )
     return content
 

@@ -85,7 +85,11 @@ def command(  # noqa: PLR0913  one parameter an option
 def _inside(directory: Path, output_dir: Path) -> list[str]:
     """A pattern for an output directory inside the input: it is no input."""
     root, out = directory.resolve(), output_dir.resolve()
-    return [f"/{out.relative_to(root).as_posix()}/"] if out != root and out.is_relative_to(root) else []
+    return (
+        [f"/{out.relative_to(root).as_posix()}/"]
+        if out != root and out.is_relative_to(root)
+        else []
+    )
 
 
 def _write(
@@ -129,14 +133,14 @@ def _report(  # noqa: PLR0913  all that there is to tell
         for change in rendering.changes:
             place = f"{change.namespace}/" if change.namespace else ""
             click.echo(f"{change.path}: {change.kind} {place}{change.name}: {change.field}")
-        click.echo(
-            f"{len(rendering.changes)} changed, {rendering.unchanged} unchanged", err=True
-        )
+        click.echo(f"{len(rendering.changes)} changed, {rendering.unchanged} unchanged", err=True)
 
 
 def _notice(path: str, rendering: Rendering) -> Problem:
     fields = [f"{c.kind} {c.name} {c.field}" for c in rendering.changes if c.path == path]
-    return Problem("would-change", f"not rendered: {', '.join(fields)}", Place(path), Severity.WARNING)
+    return Problem(
+        "would-change", f"not rendered: {', '.join(fields)}", Place(path), Severity.WARNING
+    )
 
 
 def rendering_document(

@@ -15,7 +15,8 @@ from gitops_prefix.cli.options import (
 )
 from gitops_prefix.cli.output import Format, print_json
 from gitops_prefix.decide.status import Status, format_time, status_document
-from gitops_prefix.render.inventory import DynamicPrefixDocument, Inventory
+from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
+from gitops_prefix.render.inventory import Inventory
 
 
 @click.command("status")

@@ -78,6 +78,11 @@ class Decisions:
         with self._lock:
             return self._decide(self._clock())
 
+    def latest(self) -> dict[str, Decision]:
+        """The decisions as last made, for those who only look."""
+        with self._lock:
+            return dict(self._decisions)
+
     def look_again_at(self) -> float:
         """When time alone may change a decision, on the clock given; inf is never."""
         with self._lock:

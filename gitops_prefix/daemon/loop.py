@@ -50,7 +50,7 @@ class Clocks:
 class Loop:
     """Runs passes until it is told to stop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that it is joined to
         self,
         publication: Publication,
         metrics: Metrics,
@@ -104,6 +104,20 @@ class Loop:
                 self._settle()
             self.alive_at = self._clocks.monotonic()
 
+    def run_until_decided(self, patience: float) -> Outcome:
+        """A pass, and another once the links had `patience` seconds to speak."""
+        outcome = self.run_once()
+        until = self._clocks.monotonic() + patience
+        while not self._stopping and (left := until - self._clocks.monotonic()) > 0:
+            decided = self.decisions.latest().values()
+            if outcome.statuses is None or all(one.choice.prefix for one in decided):
+                break
+            self._wakeup.wait(left)
+        if self._has_reason():
+            self._settle()
+            return self.run_once()
+        return outcome
+
     def run_once(self) -> Outcome:
         """One pass, and what it means for the next."""
         now = self._clocks.monotonic()
@@ -114,6 +128,11 @@ class Loop:
         self._count(outcome, self._clocks.monotonic() - now)
         self._on_outcome(outcome)
         return outcome
+
+    @property
+    def watched(self) -> Mapping[str, Watched]:
+        """What the repository last said."""
+        return self._watched
 
     def healthy(self) -> bool:
         """Whether the loop is alive: it wakes for the branch at the latest."""

@@ -51,8 +51,8 @@ def render_page(report: Report, decisions: Mapping[str, Decision]) -> bytes:
         '<meta name=viewport content="width=device-width">'
         f"<title>gitops-prefix</title><style>{_STYLE}</style>"
         f"<h1>gitops-prefix {escape(__version__)}</h1>"
-        f"<p><code>{escape(report.branch)}</code> at <code>{escape(report.tip[:12]) or '…'}</code>. "
-        f"{escape(report.publishing)}</p>"
+        f"<p><code>{escape(report.branch)}</code> at <code>{escape(report.tip[:12]) or '…'}"
+        f"</code>. {escape(report.publishing)}</p>"
         + (f"<h2>Problems</h2><ul>{problems}</ul>" if problems else "")
         + ("".join(sections) or "<p>No DynamicPrefix was read yet.</p>")
     ).encode()
@@ -67,7 +67,7 @@ def _section(name: str, status: Status | None, decision: Decision | None) -> str
             for past in status.history
         ]
         rows += [
-            (placed.name, f"{format_address(placed.start)} – {format_address(placed.end)}")
+            (placed.name, f"{format_address(placed.start)} - {format_address(placed.end)}")
             for placed in status.ranges
         ]
         rows += [(placed.name, str(placed.cidr)) for placed in status.subnets]

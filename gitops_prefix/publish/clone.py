@@ -3,13 +3,13 @@
 import fcntl
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.git import Git
 
 _OWNER = "gitops-prefix.lock"
-_PRIVATE = "private"
 
 
 class Clone:
@@ -18,7 +18,7 @@ class Clone:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.path = directory / "repository.git"
-        self.private = directory / _PRIVATE
+        self.private = Path()
         self._lock: int | None = None
 
     def open(self) -> None:
@@ -32,7 +32,8 @@ class Clone:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._refuse_foreign()
             self._take_lock()
-            self.private.mkdir(mode=0o700, exist_ok=True)
+            # Not in the clone: a secret must not stay on a volume when we are killed.
+            self.private = Path(tempfile.mkdtemp(prefix="gitops-prefix-"))
         except OSError as error:
             raise OutsideError(
                 f"--clone-dir {self.directory}: {error.strerror or error}"
@@ -43,7 +44,9 @@ class Clone:
 
     def close(self) -> None:
         """Let another process have it."""
-        shutil.rmtree(self.private, ignore_errors=True)
+        if self.private != Path():
+            shutil.rmtree(self.private, ignore_errors=True)
+            self.private = Path()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

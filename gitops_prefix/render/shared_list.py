@@ -120,7 +120,7 @@ def _find_problems(
 ) -> Iterator[Problem]:
     ours = [span for span, _ in _by_span(target, wanted)]
     for node, span in foreign:
-        written = plain_value(node)
+        written = _written(plain_value(node))
         if target.overlap_is_error and any(_overlap(span, one) for one in ours):
             yield Problem(
                 "overlap",
@@ -136,6 +136,13 @@ def _find_problems(
                 manifest.place(node),
                 Severity.WARNING,
             )
+
+
+def _written(item: Value) -> str:
+    """An item as its author would say it."""
+    if isinstance(item, dict):
+        return ", ".join(f"{key} {value}" for key, value in item.items())
+    return str(item)
 
 
 def _overlap(one: Span, other: Span) -> bool:

@@ -1,0 +1,130 @@
+"""`demo`: the daemon's real loop over a temporary repository and a rehearsed router."""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from gitops_prefix.cli.diff import colour_diff
+from gitops_prefix.cli.exit_codes import DONE
+from gitops_prefix.cli.options import option
+from gitops_prefix.cli.rehearsal import ROUTER, advertisement
+from gitops_prefix.cli.shipped import shipped
+from gitops_prefix.daemon.loop import Loop, Pace
+from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.daemon.publication import Outcome, Publication, Result
+from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.errors import OutsideError
+from gitops_prefix.publish.git import Git
+from gitops_prefix.publish.repository import Repository
+from gitops_prefix.watch.codec import decode
+from gitops_prefix.watch.watcher import Advertised
+
+_A, _B = Prefix.parse("2001:db8:1234::/64"), Prefix.parse("2001:db8:5678::/64")
+_SCENES = (
+    ("The router advertises a first prefix", _A),
+    ("A reconnect: the ISP gave another one", _B),
+    ("And another night, the first one is back", _A),
+)
+_BRANCH = "main"
+
+
+@click.command("demo")
+@option("--keep", is_flag=True, help="Leave the repository behind, to look at.")
+def command(*, keep: bool) -> int:
+    """Show the whole way on an embedded default: no root, no network, no cluster.
+
+    A bare repository is made from examples/plain, and the daemon's loop watches it.
+    Router Advertisements, as bytes through the real codec, announce one prefix, then
+    another, then the first again; each commit is shown as it lands.
+    """
+    with _workshop(keep=keep) as workshop:
+        remote = _make_remote(workshop)
+        repository = Repository(workshop / "clone", str(remote), _BRANCH)
+        repository.open()
+        try:
+            _play(repository, Git(remote))
+        finally:
+            repository.close()
+        _say_where_next(remote, keep=keep)
+    return DONE
+
+
+@contextmanager
+def _workshop(*, keep: bool) -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="gitops-prefix-demo-"))
+    try:
+        yield directory
+    finally:
+        if not keep:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _make_remote(workshop: Path) -> Path:
+    """A bare repository whose first commit is the example."""
+    tree, remote = workshop / "example", workshop / "home-ops.git"
+    shutil.copytree(shipped("examples") / "plain", tree)
+    identity = ("-c", "user.name=You", "-c", "user.email=you@example.com")
+    work = Git(tree)
+    work.run("init", "--quiet", "--template=", f"--initial-branch={_BRANCH}", ".")
+    work.run("add", "--all", ".")
+    work.run(*identity, "commit", "--quiet", "--message=the example")
+    Git(workshop).run("clone", "--quiet", "--bare", "--", str(tree), str(remote))
+    return remote
+
+
+def _play(repository: Repository, remote: Git) -> None:
+    logging.getLogger("gitops_prefix").addHandler(logging.NullHandler())
+    loop = Loop(Publication(repository), Metrics(), pace=Pace(settle=0.2))
+    interface = _first_pass(loop)
+    clock = time.monotonic
+    began = clock()
+    for title, prefix in _SCENES:
+        click.secho(f"\n* {title}: {prefix}", bold=True)
+        packet = advertisement([prefix])
+        decoded = decode(packet, source=ROUTER, hop_limit=255)
+        if not isinstance(decoded, RouterAdvertisement):
+            raise OutsideError(f"the rehearsed advertisement was refused: {decoded}")
+        heard = clock()
+        router = Router(interface, "fe80::1")
+        loop.decisions.take(Advertised(router, decoded, heard, repeated=False))
+        outcome = loop.run_once()
+        _show(outcome, remote, clock() - heard)
+    quiet = loop.run_once()
+    click.secho("\n* Nothing new on the link", bold=True)
+    click.echo(f"  the next pass: {quiet.result}, no commit")
+    click.echo(f"  all of it took {clock() - began:.1f} s")
+
+
+def _first_pass(loop: Loop) -> str:
+    """Read the repository, and learn which link it names."""
+    outcome = loop.run_once()
+    if outcome.result is not Result.UNCHANGED:
+        raise OutsideError(f"the example cannot be read: {outcome.words}")
+    watched = next(iter(loop.watched.values()))
+    return watched.specification.acquisition.interfaces[0]
+
+
+def _show(outcome: Outcome, remote: Git, seconds: float) -> None:
+    if outcome.result is not Result.PUBLISHED:
+        raise OutsideError(f"nothing was published: {outcome.result} {outcome.words}")
+    shown = remote.run("show", "--stat=80", "--patch", "--format=%h %s%n%n%b", _BRANCH)
+    click.echo(colour_diff(shown.stdout.decode(errors="replace")))
+    click.secho(
+        f"  from the advertisement to the commit on the remote: {seconds * 1000:.0f} ms", fg="cyan"
+    )
+
+
+def _say_where_next(remote: Path, *, keep: bool) -> None:
+    click.secho("\nWhere to look next", bold=True)
+    click.echo("  gitops-prefix observe --interface eth0    what your own router advertises")
+    click.echo("  gitops-prefix init --for flux             manifests to start from")
+    click.echo("  docs/deploy.md                            running it in a cluster")
+    if keep:
+        click.echo(f"  git -C {remote} log -p    these commits again")

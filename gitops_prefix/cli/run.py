@@ -1,0 +1,151 @@
+"""`run`: the daemon."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from gitops_prefix.cli.exit_codes import DONE
+from gitops_prefix.cli.options import (
+    DURATION,
+    Function,
+    config_option,
+    exclude_option,
+    option,
+    path_option,
+)
+from gitops_prefix.daemon.logs import configure
+from gitops_prefix.daemon.loop import Pace
+from gitops_prefix.daemon.server import Server
+from gitops_prefix.daemon.service import Service
+from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.publish.credentials import Credentials, NoCredentials, SshKey, token_from
+from gitops_prefix.publish.fast_import import Identity
+from gitops_prefix.publish.repository import Repository, Scope
+
+_GRACE_SECONDS = 9
+"""SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""
+
+
+def _file(name: str, text: str) -> Callable[[Function], Function]:
+    return option(name, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help=text)
+
+
+@click.command("run")
+@config_option
+@option("--repo", required=True, metavar="URL", help="The repository: https, ssh, or a path.")
+@option("--branch", default="main", show_default=True, help="The branch to keep true.")
+@path_option
+@exclude_option
+@option("--interface", default="", metavar="NAME", help="Watch this link instead of those named.")
+@option(
+    "--clone-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the clone lives. [default: below $XDG_STATE_HOME]",
+)
+@option("--listen", default="", metavar="[HOST]:PORT", help="Serve probes, metrics, a page.")
+@option("--once", is_flag=True, help="Publish what the links say now, and leave.")
+@option("--wait", type=DURATION, default="10s", show_default=True, help="How long --once listens.")
+@option("--settle", type=DURATION, default="0.2s", show_default=True, help="One commit a burst.")
+@option(
+    "--interval",
+    type=DURATION,
+    default="5m",
+    show_default=True,
+    help="How often the branch is looked at when nothing else happens.",
+)
+@_file("--ssh-key", "Private key for ssh; needs --known-hosts.")
+@_file("--known-hosts", "Host keys that are believed.")
+@_file("--token-file", "A file that holds the token for https.")
+@option("--username", default="x-access-token", show_default=True, help="Beside the token.")
+@option("--author-name", default=Identity().name, show_default=True, help="Of the commits.")
+@option("--author-email", default=Identity().email, show_default=True, help="Of the commits.")
+@option("--verbose", is_flag=True, help="Log more.")
+def command(  # noqa: PLR0913  one parameter an option
+    *,
+    repo: str,
+    branch: str,
+    path: str,
+    exclude: tuple[str, ...],
+    interface: str,
+    clone_dir: Path | None,
+    listen: str,
+    once: bool,
+    wait: timedelta,
+    settle: timedelta,
+    interval: timedelta,
+    ssh_key: Path | None,
+    known_hosts: Path | None,
+    token_file: Path | None,
+    username: str,
+    author_name: str,
+    author_email: str,
+    verbose: bool,
+) -> int:
+    """Watch Router Advertisements, and keep a branch true to the current prefix.
+
+    Reads which links to watch from the DynamicPrefixes in the repository. SIGTERM
+    finishes the push under way and leaves with exit code 0.
+    """
+    configure(verbose=verbose)
+    repository = Repository(
+        clone_dir or default_clone_dir(repo, branch),
+        repo,
+        branch,
+        credentials=_credentials(ssh_key, known_hosts, token_file, username),
+        author=Identity(author_name, author_email),
+        scope=Scope(path, exclude),
+    )
+    pace = Pace(settle.total_seconds(), max(1.0, interval.total_seconds()))
+    service = Service(repository, pace=pace, interface=interface)
+    _stop_on_signals(service)
+    repository.open()
+    server = Server(listen, service.pages) if listen else None
+    try:
+        if once:
+            service.run_once(wait.total_seconds())
+        else:
+            service.run()
+    finally:
+        if server is not None:
+            server.close()
+        repository.close()
+    return DONE
+
+
+def default_clone_dir(repo: str, branch: str) -> Path:
+    """A directory of its own for each branch, below $XDG_STATE_HOME."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    name = "".join(c if c.isalnum() or c in "-." else "_" for c in f"{repo}@{branch}")
+    return state / "gitops-prefix" / name[-150:].lstrip(".")
+
+
+def _credentials(
+    ssh_key: Path | None, known_hosts: Path | None, token_file: Path | None, username: str
+) -> Credentials:
+    if ssh_key is not None and known_hosts is not None:
+        return SshKey(ssh_key, known_hosts)
+    if ssh_key is not None or known_hosts is not None:
+        message = "--ssh-key and --known-hosts belong together: give both"
+        raise InputError(Problem("no-known-hosts", message))
+    if token_file is not None:
+        token = token_from(token_file)
+        return type(token)(token.read, username)
+    return NoCredentials()
+
+
+def _stop_on_signals(service: Service) -> None:
+    def stop(_number: int, _frame: object) -> None:
+        # A remote that hangs must not outlast the kubelet's patience.
+        timer = threading.Timer(_GRACE_SECONDS, os._exit, (DONE,))
+        timer.daemon = True
+        timer.start()
+        service.loop.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

@@ -1,0 +1,124 @@
+"""The daemon, put together: the loop, its ears, and what it answers to probes."""
+
+import logging
+from collections.abc import Mapping
+
+from gitops_prefix.daemon.decisions import Watched
+from gitops_prefix.daemon.listening import Listening
+from gitops_prefix.daemon.logs import OncePerMinute
+from gitops_prefix.daemon.loop import Clocks, Loop, Pace
+from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.daemon.page import Report, render_page
+from gitops_prefix.daemon.publication import Outcome, Publication, Result
+from gitops_prefix.daemon.server import Page, Pages, text_page
+from gitops_prefix.errors import InputError, OutsideError
+from gitops_prefix.publish.repository import Repository
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """One repository, kept true to what the links say."""
+
+    def __init__(self, repository: Repository, *, pace: Pace, interface: str = "") -> None:
+        self._repository = repository
+        self._metrics = Metrics()
+        self._reached = False
+        self._watched: Mapping[str, Watched] = {}
+        self._once = OncePerMinute()
+        self._clocks = Clocks()
+        self.loop = Loop(
+            Publication(repository),
+            self._metrics,
+            pace=pace,
+            clocks=self._clocks,
+            on_read=self._follow,
+            on_outcome=self._tell,
+        )
+        self._listening = Listening(self.loop.decisions.take, self._clocks.monotonic, interface)
+
+    def run(self) -> None:
+        """Run until `loop.stop` is called.
+
+        Raises:
+            InputError: the remote has no such branch.
+            OutsideError: the remote refuses us from the start, or no raw socket.
+        """
+        try:
+            _raise_for(self.loop.run_once())
+            self.loop.run()
+        finally:
+            self._listening.stop()
+
+    def run_once(self, patience: float) -> Outcome:
+        """Take what the links say within `patience` seconds, and publish it.
+
+        Raises:
+            InputError: the repository has errors, or no such branch.
+            OutsideError: it was not published; nothing is lost.
+        """
+        try:
+            outcome = self.loop.run_until_decided(patience)
+        finally:
+            self._listening.stop()
+        _raise_for(outcome)
+        if outcome.result is Result.INVALID:
+            raise InputError(*outcome.problems)
+        if outcome.result in {Result.UNREACHABLE, Result.CONTESTED}:
+            raise OutsideError(outcome.words)
+        return outcome
+
+    @property
+    def pages(self) -> Pages:
+        """What it answers over HTTP (DESIGN 8)."""
+        return {
+            "/": self._page,
+            "/healthz": lambda: _answer(self.loop.healthy() and self._listening.alive(), "alive"),
+            "/readyz": lambda: _answer(self._reached and self._listening.alive(), "ready"),
+            "/metrics": lambda: text_page(self._metrics.exposition().decode().rstrip("\n")),
+        }
+
+    def _follow(self, watched: Mapping[str, Watched]) -> None:
+        self._watched = watched
+        self._listening.follow(watched)
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._reached |= outcome.result is not Result.UNREACHABLE
+        for problem in outcome.problems:
+            if self._once.admit(str(problem), self._clocks.monotonic()) is not None:
+                level = logging.ERROR if outcome.result is Result.INVALID else logging.WARNING
+                log.log(level, "%s [%s]", problem, problem.code)
+        for one in outcome.transitions:
+            before = str(one.previous.current) if one.previous else "none"
+            log.info("%s: %s -> %s", one.name, before, one.current.current)
+        if outcome.result is Result.PUBLISHED:
+            log.info("published %s: %d fields", outcome.commit[:12], len(outcome.changes))
+        elif outcome.result is not Result.UNCHANGED:
+            waits = "; our commit is kept" if outcome.commit else ""
+            log.warning("%s: %s%s", outcome.result, outcome.words, waits)
+
+    def _page(self) -> Page:
+        outcome = self.loop.outcome
+        report = Report(
+            branch=f"{self._repository.branch} of {self._repository.url}",
+            tip=(outcome.commit if outcome else "") or self._repository.tip or "",
+            publishing=f"{outcome.result} {outcome.words}".strip() if outcome else "",
+            problems=tuple(str(problem) for problem in outcome.problems) if outcome else (),
+            statuses={
+                name: ((outcome.statuses or {}).get(name) if outcome else None) or one.status
+                for name, one in self._watched.items()
+            },
+        )
+        page = render_page(report, self.loop.decisions.latest())
+        return text_page("")._replace(content_type="text/html; charset=utf-8", body=page)
+
+
+def _raise_for(outcome: Outcome) -> None:
+    if outcome.result is Result.REFUSED:
+        if outcome.problems and outcome.statuses is None:
+            raise InputError(*outcome.problems)
+        raise OutsideError(outcome.words)
+
+
+def _answer(ok: bool, word: str) -> Page:  # noqa: FBT001  the one thing it says
+    return text_page(word if ok else f"not {word}", ok=ok)
