@@ -16,7 +16,9 @@ from gitops_prefix.cli.output import Format, print_errors
 from gitops_prefix.errors import InputError, OutsideError, Problem
 
 
-def enter(arguments: list[str] | None = None) -> int:
+def enter(  # noqa: PLR0911  one return a kind of error
+    arguments: list[str] | None = None,
+) -> int:
     """Run the command line on `arguments` (default: the process's own).
 
     Returns:

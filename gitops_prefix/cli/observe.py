@@ -1,9 +1,13 @@
 """`observe`: Router Advertisements as they come, and what would be decided."""
 
 import json
+import queue
+import random
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -11,13 +15,23 @@ import click
 from gitops_prefix.cli.exit_codes import DONE, NO
 from gitops_prefix.cli.options import DURATION, config_option, option, output_option
 from gitops_prefix.cli.output import Format
-from gitops_prefix.decide.advertisement import INFINITY, Preference, Router, RouterAdvertisement
+from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.advertisement import (
+    INFINITY,
+    Preference,
+    PrefixInformation,
+    Router,
+    RouterAdvertisement,
+)
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import Routers, observe
 from gitops_prefix.decide.selection import Decision, Selection, select
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.watch.codec import Reason, Rejected, checksum_is_right, decode
+from gitops_prefix.watch.pcap import CapturedPacket, read_capture
+from gitops_prefix.watch.watcher import Advertised, Dropped, Event, Watcher
 
 NONE_CAME = """no Router Advertisement came. Check, in this order:
   interface   is it the one the router is on, and up? (ip -6 addr, ip link)
@@ -127,6 +141,67 @@ def command(  # noqa: PLR0913  one parameter an option
     return DONE if seen else NO
 
 
+def _from_capture(path: Path) -> Iterator[Sighting]:
+    for packet in read_capture(path):
+        decoded = _decode(packet)
+        router = Router(path.name, format_address(int.from_bytes(packet.source, "big")))
+        when = datetime.fromtimestamp(packet.at, UTC)
+        if isinstance(decoded, Rejected):
+            yield Sighting(packet.at, when, router, None, str(decoded))
+        else:
+            yield Sighting(packet.at, when, router, decoded)
+
+
+def _decode(packet: CapturedPacket) -> RouterAdvertisement | Rejected:
+    """What the kernel checks on a link, then what the codec does."""
+    if packet.fragmented:
+        return Rejected(Reason.FRAGMENT)
+    source, destination = packet.source, packet.destination
+    if not checksum_is_right(packet.payload, source=source, destination=destination):
+        return Rejected(Reason.CHECKSUM)
+    return decode(packet.payload, source=source, hop_limit=packet.hop_limit)
+
+
+def _from_link(interface: str, seconds: float | None) -> Iterator[Sighting]:
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    watcher = Watcher([interface], events.put, clock=time.monotonic, chance=random.random)
+    thread = threading.Thread(target=watcher.run, name="watch", daemon=True)
+    thread.start()
+    until = time.monotonic() + seconds if seconds else None
+    try:
+        while until is None or time.monotonic() < until:
+            try:
+                # Not for ever: a wait without an end would not hear Ctrl-C everywhere.
+                left = 3600.0 if until is None else max(0.0, until - time.monotonic())
+                event = events.get(timeout=left)
+            except queue.Empty:
+                continue
+            sighting = _sighting(event)
+            if sighting is not None:
+                yield sighting
+    except KeyboardInterrupt:
+        return
+    finally:
+        watcher.stop()
+        thread.join(timeout=2)
+
+
+def _sighting(event: Event) -> Sighting | None:
+    """What an event shows; a link that changes is only told."""
+    now = datetime.now(UTC)
+    match event:
+        case Advertised():
+            return Sighting(event.at, now, event.router, event.advertisement)
+        case Dropped():
+            reason = f"{event.reason}: {event.detail}" if event.detail else str(event.reason)
+            return Sighting(event.at, now, Router(event.interface, event.source), None, reason)
+    if not event.present:
+        click.echo(f"{event.interface} does not exist yet; waiting for it", err=True)
+    elif not event.up:
+        click.echo(f"{event.interface} is down; waiting for it", err=True)
+    return None
+
+
 def _policy(
     routers: tuple[str, ...], within: tuple[str, ...], *, any_scope: bool
 ) -> Callable[[str], Specification]:
@@ -195,7 +270,9 @@ def sighting_document(sighting: Sighting, decision: Decision) -> dict[str, objec
     }
 
 
-def _verdicts(sighting: Sighting, decision: Decision) -> Iterator[tuple[object, Verdict]]:
+def _verdicts(
+    sighting: Sighting, decision: Decision
+) -> Iterator[tuple[PrefixInformation, Verdict]]:
     verdicts = {
         candidate.prefix: candidate.verdict
         for candidate in decision.candidates
