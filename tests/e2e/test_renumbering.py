@@ -1,0 +1,182 @@
+"""From a real router's advertisement to a commit on a real remote, over ssh."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import netns
+from tests.parts import require
+
+PROGRAM = [sys.executable, "-m", "gitops_prefix"]
+ROOT = Path(__file__).parents[2]
+A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
+READ_METRICS = (
+    "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+)
+
+
+def git(directory: Path, *words: str) -> str:
+    return netns.run("git", "-C", str(directory), *words).stdout
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """A bare repository that holds examples/flux."""
+    tree, bare = tmp_path / "tree", tmp_path / "home-ops.git"
+    shutil.copytree(ROOT / "examples" / "flux", tree)
+    git(tree, "init", "-q", "-b", "main")
+    git(tree, "add", "-A")
+    git(tree, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start")
+    netns.run("git", "clone", "-q", "--bare", str(tree), str(bare))
+    return bare
+
+
+@contextmanager
+def sshd(namespace: netns.Namespace, directory: Path):
+    """An sshd on the namespace's own loopback, with fresh keys."""
+    directory.mkdir()
+    for key in ("host", "deploy"):
+        netns.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / key))
+    shutil.copy(directory / "deploy.pub", directory / "authorized_keys")
+    host_key = (directory / "host.pub").read_text()
+    (directory / "known_hosts").write_text(f"[127.0.0.1]:2222 {host_key}")
+    words = [
+        shutil.which("sshd", path="/usr/sbin:/usr/bin"),
+        "-D",
+        "-e",
+        "-f",
+        "/dev/null",
+        "-h",
+        str(directory / "host"),
+    ]
+    for option in (
+        "Port=2222",
+        "ListenAddress=127.0.0.1",
+        "StrictModes=no",
+        "UsePAM=no",
+        "PermitRootLogin=yes",
+        f"PidFile={directory / 'pid'}",
+        f"AuthorizedKeysFile={directory / 'authorized_keys'}",
+    ):
+        words += ["-o", option]
+    with (directory / "log").open("w") as log, namespace.start(*words, stderr=log):
+        netns.until(lambda: "listening on" in (directory / "log").read_text().lower(), "sshd")
+        yield directory
+
+
+def daemon(remote: Path, keys: Path, clone: Path) -> list[str]:
+    return [
+        *PROGRAM,
+        "run",
+        "--repo",
+        f"ssh://root@127.0.0.1:2222{remote}",
+        "--clone-dir",
+        str(clone),
+        "--ssh-key",
+        str(keys / "deploy"),
+        "--known-hosts",
+        str(keys / "known_hosts"),
+        "--interface",
+        "eth0",
+        "--listen",
+        "127.0.0.1:8080",
+    ]
+
+
+def commits(remote: Path) -> list[str]:
+    return git(remote, "log", "--format=%H", "main").split()
+
+
+def advertisements(node: netns.Namespace) -> int:
+    answer = node.run(sys.executable, "-c", READ_METRICS, "http://127.0.0.1:8080/metrics")
+    lines = [
+        line
+        for line in answer.stdout.splitlines()
+        if line.startswith("gitops_prefix_router_advertisements_total")
+    ]
+    return int(sum(float(line.rpartition(" ")[2]) for line in lines))
+
+
+def test_a_renumbering_is_one_commit_that_touches_only_what_follows_the_prefix(
+    remote, tmp_path, capfd
+):
+    """radvd renumbers; the remote has exactly one more commit; repetitions and restarts make none."""
+    require("netns", "radvd", "ssh")
+    with netns.lab() as lab, sshd(lab.node, tmp_path / "ssh") as keys:
+        words = daemon(remote, keys, tmp_path / "clone")
+        radvd = netns.Radvd(lab, tmp_path)
+        log = (tmp_path / "log").open("w")
+        with log, radvd.advertising(A):
+            with lab.node.start(*words, stderr=log, cwd=tmp_path) as process:
+                netns.until(lambda: len(commits(remote)) == 2, "the commit for A")
+                observer = lab.node.command(
+                    *PROGRAM,
+                    "observe",
+                    "--interface",
+                    "eth0",
+                    "--output",
+                    "json",
+                    "--timeout",
+                    "20s",
+                )
+                with subprocess.Popen(observer, stdout=subprocess.PIPE, text=True) as observing:
+                    observing.stdout.readline()
+                    radvd.advertise(B)
+                    for line in observing.stdout:
+                        if B in line:
+                            break
+                    heard = time.monotonic()
+                    netns.until(lambda: len(commits(remote)) == 3, "the commit for B")
+                    seconds = time.monotonic() - heard
+                    observing.terminate()
+                print(f"from the first RA with {B} to the commit on the remote: {seconds:.3f} s")
+                assert json.loads(line)["current"] in {A, B}
+
+                names = git(remote, "show", "--format=", "--name-only", "main").split()
+                network = "infrastructure/network"
+                assert names == [
+                    f"{network}/cidr-group.yaml",
+                    f"{network}/pool.yaml",
+                    f"{network}/prefix.yaml",
+                ]
+                message = git(remote, "log", "-1", "--format=%B", "main")
+                assert message.startswith(f"prefix(home-ipv6): {A} -> {B}\n")
+                for trailer in (
+                    "Dynamic-Prefix: home-ipv6",
+                    f"Previous-Prefix: {A}",
+                    f"Current-Prefix: {B}",
+                    "Prefix-Source: router-advertisement",
+                ):
+                    assert trailer in message.splitlines()
+                pool = git(remote, "show", f"main:{network}/pool.yaml")
+                assert pool.index("2001:db8:5678:0:f000::") < pool.index("2001:db8:1234:0:f000::")
+                assert pool.count("start:") == 2
+                group = git(remote, "show", f"main:{network}/cidr-group.yaml")
+                assert group.index("2001:db8:5678::") < group.index("2001:db8:1234::")
+
+                already = advertisements(lab.node)
+                netns.until(lambda: advertisements(lab.node) >= already + 20, "20 further RAs")
+                assert len(commits(remote)) == 3
+            assert process.returncode == 0, "SIGTERM is exit code 0"
+
+            before = commits(remote)
+            with (
+                (tmp_path / "log2").open("w") as log2,
+                lab.node.start(*words, stderr=log2, cwd=tmp_path),
+            ):
+                netns.until(
+                    lambda: _answers(lab.node) and advertisements(lab.node) >= 5,
+                    "five RAs after a restart",
+                )
+                assert commits(remote) == before
+
+
+def _answers(node: netns.Namespace) -> bool:
+    probe = node.command(sys.executable, "-c", READ_METRICS, "http://127.0.0.1:8080/readyz")
+    return subprocess.run(probe, check=False, capture_output=True).returncode == 0

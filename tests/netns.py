@@ -1,0 +1,166 @@
+"""A router and a node on one machine: two network namespaces joined by a veth pair.
+
+Nothing here reaches any network but its own; everything is gone afterwards.
+"""
+
+import itertools
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_numbers = itertools.count()
+
+RADVD = """
+interface lan0 {{
+  AdvSendAdvert on;
+  # Mobile IPv6 intervals, so that tests need not wait for a router's patience.
+  AdvIntervalOpt on;
+  MinRtrAdvInterval 0.1;
+  MaxRtrAdvInterval 0.3;
+  MinDelayBetweenRAs 0.05;
+  {prefixes}
+}};
+"""
+PREFIX = "prefix {prefix} {{ AdvValidLifetime {valid}; AdvPreferredLifetime {preferred}; }};"
+
+
+def run(*command: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=30, **options
+    )
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 20.0):
+    """Wait for a condition; its value is the answer."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {seconds:g} s")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    name: str
+    link: str
+
+    def command(self, *words: str) -> list[str]:
+        return ["ip", "netns", "exec", self.name, *words]
+
+    def run(self, *words: str, **options) -> subprocess.CompletedProcess[str]:
+        return run(*self.command(*words), **options)
+
+    @contextmanager
+    def start(self, *words: str, **options) -> Iterator[subprocess.Popen[str]]:
+        process = subprocess.Popen(
+            self.command(*words), text=True, start_new_session=True, **options
+        )
+        try:
+            yield process
+        finally:
+            end(process)
+
+
+def end(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(timeout=12)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=5)
+    for stream in (process.stdout, process.stderr, process.stdin):
+        if stream is not None:
+            stream.close()
+
+
+@dataclass(frozen=True)
+class Lab:
+    router: Namespace
+    node: Namespace
+
+    def link(self, state: str) -> None:
+        self.node.run("ip", "link", "set", self.node.link, state)
+
+
+@contextmanager
+def lab() -> Iterator[Lab]:
+    """Namespaces `router` (link lan0) and `node` (link eth0)."""
+    tag = f"gp{os.getpid()}x{next(_numbers)}"
+    router, node = Namespace(f"{tag}r", "lan0"), Namespace(f"{tag}n", "eth0")
+    try:
+        for namespace in (router, node):
+            run("ip", "netns", "add", namespace.name)
+            # No wait for duplicate address detection: nobody else is here.
+            namespace.run(
+                "sysctl",
+                "-qw",
+                "net.ipv6.conf.all.accept_dad=0",
+                "net.ipv6.conf.default.accept_dad=0",
+            )
+            namespace.run("ip", "link", "set", "lo", "up")
+        router.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+        run(
+            "ip",
+            "link",
+            "add",
+            "lan0",
+            "netns",
+            router.name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            node.name,
+        )
+        for namespace in (router, node):
+            namespace.run("ip", "link", "set", namespace.link, "up")
+        yield Lab(router, node)
+    finally:
+        for namespace in (router, node):
+            subprocess.run(["ip", "netns", "del", namespace.name], check=False, capture_output=True)
+
+
+class Radvd:
+    """A real router whose prefixes change."""
+
+    def __init__(self, lab: Lab, directory: Path) -> None:
+        self._lab = lab
+        self._configuration = directory / "radvd.conf"
+        self._pid = directory / "radvd.pid"
+
+    def _write(self, *prefixes: str, valid: int = 86400, preferred: int = 14400) -> None:
+        lines = [PREFIX.format(prefix=p, valid=valid, preferred=preferred) for p in prefixes]
+        self._configuration.write_text(RADVD.format(prefixes="\n  ".join(lines)))
+
+    @contextmanager
+    def advertising(self, *prefixes: str) -> Iterator["Radvd"]:
+        self._write(*prefixes)
+        words = (
+            "radvd",
+            "-n",
+            "-m",
+            "stderr",
+            "-C",
+            str(self._configuration),
+            "-p",
+            str(self._pid),
+        )
+        log = (self._configuration.parent / "radvd.log").open("w")
+        with log, self._lab.router.start(*words, stderr=log) as process:
+            self._process = process
+            yield self
+
+    def advertise(self, *prefixes: str, **lifetimes: int) -> None:
+        """Change the configuration, and have it read."""
+        self._write(*prefixes, **lifetimes)
+        os.kill(int(self._pid.read_text()), signal.SIGHUP)
