@@ -24,4 +24,8 @@ def parse_address(text: str) -> int:
 
 def format_address(address: int) -> str:
     """The one text of `address` that RFC 5952 section 4 allows."""
+    if address >> 16 and not address >> 32:
+        # inet_ntop writes ::240.0.0.0 here; to us it is a host part, not an IPv4
+        # address (RFC 5952 5 wants the mixed form for known prefixes only).
+        return f"::{address >> 16:x}:{address & 0xFFFF:x}"
     return str(netaddr.IPAddress(address, version=6))

@@ -3,8 +3,11 @@
 import re
 from datetime import timedelta
 
+LONGEST = timedelta(days=36_525)
+"""A century: more than any prefix lives, and little enough to add to any date."""
+
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 
 
 def parse_duration(text: str) -> timedelta:
@@ -18,7 +21,7 @@ def parse_duration(text: str) -> timedelta:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f'{text!r} is not a duration: write a number and a unit, as in "48h"')
-    try:
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is longer than any prefix lives") from error
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f'{text!r} is longer than any prefix lives: write at most "876600h"')
+    return timedelta(seconds=seconds)

@@ -25,7 +25,7 @@ USUAL_LENGTH = 64
 """What a link's prefix almost always is (RFC 4291 2.5.1); assumed until one is known."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_COMMUNITY = re.compile(r"\d+:\d+")
+_COMMUNITY = re.compile(r"[0-9]+:[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)

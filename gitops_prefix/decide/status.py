@@ -15,6 +15,8 @@ from gitops_prefix.decide.fields import FieldProblem, Fields
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.subnet import PlacedSubnet
 
+LAST_YEAR = 9000
+
 
 class PrefixSource(StrEnum):
     """Where the current prefix was learnt (`status.prefixSource`)."""
@@ -232,7 +234,8 @@ def parse_time(text: str) -> datetime:
     """
     try:
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
+        # A date must bear a century added to it (a retention, a lifetime).
+        if moment.tzinfo is not None and moment.year < LAST_YEAR:
             return moment.astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError):
         pass

@@ -6,6 +6,9 @@ A bit set inside the prefix is an error, never ignored: somebody meant something
 
 from gitops_prefix.decide.address import BITS, format_address, parse_address
 
+EXAMPLE = 0xF000 << (BITS - 16)
+"""Behind a prefix, the host part that messages show: ::f000:0:0:0 for a /64."""
+
 
 def parse_suffix(text: str, prefix_length: int) -> int:
     """The host part that `text` writes, for prefixes of `prefix_length` bits.
@@ -26,10 +29,20 @@ def check_suffix(suffix: int, prefix_length: int) -> None:
     """
     host = suffix & host_mask(prefix_length)
     if host != suffix:
+        # "f000::" has no host part to show: then what the author meant is likelier this.
+        shown = host or EXAMPLE >> prefix_length
         raise ValueError(
             f'"{format_address(suffix)}" has bits set inside the /{prefix_length} prefix: '
-            f'write only the host part, as in "{format_address(host)}"'
+            f"write only the host part{_instead(suffix, host, prefix_length)}"
         )
+
+
+def _instead(suffix: int, host: int, prefix_length: int) -> str:
+    """What was meant, as far as can be told: some forget the colons that fill the prefix."""
+    # "f000::" for "::f000:0:0:0": the hextets slid to the front, whole.
+    whole_hextets = -(-prefix_length // 16) * 16
+    meant = host or suffix >> whole_hextets
+    return f', as in "{format_address(meant)}"' if meant else ""
 
 
 def host_mask(prefix_length: int) -> int:
