@@ -1,0 +1,139 @@
+"""The watcher on a real link, with real routers: radvd and dnsmasq."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import netns
+from tests.parts import require
+
+PROGRAM = [sys.executable, "-m", "gitops_prefix"]
+A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
+
+
+def observe(node: netns.Namespace, *options: str) -> subprocess.CompletedProcess[str]:
+    words = [*PROGRAM, "observe", "--output", "json", "--timeout", "20s", *options]
+    return subprocess.run(
+        node.command(*words), check=False, capture_output=True, text=True, timeout=40
+    )
+
+
+def lines(answer: subprocess.CompletedProcess[str]) -> list[dict]:
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+def test_radvd_is_observed(tmp_path: Path):
+    """What radvd advertises is printed with its lifetimes, and is current."""
+    require("netns", "radvd")
+    with netns.lab() as lab, netns.Radvd(lab, tmp_path).advertising(A):
+        answer = observe(lab.node, "--interface", "eth0", "--count", "2")
+    assert answer.returncode == 0
+    first, second = lines(answer)
+    assert first["accepted"], first["reason"]
+    assert first["router"].startswith("fe80::")
+    assert first["prefixes"] == second["prefixes"]
+    assert first["prefixes"][0] | {"reason": ""} == {
+        "prefix": A,
+        "on_link": True,
+        "autonomous": True,
+        "valid_lifetime": 86400,
+        "preferred_lifetime": 14400,
+        "candidate": True,
+        "reason": "",
+    }
+    assert second["current"] == A
+
+
+def test_dnsmasq_is_observed(tmp_path: Path):
+    """Another implementation of a router is understood as well."""
+    require("netns", "dnsmasq")
+    with netns.lab() as lab:
+        lab.router.run("ip", "-6", "addr", "add", "2001:db8:77::1/64", "dev", "lan0", "nodad")
+        words = [
+            "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--enable-ra",
+            "--interface=lan0", "--dhcp-range=::,constructor:lan0,ra-only,64,1h",
+            f"--pid-file={tmp_path / 'pid'}", f"--dhcp-leasefile={tmp_path / 'leases'}", "--user=root",
+        ]  # fmt: skip
+        with lab.router.start(*words, stderr=subprocess.DEVNULL):
+            answer = observe(lab.node, "--interface", "eth0", "--count", "1")
+    assert [one["prefix"] for one in lines(answer)[0]["prefixes"]] == ["2001:db8:77::/64"]
+
+
+def test_rdisc6_is_of_the_same_opinion(tmp_path: Path):
+    """An independent program reads the same prefix and lifetimes from the same router."""
+    require("netns", "radvd", "rdisc6")
+    with netns.lab() as lab, netns.Radvd(lab, tmp_path).advertising(A, B):
+        ours = lines(observe(lab.node, "--interface", "eth0", "--count", "1"))[0]
+        theirs = lab.node.run("rdisc6", "-1", "eth0").stdout
+    for one in ours["prefixes"]:
+        assert one["prefix"] in theirs
+        assert f"{one['valid_lifetime']} " in theirs
+        assert f"{one['preferred_lifetime']} " in theirs
+    assert f"from {ours['router']}" in theirs
+
+
+def test_an_interface_that_appears_later_is_waited_for(tmp_path: Path):
+    """It is said once that the link does not exist; when it comes, it is listened to."""
+    require("netns", "radvd")
+    with netns.lab() as lab:
+        lab.node.run("ip", "link", "set", "eth0", "down")
+        lab.node.run("ip", "link", "set", "eth0", "name", "later")
+        words = [
+            *PROGRAM, "observe", "--output", "json", "--timeout", "20s", "--count", "1",
+            "--interface", "eth0",
+        ]  # fmt: skip
+        with lab.node.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert "eth0 does not exist yet" in process.stderr.readline()
+            lab.node.run("ip", "link", "set", "later", "name", "eth0")
+            lab.node.run("ip", "link", "set", "eth0", "up")
+            with netns.Radvd(lab, tmp_path).advertising(A):
+                assert json.loads(process.stdout.readline())["prefixes"][0]["prefix"] == A
+
+
+def test_without_the_capability_it_says_which_one(tmp_path: Path):
+    """An ordinary user gets one message with the remedy, and no traceback."""
+    require("netns")
+    with netns.lab() as lab:
+        words = [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--bounding-set=-all",
+        ]
+        answer = subprocess.run(
+            lab.node.command(*words, *PROGRAM, "observe", "--interface", "eth0"),
+            check=False, capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+    assert answer.returncode == 3
+    assert "NET_RAW" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_uid_with_nothing_but_net_raw_observes(tmp_path: Path):
+    """NET_RAW, ambient, is all it takes."""
+    require("netns", "radvd")
+    with netns.lab() as lab, netns.Radvd(lab, tmp_path).advertising(A):
+        words = [
+            "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+            "--bounding-set=-all,+net_raw", "--inh-caps=-all,+net_raw", "--ambient-caps=-all,+net_raw",
+            *PROGRAM, "observe", "--interface", "eth0", "--count", "1", "--timeout", "20s",
+        ]  # fmt: skip
+        answer = subprocess.run(
+            lab.node.command(*words), check=False, capture_output=True, text=True, timeout=40
+        )
+    assert answer.returncode == 0, answer.stderr
+    assert A in answer.stdout
+
+
+def test_none_came_is_exit_code_1():
+    """A link without a router: the answer is no, with what to check."""
+    require("netns")
+    with netns.lab() as lab:
+        words = [*PROGRAM, "observe", "--interface", "eth0", "--timeout", "1s"]
+        answer = subprocess.run(
+            lab.node.command(*words), check=False, capture_output=True, text=True, timeout=20
+        )
+    assert answer.returncode == 1
+    assert "firewall" in answer.stderr
