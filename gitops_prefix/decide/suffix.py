@@ -6,9 +6,6 @@ A bit set inside the prefix is an error, never ignored: somebody meant something
 
 from gitops_prefix.decide.address import BITS, format_address, parse_address
 
-EXAMPLE = 0xF000 << (BITS - 16)
-"""Behind a prefix, the host part that messages show: ::f000:0:0:0 for a /64."""
-
 
 def parse_suffix(text: str, prefix_length: int) -> int:
     """The host part that `text` writes, for prefixes of `prefix_length` bits.
@@ -29,8 +26,6 @@ def check_suffix(suffix: int, prefix_length: int) -> None:
     """
     host = suffix & host_mask(prefix_length)
     if host != suffix:
-        # "f000::" has no host part to show: then what the author meant is likelier this.
-        shown = host or EXAMPLE >> prefix_length
         raise ValueError(
             f'"{format_address(suffix)}" has bits set inside the /{prefix_length} prefix: '
             f"write only the host part{_instead(suffix, host, prefix_length)}"
