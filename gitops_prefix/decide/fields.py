@@ -126,7 +126,7 @@ class Fields:
 
     def only(self, *known: str) -> None:
         """Warn about fields that nothing reads: most are a slip of the pen."""
-        for key in self.content:
+        for key in map(str, self.content):
             if key in known:
                 continue
             path = (*self.path, key)

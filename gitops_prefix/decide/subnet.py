@@ -35,7 +35,7 @@ class Subnet:
         """The subnet in `base`.
 
         Raises:
-            ValueError: it is longer than the base, or beyond its end.
+            ValueError: it is larger than the base, or beyond its end.
         """
         room = self.prefix_length - base.length
         if room < 0:
