@@ -77,34 +77,42 @@ class Publication:
             now: by the calendar.
             look: whether to ask the remote first.
         """
-        away = ""
+        away: Outcome | None = None
         for _ in range(_AT_ONCE):
-            try:
-                if look or self.repository.tip is None:
-                    self.repository.fetch()
-            except UnreachableError as error:
-                away = str(error)
-                if self.repository.tip is None:
-                    return Outcome(Result.UNREACHABLE, away)
-            except RefusedError as error:
-                return Outcome(Result.REFUSED, str(error))
-            except InputError as error:
-                return Outcome(Result.REFUSED, str(error), problems=error.problems)
+            if look or self.repository.tip is None:
+                away = self._look()
+            if away is not None and self.repository.tip is None:
+                return away
             outcome = self._publish(observe, now, away)
             if outcome.result is not Result.CONTESTED:
                 return outcome
             look = True
         return outcome
 
-    def _publish(self, observe: Observe, now: datetime, away: str) -> Outcome:
+    def _look(self) -> Outcome | None:
+        """Ask the remote where the branch is; what went wrong, if it did."""
+        try:
+            self.repository.fetch()
+        except UnreachableError as error:
+            return Outcome(Result.UNREACHABLE, str(error))
+        except RefusedError as error:
+            return Outcome(Result.REFUSED, str(error))
+        except InputError as error:
+            return Outcome(Result.REFUSED, str(error), problems=error.problems)
+        return None
+
+    def _publish(self, observe: Observe, now: datetime, away: Outcome | None) -> Outcome:
         try:
             outcome = self._commit(observe, now)
         except OutsideError as error:
             return Outcome(Result.UNREACHABLE, str(error))
-        if outcome.result is Result.INVALID or self.repository.unpublished is None:
+        if outcome.result is Result.INVALID:
             return outcome
-        if away:
-            return replace(outcome, result=Result.UNREACHABLE, words=away)
+        if away is not None:
+            problems = (*away.problems, *outcome.problems)
+            return replace(outcome, result=away.result, words=away.words, problems=problems)
+        if self.repository.unpublished is None:
+            return outcome
         try:
             report = self.repository.push()
         except OutsideError as error:

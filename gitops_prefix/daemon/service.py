@@ -11,7 +11,7 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.page import Report, render_page
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.daemon.server import Page, Pages, text_page
-from gitops_prefix.errors import InputError, OutsideError
+from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.repository import Repository
 
 log = logging.getLogger(__name__)
@@ -115,8 +115,9 @@ class Service:
 
 def _raise_for(outcome: Outcome) -> None:
     if outcome.result is Result.REFUSED:
-        if outcome.problems and outcome.statuses is None:
-            raise InputError(*outcome.problems)
+        errors = [one for one in outcome.problems if one.severity is Severity.ERROR]
+        if errors:
+            raise InputError(*errors)
         raise OutsideError(outcome.words)
 
 

@@ -1,0 +1,203 @@
+"""A pass against a real branch: outages, races, refusals, and what nobody may lose."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gitops_prefix.daemon.publication import Publication, Result
+from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.publish.repository import Repository
+from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb", "cccc"))
+AWAY = {Result.UNREACHABLE, Result.REFUSED}
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def git(directory: Path, *words: str) -> str:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
+    return subprocess.run(
+        ["git", "-C", str(directory), *identity, *words], check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """A bare repository with examples/plain, whose hooks are ours to set."""
+    tree, bare = tmp_path / "tree", tmp_path / "remote.git"
+    shutil.copytree(ROOT / "examples" / "plain", tree)
+    git(tree, "init", "-q", "-b", "main")
+    git(tree, "add", "-A")
+    git(tree, "commit", "-qm", "start")
+    subprocess.run(["git", "clone", "-q", "--bare", str(tree), str(bare)], check=True)
+    git(tree, "remote", "add", "origin", str(bare))
+    return bare
+
+
+class Daemon:
+    """A publication with a link that says what the test wants."""
+
+    def __init__(self, clone: Path, remote: Path) -> None:
+        self.repository = Repository(clone, str(remote), "main")
+        self.repository.open()
+        self.publication = Publication(self.repository)
+        self.minutes = 0
+
+    def hears(self, prefix: Prefix | None, *, look: bool = True):
+        self.minutes += 1
+        choice = Choice(prefix) if prefix else NOTHING_OBSERVED
+        now = NOON + timedelta(minutes=self.minutes)
+        return self.publication.run(lambda watched: dict.fromkeys(watched, choice), now, look=look)
+
+    def killed(self) -> None:
+        """Nothing is tidied up, but for the lock that a kernel takes back."""
+        self.repository.close()
+
+
+def status_of(remote: Path):
+    files = {"prefix.yaml": git(remote, "show", "main:prefix.yaml").encode()}
+    inventory = read_inventory(files, Settings())
+    return inventory.dynamic_prefixes["home-ipv6"].status
+
+
+def subjects(remote: Path) -> list[str]:
+    return git(remote, "log", "--format=%s", "main").splitlines()
+
+
+def test_a_change_is_one_commit_and_a_repetition_none(tmp_path, remote):
+    """Published once; the same prefix again changes nothing, and asks for no commit."""
+    daemon = Daemon(tmp_path / "clone", remote)
+    assert daemon.hears(A).result is Result.PUBLISHED
+    assert daemon.hears(A).result is Result.UNCHANGED
+    assert daemon.hears(None).result is Result.UNCHANGED
+    assert len(subjects(remote)) == 2
+
+
+def test_an_outage_loses_nothing_even_when_killed_in_between(tmp_path, remote):
+    """A, then B and C while the remote is away and the process dies: current C, history B, A."""
+    daemon = Daemon(tmp_path / "clone", remote)
+    daemon.hears(A)
+    away = remote.rename(tmp_path / "away.git")
+    assert daemon.hears(B).result in AWAY
+    daemon.killed()
+    away.rename(remote)
+    daemon = Daemon(tmp_path / "clone", remote)
+    away = remote.rename(tmp_path / "away.git")
+    daemon.minutes = 10
+    assert daemon.hears(C).result in AWAY
+    away.rename(remote)
+    assert daemon.hears(C).result is Result.PUBLISHED
+    status = status_of(remote)
+    assert status.prefixes == (C, B, A)
+    assert subjects(remote)[:2] == [
+        f"prefix(home-ipv6): {B} -> {C}",
+        f"prefix(home-ipv6): {A} -> {B}",
+    ]
+
+
+def test_an_outage_while_somebody_else_pushed_is_made_anew_on_their_tip(tmp_path, remote):
+    """Our commits are dropped, what they decided is not; nothing of theirs is lost."""
+    daemon = Daemon(tmp_path / "clone", remote)
+    daemon.hears(A)
+    away = remote.rename(tmp_path / "away.git")
+    daemon.hears(B)
+    daemon.hears(C)
+    away.rename(remote)
+    _somebody_pushes(tmp_path / "tree")
+    assert daemon.hears(C).result is Result.PUBLISHED
+    assert status_of(remote).prefixes == (C, B, A)
+    assert "theirs" in subjects(remote)
+    assert git(remote, "show", "main:theirs.txt") == "theirs\n"
+
+
+def test_a_tip_that_moved_unseen_is_met_at_once(tmp_path, remote):
+    """The push is refused as not fast-forward, and the commit is made on the new tip."""
+    daemon = Daemon(tmp_path / "clone", remote)
+    daemon.hears(A)
+    _somebody_pushes(tmp_path / "tree")
+    assert daemon.hears(B, look=False).result is Result.PUBLISHED
+    assert subjects(remote)[:2] == [f"prefix(home-ipv6): {A} -> {B}", "theirs"]
+
+
+def test_two_daemons_converge(tmp_path, remote):
+    """The loser of a race finds nothing left to change."""
+    one, other = Daemon(tmp_path / "one", remote), Daemon(tmp_path / "other", remote)
+    other.minutes = 5
+    one.hears(A)
+    other.hears(A)
+    assert one.hears(B).result is Result.PUBLISHED
+    assert other.hears(B, look=False).result is Result.UNCHANGED
+    assert other.repository.unpublished is None
+    assert len(subjects(remote)) == 3
+
+
+def test_a_hook_that_declines_is_told_in_its_own_words(tmp_path, remote):
+    """Refused is permanent: the words are the server's, and our commit is kept."""
+    hook = remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'only on weekdays' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    daemon = Daemon(tmp_path / "clone", remote)
+    outcome = daemon.hears(A)
+    assert outcome.result is Result.REFUSED
+    assert "only on weekdays" in outcome.words
+    hook.unlink()
+    assert daemon.hears(A).result is Result.PUBLISHED
+    assert status_of(remote).current == A
+
+
+def test_a_repository_with_an_error_is_left_alone(tmp_path, remote):
+    """Invalid: every problem is told, and no half of a change is committed."""
+    tree = tmp_path / "tree"
+    pool = tree / "network" / "pool.yaml"
+    pool.write_text(pool.read_text().replace("address-range: loadbalancers", "address-range: nope"))
+    git(tree, "commit", "-qam", "a slip")
+    git(tree, "push", "-q", "origin", "main")
+    daemon = Daemon(tmp_path / "clone", remote)
+    outcome = daemon.hears(A)
+    assert outcome.result is Result.INVALID
+    assert [problem.code for problem in outcome.problems] == ["unknown-address-range"]
+    assert len(subjects(remote)) == 2
+
+
+def test_the_same_observations_give_the_same_commit(tmp_path, remote):
+    """Deterministic to the byte: two clones, one commit id."""
+    copy = tmp_path / "copy.git"
+    shutil.copytree(remote, copy)
+    ids = {
+        Daemon(tmp_path / name, where).hears(A).commit
+        for name, where in (("one", remote), ("two", copy))
+    }
+    assert len(ids) == 1
+
+
+def _somebody_pushes(tree: Path) -> None:
+    git(tree, "pull", "-q", "--ff-only", "origin", "main")
+    (tree / "theirs.txt").write_text("theirs\n")
+    git(tree, "add", "-A")
+    git(tree, "commit", "-qm", "theirs")
+    git(tree, "push", "-q", "origin", "main")
+
+
+def test_files_keep_their_modes_and_everything_else_its_bytes(tmp_path, remote):
+    """The commit touches the managed files alone."""
+    before: Mapping[str, str] = _tree(remote)
+    Daemon(tmp_path / "clone", remote).hears(A)
+    after = _tree(remote)
+    changed = {path for path in before | after if before.get(path) != after.get(path)}
+    assert changed == {"prefix.yaml", "network/pool.yaml", "network/cidr-group.yaml"}
+    assert {path: entry.split()[0] for path, entry in before.items()} == {
+        path: entry.split()[0] for path, entry in after.items()
+    }
+
+
+def _tree(remote: Path) -> dict[str, str]:
+    entries = git(remote, "ls-tree", "-r", "main").splitlines()
+    return {path: entry for entry, path in (line.split("\t") for line in entries)}
