@@ -1,0 +1,19 @@
+"""`make bench`: every row, each as a ratio. The numbers are those of DESIGN's table."""
+
+import tempfile
+from pathlib import Path
+
+from bench import checking, codec, daemon_at_rest, publishing, starting
+
+
+def main() -> None:
+    """Print the rows."""
+    codec.main()
+    for row in (publishing, checking, daemon_at_rest):
+        with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as directory:
+            row.main(Path(directory))
+    starting.main()
+
+
+if __name__ == "__main__":
+    main()
