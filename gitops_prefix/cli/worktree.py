@@ -35,14 +35,15 @@ def read_managed_files(
             Problem("invalid-path", f'--path "{below}" is no directory below {directory}')
         )
     ignored = GitIgnoreSpec.from_lines([*_ignore_lines(root), *exclude])
+    prefix = f"{root}/"
     found = {}
-    for path in _walk(start):
-        relative = path.relative_to(root).as_posix()
-        if ignored.match_file(relative):
-            continue
+    for path in _walk(str(start)):
         content = _read(path)
+        # Patterns are dear and few files are managed: the byte search comes first.
         if content is not None and looks_managed(content):
-            found[relative] = content
+            relative = path.removeprefix(prefix)
+            if not ignored.match_file(relative):
+                found[relative] = content
     return dict(sorted(found.items()))
 
 
@@ -53,25 +54,26 @@ def _ignore_lines(root: Path) -> list[str]:
         return []
 
 
-def _walk(directory: Path) -> Iterator[Path]:
+def _walk(directory: str) -> Iterator[str]:
     pending = [directory]
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name != ".git":
-                        pending.append(Path(entry.path))
+                        pending.append(entry.path)
                 elif entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
-                    yield Path(entry.path)
+                    yield entry.path
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: str) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        # One buffer of the right size: this runs for every file of a repository.
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a Path an entry is dear
+            size = os.fstat(file.fileno()).st_size
+            return file.read(size) if size <= MOST_BYTES else None
     except OSError as error:
         raise InputError(Problem("unreadable", f"{path}: {error.strerror}")) from error
-    return content if len(content) <= MOST_BYTES else None
 
 
 def write_files(root: Path, files: Mapping[str, bytes]) -> None:

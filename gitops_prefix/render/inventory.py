@@ -201,8 +201,10 @@ def _read_bindings(
 def _misspelt(manifest: Manifest) -> Iterator[Problem]:
     known = (*_ANNOTATIONS, *_OTHER_ANNOTATIONS)
     for key in manifest.annotations:
-        hint = nearest(str(key), known) if str(key).startswith(ANNOTATIONS) else ""
-        if key not in known and hint:
+        if key in known or not str(key).startswith(ANNOTATIONS):
+            continue
+        hint = nearest(str(key), known)
+        if hint:
             node = nearest_node(manifest.root, ("metadata", "annotations", key))
             message = f"gitops-prefix reads no annotation {key}{hint}"
             place = manifest.place(node)
