@@ -13,7 +13,7 @@ from typing import Literal
 from gitops_prefix.decide.address import BITS, format_address, parse_address
 from gitops_prefix.decide.address_range import AddressRange
 from gitops_prefix.decide.duration import parse_duration
-from gitops_prefix.decide.fields import FieldProblem, Fields
+from gitops_prefix.decide.fields import FieldProblem, Fields, dotted
 from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
 from gitops_prefix.decide.subnet import Subnet
 from gitops_prefix.decide.suffix import check_suffix
@@ -25,6 +25,7 @@ USUAL_LENGTH = 64
 """What a link's prefix almost always is (RFC 4291 2.5.1); assumed until one is known."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")  # Linux's dev_valid_name
 _COMMUNITY = re.compile(r"[0-9]+:[0-9]+")
 
 
@@ -145,8 +146,9 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
     advertisement = fields.mapping("routerAdvertisement")
     advertisement.only("interface", "interfaces", "enabled", "routers", "delegatedPrefixLength")
     enabled = advertisement.boolean("enabled", default=True)
-    interfaces = [advertisement.text("interface")] if "interface" in advertisement else []
-    interfaces += [name for _, name in advertisement.texts("interfaces")]
+    interface = advertisement.parsed("interface", _parse_interface, None)
+    interfaces = [interface] if interface else []
+    interfaces += advertisement.parsed_list("interfaces", _parse_interface)
     prefix_filter = fields.mapping("prefixFilter")
     prefix_filter.only("requireGlobalUnicast", "within")
     kernel, static = fields.mapping("kernel"), fields.mapping("static")
@@ -163,7 +165,7 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
         delegated_length=delegated,
         require_global_unicast=prefix_filter.boolean("requireGlobalUnicast", default=True),
         within=prefix_filter.parsed_list("within", Prefix.parse),
-        kernel_interface=kernel.text("interface"),
+        kernel_interface=kernel.parsed("interface", _parse_interface, ""),
         static=static.parsed("prefix", Prefix.parse, None),
     )
     return acquisition, _read_delegation(fields)
@@ -183,6 +185,15 @@ def _read_delegation(acquisition: Fields) -> int:
             FieldProblem(path, "dhcpv6pd-not-watched", message, Severity.WARNING)
         )
     return delegation.integer("requestedPrefixLength", USUAL_LENGTH, low=1, high=BITS)
+
+
+def _parse_interface(text: str) -> str:
+    if not _INTERFACE.fullmatch(text):
+        raise ValueError(
+            f'"{text}" cannot be a network interface: 1 to 15 characters, without blanks, '
+            '"/" and ":", as in "eth0"; `ip link` lists them'
+        )
+    return text
 
 
 def _parse_router(text: str) -> str:
@@ -258,7 +269,7 @@ def _check_subnets(spec: Fields, specification: Specification, static: Prefix) -
             subnet.within(specification.base(static))
         except ValueError as error:
             path = (*spec.path, "subnets", index)
-            spec.problems.append(FieldProblem(path, "subnet-outside", str(error)))
+            spec.problems.append(FieldProblem(path, "subnet-outside", f"{dotted(path)}: {error}"))
 
 
 def _parse_community(text: str) -> str:

@@ -1,0 +1,507 @@
+"""The spec of a DynamicPrefix: what is read, what is refused, and where."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_prefix.decide.address_range import AddressRange
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import (
+    Acquisition,
+    Specification,
+    Transition,
+    read_specification,
+)
+from gitops_prefix.decide.subnet import Subnet
+from gitops_prefix.errors import Severity
+
+
+def document(name="home", **spec):
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def advertisement(**fields):
+    return document(acquisition={"routerAdvertisement": fields})
+
+
+def problems(content, prefix_length=None):
+    return [
+        (problem.code, problem.message) for problem in read_specification(content, prefix_length)[1]
+    ]
+
+
+def test_the_document_of_the_design_is_read_whole():
+    specification, found = read_specification(
+        {
+            "apiVersion": "dynamic-prefix.io/v1alpha1",
+            "kind": "DynamicPrefix",
+            "metadata": {"name": "home-ipv6"},
+            "spec": {
+                "acquisition": {
+                    "routerAdvertisement": {
+                        "interface": "eth0",
+                        "enabled": True,
+                        "routers": ["FE80::1"],
+                        "delegatedPrefixLength": 56,
+                    },
+                    "prefixFilter": {"requireGlobalUnicast": False, "within": ["2001:db8::/32"]},
+                    "kernel": {"interface": "eth1"},
+                    "static": {"prefix": "2001:db8:1234::/64"},
+                },
+                "addressRanges": [
+                    {
+                        "name": "loadbalancers",
+                        "start": "::f000:0:0:0",
+                        "end": "::ffff:ffff:ffff:ffff",
+                    }
+                ],
+                "subnets": [
+                    {
+                        "name": "pods",
+                        "offset": 1,
+                        "prefixLength": 64,
+                        "bgp": {"advertise": True, "community": "65001:100"},
+                    }
+                ],
+                "transition": {
+                    "mode": "ha",
+                    "maxPrefixHistory": 3,
+                    "stabilizationWindow": "30s",
+                    "retention": "48h",
+                    "dnsDelay": "5m",
+                    "maxChangesPerHour": 6,
+                },
+            },
+        }
+    )
+
+    assert found == ()
+    assert specification == Specification(
+        name="home-ipv6",
+        acquisition=Acquisition(
+            interfaces=("eth0",),
+            routers=("fe80::1",),
+            delegated_length=56,
+            require_global_unicast=False,
+            within=(Prefix.parse("2001:db8::/32"),),
+            kernel_interface="eth1",
+            static=Prefix.parse("2001:db8:1234::/64"),
+        ),
+        ranges=(AddressRange("loadbalancers", 0xF000 << 48, (1 << 64) - 1),),
+        subnets=(Subnet("pods", 1, 64, advertise=True, community="65001:100"),),
+        transition=Transition(
+            mode="ha",
+            max_prefix_history=3,
+            stabilization_window=timedelta(seconds=30),
+            retention=timedelta(hours=48),
+            dns_delay=timedelta(minutes=5),
+            max_changes_per_hour=6,
+        ),
+    )
+
+
+@pytest.mark.parametrize("spec", [{}, {"acquisition": None}, {"transition": {}, "subnets": []}])
+def test_what_is_left_out_has_the_defaults_of_the_design(spec):
+    specification, found = read_specification(document(**spec))
+
+    assert found == ()
+    assert specification == Specification("home")
+    assert specification.acquisition.require_global_unicast
+    assert specification.transition == Transition(
+        mode="simple",
+        max_prefix_history=2,
+        stabilization_window=timedelta(0),
+        retention=None,
+        dns_delay=timedelta(0),
+        max_changes_per_hour=12,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "interfaces"),
+    [
+        pytest.param({"interface": "eth0"}, ("eth0",), id="one"),
+        pytest.param({"interfaces": ["eth0", "eth1"]}, ("eth0", "eth1"), id="several"),
+        pytest.param({"interface": "b", "interfaces": ["a", "b"]}, ("b", "a"), id="each only once"),
+        pytest.param({"interface": "eth0", "enabled": False}, (), id="switched off"),
+        pytest.param({"interface": "br-lan.100@2"}, ("br-lan.100@2",), id="a VLAN's odd name"),
+    ],
+)
+def test_interfaces_are_those_named(fields, interfaces):
+    specification, found = read_specification(advertisement(**fields))
+
+    assert specification.acquisition.interfaces == interfaces
+    assert found == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "eth 0", "..", ".", "averyveryverylong", "eth0:1"], ids=repr
+)
+def test_what_cannot_be_an_interface_is_told_at_once_and_not_waited_for(name):
+    [(code, message)] = problems(advertisement(interface=name))
+
+    assert code == "invalid-value"
+    assert message.startswith(
+        f'spec.acquisition.routerAdvertisement.interface: "{name}" cannot be a network interface'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "retention"),
+    [("48h", timedelta(hours=48)), ("lifetime", "lifetime"), ("0s", timedelta(0))],
+)
+def test_retention_is_a_duration_or_the_advertised_lifetime(text, retention):
+    specification, found = read_specification(document(transition={"retention": text}))
+
+    assert specification.transition.retention == retention
+    assert found == ()
+
+
+@pytest.mark.parametrize("count", range(11))
+def test_the_history_may_hold_none_to_ten(count):
+    specification, found = read_specification(document(transition={"maxPrefixHistory": count}))
+
+    assert specification.transition.max_prefix_history == count
+    assert found == ()
+
+
+POOL = {"name": "pool", "start": "::1", "end": "::2"}
+PODS = {"name": "pods", "offset": 1, "prefixLength": 64}
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        pytest.param(
+            {"metadata": {"name": "a"}},
+            "missing-field",
+            "spec: a DynamicPrefix needs a spec",
+            id="no spec",
+        ),
+        pytest.param(
+            document(name="Home"),
+            "invalid-name",
+            'metadata.name: "Home" is not a name: use a-z',
+            id="upper case name",
+        ),
+        pytest.param(
+            document(name=""), "invalid-name", 'metadata.name: "" is not a name', id="no name"
+        ),
+        pytest.param(
+            document(name="a."),
+            "invalid-name",
+            'metadata.name: "a." is not a name',
+            id="empty label",
+        ),
+        pytest.param(document(name="a" * 254), "invalid-name", "metadata.name", id="name of 254"),
+        pytest.param(
+            document(acquisition={"static": {}}),
+            "missing-field",
+            "spec.acquisition.static.prefix: a static acquisition needs its prefix",
+            id="static without prefix",
+        ),
+        pytest.param(
+            document(acquisition={"static": {"prefix": "2001:db8::1/64"}}),
+            "invalid-value",
+            "spec.acquisition.static.prefix: '2001:db8::1/64' has bits set beyond its length",
+            id="static with host bits",
+        ),
+        pytest.param(
+            advertisement(routers=["fe80::1", "2001:db8::1"]),
+            "invalid-value",
+            'spec.acquisition.routerAdvertisement.routers[1]: "2001:db8::1" is not link-local',
+            id="a router that is not link-local",
+        ),
+        pytest.param(
+            advertisement(delegatedPrefixLength=129),
+            "out-of-range",
+            "spec.acquisition.routerAdvertisement.delegatedPrefixLength: 129 is not a whole number from 1 to 128",
+            id="a delegation of 129 bits",
+        ),
+        pytest.param(
+            document(acquisition={"prefixFilter": {"within": ["2001:db8::"]}}),
+            "invalid-value",
+            "spec.acquisition.prefixFilter.within[0]: '2001:db8::' is not a prefix",
+            id="within without length",
+        ),
+        pytest.param(
+            document(addressRanges=[{**POOL, "start": "::3"}]),
+            "range-reversed",
+            'spec.addressRanges[0].start: "::3" is above end "::2"',
+            id="a range backwards",
+        ),
+        pytest.param(
+            document(addressRanges=[{"name": "pool", "end": "::2"}]),
+            "missing-field",
+            'spec.addressRanges[0].start: a range needs its start, as in "::f000:0:0:0"',
+            id="a range without start",
+        ),
+        pytest.param(
+            document(addressRanges=[{"name": "pool", "start": "::2"}]),
+            "missing-field",
+            "spec.addressRanges[0].end: a range needs its end",
+            id="a range without end",
+        ),
+        pytest.param(
+            document(addressRanges=[{**POOL, "end": "f"}]),
+            "invalid-value",
+            "spec.addressRanges[0].end: 'f' is not an IPv6 address",
+            id="an end that is no address",
+        ),
+        pytest.param(
+            document(addressRanges=[{**POOL, "start": "f000::"}]),
+            "suffix-in-prefix",
+            'spec.addressRanges[0].start: "f000::" has bits set inside the /64 prefix: '
+            'write only the host part, as in "::f000:0:0:0"',
+            id="a start inside the prefix",
+        ),
+        pytest.param(
+            document(addressRanges=[POOL, POOL]),
+            "duplicate-name",
+            'spec.addressRanges[1].name: "pool" is there already',
+            id="two ranges of one name",
+        ),
+        pytest.param(
+            document(subnets=[PODS, PODS]),
+            "duplicate-name",
+            'spec.subnets[1].name: "pods" is there already',
+            id="two subnets of one name",
+        ),
+        pytest.param(
+            document(addressRanges=[{**POOL, "name": "-pool"}]),
+            "invalid-name",
+            'spec.addressRanges[0].name: "-pool" is not a name',
+            id="a range's name that begins with a hyphen",
+        ),
+        pytest.param(
+            document(addressRanges=[{**POOL, "name": "a.b"}]),
+            "invalid-name",
+            'spec.addressRanges[0].name: "a.b" is not a name',
+            id="a range's name with a dot",
+        ),
+        pytest.param(
+            document(subnets=[{**PODS, "name": "a" * 64}]),
+            "invalid-name",
+            "spec.subnets[0].name",
+            id="a name of 64",
+        ),
+        pytest.param(
+            document(subnets=[{"name": "pods", "offset": 1}]),
+            "missing-field",
+            "spec.subnets[0].prefixLength: a subnet needs its prefixLength",
+            id="a subnet without length",
+        ),
+        pytest.param(
+            document(subnets=[{**PODS, "offset": -1}]),
+            "out-of-range",
+            "spec.subnets[0].offset: -1 is not a whole number",
+            id="an offset below zero",
+        ),
+        pytest.param(
+            document(subnets=[{**PODS, "bgp": {"community": "65001"}}]),
+            "invalid-value",
+            'spec.subnets[0].bgp.community: "65001" is not a BGP community: write ASN:VALUE',
+            id="a community without value",
+        ),
+        pytest.param(
+            document(acquisition={"static": {"prefix": "2001:db8::/64"}}, subnets=[PODS]),
+            "subnet-outside",
+            "spec.subnets[0]: subnet pods at offset 1 lies outside 2001:db8::/64",
+            id="a subnet outside the static prefix",
+        ),
+        pytest.param(
+            document(transition={"mode": "HA"}),
+            "invalid-value",
+            'spec.transition.mode: "HA" is none of simple, ha',
+            id="a mode that is none",
+        ),
+        pytest.param(
+            document(transition={"maxPrefixHistory": 11}),
+            "out-of-range",
+            "spec.transition.maxPrefixHistory: 11 is not a whole number from 0 to 10",
+            id="a history of eleven",
+        ),
+        pytest.param(
+            document(transition={"maxChangesPerHour": 0}),
+            "out-of-range",
+            "spec.transition.maxChangesPerHour: 0 is not a whole number from 1 to 3600",
+            id="no change at all",
+        ),
+        pytest.param(
+            document(transition={"retention": "forever"}),
+            "invalid-value",
+            "spec.transition.retention: 'forever' is not a duration",
+            id="a retention that is none",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_error_at_its_field(content, code, message):
+    [(found_code, found_message)] = problems(content)
+
+    assert found_code == code
+    assert found_message.startswith(message)
+
+
+def test_everything_wrong_is_told_in_one_reading():
+    codes = [
+        code
+        for code, _ in problems(
+            document(
+                name="",
+                addressRanges=[{**POOL, "start": "f000::"}, {"name": "pool"}],
+                transition={"mode": "x", "dnsDelay": "1"},
+            )
+        )
+    ]
+
+    assert sorted(codes) == [
+        "duplicate-name",
+        "invalid-name",
+        "invalid-value",
+        "invalid-value",
+        "missing-field",
+        "missing-field",
+        "suffix-in-prefix",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        pytest.param(
+            document(adressRanges=[]),
+            "unknown-field",
+            'spec.adressRanges: gitops-prefix reads no such field. Did you mean "addressRanges"?',
+            id="a slip of the pen",
+        ),
+        pytest.param(
+            document(transition={"maxHistory": 1}),
+            "unknown-field",
+            "spec.transition.maxHistory: gitops-prefix reads no such field",
+            id="further down",
+        ),
+        pytest.param(
+            document(acquisition={"dhcpv6pd": {"interface": "eth0"}}),
+            "dhcpv6pd-not-watched",
+            "spec.acquisition.dhcpv6pd: gitops-prefix sends no DHCPv6",
+            id="an operator's DHCPv6 alone",
+        ),
+    ],
+)
+def test_what_will_not_work_as_hoped_is_a_warning(content, code, message):
+    [problem] = read_specification(content)[1]
+
+    assert (problem.code, problem.severity) == (code, Severity.WARNING)
+    assert problem.message.startswith(message)
+
+
+def test_an_operators_dhcpv6_beside_advertisements_is_no_problem():
+    content = document(
+        acquisition={
+            "dhcpv6pd": {"interface": "eth0"},
+            "routerAdvertisement": {"interface": "eth0"},
+        }
+    )
+
+    assert problems(content) == []
+
+
+@pytest.mark.parametrize(
+    ("prefix_length", "acquisition", "fits"),
+    [
+        pytest.param(None, {}, False, id="a /64 is assumed until a prefix is known"),
+        pytest.param(56, {}, True, id="the current prefix tells"),
+        pytest.param(
+            None, {"static": {"prefix": "2001:db8::/56"}}, True, id="the static prefix tells"
+        ),
+        pytest.param(
+            64, {"static": {"prefix": "2001:db8::/56"}}, False, id="the current one first"
+        ),
+        pytest.param(
+            None,
+            {
+                "dhcpv6pd": {"requestedPrefixLength": 56},
+                "routerAdvertisement": {"interface": "eth0"},
+            },
+            True,
+            id="an operator's request tells",
+        ),
+    ],
+)
+def test_suffixes_are_checked_against_the_prefix_there_will_be(prefix_length, acquisition, fits):
+    pool = {"name": "pool", "start": "::1:0:0:0:0", "end": "::1:0:0:0:1"}
+    found = problems(
+        document(
+            acquisition=acquisition,
+            addressRanges=[{**pool, "start": "0:0:0:1::", "end": "0:0:0:1::1"}],
+        ),
+        prefix_length,
+    )
+
+    assert ("suffix-in-prefix" not in [code for code, _ in found]) is fits
+
+
+@pytest.mark.parametrize(
+    ("delegated", "prefix", "base"),
+    [
+        pytest.param(None, "2001:db8:0:ab12::/64", "2001:db8:0:ab12::/64", id="no delegation told"),
+        pytest.param(56, "2001:db8:0:ab12::/64", "2001:db8:0:ab00::/56", id="a part of a /56"),
+        pytest.param(
+            64, "2001:db8:0:ab12::/64", "2001:db8:0:ab12::/64", id="the delegation itself"
+        ),
+        pytest.param(
+            64, "2001:db8:0:ab00::/56", "2001:db8:0:ab00::/56", id="shorter than the delegation"
+        ),
+    ],
+)
+def test_subnets_are_carved_from_the_delegation(delegated, prefix, base):
+    specification = Specification("home", Acquisition(delegated_length=delegated))
+
+    assert specification.base(Prefix.parse(prefix)) == Prefix.parse(base)
+
+
+json = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.text(max_size=4),
+        st.sampled_from(["::1", "2001:db8::/64", "ha"]),
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "acquisition",
+                    "routerAdvertisement",
+                    "static",
+                    "prefix",
+                    "addressRanges",
+                    "subnets",
+                    "name",
+                    "start",
+                    "end",
+                    "offset",
+                    "transition",
+                    "mode",
+                    "bgp",
+                    "within",
+                    "interface",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(json, json)
+def test_no_document_breaks_the_reading(spec, metadata):
+    _, found = read_specification({"metadata": metadata, "spec": spec})
+
+    assert all(problem.message for problem in found)
