@@ -179,6 +179,10 @@ def test_on_what_both_accept_the_fields_agree(payload):
     if isinstance(read, Rejected) or read.ignored:
         return
     options = theirs(payload)
+    if 16 + sum(8 * option.len for option in options) != len(payload):
+        # scapy loses its way behind an option whose length its class does not expect
+        # (a link-layer address of 32 octets); it is no oracle for what follows.
+        return
     prefixes = [
         PrefixInformation(
             Prefix.enclosing(int.from_bytes(bytes(option)[16:32], "big"), option.prefixlen),
