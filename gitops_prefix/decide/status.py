@@ -233,7 +233,7 @@ def parse_time(text: str) -> datetime:
         ValueError: it is no time, or says no zone.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())  # RFC 3339 5.6: "t" and "z", too
         # A date must bear a century added to it (a retention, a lifetime).
         if moment.tzinfo is not None and moment.year < LAST_YEAR:
             return moment.astimezone(UTC).replace(microsecond=0)
