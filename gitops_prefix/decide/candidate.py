@@ -46,7 +46,8 @@ class Candidate:
     Attributes:
         preference: its router's (RFC 4191).
         preferred_lifetime: as advertised, in seconds.
-        ends_at: when a lifetime next runs out, on the clock of the observations.
+        ends_at: when time alone ends it, on the clock of the observations: a
+            lifetime that runs out, or a router that stopped repeating it.
     """
 
     prefix: Prefix
@@ -66,8 +67,11 @@ def judge(routers: Routers, acquisition: Acquisition, now: float) -> tuple[Candi
             verdict=_policy(item, acquisition) or _life(item, now),
             preference=item.state.preference,
             preferred_lifetime=item.announcement.information.preferred_lifetime,
-            ends_at=now
-            + min(item.announcement.valid_for(now), item.announcement.preferred_for(now)),
+            ends_at=min(
+                now + item.announcement.valid_for(now),
+                now + item.announcement.preferred_for(now),
+                item.state.stands_until(item.announcement),
+            ),
         )
         for item in heard(routers)
     )

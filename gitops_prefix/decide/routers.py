@@ -81,9 +81,15 @@ class RouterState:
 
     def stands_by(self, announcement: Announcement, now: float) -> bool:
         """Whether the router still announces it, as far as can be told."""
-        return announcement.newest or (
-            self.rotating and announcement.came_back and now - announcement.heard_at < ROTATION
-        )
+        return now < self.stands_until(announcement)
+
+    def stands_until(self, announcement: Announcement) -> float:
+        """When silence about it begins to mean that it is gone; inf is never."""
+        if announcement.newest:
+            return inf
+        if self.rotating and announcement.came_back:
+            return announcement.heard_at + ROTATION
+        return -inf
 
 
 Routers = Mapping[Router, RouterState]

@@ -2,7 +2,9 @@
 
 `select` folds what the routers say, and the passing of time, into the selection.
 It never lets go of a prefix for nothing: with no candidate, the current one stays
-(fail static). Times are seconds of a monotonic clock.
+(fail static). Times are seconds of a monotonic clock; a deadline is compared as
+`now < start + length`, the very sum that `look_again_at` tells, lest rounding make
+us look a moment too early and then never again.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +14,7 @@ from math import inf
 from gitops_prefix.decide.candidate import Candidate, Verdict, best, judge
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import ROTATION, Routers, heard
+from gitops_prefix.decide.routers import Routers, heard
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource
 
@@ -101,8 +103,8 @@ def select(
 def _forget_old(selection: Selection, now: float) -> Selection:
     return replace(
         selection,
-        given_up=tuple(item for item in selection.given_up if now - item[1] < GIVEN_UP),
-        changed_at=tuple(at for at in selection.changed_at if now - at < HOUR),
+        given_up=tuple(item for item in selection.given_up if now < item[1] + GIVEN_UP),
+        changed_at=tuple(at for at in selection.changed_at if now < at + HOUR),
     )
 
 
@@ -121,7 +123,7 @@ def _take(
     if rival is None or rival[0] != wanted:
         rival = (wanted, now)
     selection = replace(selection, rival=rival)
-    if now - rival[1] < specification.transition.stabilization_window.total_seconds():
+    if now < rival[1] + specification.transition.stabilization_window.total_seconds():
         return selection, Standing.STABILIZING
     if len(selection.changed_at) >= specification.transition.max_changes_per_hour:
         return selection, Standing.HELD
@@ -159,6 +161,4 @@ def _look_again_at(
         moments.append(selection.rival[1] + window)
     if standing is Standing.HELD:
         moments.append(selection.changed_at[0] + HOUR)
-    # A router that spreads its prefixes may stop doing so.
-    moments.append(now + ROTATION if selection.given_up else inf)
     return min((moment for moment in moments if moment > now), default=inf)
