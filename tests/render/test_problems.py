@@ -1,0 +1,113 @@
+"""What is wrong is said with its place, all of it in one run, and nothing is rendered."""
+
+import pytest
+
+from tests.render.repository import problems_of
+from tests.render.test_lists import GROUP, POOL
+
+CASES = {
+    "a name that nobody has": (
+        POOL.replace("name: home", "name: hom"),
+        'manifest.yaml:5:41 unknown-dynamic-prefix: DynamicPrefix "hom" is not in the repository '
+        '(it has: home). Did you mean "home"?',
+    ),
+    "a range that is not there": (
+        POOL.replace("address-range: lb", "address-range: bl"),
+        'manifest.yaml:5:80 unknown-address-range: address-range "bl" is not in DynamicPrefix home '
+        "(it has: lb, odd)",
+    ),
+    "a subnet that is not there": (
+        POOL.replace("address-range: lb", "subnet: pods"),
+        'manifest.yaml:5:73 unknown-subnet: subnet "pods" is not in DynamicPrefix home (it has: low)',
+    ),
+    "a range and a subnet": (
+        POOL.replace("address-range: lb", "address-range: lb, dynamic-prefix.io/subnet: low"),
+        "manifest.yaml:5:110 range-and-subnet: metadata.annotations: dynamic-prefix.io/subnet stands "
+        "beside dynamic-prefix.io/address-range: keep one of the two",
+    ),
+    "no name": (
+        POOL.replace("dynamic-prefix.io/name: home, ", ""),
+        "manifest.yaml:5:50 missing-name: metadata.annotations: dynamic-prefix.io/address-range needs "
+        "dynamic-prefix.io/name too, which names the DynamicPrefix",
+    ),
+    "a name that is a number": (
+        POOL.replace("name: home", "name: 5"),
+        "manifest.yaml:5:41 wrong-type: metadata.annotations: dynamic-prefix.io/name 5 is no string: "
+        "write it in quotes",
+    ),
+    "YAML that does not parse": (
+        POOL + "spec: [\n",
+        "manifest.yaml:7:1 not-yaml: does not parse as YAML, and holds something managed: did not "
+        "find expected node content while parsing a flow node",
+    ),
+    "a character that YAML forbids": (
+        POOL + "a: \x01\n",
+        "manifest.yaml:6:4 not-yaml: does not parse as YAML, and holds something managed: "
+        "a character that YAML does not allow",
+    ),
+    "nested too deep": (
+        POOL + "a: " + "[" * 300,
+        "manifest.yaml:6:203 not-yaml: does not parse as YAML, and holds something managed: nested "
+        "deeper than 200 levels",
+    ),
+    "a key twice": (
+        GROUP + "spec: {}\nspec: {}\n",
+        'manifest.yaml:7:1 duplicate-key: "spec" is here twice in one mapping: keep one of them',
+    ),
+    "a list through an alias": (
+        GROUP + "x: &x [10.0.0.0/8]\nspec:\n  externalCIDRs: *x\n",
+        "manifest.yaml:8:18 edit-refused: spec.externalCIDRs is an alias: write the list itself here",
+    ),
+    "a list that an alias names": (
+        GROUP + "spec:\n  externalCIDRs: &x [10.0.0.0/8]\nother: *x\n",
+        "manifest.yaml:7:21 edit-refused: spec.externalCIDRs cannot be edited without changing "
+        "something else (an anchor, an alias?): write it out plainly",
+    ),
+    "a string where a list belongs": (
+        GROUP + "spec:\n  externalCIDRs: none\n",
+        "manifest.yaml:7:18 edit-refused: spec.externalCIDRs is no list: write one, or remove it",
+    ),
+    "an overlap": (
+        POOL + "spec:\n  blocks:\n    - cidr: 2001:db8:a:0:f000::/70\n",
+        "manifest.yaml:8:7 overlap: spec.blocks: cidr 2001:db8:a:0:f000::/70 overlaps what "
+        "2001:db8:a::/64 gives here: remove it, or move it out of the range",
+    ),
+    "an entry that will not follow": (
+        POOL + "spec:\n  blocks:\n    - start: 2001:db8:a::1\n",
+        "manifest.yaml:8:7 will-not-follow: spec.blocks: start 2001:db8:a::1 lies inside a prefix "
+        "that changes, and will not follow it",
+    ),
+    "an old version": (
+        POOL.replace("cilium.io/v2", "cilium.io/v2alpha1"),
+        "manifest.yaml:1:13 old-api-version: cilium.io/v2alpha1 is on its way out: write cilium.io/v2",
+    ),
+    "a slip of the pen": (
+        POOL.replace("address-range:", "adress-range:"),
+        "manifest.yaml:5:79 unknown-annotation: gitops-prefix reads no annotation "
+        'dynamic-prefix.io/adress-range. Did you mean "dynamic-prefix.io/address-range"?',
+    ),
+    "a kind without a field of ours": (
+        POOL.replace("cilium.io/v2", "v1").replace("CiliumLoadBalancerIPPool", "Secret"),
+        'manifest.yaml:5:41 kind-not-managed: v1 Secret "p" has no field that gitops-prefix writes '
+        "(it knows: CiliumLoadBalancerIPPool, CiliumCIDRGroup); it stays as it is",
+    ),
+}
+
+
+@pytest.mark.parametrize(("manifest", "message"), CASES.values(), ids=CASES)
+def test_it_is_said_where_and_how_to_mend_it(manifest: str, message: str):
+    assert problems_of(manifest) == [message]
+
+
+def test_all_errors_come_in_one_run():
+    """Not only the first: two documents, three slips."""
+    first = POOL.replace("address-range: lb", "address-range: x")
+    second = GROUP.replace("name: home", "name: nobody")
+    codes = [line.split()[1] for line in problems_of(f"{first}---\n{second}---\n{first}")]
+    assert codes == ["unknown-address-range:", "unknown-dynamic-prefix:", "unknown-address-range:"]
+
+
+def test_what_is_not_managed_may_be_anything():
+    """A Helm template without an annotation is left alone, wherever it stands."""
+    assert problems_of("{{- if .Values.on }}\nkind: [\n{{- end }}\n") == []
+    assert problems_of(GROUP + "---\n{{- range }}\n") == []
