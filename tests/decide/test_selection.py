@@ -1,0 +1,213 @@
+"""Which prefix is current: each rule of docs/selection.md is a scenario here."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+import pytest
+
+from gitops_prefix.decide.advertisement import INFINITY, Preference
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.selection import HOUR, Selection, Standing, select
+from gitops_prefix.decide.specification import Acquisition, Specification, Transition
+from gitops_prefix.decide.status import PrefixSource
+from tests.decide.routers_saying import (
+    LOCAL,
+    SECOND,
+    A,
+    B,
+    C,
+    Event,
+    LinkDown,
+    Look,
+    Says,
+    pio,
+    saying,
+    walk,
+    watching,
+)
+
+HIGH = Preference.HIGH
+CURRENT, FAILED = Standing.CURRENT, Standing.FAILED_STATIC
+WAITING, STABILIZING, HELD = Standing.WAITING, Standing.STABILIZING, Standing.HELD
+WINDOW = Transition(stabilization_window=timedelta(seconds=30))
+
+
+class Scenario(NamedTuple):
+    """What happens, and for each event the prefix that is current then."""
+
+    events: tuple[Event, ...]
+    current: tuple[Prefix | None, ...]
+    standing: Standing = CURRENT
+    specification: Specification = watching()
+
+
+SCENARIOS = {
+    "the first candidate is taken at once": Scenario((Says(0, saying(A)),), (A,)),
+    "without a candidate there is nothing to take": Scenario(
+        (Says(0, saying(LOCAL)),), (None,), WAITING
+    ),
+    "the first one waits for no window": Scenario(
+        (Says(0, saying(A)),), (A,), specification=watching(WINDOW)
+    ),
+    "a better router does not move the current prefix": Scenario(
+        (Says(0, saying(A)), Says(1, saying(pio(B, 99999, 99999), preference=HIGH), SECOND)),
+        (A, A),
+    ),
+    "of two prefixes of one router the current one stays": Scenario(
+        (Says(0, saying(B)), Says(1, saying(A, B))), (B, B)
+    ),
+    "flash renumbering: the newest advertisement has another (RFC 8978)": Scenario(
+        (Says(0, saying(A)), Says(1, saying(B))), (A, B)
+    ),
+    "withdrawn: valid lifetime 0": Scenario(
+        (Says(0, saying(A)), Says(1, saying(pio(A, 0, 0), B))), (A, B)
+    ),
+    "deprecated: preferred lifetime 0 (RFC 9096)": Scenario(
+        (Says(0, saying(A)), Says(1, saying(pio(A, 0, 7200), B))), (A, B)
+    ),
+    "a lifetime cut to two hours is a candidate still (RFC 4862 5.5.3 e)": Scenario(
+        (Says(0, saying(A)), Says(1, saying(pio(A, 60, 7200), B))), (A, A)
+    ),
+    "withdrawn by one router, still announced by the other": Scenario(
+        (Says(0, saying(A)), Says(0, saying(A, B), SECOND), Says(1, saying(pio(A, 0, 0)))),
+        (A, A, A),
+    ),
+    "its preferred lifetime ran out, and another is there": Scenario(
+        (Says(0, saying(A)), Says(0, saying(pio(A, 60), B)), Look(59.9), Look(60)), (A, A, A, B)
+    ),
+    "fail static: withdrawn, and nothing else": Scenario(
+        (Says(0, saying(A)), Says(1, saying(pio(A, 0, 0)))), (A, None), FAILED
+    ),
+    "fail static: a lifetime that ran out": Scenario(
+        (Says(0, saying(pio(A, 60, 90))), Look(91)), (A, None), FAILED
+    ),
+    "fail static: an advertisement without prefixes": Scenario(
+        (Says(0, saying(A)), Says(1, saying())), (A, None), FAILED
+    ),
+    "fail static: the link went away": Scenario(
+        (Says(0, saying(A)), LinkDown(1)), (A, None), FAILED
+    ),
+    "infinity never runs out": Scenario(
+        (Says(0, saying(pio(A, INFINITY, INFINITY))), Look(1e9)), (A, A)
+    ),
+    "given up is not taken back within a minute": Scenario(
+        (Says(0, saying(LOCAL)), Says(1, saying(A)), Says(2, saying(LOCAL), SECOND), Look(9)),
+        (LOCAL, A, A, A),
+        specification=watching(require_global_unicast=False),
+    ),
+    "given up, and better: it returns after the minute": Scenario(
+        (
+            Says(0, saying(A)),
+            Says(1, saying(LOCAL)),
+            Says(2, saying(A), SECOND),
+            Look(60.9),
+            Look(61),
+        ),
+        (A, LOCAL, LOCAL, LOCAL, A),
+        specification=watching(require_global_unicast=False),
+    ),
+    "given up, but the only candidate: taken back at once": Scenario(
+        (Says(0, saying(A)), Says(1, saying(B)), Says(2, saying(A))), (A, B, A)
+    ),
+    "a global prefix displaces a local one": Scenario(
+        (Says(0, saying(LOCAL)), Says(1, saying(LOCAL, A))),
+        (LOCAL, A),
+        specification=watching(require_global_unicast=False),
+    ),
+    "a local prefix never displaces a global one": Scenario(
+        (Says(0, saying(A)), Says(1, saying(pio(A), LOCAL), SECOND)),
+        (A, A),
+        specification=watching(require_global_unicast=False),
+    ),
+    "the window holds a change back": Scenario(
+        (Says(0, saying(A)), Says(1, saying(B)), Look(30.9)),
+        (A, A, A),
+        STABILIZING,
+        watching(WINDOW),
+    ),
+    "the window over, the change is made": Scenario(
+        (Says(0, saying(A)), Says(1, saying(B)), Look(31)), (A, A, B), CURRENT, watching(WINDOW)
+    ),
+    "a rival that goes away within the window changes nothing": Scenario(
+        (Says(0, saying(A)), Says(1, saying(B)), Says(9, saying(A)), Look(40)),
+        (A, A, A, A),
+        CURRENT,
+        watching(WINDOW),
+    ),
+    "another rival waits its own window": Scenario(
+        (Says(0, saying(A)), Says(1, saying(B)), Says(20, saying(C)), Look(49.9), Look(50)),
+        (A, A, A, A, C),
+        CURRENT,
+        watching(WINDOW),
+    ),
+    "a router that spreads its prefixes settles on one (RFC 4861 6.2.3)": Scenario(
+        tuple(Says(10 * turn, saying((A, B)[turn % 2])) for turn in range(8)),
+        (A, B, A, A, A, A, A, A),
+    ),
+    "and when it stops spreading them, the silent one is given up": Scenario(
+        (*(Says(10 * turn, saying((A, B)[turn % 2])) for turn in range(8)), Look(119), Look(120)),
+        (A, B, A, A, A, A, A, A, A, B),
+    ),
+    "too many changes in an hour: the current one is held": Scenario(
+        (*(Says(at, saying((A, B)[at % 2])) for at in range(4)), Look(HOUR)),
+        (A, B, A, A, A),
+        HELD,
+        watching(Transition(max_changes_per_hour=2)),
+    ),
+    "and goes once the hour has passed": Scenario(
+        (
+            *(Says(at, saying(pio((A, B)[at % 2], INFINITY, INFINITY))) for at in range(4)),
+            Look(HOUR + 1),
+        ),
+        (A, B, A, A, B),
+        CURRENT,
+        watching(Transition(max_changes_per_hour=2)),
+    ),
+    "repeated, lost and renewed advertisements change nothing": Scenario(
+        (Says(0, saying(A)), Says(5, saying(A)), Says(900, saying(pio(A, 60, 90))), Look(950)),
+        (A, A, A, A),
+    ),
+    "a router lifetime of 0 says nothing about prefixes": Scenario(
+        (Says(0, saying(A)), Says(1, saying(A, B)._replace(router_lifetime=0))), (A, A)
+    ),
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_the_current_prefix_follows_the_rules(scenario):
+    decisions = walk(scenario.specification, *scenario.events)
+
+    assert tuple(one.choice.prefix for one in decisions) == scenario.current
+    assert decisions[-1].standing is scenario.standing
+
+
+def test_a_failed_prefix_is_still_remembered_as_the_current_one():
+    decisions = walk(watching(), Says(0, saying(A)), LinkDown(1), Says(2, saying(B, A)))
+
+    assert [one.selection.current for one in decisions] == [A, A, A]
+
+
+def test_the_prefix_of_the_repository_stays_across_a_restart():
+    first = select(Selection(current=B), watching(), {}, 0)
+    [heard] = walk(watching(), Says(5, saying(A, B)), selection=first.selection)
+
+    assert (first.choice.prefix, first.standing, heard.choice.prefix) == (None, FAILED, B)
+
+
+def test_a_static_prefix_needs_no_router():
+    specification = Specification("home", Acquisition(static=C))
+
+    decision = select(Selection(current=A), specification, {}, 0)
+
+    assert (decision.choice.prefix, decision.choice.source) == (C, PrefixSource.STATIC)
+    assert (decision.selection.current, decision.standing) == (C, Standing.STATIC)
+
+
+def test_what_is_still_valid_is_told_for_deprecated_prefixes_too():
+    events = Says(0, saying(pio(A, 0, 600), B)), Says(1, saying(pio(A, 0, 700)), SECOND)
+
+    [*_, last] = walk(watching(), *events, Look(100))
+
+    assert dict(last.choice.valid_for) == {A: 601.0, B: 86300.0}
+    assert not last.choice.gone(A)
+    assert last.choice.gone(C)

@@ -1,0 +1,185 @@
+"""Whatever routers say, and whenever: what always holds of the current prefix."""
+
+from datetime import timedelta
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitops_prefix.decide.advertisement import INFINITY, Preference
+from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.prefix import GLOBAL_UNICAST
+from gitops_prefix.decide.selection import HOUR, Selection, Standing, select
+from gitops_prefix.decide.specification import Transition
+from tests.decide.routers_saying import (
+    FIRST,
+    LOCAL,
+    SECOND,
+    A,
+    B,
+    C,
+    LinkDown,
+    Look,
+    Says,
+    heard_after,
+    pio,
+    saying,
+    walk,
+    watching,
+)
+
+lifetimes = st.sampled_from([0, 30, 90, 14400, INFINITY])
+informations = st.builds(
+    lambda prefix, ends: pio(prefix, min(ends), max(ends)),
+    st.sampled_from([A, B, C, LOCAL]),
+    st.tuples(lifetimes, lifetimes),
+)
+advertisements = st.builds(
+    lambda options, preference: saying(*options, preference=preference),
+    st.lists(informations, max_size=3),
+    st.sampled_from(Preference),
+)
+# Steps that no binary fraction holds: deadlines must survive rounding.
+steps = st.sampled_from([0.0, 0.1, 0.7, 9.3, 30.0, 59.9, 60.0, 200.0, HOUR])
+
+
+@st.composite
+def schedules(draw):
+    """Up to a dozen events, in the order of time."""
+    now, events = draw(st.sampled_from([0.0, 0.3, 12345.6])), []
+    for _ in range(draw(st.integers(1, 12))):
+        now += draw(steps)
+        router = draw(st.sampled_from([FIRST, FIRST, SECOND]))
+        events.append(
+            draw(
+                st.one_of(
+                    st.builds(Says, st.just(now), advertisements, st.just(router)),
+                    st.builds(Says, st.just(now), advertisements, st.just(router)),
+                    st.just(Look(now)),
+                    st.just(LinkDown(now)),
+                )
+            )
+        )
+    return tuple(events)
+
+
+specifications = st.builds(
+    lambda window, most, global_only: watching(
+        Transition(stabilization_window=timedelta(seconds=window), max_changes_per_hour=most),
+        require_global_unicast=global_only,
+    ),
+    st.sampled_from([0, 0, 0.1, 30, 300]),
+    st.sampled_from([1, 2, 12]),
+    st.booleans(),
+)
+
+
+def changes(decisions):
+    """The decisions that changed the current prefix, each with the prefix before it."""
+    before = [None, *(one.selection.current for one in decisions)]
+    return [
+        (old, decision)
+        for old, decision in zip(before, decisions, strict=False)
+        if old is not None and decision.selection.current != old
+    ]
+
+
+@settings(max_examples=120, deadline=None)
+@given(specifications, schedules())
+def test_a_prefix_that_is_still_a_candidate_is_never_left(specification, schedule):
+    for old, decision in changes(walk(specification, *schedule)):
+        still = [
+            one
+            for one in decision.candidates
+            if one.prefix == old and one.verdict is Verdict.CANDIDATE
+        ]
+        # The one exception: global before local.
+        assert not still or (
+            GLOBAL_UNICAST.covers(decision.selection.current) and not GLOBAL_UNICAST.covers(old)
+        )
+
+
+@settings(max_examples=120, deadline=None)
+@given(specifications, schedules())
+def test_what_is_taken_is_a_candidate_and_what_is_current_is_never_lost(specification, schedule):
+    known = None
+    for decision in walk(specification, *schedule):
+        current = decision.selection.current
+        standing = {one.prefix for one in decision.candidates if one.verdict is Verdict.CANDIDATE}
+        assert current == known or current in standing
+        assert (current is None) == (decision.standing is Standing.WAITING)
+        # Fail static is told as "nothing observed", never as another prefix.
+        assert decision.choice.prefix in {None, current}
+        known = current
+
+
+@settings(max_examples=120, deadline=None)
+@given(specifications, schedules())
+def test_changes_within_an_hour_are_bounded(specification, schedule):
+    decisions = walk(specification, *schedule)
+    pairs = zip(schedule, [None, *decisions], decisions, strict=False)
+    moments = [
+        event.at
+        for event, before, after in pairs
+        if before is not None
+        and before.selection.current is not None
+        and before.selection.current != after.selection.current
+    ]
+
+    most = specification.transition.max_changes_per_hour
+    for since in moments:
+        assert sum(since <= at < since + HOUR for at in moments) <= most
+
+
+@settings(max_examples=120, deadline=None)
+@given(specifications, schedules(), st.floats(0, 1, exclude_max=True))
+def test_nothing_changes_before_the_next_look_is_due(specification, schedule, share):
+    last = walk(specification, *schedule)[-1]
+    routers, now = heard_after(*schedule), schedule[-1].at
+    due = last.look_again_at
+    earlier = now + (1e6 if due == inf else (due - now)) * share
+    if earlier >= due:
+        return
+
+    again = select(last.selection, specification, routers, earlier)
+
+    assert due > now
+    assert (again.choice.prefix, again.standing) == (last.choice.prefix, last.standing)
+    assert again.selection.current == last.selection.current
+
+
+@settings(max_examples=60, deadline=None)
+@given(specifications, schedules())
+def test_looking_whenever_it_is_due_comes_to_an_end(specification, schedule):
+    decision = walk(specification, *schedule)[-1]
+    routers = heard_after(*schedule)
+    for _ in range(40):
+        if decision.look_again_at == inf:
+            break
+        now = decision.look_again_at
+        decision = select(decision.selection, specification, routers, now)
+        assert decision.look_again_at > now
+    else:
+        pytest.fail(f"still looking: {decision}")
+
+    assert decision.standing is not Standing.STABILIZING
+
+
+@settings(max_examples=60, deadline=None)
+@given(specifications, schedules())
+def test_looking_twice_is_looking_once(specification, schedule):
+    last = walk(specification, *schedule)[-1]
+
+    again = select(last.selection, specification, heard_after(*schedule), schedule[-1].at)
+
+    assert again == last
+
+
+@settings(max_examples=50, deadline=None)
+@given(specifications, st.sampled_from([None, A, B, C]))
+def test_silence_changes_nothing(specification, known):
+    decision = select(Selection(current=known), specification, {}, 0)
+
+    assert (decision.selection.current, decision.choice.prefix) == (known, None)
+    assert decision.look_again_at == inf
