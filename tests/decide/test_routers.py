@@ -1,0 +1,160 @@
+"""What each router said last, and what it still stands by."""
+
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitops_prefix.decide.advertisement import INFINITY, Preference, Router
+from gitops_prefix.decide.routers import MOST_ROUTERS, ROTATION, forget, heard, observe
+from tests.decide.routers_saying import (
+    FIRST,
+    SECOND,
+    A,
+    B,
+    C,
+    LinkDown,
+    Says,
+    heard_after,
+    pio,
+    saying,
+)
+
+ELSEWHERE = Router("eth1", "fe80::1")
+
+
+def standing(routers, now):
+    """The prefixes that a router still stands by."""
+    return {
+        item.announcement.information.prefix
+        for item in heard(routers)
+        if item.state.stands_by(item.announcement, now)
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "now", "stands"),
+    [
+        pytest.param([(0, (A, B))], 0, {A, B}, id="what the newest advertisement carries"),
+        pytest.param([(0, (A,))], 1e9, {A}, id="silence alone takes nothing back"),
+        pytest.param([(0, (A,)), (1, (A, B))], 1, {A, B}, id="a prefix added"),
+        pytest.param([(0, (A, B)), (1, (A,))], 1, {A}, id="a prefix left out"),
+        pytest.param([(0, (A,)), (1, (B,))], 1, {B}, id="a prefix exchanged (RFC 8978)"),
+        pytest.param([(0, (A,)), (1, ())], 1, set(), id="all left out"),
+        pytest.param(
+            [(0, (A,)), (1, (B,)), (2, (A,))], 2, {A}, id="the first that comes back is believed"
+        ),
+        pytest.param(
+            [(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,))], 3, {A, B}, id="both came back: spread"
+        ),
+        pytest.param([(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,))], 61.9, {A, B}, id="for a minute"),
+        pytest.param([(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,))], 62, {B}, id="and no longer"),
+        pytest.param(
+            [(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,)), (4, (C,))],
+            4,
+            {C},
+            id="a spreading router that brings a new prefix has renumbered",
+        ),
+        pytest.param(
+            [(0, (A,)), (1, (B,)), (61, (A,)), (62, (B,))],
+            62,
+            {B},
+            id="what came back after more than a minute is no spreading",
+        ),
+        pytest.param(
+            [(0, (A, B)), (1, (A,)), (2, (A, B)), (3, (A,))], 3, {A, B}, id="one of two spread"
+        ),
+    ],
+)
+def test_absence_counts_unless_the_router_spreads_its_prefixes(said, now, stands):
+    routers = heard_after(*(Says(at, saying(*prefixes)) for at, prefixes in said))
+
+    assert standing(routers, now) == stands
+
+
+@pytest.mark.parametrize(
+    ("information", "now", "valid", "preferred"),
+    [
+        pytest.param(pio(A, 60, 90), 10, 80, 50, id="counted from when it was heard"),
+        pytest.param(pio(A, 60, 90), 100, -10, -40, id="run out"),
+        pytest.param(pio(A, 60, INFINITY), 1e9, inf, 60 - 1e9, id="infinity stays"),
+        pytest.param(pio(A, 0, INFINITY - 1), 0, INFINITY - 1, 0, id="one less is finite"),
+    ],
+)
+def test_lifetimes_run_from_the_moment_they_were_heard(information, now, valid, preferred):
+    [item] = heard(heard_after(Says(0, saying(information))))
+
+    assert item.announcement.valid_for(now) == valid
+    assert item.announcement.preferred_for(now) == preferred
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param((pio(A, 60, 90), pio(A, 70, 100)), id="twice in one advertisement"),
+        pytest.param((pio(A, 70, 100),), id="once"),
+    ],
+)
+def test_the_last_option_for_a_prefix_counts(said):
+    [item] = heard(heard_after(Says(0, saying(*said))))
+
+    assert item.announcement.information == pio(A, 70, 100)
+
+
+def test_a_repetition_renews_lifetimes_and_preference():
+    events = Says(0, saying(A)), Says(50, saying(pio(A, 5, 9), preference=Preference.HIGH))
+
+    [item] = heard(heard_after(*events))
+
+    assert item.state.preference is Preference.HIGH
+    assert item.announcement.valid_for(50) == 9
+
+
+def test_routers_do_not_speak_for_each_other():
+    events = Says(0, saying(A)), Says(1, saying(B), SECOND), Says(2, saying(C), ELSEWHERE)
+
+    assert standing(heard_after(*events), 2) == {A, B, C}
+
+
+def test_a_link_that_goes_down_takes_its_own_routers_along():
+    events = Says(0, saying(A)), Says(1, saying(B), SECOND), Says(2, saying(C), ELSEWHERE)
+
+    assert standing(heard_after(*events, LinkDown(3)), 3) == {C}
+    assert forget({}, "eth0") == {}
+
+
+def test_a_flood_of_routers_displaces_the_longest_silent_on_its_own_link():
+    flood = [Router("eth0", f"fe80::{number:x}") for number in range(1, MOST_ROUTERS + 3)]
+    events = [Says(number, saying(A), router) for number, router in enumerate(flood)]
+
+    routers = heard_after(Says(0, saying(C), ELSEWHERE), *events)
+
+    assert set(routers) == {ELSEWHERE, *flood[2:]}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 30, 60, 61]),
+            st.sampled_from([FIRST, SECOND, ELSEWHERE]),
+            st.lists(st.sampled_from([A, B, C]), max_size=3),
+        ),
+        max_size=12,
+    )
+)
+def test_the_newest_advertisement_stands_and_what_is_silent_is_forgotten(said):
+    routers, now = {}, 0.0
+    for step, router, prefixes in said:
+        now += step
+        before = dict(routers)
+        routers = observe(routers, router, saying(*prefixes), now)
+
+        assert set(prefixes) <= standing({router: routers[router]}, now)
+        assert {known: routers[known] for known in before if known != router} == {
+            known: state for known, state in before.items() if known != router
+        }
+    for item in heard(routers):
+        unheard = not item.announcement.newest
+        assert not (unheard and item.state.stands_by(item.announcement, now + ROTATION))
