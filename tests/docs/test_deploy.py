@@ -1,0 +1,34 @@
+"""docs/deploy.md lists what the daemon serves, and what the deployment has."""
+
+import re
+from pathlib import Path
+
+from gitops_prefix.daemon.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "deploy.md").read_text()
+DEPLOYMENT = (ROOT / "templates" / "common" / "gitops-prefix" / "deployment.yaml").read_text()
+
+
+def test_every_metric_is_listed_with_its_labels_and_no_other_is():
+    """By the names that Prometheus sees: a counter's ends in _total."""
+    exposed = {}
+    for metric in vars(Metrics()).values():
+        if not hasattr(metric, "describe"):
+            continue
+        name = metric._name + ("_total" if metric._type == "counter" else "")
+        exposed[name] = tuple(metric._labelnames)
+    rows = re.findall(r"^\| `(gitops_prefix_\w+)` \| (.*?) ?\|", PAGE, re.MULTILINE)
+    listed = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    assert listed == exposed
+
+
+def test_the_key_is_made_as_the_deployment_wants_it():
+    """The secret's name, its files and the capability are those of the template."""
+    assert "create secret generic gitops-prefix-deploy-key" in PAGE
+    assert "secretName: gitops-prefix-deploy-key" in DEPLOYMENT
+    for file in ("identity", "known_hosts"):
+        assert f"--from-file={file}" in PAGE
+        assert f"/etc/gitops-prefix/ssh/{file}\n" in DEPLOYMENT
+    for line in ("hostNetwork: true", "allowPrivilegeEscalation: true", "- NET_RAW"):
+        assert line in DEPLOYMENT
