@@ -211,3 +211,54 @@ def test_what_is_still_valid_is_told_for_deprecated_prefixes_too():
     assert dict(last.choice.valid_for) == {A: 601.0, B: 86300.0}
     assert not last.choice.gone(A)
     assert last.choice.gone(C)
+
+
+SPREADING = tuple(Says(10 * turn, saying((A, B)[turn % 2])) for turn in range(12))
+SHORT = watching(Transition(stabilization_window=timedelta(seconds=0.1)))
+
+
+@pytest.mark.parametrize(
+    ("specification", "events", "due", "then"),
+    [
+        pytest.param(
+            watching(WINDOW), (Says(0, saying(A)), Says(1, saying(B))), 31, B, id="a window ends"
+        ),
+        pytest.param(
+            # (0.7 + 0.1) - 0.7 is less than 0.1 in binary fractions.
+            SHORT,
+            (Says(0, saying(A)), Says(0.7, saying(B))),
+            0.7 + 0.1,
+            B,
+            id="a window ends, whatever rounding says",
+        ),
+        pytest.param(
+            watching(),
+            (Says(0, saying(pio(A, 60))), Says(1, saying(B), SECOND)),
+            60,
+            B,
+            id="a lifetime",
+        ),
+        pytest.param(
+            watching(), SPREADING, 160, B, id="a router that spread its prefixes is silent"
+        ),
+        pytest.param(
+            watching(Transition(max_changes_per_hour=1)),
+            (Says(0, saying(A)), Says(1, saying(B)), Says(70, saying(pio(C, INFINITY, INFINITY)))),
+            1 + HOUR,
+            C,
+            id="an hour with too many changes is over",
+        ),
+        pytest.param(
+            watching(require_global_unicast=False),
+            (Says(0, saying(A)), Says(1, saying(LOCAL)), Says(2, saying(A), SECOND)),
+            61,
+            A,
+            id="the minute of what was given up is over",
+        ),
+    ],
+)
+def test_the_next_look_is_when_time_alone_changes_the_answer(specification, events, due, then):
+    decisions = walk(specification, *events, Look(due))
+
+    assert decisions[-2].look_again_at == due
+    assert decisions[-2].selection.current != decisions[-1].selection.current == then
