@@ -8,6 +8,7 @@ from enum import StrEnum
 from gitops_prefix.daemon.reconcile import Observe, Plan, plan
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
+from gitops_prefix.publish.git import GitFailedError
 from gitops_prefix.publish.message import Transition, commit_message
 from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
 from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
@@ -104,7 +105,7 @@ class Publication:
     def _publish(self, observe: Observe, now: datetime, away: Outcome | None) -> Outcome:
         try:
             outcome = self._commit(observe, now)
-        except OutsideError as error:
+        except (GitFailedError, UnreachableError) as error:
             return Outcome(Result.UNREACHABLE, str(error))
         if outcome.result is Result.INVALID:
             return outcome

@@ -17,8 +17,8 @@ _REFUSED = re.compile(
     r"hook declined|protected branch|permission denied|permission to .* denied"
     r"|authentication failed|could not read (username|password)|host key verification failed"
     r"|remote host identification has changed|repository .*not found|does not appear to be a git"
-    r"|read.only|access denied|not allowed|unauthorized|forbidden|error: 40[0134]|returned error: 40[0134]"
-    r"|remote rejected|pre-receive|deny|does not exist|invalid username",
+    r"|access denied|not allowed|unauthorized|forbidden|error: 40[0134]|returned error: 40[0134]"
+    r"|remote rejected|pre-receive|deny|does not exist|invalid username|marked as read only",
     re.IGNORECASE,
 )
 
