@@ -122,7 +122,9 @@ class Loop:
         """One pass, and what it means for the next."""
         now = self._clocks.monotonic()
         look = now >= min(self._look_at, self._retry_at)
-        outcome = self._publication.run(self._observe, self._clocks.calendar(), look=look)
+        outcome = self._publication.run(
+            self._observe, self._clocks.calendar(), look=look, news=self._has_news()
+        )
         self.outcome = outcome
         self._plan_next(outcome, looked=look)
         self._count(outcome, self._clocks.monotonic() - now)
@@ -154,8 +156,10 @@ class Loop:
     def _has_reason(self) -> bool:
         """Whether a pass could change anything now: else no Git, and no YAML."""
         now = self._clocks.monotonic()
-        if now >= self._look_at or now >= self._retry_at:
-            return True
+        return now >= min(self._look_at, self._retry_at) or self._has_news()
+
+    def _has_news(self) -> bool:
+        """Whether the link, or time, decided something that the branch does not say."""
         decided = self.decisions.decide()
         if self._tried is not None:
             # That pass came to nothing, and would again until something else is decided.

@@ -64,11 +64,13 @@ class Publication:
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
+        self._right: Outcome | None = None
 
-    def run(self, observe: Observe, now: datetime, *, look: bool) -> Outcome:
+    def run(self, observe: Observe, now: datetime, *, look: bool, news: bool = True) -> Outcome:
         """One pass.
 
         * Look at the branch, when asked to; while it is away, its last state counts.
+        * Found right before, and neither the tip nor a decision is new: no YAML is read.
         * Plan on our own unpublished commit, or on the tip with what that commit knew.
         * Commit when something changes; push what is not on the branch.
         * If the branch moved meanwhile, do it again on the new tip.
@@ -77,14 +79,22 @@ class Publication:
             observe: what the link says.
             now: by the calendar.
             look: whether to ask the remote first.
+            news: whether the link, or time, may have decided something new.
         """
+        right, self._right = self._right, None
+        tip = self.repository.tip
         away: Outcome | None = None
         for _ in range(_AT_ONCE):
             if look or self.repository.tip is None:
                 away = self._look()
             if away is not None and self.repository.tip is None:
                 return away
+            if right is not None and not news and away is None and self.repository.tip == tip:
+                self._right = right
+                return right
             outcome = self._publish(observe, now, away)
+            if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
+                self._right = replace(outcome, result=Result.UNCHANGED, transitions=(), changes=())
             if outcome.result is not Result.CONTESTED:
                 return outcome
             look = True

@@ -80,6 +80,25 @@ def test_a_change_is_one_commit_and_a_repetition_none(tmp_path, remote):
     assert len(subjects(remote)) == 2
 
 
+def test_without_news_and_on_the_same_tip_nothing_is_read(tmp_path, remote):
+    """A look at the branch is one question to the remote, and no YAML; a push of others is read."""
+    daemon = Daemon(tmp_path / "clone", remote)
+    daemon.hears(A)
+    asked = []
+
+    def observe(watched):
+        asked.append(watched)
+        return dict.fromkeys(watched, NOTHING_OBSERVED)
+
+    quiet = daemon.publication.run(observe, NOON, look=True, news=False)
+    assert quiet.result is Result.UNCHANGED
+    assert quiet.transitions == ()
+    assert not asked
+    _somebody_pushes(tmp_path / "tree")
+    daemon.publication.run(observe, NOON, look=True, news=False)
+    assert len(asked) == 1
+
+
 def test_an_outage_loses_nothing_even_when_killed_in_between(tmp_path, remote):
     """A, then B and C while the remote is away and the process dies: current C, history B, A."""
     daemon = Daemon(tmp_path / "clone", remote)
