@@ -5,6 +5,7 @@ branch has moved meanwhile, so those commits are dropped (they are regenerated,
 never merged); what they decided is taken over from the status that they held.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from gitops_prefix.decide.choice import Choice
@@ -30,12 +31,32 @@ def replay(
     Raises:
         ValueError: a range or subnet of the specification does not fit a prefix.
     """
-    since = status.acquired_at if status else None
-    for moment, prefix in _steps(unpublished):
-        if since is None or moment > since:
-            choice = Choice(prefix, unpublished.source)
-            status = advance(specification, status, choice, moment)
+    for moment, prefix in _missing(status, unpublished):
+        status = advance(specification, status, Choice(prefix, unpublished.source), moment)
+        status = status and _with_lifetimes(status, unpublished)
     return status
+
+
+def _missing(status: Status | None, unpublished: Status) -> list[tuple[datetime, Prefix]]:
+    """The steps that the new tip does not know of, oldest first."""
+    steps = _steps(unpublished)
+    if status is None or status.acquired_at is None:
+        return steps
+    reached = (status.acquired_at, status.current)
+    if reached in steps:
+        # Times are whole seconds: what followed within the same one counts too.
+        return steps[steps.index(reached) + 1 :]
+    return [step for step in steps if step[0] > status.acquired_at]
+
+
+def _with_lifetimes(status: Status, unpublished: Status) -> Status:
+    """What was advertised of a past prefix: a replayed change has no router to ask."""
+    known = {past.prefix: past.valid_until for past in unpublished.history}
+    history = tuple(
+        replace(past, valid_until=past.valid_until or known.get(past.prefix))
+        for past in status.history
+    )
+    return replace(status, history=history)
 
 
 def _steps(status: Status) -> list[tuple[datetime, Prefix]]:
