@@ -1,16 +1,21 @@
-"""docs/problems.md lists every code there is, and no other."""
+"""docs/problems.md lists every code there is with its severity, and no other."""
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "problems.md").read_text()
 _WITH_CODE = {"Problem": 0, "FieldProblem": 1, "problem": 1, "at_node": 2, "_problem": 2}
+"""Where each call that makes a problem has its code."""
+
+# Made of the annotation's name (render/binding.py).
+COMPOSED = {"unknown-dynamic-prefix", "unknown-address-range", "unknown-subnet"}
 
 
-def codes_in(source: str) -> set[str]:
-    """The literal codes that a module gives to its problems."""
-    found = set()
+def problems_in(source: str) -> Iterator[tuple[str, str]]:
+    """The literal codes that a module gives to its problems, each with its severity."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
@@ -22,18 +27,48 @@ def codes_in(source: str) -> set[str]:
             continue
         code = node.args[index]
         if isinstance(code, ast.Constant) and isinstance(code.value, str):
-            found.add(code.value)
-    return found
+            yield code.value, severity_in(node)
 
 
-def test_the_page_has_every_code_and_no_other():
+def severity_in(call: ast.Call) -> str:
+    for argument in call.args:
+        if isinstance(argument, ast.Attribute) and getattr(argument.value, "id", "") == "Severity":
+            return argument.attr.lower()
+    return "error"
+
+
+def used() -> dict[str, str]:
+    modules = (ROOT / "gitops_prefix").rglob("*.py")
+    found = dict(one for module in modules for one in problems_in(module.read_text()))
+    return found | dict.fromkeys(COMPOSED, "error")
+
+
+def rows() -> list[list[str]]:
+    """The cells of each row: its codes, and what to do."""
+    lines = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+def codes(cell: str) -> list[str]:
+    # `--output github` in a cell is no code.
+    return re.findall(r"`([a-z0-9][a-z0-9-]*)`", cell)
+
+
+def severity_on_page(cell: str) -> str:
+    return next((one for one in ("warning", "note") if f"({one}" in cell), "error")
+
+
+def test_the_page_has_every_code_with_its_severity_and_no_other():
     """A code is a promise to scripts: it is written down, or it does not exist."""
-    page = (ROOT / "docs" / "problems.md").read_text()
-    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
-    listed = {code for row in rows for code in re.findall(r"`([a-z0-9-]+)`", row)}
-    used = set()
-    for module in (ROOT / "gitops_prefix").rglob("*.py"):
-        used |= codes_in(module.read_text())
-    # Built from the annotation's name (render/binding.py).
-    used |= {"unknown-dynamic-prefix", "unknown-address-range", "unknown-subnet"}
-    assert listed == used
+    listed = {code: severity_on_page(cell) for cell, _ in rows() for code in codes(cell)}
+    assert listed == used()
+
+
+def test_no_code_is_listed_twice():
+    listed = [code for cell, _ in rows() for code in codes(cell)]
+    assert len(listed) == len(set(listed))
+
+
+def test_every_code_has_a_remedy():
+    """What it is, and after a colon what to do."""
+    assert [cell for cell, text in rows() if ": " not in text and "; " not in text] == []
