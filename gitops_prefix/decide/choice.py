@@ -15,16 +15,24 @@ class Choice:
             then stands (fail static).
         source: where it was learnt.
         valid_for: seconds for which each prefix that is still advertised stays
-            valid; None when nobody watches, as in `render --prefix`.
+            valid; None when nobody watches, as in `render --prefix`, or nobody
+            was heard yet.
+        ends_in: seconds until the last advertised valid lifetime of each prefix that
+            is remembered ends, advertised still or not; not above 0 once it has.
     """
 
     prefix: Prefix | None
     source: PrefixSource = PrefixSource.ROUTER_ADVERTISEMENT
     valid_for: tuple[tuple[Prefix, float], ...] | None = None
+    ends_in: tuple[tuple[Prefix, float], ...] = ()
 
     def still_valid(self, prefix: Prefix) -> float | None:
         """Seconds for which `prefix` is advertised as valid, or None if it is not."""
         return dict(self.valid_for or ()).get(prefix)
+
+    def lifetime_left(self, prefix: Prefix) -> float | None:
+        """Seconds until its last advertised valid lifetime ends, or None if unknown."""
+        return {**dict(self.valid_for or ()), **dict(self.ends_in)}.get(prefix)
 
     def gone(self, prefix: Prefix) -> bool:
         """Whether it is known that no router advertises `prefix` any more."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from math import isinf
 
-from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Condition, PastPrefix, Status
@@ -36,10 +36,13 @@ def advance(
     if prefix is None:
         return None
     if status is None:
-        status = Status(prefix, choice.source, now)
+        after = Status(prefix, choice.source, now)
     elif prefix != status.current:
-        status = _change(specification, status, choice, prefix, now)
-    return settle(specification, _expire(specification, status, choice, now), now)
+        after = _change(specification, status, choice, prefix, now)
+    else:
+        after = status
+    after = _fit(specification, _expire(specification, after, choice, now))
+    return status if status and after.same_decision(status) else _with_conditions(after, now)
 
 
 def settle(specification: Specification, status: Status, now: datetime | None = None) -> Status:
@@ -53,19 +56,21 @@ def settle(specification: Specification, status: Status, now: datetime | None = 
     Raises:
         ValueError: a range or subnet does not fit the prefix.
     """
+    settled = _fit(specification, status)
+    return status if settled.same_decision(status) else _with_conditions(settled, now)
+
+
+def _fit(specification: Specification, status: Status) -> Status:
     base = specification.base(status.current)
     history = status.history[: specification.transition.max_prefix_history]
     kept = {past.prefix for past in history}
-    settled = replace(
+    return replace(
         status,
         ranges=tuple(named.within(status.current) for named in specification.ranges),
         subnets=tuple(subnet.within(base) for subnet in specification.subnets),
         history=history,
         dns_prefix=status.dns_prefix if status.dns_prefix in kept else None,
     )
-    if settled.same_decision(status) and status.conditions:
-        return status
-    return replace(settled, conditions=_conditions(settled, status.conditions, now))
 
 
 def _change(
@@ -96,7 +101,7 @@ def _delays_dns(specification: Specification) -> bool:
 def _valid_until(
     specification: Specification, choice: Choice, prefix: Prefix, now: datetime
 ) -> datetime | None:
-    seconds = choice.still_valid(prefix)
+    seconds = choice.lifetime_left(prefix)
     if specification.transition.retention != "lifetime" or seconds is None or isinf(seconds):
         return None
     return now + timedelta(seconds=int(seconds))
@@ -116,9 +121,11 @@ def _expire(specification: Specification, status: Status, choice: Choice, now: d
 def _is_over(specification: Specification, past: PastPrefix, choice: Choice, now: datetime) -> bool:
     retention = specification.transition.retention
     if retention == "lifetime":
-        # A router that still announces it, if only as deprecated, has extended it.
-        unheard = choice.still_valid(past.prefix) is None
-        return unheard and past.valid_until is not None and now >= past.valid_until
+        # A router that announced it since, if only as deprecated, has set another end.
+        seconds = choice.lifetime_left(past.prefix)
+        if seconds is not None:
+            return seconds <= 0
+        return past.valid_until is not None and now >= past.valid_until
     return (
         retention is not None
         and past.deprecated_at is not None
@@ -135,10 +142,18 @@ def _dns_moves(specification: Specification, status: Status, choice: Choice, now
     return status.acquired_at is None or now >= status.acquired_at + delay
 
 
-def due(specification: Specification, status: Status) -> datetime | None:
-    """When time alone next changes this status, or None."""
+def due(
+    specification: Specification, status: Status, choice: Choice = NOTHING_OBSERVED
+) -> datetime | None:
+    """When time alone next changes this status, or None.
+
+    A lifetime that `choice` knows ends by the clock of the observations, and is
+    not told here.
+    """
     transition = specification.transition
-    moments = [past.valid_until for past in status.history]
+    moments = [
+        past.valid_until for past in status.history if choice.lifetime_left(past.prefix) is None
+    ]
     if isinstance(transition.retention, timedelta):
         moments = [
             past.deprecated_at + transition.retention
@@ -152,9 +167,9 @@ def due(specification: Specification, status: Status) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-def _conditions(
-    status: Status, before: tuple[Condition, ...], now: datetime | None
-) -> tuple[Condition, ...]:
+def _with_conditions(status: Status, now: datetime | None) -> Status:
+    """The status with the conditions of a decision that was just made."""
+    before = status.conditions
     since = {c.type: c.last_transition_time for c in before if c.status == "True"}
     fresh = now or status.acquired_at
     ours = (
@@ -174,4 +189,5 @@ def _conditions(
         ),
     )
     names = {condition.type for condition in ours}
-    return (*ours, *(condition for condition in before if condition.type not in names))
+    foreign = (condition for condition in before if condition.type not in names)
+    return replace(status, conditions=(*ours, *foreign))
