@@ -8,14 +8,14 @@ is held for microseconds: nothing in here does I/O but the log.
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.routers import Routers, forget, observe
-from gitops_prefix.decide.selection import Decision, Selection, Standing, select
+from gitops_prefix.decide.selection import Decision, Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.watch.watcher import Advertised, Dropped, Event, LinkChanged
@@ -62,9 +62,9 @@ class Decisions:
         with self._lock:
             self._watched = dict(watched)
             self._selections = {
-                name: replace(
+                name: adopt(
                     self._selections.get(name, Selection()),
-                    current=one.status.current if one.status else None,
+                    one.status.current if one.status else None,
                 )
                 for name, one in watched.items()
             }
@@ -72,8 +72,8 @@ class Decisions:
     def decide(self) -> dict[str, Decision]:
         """The decision for each DynamicPrefix, now.
 
-        What it selects is remembered only by `configure`, once the repository has it:
-        a decision that could not be written is made again.
+        `configure` takes back what the repository did not get: a decision that could
+        not be written is made again.
         """
         with self._lock:
             return self._decide(self._clock())

@@ -20,6 +20,9 @@ from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.transition import due
 
+_MOST_CONTESTS = 10
+"""Waits in a row for a branch that keeps moving; then for the next look at it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -191,9 +194,12 @@ class Loop:
         now = self._clocks.monotonic()
         if looked:
             self._look_at = now + self._pace.interval
-        if outcome.result in {Result.UNREACHABLE, Result.CONTESTED}:
+        contested = outcome.result is Result.CONTESTED
+        if outcome.result is Result.UNREACHABLE or (
+            contested and self._backoff.failures < _MOST_CONTESTS
+        ):
             self._retry_at = now + self._backoff.fail()
-        elif outcome.result in {Result.REFUSED, Result.INVALID}:
+        elif contested or outcome.result in {Result.REFUSED, Result.INVALID}:
             # Permanent until something changes: the branch, a token, a hook.
             self._retry_at = now + max(self._backoff.fail(), self._pace.interval)
         else:
