@@ -90,7 +90,7 @@ def _policy(item: Heard, acquisition: Acquisition) -> Verdict | None:
             bool(acquisition.routers) and item.router.address not in acquisition.routers,
             Verdict.OTHER_ROUTER,
         ),
-        (any(special.covers(prefix) for special in NOT_UNICAST), Verdict.NOT_UNICAST),
+        (any(special.overlaps(prefix) for special in NOT_UNICAST), Verdict.NOT_UNICAST),
         (
             acquisition.require_global_unicast and not GLOBAL_UNICAST.covers(prefix),
             Verdict.NOT_GLOBAL,

@@ -63,6 +63,10 @@ class Prefix(NamedTuple):
         """Whether `other` lies inside this prefix, or is it."""
         return self.length <= other.length and self.contains(other.network)
 
+    def overlaps(self, other: "Prefix") -> bool:
+        """Whether an address is in both: then one covers the other."""
+        return self.covers(other) or other.covers(self)
+
     def supernet(self, length: int) -> "Prefix":
         """The enclosing prefix of `length` bits.
 

@@ -21,6 +21,8 @@ from gitops_prefix.decide.status import PrefixSource
 HOUR = 3600.0
 GIVEN_UP = 60.0
 """Seconds for which a prefix that was given up is taken back only for want of another."""
+MOST_UNWRITTEN = 16
+"""Changes that can be taken back; beyond them a window may start anew."""
 
 
 class Standing(StrEnum):
@@ -43,12 +45,15 @@ class Selection:
         given_up: prefixes that another replaced, with when.
         rival: the prefix that waits out the stabilization window, with since when.
         changed_at: when the current prefix changed, within the last hour.
+        unwritten: what was remembered before each change that the repository may
+            not have yet, oldest first; these have no `unwritten` of their own.
     """
 
     current: Prefix | None = None
     given_up: tuple[tuple[Prefix, float], ...] = ()
     rival: tuple[Prefix, float] | None = None
     changed_at: tuple[float, ...] = ()
+    unwritten: tuple["Selection", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,23 @@ class Decision:
     standing: Standing
     candidates: tuple[Candidate, ...] = ()
     look_again_at: float = inf
+
+
+def adopt(selection: Selection, current: Prefix | None) -> Selection:
+    """The selection, now that the repository was read and says `current`.
+
+    * What it says already is settled.
+    * A change that it has not got is taken back, with all it did: it is decided
+      again, at once, and counts once.
+    * What somebody else wrote counts.
+    """
+    if selection.current == current:
+        return replace(selection, unwritten=())
+    for before in reversed(selection.unwritten):
+        if before.current == current:
+            return before
+    given_up = tuple(item for item in selection.given_up if item[0] != current)
+    return replace(selection, current=current, given_up=given_up, unwritten=())
 
 
 def select(
@@ -128,7 +150,12 @@ def _take(
     if len(selection.changed_at) >= specification.transition.max_changes_per_hour:
         return selection, Standing.HELD
     given_up = tuple(item for item in selection.given_up if item[0] not in {wanted, current})
-    changed = Selection(wanted, ((current, now), *given_up), None, (*selection.changed_at, now))
+    changed = Selection(
+        wanted,
+        ((current, now), *given_up),
+        changed_at=(*selection.changed_at, now),
+        unwritten=(*selection.unwritten, replace(selection, unwritten=()))[-MOST_UNWRITTEN:],
+    )
     return changed, Standing.CURRENT
 
 

@@ -65,6 +65,18 @@ def within(*prefixes):
             Verdict.NOT_UNICAST,
             id="loopback",
         ),
+        pytest.param(
+            pio(Prefix.parse("::/64")),
+            {"require_global_unicast": False},
+            Verdict.NOT_UNICAST,
+            id="one that loopback is in",
+        ),
+        pytest.param(
+            pio(Prefix.parse("fe00::/8")),
+            {"require_global_unicast": False},
+            Verdict.NOT_UNICAST,
+            id="one that link-local is in",
+        ),
         pytest.param(pio(A), within("2001:db8::/32"), Verdict.CANDIDATE, id="inside within"),
         pytest.param(pio(A), within("2001:db9::/32"), Verdict.NOT_WITHIN, id="outside within"),
         pytest.param(
