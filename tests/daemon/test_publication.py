@@ -1,7 +1,6 @@
 """A pass against a real branch: outages, races, refusals, and what nobody may lose."""
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,31 +13,17 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.render.inventory import read_inventory
 from gitops_prefix.render.settings import Settings
+from tests.gitrepo import example, git
 
-ROOT = Path(__file__).parents[2]
 A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb", "cccc"))
 AWAY = {Result.UNREACHABLE, Result.REFUSED}
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def git(directory: Path, *words: str) -> str:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
-    return subprocess.run(
-        ["git", "-C", str(directory), *identity, *words], check=True, capture_output=True, text=True
-    ).stdout
-
-
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
     """A bare repository with examples/plain, whose hooks are ours to set."""
-    tree, bare = tmp_path / "tree", tmp_path / "remote.git"
-    shutil.copytree(ROOT / "examples" / "plain", tree)
-    git(tree, "init", "-q", "-b", "main")
-    git(tree, "add", "-A")
-    git(tree, "commit", "-qm", "start")
-    subprocess.run(["git", "clone", "-q", "--bare", str(tree), str(bare)], check=True)
-    git(tree, "remote", "add", "origin", str(bare))
-    return bare
+    return example("plain", tmp_path)
 
 
 class Daemon:

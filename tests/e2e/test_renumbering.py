@@ -11,30 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests import netns
+from tests.gitrepo import example, git
 from tests.parts import require
 
 PROGRAM = [sys.executable, "-m", "gitops_prefix"]
-ROOT = Path(__file__).parents[2]
 A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
 READ_METRICS = (
     "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
 )
 
 
-def git(directory: Path, *words: str) -> str:
-    return netns.run("git", "-C", str(directory), *words).stdout
-
-
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
     """A bare repository that holds examples/flux."""
-    tree, bare = tmp_path / "tree", tmp_path / "home-ops.git"
-    shutil.copytree(ROOT / "examples" / "flux", tree)
-    git(tree, "init", "-q", "-b", "main")
-    git(tree, "add", "-A")
-    git(tree, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start")
-    netns.run("git", "clone", "-q", "--bare", str(tree), str(bare))
-    return bare
+    return example("flux", tmp_path)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from gitops_prefix.errors import InputError
 from gitops_prefix.publish.credentials import Token, token_from
 from gitops_prefix.publish.push_report import Published
 from gitops_prefix.publish.repository import RefusedError, Repository
+from tests.gitrepo import bare_clone, commit_all, git
 from tests.netns import end, until
 from tests.parts import require
 
@@ -47,13 +48,6 @@ http {{
 """
 
 
-def git(directory: Path, *words: str) -> str:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
-    return subprocess.run(
-        ["git", "-C", str(directory), *identity, *words], check=True, capture_output=True, text=True
-    ).stdout
-
-
 @contextlib.contextmanager
 def web_server(directory: Path, port: int) -> Iterator[None]:
     hashed = subprocess.run(
@@ -84,11 +78,9 @@ def url(tmp_path: Path) -> Iterator[str]:
     repositories.mkdir()
     tree = tmp_path / "tree"
     tree.mkdir()
-    git(tree, "init", "-q", "-b", "main")
     (tree / "a.yaml").write_text("# dynamic-prefix.io/\na: 1\n")
-    git(tree, "add", "-A")
-    git(tree, "commit", "-qm", "start")
-    git(tmp_path, "clone", "-q", "--bare", str(tree), str(repositories / "home.git"))
+    commit_all(tree)
+    bare_clone(tree, repositories / "home.git")
     git(repositories / "home.git", "config", "http.receivepack", "true")
     port = 20000 + os.getpid() % 20000
     with web_server(tmp_path, port):

@@ -12,16 +12,10 @@ from gitops_prefix.errors import InputError
 from gitops_prefix.publish.git import Git
 from gitops_prefix.publish.push_report import Published
 from gitops_prefix.publish.repository import MOST_BYTES, Repository, Scope, UnreachableError
+from tests.gitrepo import bare_clone, commit_all, git
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MANAGED = b"# dynamic-prefix.io/name\n"
-
-
-def git(directory: Path, *words: str) -> str:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
-    return subprocess.run(
-        ["git", "-C", str(directory), *identity, *words], check=True, capture_output=True, text=True
-    ).stdout
 
 
 @pytest.fixture
@@ -47,12 +41,8 @@ def remote(tmp_path: Path) -> Path:
         (tree / path).write_bytes(content)
     (tree / "link.yaml").symlink_to("a.yaml")
     (tree / "sub" / "b.yml").chmod(0o755)
-    git(tree, "init", "-q", "-b", "main")
-    git(tree, "add", "-A")
-    git(tree, "commit", "-qm", "start")
-    bare = tmp_path / "remote.git"
-    git(tmp_path, "clone", "-q", "--bare", str(tree), str(bare))
-    return bare
+    commit_all(tree)
+    return bare_clone(tree, tmp_path / "remote.git")
 
 
 @contextmanager

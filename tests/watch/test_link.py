@@ -1,15 +1,14 @@
 """The watcher on a real link, with real routers: radvd and dnsmasq."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests import netns
+from tests.gitrepo import example
 from tests.parts import require
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "gitops_prefix"]
 A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
 
@@ -116,12 +115,8 @@ def test_without_the_capability_it_says_which_one(tmp_path: Path):
 def test_the_daemon_says_so_too_and_leaves(tmp_path: Path):
     """Not a retry for ever: nobody gets a capability by waiting."""
     require("netns")
-    tree = tmp_path / "tree"
-    shutil.copytree(ROOT / "examples" / "plain", tree)
-    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
-    for words in (("init", "-q", "-b", "main"), ("add", "-A"), (*identity, "commit", "-qm", "x")):
-        netns.run("git", "-C", str(tree), *words)
-    words = [*PROGRAM, "run", "--repo", str(tree), "--clone-dir", str(tmp_path / "clone")]
+    remote = example("plain", tmp_path)
+    words = [*PROGRAM, "run", "--repo", str(remote), "--clone-dir", str(tmp_path / "clone")]
     with netns.lab() as lab:
         no_caps = ["setpriv", "--bounding-set=-net_raw"]
         answer = subprocess.run(
