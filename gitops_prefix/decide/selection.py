@@ -7,6 +7,7 @@ It never lets go of a prefix for nothing: with no candidate, the current one sta
 us look a moment too early and then never again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
@@ -14,8 +15,8 @@ from math import inf
 from gitops_prefix.decide.candidate import Candidate, Verdict, best, judge
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import Routers, heard
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.routers import Heard, Routers, heard
+from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource
 
 HOUR = 3600.0
@@ -109,16 +110,23 @@ def select(
     candidates = judge(routers, specification.acquisition, now)
     wanted = best(candidates, selection.current, [prefix for prefix, _ in selection.given_up])
     selection, standing = _take(selection, specification, wanted, now)
+    believed = _believed(routers, specification.acquisition)
+    ends_in = _longest(heard(believed), now)
     return Decision(
         selection,
         Choice(
             selection.current if standing is not Standing.FAILED_STATIC else None,
             PrefixSource.ROUTER_ADVERTISEMENT,
-            _valid_for(routers, specification, now),
+            _valid_for(believed, now),
+            ends_in,
         ),
         standing,
         candidates,
-        _look_again_at(selection, specification, candidates, standing, now),
+        min(
+            _look_again_at(selection, specification, candidates, standing, now),
+            # A lifetime that ends may end a past prefix (`retention: lifetime`).
+            min((now + seconds for _, seconds in ends_in if seconds > 0), default=inf),
+        ),
     )
 
 
@@ -159,18 +167,32 @@ def _take(
     return changed, Standing.CURRENT
 
 
-def _valid_for(
-    routers: Routers, specification: Specification, now: float
-) -> tuple[tuple[Prefix, float], ...]:
-    """How long each prefix is still valid by what its routers stand by."""
+def _believed(routers: Routers, acquisition: Acquisition) -> Routers:
+    """The routers whose word counts for this DynamicPrefix."""
+    return {
+        router: state
+        for router, state in routers.items()
+        if router.interface in acquisition.interfaces
+        and (not acquisition.routers or router.address in acquisition.routers)
+    }
+
+
+def _valid_for(routers: Routers, now: float) -> tuple[tuple[Prefix, float], ...] | None:
+    """How long each prefix is still valid by what its routers stand by.
+
+    None before any router was heard: after a restart, silence says nothing yet.
+    """
+    standing = (item for item in heard(routers) if item.state.stands_by(item.announcement, now))
+    ends = _longest(standing, now)
+    return tuple(item for item in ends if item[1] > 0) if routers else None
+
+
+def _longest(items: Iterable[Heard], now: float) -> tuple[tuple[Prefix, float], ...]:
+    """The seconds of valid lifetime left of each prefix, by the router that says most."""
     longest: dict[Prefix, float] = {}
-    for item in heard(routers):
-        if item.router.interface not in specification.acquisition.interfaces:
-            continue
-        seconds = item.announcement.valid_for(now)
-        if seconds > 0 and item.state.stands_by(item.announcement, now):
-            prefix = item.announcement.information.prefix
-            longest[prefix] = max(seconds, longest.get(prefix, 0.0))
+    for item in items:
+        prefix = item.announcement.information.prefix
+        longest[prefix] = max(item.announcement.valid_for(now), longest.get(prefix, -inf))
     return tuple(sorted(longest.items()))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.selection import HOUR, Selection, Standing, adopt, select
+from gitops_prefix.decide.selection import HOUR, Selection, Standing, select
 from gitops_prefix.decide.specification import Acquisition, Specification, Transition
 from gitops_prefix.decide.status import PrefixSource
 from tests.decide.routers_saying import (
@@ -20,7 +20,6 @@ from tests.decide.routers_saying import (
     LinkDown,
     Look,
     Says,
-    heard_after,
     pio,
     saying,
     walk,
@@ -204,16 +203,6 @@ def test_a_static_prefix_needs_no_router():
     assert (decision.selection.current, decision.standing) == (C, Standing.STATIC)
 
 
-def test_what_is_still_valid_is_told_for_deprecated_prefixes_too():
-    events = Says(0, saying(pio(A, 0, 600), B)), Says(1, saying(pio(A, 0, 700)), SECOND)
-
-    [*_, last] = walk(watching(), *events, Look(100))
-
-    assert dict(last.choice.valid_for) == {A: 601.0, B: 86300.0}
-    assert not last.choice.gone(A)
-    assert last.choice.gone(C)
-
-
 SPREADING = tuple(Says(10 * turn, saying((A, B)[turn % 2])) for turn in range(12))
 SHORT = watching(Transition(stabilization_window=timedelta(seconds=0.1)))
 
@@ -263,53 +252,3 @@ def test_the_next_look_is_when_time_alone_changes_the_answer(specification, even
 
     assert decisions[-2].look_again_at == due
     assert decisions[-2].selection.current != decisions[-1].selection.current == then
-
-
-def test_a_window_that_ended_stays_ended_until_the_repository_has_the_change():
-    specification = watching(WINDOW)
-    events = Says(0, saying(A)), Says(1, saying(B)), Look(31)
-    taken = walk(specification, *events)[-1].selection
-
-    again = select(adopt(taken, A), specification, heard_after(*events), 32)
-
-    assert (again.choice.prefix, again.standing) == (B, CURRENT)
-
-
-def test_a_change_that_was_not_written_counts_once():
-    specification = watching(Transition(max_changes_per_hour=2))
-    events = Says(0, saying(A)), Says(1, saying(B))
-    selection = walk(specification, *events)[-1].selection
-    for attempt in range(10):
-        decision = select(adopt(selection, A), specification, heard_after(*events), 2 + attempt)
-        selection = decision.selection
-
-    assert (decision.choice.prefix, decision.standing) == (B, CURRENT)
-    assert len(selection.changed_at) == 1
-
-
-@pytest.mark.parametrize(
-    ("read", "given_up"),
-    [
-        pytest.param(C, {A, B}, id="all written: settled"),
-        pytest.param(B, {A}, id="the first of two written: the second is taken back"),
-        pytest.param(A, set(), id="none written: both are taken back"),
-        pytest.param(LOCAL, {A, B}, id="somebody wrote another: it counts"),
-        pytest.param(None, {A, B}, id="the status was removed"),
-    ],
-)
-def test_the_repository_says_what_is_current(read, given_up):
-    events = Says(0, saying(A)), Says(1, saying(B)), Says(2, saying(C))
-    selection = adopt(walk(watching(), *events[:1])[-1].selection, A)
-    selection = walk(watching(), *events[1:], selection=selection)[-1].selection
-
-    adopted = adopt(selection, read)
-
-    assert adopted.current == read
-    assert {prefix for prefix, _ in adopted.given_up} == given_up
-    assert adopted.unwritten == ()
-
-
-def test_a_prefix_that_somebody_wrote_is_not_given_up():
-    selection = Selection(current=B, given_up=((A, 0.0),))
-
-    assert adopt(selection, A) == Selection(current=A)
