@@ -5,12 +5,13 @@ argument of every question. Times are seconds of a monotonic clock.
 
 A router may spread its prefixes over several advertisements (RFC 4861 6.2.3), so
 absence from the newest one alone does not say much about a router that was seen to
-do so: what it left out and sent again within `ROTATION` seconds still counts, as
-long as its newest advertisement brings nothing new. A prefix it never sent before
-is a renumbering (RFC 8978), and then absence counts at once.
+do so: a prefix that it left out and sent again within `ROTATION` seconds still
+counts when it is left out, until it is overdue, as long as the newest advertisement
+brings nothing new. A prefix that it did not send lately is a renumbering (RFC 8978),
+and then absence counts at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
@@ -27,8 +28,14 @@ from gitops_prefix.decide.prefix import Prefix
 ROTATION = 60.0
 """Seconds within which a prefix that comes back shows that its router spreads them."""
 
+LONGEST_INTERVAL = 1800.0
+"""Seconds between a router's advertisements, at most (RFC 4861 6.2.1)."""
+
 MOST_ROUTERS = 64
-"""Routers remembered on one link: more are a flood, and the longest silent go."""
+"""Routers remembered on one link: more are a flood."""
+
+MOST_LEFT_OUT = 64
+"""Prefixes remembered of one router beyond those of its newest advertisement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +45,51 @@ class Announcement:
     Attributes:
         information: the option as it came last.
         heard_at: when it came last.
-        newest: whether the router's newest advertisement carried it.
+        every: seconds between the last times it came, or 0.
+        left_at: since when its router's newest advertisements leave it out, or None.
         came_back: whether it was left out once and then sent again within ROTATION.
     """
 
     information: PrefixInformation
     heard_at: float
-    newest: bool = True
+    every: float = 0.0
+    left_at: float | None = None
     came_back: bool = False
+
+    @property
+    def newest(self) -> bool:
+        """Whether its router's newest advertisement carried it."""
+        return self.left_at is None
+
+    @property
+    def valid_until(self) -> float:
+        """When its valid lifetime runs out."""
+        return _end(self.information.valid_lifetime, self.heard_at)
+
+    @property
+    def preferred_until(self) -> float:
+        """When its preferred lifetime runs out."""
+        return _end(self.information.preferred_lifetime, self.heard_at)
+
+    @property
+    def overdue_at(self) -> float:
+        """When it is too late for it to come in its turn.
+
+        Intervals are random: the longest is three times the shortest (RFC 4861 6.2.1).
+        """
+        return self.heard_at + min(max(ROTATION, 3 * self.every), LONGEST_INTERVAL)
 
     def valid_for(self, now: float) -> float:
         """Seconds of valid lifetime left; not above 0 once it has run out."""
-        return _remaining(self.information.valid_lifetime, self.heard_at, now)
+        return self.valid_until - now
 
     def preferred_for(self, now: float) -> float:
         """Seconds of preferred lifetime left; not above 0 once deprecated."""
-        return _remaining(self.information.preferred_lifetime, self.heard_at, now)
+        return self.preferred_until - now
 
 
-def _remaining(lifetime: int, heard_at: float, now: float) -> float:
-    if lifetime == INFINITY:
-        return inf
-    return heard_at + lifetime - now
+def _end(lifetime: int, heard_at: float) -> float:
+    return inf if lifetime == INFINITY else heard_at + lifetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +99,15 @@ class RouterState:
     Attributes:
         preference: RFC 4191, of its newest advertisement.
         heard_at: when that came.
-        announcements: by prefix, those of the newest advertisement and, for
-            ROTATION seconds, those that were left out of it.
+        known_since: when its first one came.
+        announcements: by prefix, those of the newest advertisement and those that
+            were left out of it and are still valid.
         rotating: whether the newest advertisement brought nothing new.
     """
 
     preference: Preference
     heard_at: float
+    known_since: float
     announcements: Mapping[Prefix, Announcement]
     rotating: bool
 
@@ -87,9 +119,7 @@ class RouterState:
         """When silence about it begins to mean that it is gone; inf is never."""
         if announcement.newest:
             return inf
-        if self.rotating and announcement.came_back:
-            return announcement.heard_at + ROTATION
-        return -inf
+        return announcement.overdue_at if self.rotating and announcement.came_back else -inf
 
 
 Routers = Mapping[Router, RouterState]
@@ -110,8 +140,8 @@ def observe(
     """The routers, after `router` sent `advertisement`."""
     before = routers.get(router)
     others = {known: state for known, state in routers.items() if known != router}
-    for silent in _surplus(others, router.interface):
-        del others[silent]
+    for surplus in _surplus(others, router.interface, now):
+        del others[surplus]
     others[router] = _listen(before, advertisement, now)
     return others
 
@@ -128,29 +158,59 @@ def heard(routers: Routers) -> Iterator[Heard]:
             yield Heard(router, state, state.announcements[prefix])
 
 
-def _surplus(routers: Routers, interface: str) -> list[Router]:
+def _surplus(routers: Routers, interface: str, now: float) -> list[Router]:
+    """Who has to go, for one more to fit: who fell silent, else who came last.
+
+    A flood of made-up routers so pushes out each other, and not the one we know.
+    """
+
+    def worth(router: Router) -> tuple[bool, float]:
+        state = routers[router]
+        return now - state.heard_at < LONGEST_INTERVAL, -state.known_since
+
     on_link = [known for known in routers if known.interface == interface]
-    on_link.sort(key=lambda known: routers[known].heard_at)
-    return on_link[: max(0, len(on_link) - MOST_ROUTERS + 1)]
+    return sorted(on_link, key=worth)[: max(0, len(on_link) - MOST_ROUTERS + 1)]
 
 
 def _listen(
     before: RouterState | None, advertisement: RouterAdvertisement, now: float
 ) -> RouterState:
     known = before.announcements if before else {}
-    announcements = {}
-    for prefix, old in known.items():
-        if now - old.heard_at < ROTATION or old.newest:
-            announcements[prefix] = replace(old, newest=False)
-    rotating = True
-    for information in advertisement.prefixes:
-        previous = known.get(information.prefix)
-        recent = previous is not None and now - previous.heard_at < ROTATION
-        rotating = rotating and (recent or (previous is not None and previous.newest))
-        returned = previous is not None and recent and not previous.newest
-        announcements[information.prefix] = Announcement(
-            information,
-            now,
-            came_back=returned or (previous is not None and recent and previous.came_back),
+    carried = {information.prefix: information for information in advertisement.prefixes}
+    in_turn = {prefix for prefix, old in known.items() if old.newest or now < old.overdue_at}
+    spreads = not in_turn <= carried.keys()
+    announcements = _left_out(known, carried, now)
+    for prefix, information in carried.items():
+        previous = known.get(prefix)
+        if previous is None:
+            announcements[prefix] = Announcement(information, now)
+            continue
+        came_back = (previous.came_back and prefix in in_turn) or (
+            previous.left_at is not None and now - previous.left_at < ROTATION
         )
-    return RouterState(advertisement.preference, now, announcements, rotating)
+        gap = now - previous.heard_at
+        # A solicited advertisement comes out of turn: the rhythm is forgotten slowly.
+        every = max(gap, previous.every / 2) if gap <= LONGEST_INTERVAL else 0.0
+        announcements[prefix] = Announcement(
+            information, now, every, came_back=spreads and came_back
+        )
+    return RouterState(
+        advertisement.preference,
+        now,
+        before.known_since if before else now,
+        announcements,
+        rotating=carried.keys() <= in_turn,
+    )
+
+
+def _left_out(
+    known: Mapping[Prefix, Announcement], carried: Container[Prefix], now: float
+) -> dict[Prefix, Announcement]:
+    """What is remembered of the prefixes that the newest advertisement leaves out."""
+    left = [
+        (prefix, replace(old, left_at=now) if old.newest else old)
+        for prefix, old in known.items()
+        if prefix not in carried and now < old.valid_until
+    ]
+    left.sort(key=lambda item: item[1].heard_at)
+    return dict(left[-MOST_LEFT_OUT:])

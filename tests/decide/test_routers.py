@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router
-from gitops_prefix.decide.routers import MOST_ROUTERS, ROTATION, forget, heard, observe
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.routers import (
+    LONGEST_INTERVAL,
+    MOST_LEFT_OUT,
+    MOST_ROUTERS,
+    forget,
+    heard,
+    observe,
+)
 from tests.decide.routers_saying import (
     FIRST,
     SECOND,
@@ -31,6 +39,9 @@ def standing(routers, now):
         for item in heard(routers)
         if item.state.stands_by(item.announcement, now)
     }
+
+
+PAIRS = [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,))]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +74,26 @@ def standing(routers, now):
             id="what came back after more than a minute is no spreading",
         ),
         pytest.param(
-            [(0, (A, B)), (1, (A,)), (2, (A, B)), (3, (A,))], 3, {A, B}, id="one of two spread"
+            [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,)), (1200, (A,))],
+            1200,
+            {A, B},
+            id="spread over two, one behind the other, every ten minutes",
+        ),
+        pytest.param(
+            [*PAIRS, (1200, (A,))], 2400, {A, B}, id="one of which is lost: it has three intervals"
+        ),
+        pytest.param([*PAIRS, (1200, (A,))], 2400.2, {A}, id="and no more"),
+        pytest.param(
+            [(0, (A, B)), (1, (A,)), (2, (A, B)), (3, (A,))],
+            3,
+            {A},
+            id="who sends all in one does not spread them",
+        ),
+        pytest.param(
+            [(0, (C,)), (1, (A,)), (2, (B,)), (3, (A,)), (4, (B,)), (99, (C,))],
+            99,
+            {C},
+            id="a prefix of long ago is a new one, too",
         ),
     ],
 )
@@ -124,13 +154,45 @@ def test_a_link_that_goes_down_takes_its_own_routers_along():
     assert forget({}, "eth0") == {}
 
 
-def test_a_flood_of_routers_displaces_the_longest_silent_on_its_own_link():
-    flood = [Router("eth0", f"fe80::{number:x}") for number in range(1, MOST_ROUTERS + 3)]
-    events = [Says(number, saying(A), router) for number, router in enumerate(flood)]
+FLOOD = [Router("eth0", f"fe80::{number + 16:x}") for number in range(MOST_ROUTERS + 2)]
 
-    routers = heard_after(Says(0, saying(C), ELSEWHERE), *events)
 
-    assert set(routers) == {ELSEWHERE, *flood[2:]}
+def test_a_flood_of_routers_displaces_its_own_and_not_the_router_we_know():
+    known = Says(0, saying(A)), Says(0, saying(C), ELSEWHERE)
+    events = [Says(1 + number, saying(B), router) for number, router in enumerate(FLOOD)]
+
+    routers = heard_after(*known, *events)
+
+    assert set(routers) == {FIRST, ELSEWHERE, *FLOOD[: MOST_ROUTERS - 2], FLOOD[-1]}
+
+
+def test_who_fell_silent_goes_before_all_others():
+    known = Says(0, saying(A)), Says(9, saying(B), SECOND)
+    events = [
+        Says(LONGEST_INTERVAL + number / 100, saying(C), router)
+        for number, router in enumerate(FLOOD[: MOST_ROUTERS - 1])
+    ]
+
+    assert set(heard_after(*known, *events)) == {SECOND, *FLOOD[: MOST_ROUTERS - 1]}
+
+
+def test_one_router_that_makes_up_prefixes_fills_no_memory():
+    made_up = [Prefix((0x20010DB8 << 96) + (number << 64), 64) for number in range(99, 999)]
+    events = [Says(number, saying(prefix)) for number, prefix in enumerate(made_up)]
+
+    prefixes = [item.announcement.information.prefix for item in heard(heard_after(*events))]
+
+    assert prefixes == made_up[-MOST_LEFT_OUT - 1 :]
+
+
+@pytest.mark.parametrize(
+    ("now", "remembered"),
+    [pytest.param(89, {A, B}, id="while it is valid"), pytest.param(90, {B}, id="and no longer")],
+)
+def test_what_is_left_out_is_remembered_for_its_lifetime(now, remembered):
+    routers = heard_after(Says(0, saying(pio(A, 60, 90))), Says(1, saying(B)), Says(now, saying(B)))
+
+    assert {item.announcement.information.prefix for item in heard(routers)} == remembered
 
 
 @settings(max_examples=60, deadline=None)
@@ -157,4 +219,4 @@ def test_the_newest_advertisement_stands_and_what_is_silent_is_forgotten(said):
         }
     for item in heard(routers):
         unheard = not item.announcement.newest
-        assert not (unheard and item.state.stands_by(item.announcement, now + ROTATION))
+        assert not (unheard and item.state.stands_by(item.announcement, now + LONGEST_INTERVAL))
