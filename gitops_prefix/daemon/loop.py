@@ -16,9 +16,9 @@ from gitops_prefix.daemon.decisions import Decisions, Watched
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.daemon.wakeup import Wakeup
-from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.transition import due
+from gitops_prefix.decide.transition import advance, due
 
 _MOST_CONTESTS = 10
 """Waits in a row for a branch that keeps moving; then for the next look at it."""
@@ -171,21 +171,23 @@ class Loop:
 
     def _would_change(self, name: str, choice: Choice) -> bool:
         watched = self._watched[name]
-        if watched.status is None:
-            return choice.prefix is not None
-        if choice.prefix not in {None, watched.status.current}:
+        now = self._clocks.calendar()
+        try:
+            return advance(watched.specification, watched.status, choice, now) != watched.status
+        except ValueError:
+            # It does not fit the prefix: the pass says so.
             return True
-        if watched.status.dns_prefix is not None and choice.gone(watched.status.dns_prefix):
-            return True
-        moment = due(watched.specification, watched.status)
-        return moment is not None and moment <= self._clocks.calendar()
 
     def _seconds_to_sleep(self) -> float:
         now = self._clocks.monotonic()
         calendar = self._clocks.calendar()
         moments = [self._look_at, self._retry_at, self.decisions.look_again_at()]
-        for watched in self._watched.values() if self._tried is None else ():
-            moment = due(watched.specification, watched.status) if watched.status else None
+        decided = self.decisions.latest()
+        for name, watched in self._watched.items() if self._tried is None else ():
+            if watched.status is None:
+                continue
+            choice = decided[name].choice if name in decided else NOTHING_OBSERVED
+            moment = due(watched.specification, watched.status, choice)
             if moment is not None:
                 moments.append(now + max(1.0, (moment - calendar).total_seconds()))
         return max(0.0, min(moments) - now)

@@ -1,6 +1,7 @@
 """One pass: from the repository and the observations to a commit on the remote."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,12 +78,14 @@ def plan(
 
 
 def _catch_up(inventory: Inventory, unpublished: Mapping[str, Status]) -> dict[str, Status | None]:
-    return {
-        name: replay(one.specification, one.status, unpublished[name])
-        if name in unpublished
-        else one.status
-        for name, one in inventory.dynamic_prefixes.items()
-    }
+    caught_up = {name: one.status for name, one in inventory.dynamic_prefixes.items()}
+    for name in caught_up.keys() & unpublished.keys():
+        document = inventory.dynamic_prefixes[name]
+        # The tip's specification may not fit what was decided under an older one: then
+        # the link is asked alone, and if that does not fit either, it is told.
+        with suppress(ValueError):
+            caught_up[name] = replay(document.specification, document.status, unpublished[name])
+    return caught_up
 
 
 def _advance(
