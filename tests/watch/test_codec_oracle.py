@@ -232,7 +232,7 @@ def test_a_real_capture_reads_as_tcpdump_reads_it(name):
         for packet in packets:
             if ICMPv6ND_RA not in packet:
                 continue
-            source = bytes.fromhex(bytes(packet[IPv6])[8:24].hex())
+            source = bytes(packet[IPv6])[8:24]
             payload = bytes(packet[IPv6].payload)
             assert_checksum(payload, source)
             read.append(decode(payload, source=source, hop_limit=packet[IPv6].hlim))
