@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from gitops_prefix.cli.worktree import read_managed_files
+from gitops_prefix.cli.worktree import read_managed_files, read_own_file
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
@@ -32,10 +32,7 @@ class Directory:
             InputError: files that cannot be read, or settings that are wrong.
         """
         files = read_managed_files(self.root, below=self.below, exclude=self.exclude)
-        try:
-            settings = read_settings((self.root / SETTINGS_FILE).read_bytes())
-        except OSError:
-            settings = read_settings(None)
+        settings = read_settings(read_own_file(self.root / SETTINGS_FILE))
         return files, read_inventory(files, settings)
 
 

@@ -48,10 +48,16 @@ def read_managed_files(
 
 
 def _ignore_lines(root: Path) -> list[str]:
+    content = read_own_file(root / IGNORE_FILE)
+    return content.decode(errors="replace").splitlines() if content is not None else []
+
+
+def read_own_file(path: Path) -> bytes | None:
+    """A file of the directory itself; None when it is not there, or leads elsewhere."""
     try:
-        return (root / IGNORE_FILE).read_text(encoding="utf-8").splitlines()
+        return None if path.is_symlink() else path.read_bytes()
     except OSError:
-        return []
+        return None
 
 
 def _walk(directory: str) -> Iterator[str]:

@@ -168,7 +168,19 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
         kernel_interface=kernel.parsed("interface", _parse_interface, ""),
         static=static.parsed("prefix", Prefix.parse, None),
     )
+    _warn_of_kernel(fields, acquisition)
     return acquisition, _read_delegation(fields)
+
+
+def _warn_of_kernel(fields: Fields, acquisition: Acquisition) -> None:
+    """Nobody watches the kernel yet: say so where nothing else is watched."""
+    if acquisition.kernel_interface and not (acquisition.interfaces or acquisition.static):
+        path = (*fields.path, "kernel")
+        message = (
+            "spec.acquisition.kernel: gitops-prefix does not listen to the kernel yet; watch the "
+            "link with routerAdvertisement: {interface: …} instead"
+        )
+        fields.problems.append(FieldProblem(path, "kernel-not-watched", message, Severity.WARNING))
 
 
 def _read_delegation(acquisition: Fields) -> int:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from gitops_prefix.errors import InputError, Problem
 
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SCP_LIKE = re.compile(r"[^/:\s]+@?[^/:\s]*:(?!//)\S+")
 
 
@@ -127,6 +128,10 @@ def check_url(url: str, credentials: Credentials) -> None:
                 "secret-in-url", "--repo holds a password: put it in a file, and give --token-file"
             )
         )
+    clear = parts is not None and parts.scheme == "http" and parts.hostname not in _LOOPBACK
+    if clear and isinstance(credentials, Token):
+        message = "--token-file over http would send the token in the clear: use https"
+        raise InputError(Problem("token-over-http", message))
     is_ssh = parts.scheme in {"ssh", "git+ssh"} if parts else bool(_SCP_LIKE.fullmatch(url))
     if is_ssh and not isinstance(credentials, SshKey):
         raise InputError(

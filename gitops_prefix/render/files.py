@@ -1,6 +1,7 @@
 """Which files are worth parsing: a byte search, as `git grep` does it."""
 
-NEEDLES = (b"dynamic-prefix.io/", b"$dynamicprefix")
+MARKER = "$dynamicprefix"
+NEEDLES = (b"dynamic-prefix.io/", MARKER.encode())
 """What every managed file contains: an annotation or apiVersion, or a marker."""
 
 

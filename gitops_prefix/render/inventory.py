@@ -9,7 +9,7 @@ from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import ADDRESS_RANGE, ANNOTATIONS, NAME, SUBNET, Reference
 from gitops_prefix.render.binding import read_reference as _read_reference
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
-from gitops_prefix.render.files import text_looks_managed
+from gitops_prefix.render.files import MARKER, text_looks_managed
 from gitops_prefix.render.locate import NotYamlError, locate
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import duplicate_keys, nearest_node
@@ -111,6 +111,11 @@ def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[M
         problems.append(Problem("not-utf8", message, Place(path)))
         return
     for span in source.documents():
+        marker = source.text.find(MARKER, span.start, span.end)
+        if marker >= 0:
+            message = "gitops-prefix does not follow markers yet; this field stays as it is"
+            place = source.place(marker)
+            problems.append(Problem("marker-not-managed", message, place, Severity.WARNING))
         if text_looks_managed(source.text, span.start, span.end):
             yield from _read_document(source, span, problems)
 

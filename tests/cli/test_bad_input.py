@@ -121,6 +121,13 @@ OPTIONS = {
         "k",
     ],
     "a password in the URL": ["run", "--repo", "https://me:hunter2@git.example.com/home.git"],
+    "a token in the clear": [
+        "run",
+        "--repo",
+        "http://git.example.com/home.git",
+        "--token-file",
+        "prefix.yaml",
+    ],
     "a branch that is no name": ["run", "--repo", ".", "--branch", "a..b"],
     "an option for a branch": ["run", "--repo", ".", "--branch", "--force"],
     "a name that breaks out of YAML": ["init", "--name", 'a"b'],
