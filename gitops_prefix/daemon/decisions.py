@@ -135,7 +135,11 @@ class Decisions:
 
     def _follow(self, event: LinkChanged) -> None:
         self._metrics.link_up.labels(event.interface).set(event.up)
-        log.info("link %s is %s", event.interface, "up" if event.up else "down or absent")
+        if event.up:
+            log.info("link %s is up", event.interface)
+        else:
+            state = "is down" if event.present else "does not exist yet"
+            log.warning("link %s %s; waiting for it", event.interface, state)
         if not event.up:
             # A router that was unplugged says nothing more; what it said is no news.
             with self._lock:
