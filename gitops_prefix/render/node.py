@@ -4,7 +4,7 @@ Offsets count characters of the text that was parsed. A block collection has no
 `end` of its own: libyaml's runs over trailing comments; `content_end` tells.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -133,13 +133,3 @@ def duplicate_keys(root: Node) -> Iterator[ScalarNode]:
                     if key.text in seen:
                         yield key
                     seen.add(key.text)
-
-
-def is_mapping(value: Value) -> bool:
-    """Whether a plain value is a mapping."""
-    return isinstance(value, Mapping)
-
-
-def is_list(value: Value) -> bool:
-    """Whether a plain value is a list, and no string."""
-    return isinstance(value, Sequence) and not isinstance(value, str)
