@@ -24,8 +24,11 @@ LOCAL_SECONDS = 60.0
 """For what git does on the disk alone."""
 NETWORK_SECONDS = 60.0
 """For what git does with a remote."""
+_LAST_WORDS_SECONDS = 1.0
 
 _ENVIRONMENT = {
+    # A .netrc of whoever started us is no credential of ours.
+    "HOME": "/nonexistent",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -33,13 +36,18 @@ _ENVIRONMENT = {
     "LC_ALL": "C",
 }
 _INHERITED = (
-    "HOME",
     "PATH",
     "TMPDIR",
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
+    # libcurl reads either spelling, but http_proxy in small letters alone.
+    "http_proxy",
     "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
     "no_proxy",
+    "NO_PROXY",
 )
 _SETTINGS = {
     "core.hooksPath": "/dev/null",
@@ -63,7 +71,8 @@ class Answer(NamedTuple):
 
     def lines(self) -> list[str]:
         """Standard output as lines."""
-        return self.stdout.decode(errors="surrogateescape").splitlines()
+        text = self.stdout.decode(errors="surrogateescape")
+        return [line for line in text.split("\n") if line]
 
     def word(self) -> str:
         """Standard output, when it is one word."""
@@ -90,34 +99,42 @@ class Git:
         """Name a directory, which may not exist yet.
 
         Args:
-            directory: where git runs.
+            directory: where git runs; it is never looked for further up.
             environment: added to the scrubbed one, for credentials.
         """
-        self._directory = directory
         program = shutil.which("git")
         if program is None:
             raise OutsideError("git is not on PATH: install it")
-        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        variables = {**inherited, **_ENVIRONMENT, **(environment or {})}
-        # GitPython only adds to the environment, and ours must not reach git.
-        self._command = ["env", "-i", *(f"{name}={text}" for name, text in variables.items())]
-        self._command.append(program)
+        directory = directory.absolute()
+        directory = directory.resolve()
+        # A directory that is damaged must not lead git to a repository around it.
+        ceiling = {"GIT_CEILING_DIRECTORIES": str(directory.parent)}
+        self._variables = {**_ENVIRONMENT, **ceiling, **(environment or {})}
+        # GitPython leaves out a directory that is gone, and git would work in ours.
+        self._command = [program, "-C", str(directory)]
         for name, text in _SETTINGS.items():
             self._command += ["-c", f"{name}={text}"]
 
     def ask(self, *arguments: str, stdin: bytes = b"", seconds: float = LOCAL_SECONDS) -> Answer:
         """Run git, whatever it answers; a time that is over is status -1."""
-        process = git.Git(str(self._directory)).execute(
-            [*self._command, *arguments],
+        # GitPython only adds to the environment, and ours must not reach git. What is
+        # added stays out of the command line, which every user of the machine can read.
+        foreign = os.environ.keys() - set(_INHERITED) - self._variables.keys()
+        unset = [word for name in sorted(foreign) for word in ("-u", name)]
+        process = git.Git().execute(
+            ["env", *unset, *self._command, *arguments],
             istream=subprocess.PIPE,
             as_process=True,
+            env=self._variables,
             start_new_session=True,
         )
         try:
             stdout, stderr = process.communicate(stdin, timeout=seconds)
         except subprocess.TimeoutExpired:
             _end_group(process.pid)
-            process.communicate()
+            with suppress(subprocess.TimeoutExpired):
+                # What left the group may still hold the pipes.
+                process.communicate(timeout=5)
             return Answer(-1, b"", f"no answer within {seconds:g} s")
         except BaseException:
             _end_group(process.pid)

@@ -2,7 +2,8 @@
 
 import re
 
-_USERINFO = re.compile(r"(?<=://)[^\s/@']+@")
+# To the last "@" before the path: a password that was not escaped may hold one.
+_USERINFO = re.compile(r"(?<=://)[^\s/]*@")
 
 
 def scrub(text: str) -> str:
