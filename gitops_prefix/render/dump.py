@@ -19,7 +19,7 @@ def block_lines(tree: Tree, indent: int, style: Style) -> Iterator[str]:
     blanks = " " * indent
     if isinstance(tree, Mapping):
         for key, child in tree.items():
-            yield from _entry(f"{blanks}{scalar_text(key)}:", child, indent, style)
+            yield from _entry(f"{blanks}{scalar_text(key, style)}:", child, indent, style)
     elif not isinstance(tree, str):
         for item in tree:
             yield from _item(item, indent, style)
@@ -51,10 +51,10 @@ def flow_text(tree: Tree, style: Style, padding: str = "") -> str:
         padding: what stands inside of braces and brackets.
     """
     if isinstance(tree, str):
-        return scalar_text(tree, style.quote)
+        return scalar_text(tree, style, style.quote)
     if isinstance(tree, Mapping):
         inner = ", ".join(
-            f"{scalar_text(key)}: {flow_text(child, style)}" for key, child in tree.items()
+            f"{scalar_text(key, style)}: {flow_text(child, style)}" for key, child in tree.items()
         )
         return f"{{{padding}{inner}{padding}}}" if inner else "{}"
     inner = ", ".join(flow_text(item, style) for item in tree)

@@ -72,15 +72,19 @@ def edit_status(document: DynamicPrefixDocument, status: Status) -> tuple[Edit, 
     style, tree = style_of(text, root), cast("Tree", status_document(status))
     entry = root.entry("status")
     if root.flow:
-        return (_edit_flow(root, entry, tree, style),)
+        return (_edit_flow(text, root, entry, tree, style),)
     if entry is None:
         return (add_block_entry(text, root, "status", tree, style),)
     return (_replace(text, entry, tree, style),)
 
 
-def _edit_flow(root: MappingNode, entry: Entry | None, tree: Tree, style: Style) -> Edit:
+def _edit_flow(text: str, root: MappingNode, entry: Entry | None, tree: Tree, style: Style) -> Edit:
     written = flow_text(tree, style)
     if entry is not None:
+        if comments(text, entry.value.start, entry.value.end, entry.value):
+            raise RefusedEditError(
+                entry.value, "status has a comment in braces, and is written anew: move the comment"
+            )
         return Edit(entry.value.start, entry.value.end, written)
     last = root.entries[-1].value
     return Edit(last.end, last.end, f", {flow_text('status', style)}: {written}")

@@ -43,7 +43,7 @@ def insert_lines(text: str, position: int, lines: list[str], style: Style) -> Ed
 def _dashes(text: str, sequence: SequenceNode) -> list[int]:
     """Where the dash of each item stands."""
     indent = column(text, sequence.start)
-    dash = re.compile(rf"^ {{{indent}}}-(?=\s)", re.MULTILINE)
+    dash = re.compile(rf"^ {{{indent}}}-(?=\s|\Z)", re.MULTILINE)
     found = [sequence.start]
     for before, item in zip(sequence.items, sequence.items[1:], strict=False):
         # The last match: a line of a comment between the two may look like one.

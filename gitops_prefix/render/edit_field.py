@@ -53,7 +53,7 @@ def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
     Raises:
         RefusedEditError: the field stands where it cannot be edited.
     """
-    entry, rest = _deepest(root, path)
+    entry, rest, in_flow = _deepest(root, path)
     node = entry.value
     if not rest and isinstance(node, SequenceNode) and node.items:
         return edit_sequence(text, entry.key, node, plan_change(node.items, ours, wanted), style)
@@ -63,22 +63,22 @@ def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
     if isinstance(node, MappingNode) and rest:
         return [_add_entry(text, node, rest[0], value[rest[0]], style)]  # type: ignore[call-overload,index]
     if is_null(node) or (isinstance(node, SequenceNode) and not node.items):
-        return _fill(text, entry, value, style)
+        return _fill(text, entry, value, style, in_flow=in_flow)
     if isinstance(node, AliasNode):
         raise RefusedEditError(node, f"{dotted(path)} is an alias: write the list itself here")
     raise RefusedEditError(node, f"{dotted(path)} is no list: write one, or remove it")
 
 
-def _deepest(root: Node, path: tuple[str, ...]) -> tuple[Entry, tuple[str, ...]]:
-    """The last entry on the way that is there, and the keys that are not."""
-    entry = Entry(root, root)
+def _deepest(root: Node, path: tuple[str, ...]) -> tuple[Entry, tuple[str, ...], bool]:
+    """The last entry on the way that is there, the keys that are not, and whether in braces."""
+    entry, in_flow = Entry(root, root), False
     for depth, key in enumerate(path):
         node = entry.value
         following = node.entry(key) if isinstance(node, MappingNode) else None
         if following is None:
-            return entry, path[depth:]
-        entry = following
-    return entry, ()
+            return entry, path[depth:], in_flow
+        entry, in_flow = following, isinstance(node, MappingNode) and node.flow
+    return entry, (), in_flow
 
 
 def add_block_entry(text: str, mapping: MappingNode, key: str, value: Tree, style: Style) -> Edit:
@@ -90,21 +90,24 @@ def add_block_entry(text: str, mapping: MappingNode, key: str, value: Tree, styl
 def _add_entry(text: str, mapping: MappingNode, key: str, value: Tree, style: Style) -> Edit:
     if not mapping.flow:
         return add_block_entry(text, mapping, key, value, style)
-    entry = f"{key}: {flow_text(value, style)}"
+    entry = f"{flow_text(key, style)}: {flow_text(value, style)}"
     if not mapping.entries:
         return Edit(mapping.end - 1, mapping.end - 1, entry)
     position = mapping.entries[-1].value.end or mapping.end - 1
     return Edit(position, position, f", {entry}")
 
 
-def _fill(text: str, entry: Entry, value: Tree, style: Style) -> list[Edit]:
+def _fill(text: str, entry: Entry, value: Tree, style: Style, *, in_flow: bool) -> list[Edit]:
     """Put a value where `key:` has none, `~`, `null` or `[]`."""
     node, line_start = entry.value, entry.key.start - column(text, entry.key.start)
-    in_block = not text[line_start : entry.key.start].strip(" -?")
+    in_block = not in_flow and not text[line_start : entry.key.start].strip(" -?")
     on_one_line = "\n" not in text[entry.key.end : content_end(node)]
     if not in_block or not on_one_line or comments(text, entry.key.end, node.end, node):
         return [Edit(node.start, node.end, flow_text(value, style))]
     colon = text.index(":", entry.key.end) + 1
+    if text[colon : node.start].strip():
+        # An anchor or a tag, which would go with `[]`.
+        return [Edit(node.start, node.end, flow_text(value, style))]
     step = style.sequence_step if not isinstance(value, dict) else style.mapping_step
     lines = list(block_lines(value, column(text, entry.key.start) + step, style))
     insertion = insert_lines(text, line_end(text, max(colon, node.end)), lines, style)

@@ -14,10 +14,10 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Reference
 from gitops_prefix.render.edit_field import edit_list
+from gitops_prefix.render.edit_scalar import RefusedEditError
 from gitops_prefix.render.list_change import Item
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import Node, SequenceNode, Value, at_path
-from gitops_prefix.render.plain_value import plain_value
+from gitops_prefix.render.node import Node, SequenceNode, Value, at_path, nearest_node
 from gitops_prefix.render.splice import Edit
 from gitops_prefix.render.style import style_of
 from gitops_prefix.render.target import Span, Target
@@ -57,6 +57,10 @@ def edit_shared_list(
     """
     field = at_path(manifest.root, target.path)
     before = _value(manifest, target)
+    if field is None and before is not None:
+        # Written here, ours would hide what the merge brings, the author's items too.
+        message = f"{dotted(target.path)} comes from a merge (`<<`): write the list itself here"
+        raise RefusedEditError(nearest_node(manifest.root, target.path), message)
     nodes = field.items if isinstance(field, SequenceNode) else ()
     # Behind an alias there are items, too, but none that could be edited here.
     items = before if nodes and isinstance(before, list) else []
@@ -67,7 +71,11 @@ def edit_shared_list(
         known = dict(_by_span(target, old)) | known
     spans = [target.span(item) for item in items]
     ours = [known.get(span) if span is not None else None for span in spans]
-    foreign = [(n, s) for n, s, our in zip(nodes, spans, ours, strict=True) if s and our is None]
+    foreign = [
+        (node, item, span)
+        for node, item, span, our in zip(nodes, items, spans, ours, strict=True)
+        if span is not None and our is None
+    ]
     problems = tuple(_find_problems(manifest, target, foreign, wanted, following.after))
     after = [*wanted, *(item for item, our in zip(items, ours, strict=True) if our is None)]
     if _stands(ours, wanted):
@@ -114,13 +122,13 @@ def _stands(ours: list[Item | None], wanted: list[Item]) -> bool:
 def _find_problems(
     manifest: Manifest,
     target: Target,
-    foreign: list[tuple[Node, Span]],
+    foreign: list[tuple[Node, Value, Span]],
     wanted: list[Item],
     status: Status,
 ) -> Iterator[Problem]:
     ours = [span for span, _ in _by_span(target, wanted)]
-    for node, span in foreign:
-        written = _written(plain_value(node))
+    for node, item, span in foreign:
+        written = _written(item)
         if target.overlap_is_error and any(_overlap(span, one) for one in ours):
             yield Problem(
                 "overlap",

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from gitops_prefix.render.node import MappingNode, Node, SequenceNode
+from gitops_prefix.render.node import MappingNode, Node, ScalarNode, SequenceNode
 from gitops_prefix.render.plain_value import is_plain_safe
 
 Quote = Literal["'", '"']
@@ -21,12 +21,14 @@ class Style:
         mapping_step: blanks by which a mapping's children are indented.
         sequence_step: blanks by which a dash is indented below its key.
         quote: the quotes around addresses.
+        bare: whether a word may stay without quotes; JSON's may not.
     """
 
     newline: str = "\n"
     mapping_step: int = 2
     sequence_step: int = 2
     quote: Quote = '"'
+    bare: bool = True
 
 
 def style_of(text: str, root: Node) -> Style:
@@ -49,7 +51,14 @@ def style_of(text: str, root: Node) -> Style:
         newline=newline_of(text),
         mapping_step=mapping_step or 2,
         sequence_step=(mapping_step or 2) if sequence_step is None else sequence_step,
+        bare=not _is_quoted(root),
     )
+
+
+def _is_quoted(root: Node) -> bool:
+    """Whether a mapping has its first key in double quotes, as JSON has."""
+    key = root.entries[0].key if isinstance(root, MappingNode) and root.entries else None
+    return isinstance(key, ScalarNode) and key.style == '"'
 
 
 def newline_of(text: str) -> str:
@@ -93,8 +102,8 @@ def _escape(character: str) -> str:
     return f"\\U{ord(character):08x}"
 
 
-def scalar_text(text: str, quote: Quote = '"') -> str:
+def scalar_text(text: str, style: Style, quote: Quote = '"') -> str:
     """A new scalar: a bare word stays plain, everything else is quoted."""
-    if _WORD.fullmatch(text) and is_plain_safe(text):
+    if style.bare and _WORD.fullmatch(text) and is_plain_safe(text):
         return text
     return quoted(text, quote)

@@ -102,7 +102,27 @@ CASES = {
     ),
     "a root in braces": (
         JSON % "",
-        JSON % f", spec: {{externalCIDRs: [{CIDR_B}, {CIDR_A}]}}",
+        JSON % f', "spec": {{"externalCIDRs": [{CIDR_B}, {CIDR_A}]}}',
+    ),
+    "an empty list on a line of its own, in braces": (
+        (JSON % ',\n  "spec": {\n    "externalCIDRs": []\n  }\n') + "\n",
+        (JSON % f',\n  "spec": {{\n    "externalCIDRs": [{CIDR_B}, {CIDR_A}]\n  }}\n') + "\n",
+    ),
+    "a dash without an item, at the end of the file": (
+        GROUP + "spec:\n  externalCIDRs:\n    - 10.0.0.0/8\n    -",
+        GROUP + f"spec:\n  externalCIDRs:\n    - {CIDR_B}\n    - {CIDR_A}\n    - 10.0.0.0/8\n    -",
+    ),
+    "foreign items that share an anchor": (
+        GROUP + "spec:\n  externalCIDRs:\n    - &lan 10.0.0.0/8\n    - *lan\n",
+        GROUP + f"spec:\n  externalCIDRs:\n    - {CIDR_B}\n    - {CIDR_A}\n    - &lan 10.0.0.0/8\n    - *lan\n",
+    ),
+    "a merge that does not bring the list": (
+        GROUP + "x: &x {a: b}\nspec:\n  <<: *x\n",
+        GROUP + f"x: &x {{a: b}}\nspec:\n  <<: *x\n  externalCIDRs:\n    - {CIDR_B}\n    - {CIDR_A}\n",
+    ),
+    "an anchor and a tag of an empty list": (
+        GROUP + "spec:\n  externalCIDRs: &x !!seq []  # none\n",
+        GROUP + f"spec:\n  externalCIDRs: &x !!seq [{CIDR_B}, {CIDR_A}]  # none\n",
     ),
 }  # fmt: skip
 

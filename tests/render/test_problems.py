@@ -63,6 +63,16 @@ CASES = {
         "manifest.yaml:7:21 edit-refused: spec.externalCIDRs cannot be edited without changing "
         "something else (an anchor, an alias?): write it out plainly",
     ),
+    "a list that a merge brings": (
+        GROUP + "x: &x\n  externalCIDRs: [10.0.0.0/8]\nspec:\n  <<: *x\n",
+        "manifest.yaml:10:3 edit-refused: spec.externalCIDRs comes from a merge (`<<`): write the "
+        "list itself here",
+    ),
+    "an entry that will not follow, by an alias": (
+        GROUP + "spec:\n  a: &a 2001:db8:a::1\n  externalCIDRs: [*a]\n",
+        "manifest.yaml:8:19 will-not-follow: spec.externalCIDRs: 2001:db8:a::1 lies inside a prefix "
+        "that changes, and will not follow it",
+    ),
     "a string where a list belongs": (
         GROUP + "spec:\n  externalCIDRs: none\n",
         "manifest.yaml:7:18 edit-refused: spec.externalCIDRs is no list: write one, or remove it",
