@@ -47,7 +47,8 @@ class Announcement:
         heard_at: when it came last.
         every: seconds between the last times it came, or 0.
         left_at: since when its router's newest advertisements leave it out, or None.
-        came_back: whether it was left out once and then sent again within ROTATION.
+        came_back: whether it was left out once and then sent again within ROTATION,
+            and nothing new has come since.
     """
 
     information: PrefixInformation
@@ -102,14 +103,12 @@ class RouterState:
         known_since: when its first one came.
         announcements: by prefix, those of the newest advertisement and those that
             were left out of it and are still valid.
-        rotating: whether the newest advertisement brought nothing new.
     """
 
     preference: Preference
     heard_at: float
     known_since: float
     announcements: Mapping[Prefix, Announcement]
-    rotating: bool
 
     def stands_by(self, announcement: Announcement, now: float) -> bool:
         """Whether the router still announces it, as far as can be told."""
@@ -119,7 +118,7 @@ class RouterState:
         """When silence about it begins to mean that it is gone; inf is never."""
         if announcement.newest:
             return inf
-        return announcement.overdue_at if self.rotating and announcement.came_back else -inf
+        return announcement.overdue_at if announcement.came_back else -inf
 
 
 Routers = Mapping[Router, RouterState]
@@ -179,7 +178,8 @@ def _listen(
     carried = {information.prefix: information for information in advertisement.prefixes}
     in_turn = {prefix for prefix, old in known.items() if old.newest or now < old.overdue_at}
     spreads = not in_turn <= carried.keys()
-    announcements = _left_out(known, carried, now)
+    renumbered = not carried.keys() <= in_turn
+    announcements = _left_out(known, carried, now, spreads=spreads and not renumbered)
     for prefix, information in carried.items():
         previous = known.get(prefix)
         if previous is None:
@@ -199,16 +199,22 @@ def _listen(
         now,
         before.known_since if before else now,
         announcements,
-        rotating=carried.keys() <= in_turn,
     )
 
 
 def _left_out(
-    known: Mapping[Prefix, Announcement], carried: Container[Prefix], now: float
+    known: Mapping[Prefix, Announcement], carried: Container[Prefix], now: float, *, spreads: bool
 ) -> dict[Prefix, Announcement]:
     """What is remembered of the prefixes that the newest advertisement leaves out."""
     left = [
-        (prefix, replace(old, left_at=now) if old.newest else old)
+        (
+            prefix,
+            replace(
+                old,
+                left_at=now if old.left_at is None else old.left_at,
+                came_back=old.came_back and spreads,
+            ),
+        )
         for prefix, old in known.items()
         if prefix not in carried and now < old.valid_until
     ]

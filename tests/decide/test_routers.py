@@ -90,6 +90,12 @@ PAIRS = [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,))]
             id="who sends all in one does not spread them",
         ),
         pytest.param(
+            [(0, (A,)), (200, (B,)), (200.01, (A,)), (400, (B,)), (403, (B,))],
+            403,
+            {B},
+            id="what an overtaken advertisement brought back does not rise again",
+        ),
+        pytest.param(
             [(0, (C,)), (1, (A,)), (2, (B,)), (3, (A,)), (4, (B,)), (99, (C,))],
             99,
             {C},
