@@ -65,7 +65,7 @@ CASES = {
     ),
     "a list that a merge brings": (
         GROUP + "x: &x\n  externalCIDRs: [10.0.0.0/8]\nspec:\n  <<: *x\n",
-        "manifest.yaml:10:3 edit-refused: spec.externalCIDRs comes from a merge (`<<`): write the "
+        "manifest.yaml:9:3 edit-refused: spec.externalCIDRs comes from a merge (`<<`): write the "
         "list itself here",
     ),
     "an entry that will not follow, by an alias": (
