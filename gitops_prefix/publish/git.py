@@ -105,7 +105,6 @@ class Git:
         program = shutil.which("git")
         if program is None:
             raise OutsideError("git is not on PATH: install it")
-        directory = directory.absolute()
         directory = directory.resolve()
         # A directory that is damaged must not lead git to a repository around it.
         ceiling = {"GIT_CEILING_DIRECTORIES": str(directory.parent)}
@@ -134,7 +133,7 @@ class Git:
             _end_group(process.pid)
             with suppress(subprocess.TimeoutExpired):
                 # What left the group may still hold the pipes.
-                process.communicate(timeout=5)
+                process.communicate(timeout=_LAST_WORDS_SECONDS)
             return Answer(-1, b"", f"no answer within {seconds:g} s")
         except BaseException:
             _end_group(process.pid)

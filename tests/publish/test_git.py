@@ -1,0 +1,147 @@
+"""git in a scrubbed environment: what it sees, where it works, and when it ends."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from gitops_prefix.publish.git import Git, GitFailedError
+from tests.gitrepo import commit_all, git
+from tests.netns import until
+
+SECRET = "pa55word-of-the-proxy"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A person's checkout."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a.yaml").write_text("a: 1\n")
+    commit_all(tree)
+    return tree
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def spied(tmp_path: Path, text: str, **variables: str) -> Git:
+    """A git that runs a script of ours as its ssh."""
+    spy = script(tmp_path / "spy", text)
+    return Git(
+        tmp_path, environment={"GIT_SSH": str(spy), "GIT_SSH_VARIANT": "simple", **variables}
+    )
+
+
+@contextmanager
+def command_lines() -> Iterator[set[bytes]]:
+    """Every command line that any process has meanwhile."""
+    seen: set[bytes] = set()
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    seen.add(path.read_bytes())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        watching.join()
+
+
+def test_git_sees_no_variable_but_those_it_needs(tmp_path, monkeypatch):
+    """GIT_* of the caller lead git elsewhere, and tokens in the environment are not its business."""
+    for name, text in {
+        "GIT_DIR": "/nowhere",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_ASKPASS": "/bin/false",
+        "SSH_AUTH_SOCK": "/nowhere",
+        "GITHUB_TOKEN": "secret",
+        "LC_ALL": "de_DE.UTF-8",
+        "HTTPS_PROXY": "http://proxy:3128",
+    }.items():
+        monkeypatch.setenv(name, text)
+    seen = tmp_path / "seen"
+    spied(tmp_path, f"env > {seen}").ask("ls-remote", "ssh://host/x")
+    names = dict(line.partition("=")[::2] for line in seen.read_text().splitlines())
+    assert not names.keys() & {"GIT_DIR", "GIT_ASKPASS", "SSH_AUTH_SOCK", "GITHUB_TOKEN"}
+    assert "GIT_CONFIG_COUNT" not in names
+    assert names["LC_ALL"] == "C"
+    assert names["GIT_TERMINAL_PROMPT"] == "0"
+    assert names["HTTPS_PROXY"] == "http://proxy:3128"
+
+
+def test_variables_are_in_no_command_line(tmp_path, monkeypatch):
+    """Whoever may list the processes must not read a proxy's password, or where a key is."""
+    monkeypatch.setenv("https_proxy", f"http://me:{SECRET}@proxy:3128")
+    with command_lines() as seen:
+        for _ in range(20):
+            spied(tmp_path, "exit 1", OURS=SECRET).ask("ls-remote", "ssh://host/x")
+    assert any(b"ls-remote" in line for line in seen), "the sampling saw git at work"
+    assert not [line for line in seen if SECRET.encode() in line]
+
+
+def test_settings_of_the_user_do_not_count(tmp_path, tree, monkeypatch):
+    """A rewritten URL, a .netrc: the result is the same on every machine."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text('[url "/nowhere/"]\n  insteadOf = /\n')
+    assert Git(tree).ask("ls-remote", str(tree)).status == 0
+
+
+def test_hooks_of_the_repository_are_not_run(tmp_path, tree):
+    script(tree / ".git" / "hooks" / "pre-push", f"touch {tmp_path}/ran; exit 1")
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    Git(tree).run("push", "--quiet", str(tmp_path / "remote.git"), "main")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("url", ["ext::sh -c true", "git://127.0.0.1:9/x", "ftp://127.0.0.1:9/x"])
+def test_only_known_protocols_are_spoken(tmp_path, url):
+    """`ext::` runs a command; `git://` proves nobody's identity."""
+    assert "not allowed" in Git(tmp_path).ask("ls-remote", url).stderr
+
+
+@pytest.mark.parametrize("inside", ["gone", "empty"])
+def test_a_directory_without_a_repository_leads_to_no_other(tree, monkeypatch, inside):
+    """Neither to the one around it, nor to the one where we were started."""
+    monkeypatch.chdir(tree)
+    (tree / "empty").mkdir()
+    with pytest.raises(GitFailedError):
+        Git(tree / inside).run("rev-parse", "--git-dir")
+
+
+def test_a_time_that_is_over_ends_the_whole_group(tmp_path):
+    """Git, and what it started."""
+    ours = spied(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 300; true")
+    answer = ours.ask("ls-remote", "ssh://host/x", seconds=0.5)
+    assert (answer.status, answer.stderr) == (-1, "no answer within 0.5 s")
+    started = int((tmp_path / "pid").read_text())
+    until(lambda: ended(started), "the end of what git started")
+
+
+def test_a_process_that_left_the_group_is_not_waited_for(tmp_path):
+    """It holds the pipes open; the answer comes all the same."""
+    ours = spied(tmp_path, f"setsid sleep 300 & echo $! > {tmp_path}/pid; sleep 300")
+    try:
+        assert ours.ask("ls-remote", "ssh://host/x", seconds=0.5).status == -1
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), 9)
+
+
+def ended(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in {"Z", "X"}
