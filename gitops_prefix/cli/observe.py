@@ -1,27 +1,24 @@
 """`observe`: Router Advertisements as they come, and what would be decided."""
 
+import contextlib
 import json
-import queue
-import random
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from gitops_prefix.cli.exit_codes import DONE, NO
 from gitops_prefix.cli.options import DURATION, config_option, option, output_option
 from gitops_prefix.cli.output import Format
-from gitops_prefix.decide.address import format_address
+from gitops_prefix.cli.sightings import Sighting, from_capture, from_link
+from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.advertisement import (
     INFINITY,
     Preference,
     PrefixInformation,
-    Router,
-    RouterAdvertisement,
 )
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.prefix import Prefix
@@ -29,9 +26,8 @@ from gitops_prefix.decide.routers import Routers, observe
 from gitops_prefix.decide.selection import Decision, Selection, select
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.watch.codec import Reason, Rejected, checksum_is_right, decode
-from gitops_prefix.watch.pcap import CapturedPacket, read_capture
-from gitops_prefix.watch.watcher import Advertised, Dropped, Event, Watcher
+
+T = TypeVar("T")
 
 NONE_CAME = """no Router Advertisement came. Check, in this order:
   interface   is it the one the router is on, and up? (ip -6 addr, ip link)
@@ -39,22 +35,6 @@ NONE_CAME = """no Router Advertisement came. Check, in this order:
   RA guard    does a switch or access point drop advertisements?
   VLAN        is this host on the VLAN that the router advertises to?
   router      does it advertise at all? (rdisc6 INTERFACE asks it)"""
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One packet: an advertisement, or why it is none.
-
-    Attributes:
-        at: seconds, on the clock of the link or the capture.
-        when: the same moment by the calendar.
-    """
-
-    at: float
-    when: datetime
-    router: Router
-    advertisement: RouterAdvertisement | None
-    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -131,110 +111,59 @@ def command(  # noqa: PLR0913  one parameter an option
     if bool(interface) == bool(pcap):
         raise click.UsageError("give --interface or --pcap")
     sightings = (
-        _from_capture(pcap) if pcap else _from_link(interface, timeout.total_seconds() or None)
+        from_capture(pcap) if pcap else from_link(interface, timeout.total_seconds() or None)
     )
     policy = _policy(routers, within, any_scope=any_scope)
     show = _print_line if form is Format.JSON else _print_text
     seen = _print_sightings(sightings, policy, count, show)
     if not seen:
-        click.echo(NONE_CAME, err=True)
+        click.echo(f"{pcap} holds no valid Router Advertisement" if pcap else NONE_CAME, err=True)
     return DONE if seen else NO
-
-
-def _from_capture(path: Path) -> Iterator[Sighting]:
-    for packet in read_capture(path):
-        decoded = _decode(packet)
-        router = Router(path.name, format_address(int.from_bytes(packet.source, "big")))
-        when = datetime.fromtimestamp(packet.at, UTC)
-        if isinstance(decoded, Rejected):
-            yield Sighting(packet.at, when, router, None, str(decoded))
-        else:
-            yield Sighting(packet.at, when, router, decoded)
-
-
-def _decode(packet: CapturedPacket) -> RouterAdvertisement | Rejected:
-    """What the kernel checks on a link, then what the codec does."""
-    if packet.fragmented:
-        return Rejected(Reason.FRAGMENT)
-    source, destination = packet.source, packet.destination
-    if not checksum_is_right(packet.payload, source=source, destination=destination):
-        return Rejected(Reason.CHECKSUM)
-    return decode(packet.payload, source=source, hop_limit=packet.hop_limit)
-
-
-def _from_link(interface: str, seconds: float | None) -> Iterator[Sighting]:
-    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    watcher = Watcher([interface], events.put, clock=time.monotonic, chance=random.random)
-    thread = threading.Thread(target=watcher.run, name="watch", daemon=True)
-    thread.start()
-    until = time.monotonic() + seconds if seconds else None
-    try:
-        while until is None or time.monotonic() < until:
-            try:
-                # Not for ever: a wait without an end would not hear Ctrl-C everywhere.
-                left = 3600.0 if until is None else max(0.0, until - time.monotonic())
-                event = events.get(timeout=left)
-            except queue.Empty:
-                continue
-            sighting = _sighting(event)
-            if sighting is not None:
-                yield sighting
-    except KeyboardInterrupt:
-        return
-    finally:
-        watcher.stop()
-        thread.join(timeout=2)
-
-
-def _sighting(event: Event) -> Sighting | None:
-    """What an event shows; a link that changes is only told."""
-    now = datetime.now(UTC)
-    match event:
-        case Advertised():
-            return Sighting(event.at, now, event.router, event.advertisement)
-        case Dropped():
-            reason = f"{event.reason}: {event.detail}" if event.detail else str(event.reason)
-            return Sighting(event.at, now, Router(event.interface, event.source), None, reason)
-    if not event.present:
-        click.echo(f"{event.interface} does not exist yet; waiting for it", err=True)
-    elif not event.up:
-        click.echo(f"{event.interface} is down; waiting for it", err=True)
-    return None
 
 
 def _policy(
     routers: tuple[str, ...], within: tuple[str, ...], *, any_scope: bool
 ) -> Callable[[str], Specification]:
-    try:
-        prefixes = tuple(Prefix.parse(text) for text in within)
-    except ValueError as error:
-        raise InputError(Problem("invalid-value", f"--within: {error}")) from error
+    prefixes = tuple(_parsed("--within", Prefix.parse, text) for text in within)
+    sources = tuple(
+        format_address(_parsed("--router", parse_address, text.partition("%")[0]))
+        for text in routers
+    )
     return lambda interface: Specification(
         "observe",
         Acquisition(
             interfaces=(interface,),
-            routers=routers,
+            routers=sources,
             require_global_unicast=not any_scope,
             within=prefixes,
         ),
     )
 
 
+def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise InputError(Problem("invalid-value", f"{name}: {error}")) from error
+
+
 def _print_sightings(
-    sightings: Iterable[Sighting],
+    sightings: Generator[Sighting, None, None],
     policy: Callable[[str], Specification],
     count: int,
     show: Callable[[Sighting, Decision], None],
 ) -> int:
     observers: dict[str, Observer] = {}
     accepted = 0
-    for sighting in sightings:
-        interface = sighting.router.interface
-        observer = observers.setdefault(interface, Observer(policy(interface)))
-        show(sighting, observer.take(sighting))
-        accepted += sighting.advertisement is not None
-        if count and accepted >= count:
-            break
+    # Ctrl-C is how one leaves, not a failure.
+    with contextlib.closing(sightings), contextlib.suppress(KeyboardInterrupt):
+        for sighting in sightings:
+            interface = sighting.router.interface
+            observer = observers.setdefault(interface, Observer(policy(interface)))
+            show(sighting, observer.take(sighting))
+            accepted += sighting.advertisement is not None
+            if count and accepted >= count:
+                break
     return accepted
 
 

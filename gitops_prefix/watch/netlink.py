@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_NLMSG_DONE, _NLMSG_ERROR = 3, 2
+_NLMSG_DONE = 3
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
 _RTMGRP_LINK = 1
@@ -37,6 +37,17 @@ class Link(NamedTuple):
     present: bool = True
 
 
+class Listed(NamedTuple):
+    """All links were told: the kernel's answer to `ask` may take several reads."""
+
+
+class Missed(NamedTuple):
+    """The kernel had more to tell than fits; all links are asked for again."""
+
+
+Told = Link | Listed | Missed
+
+
 class LinkSocket:
     """Tells every link at first, and every change of one afterwards."""
 
@@ -57,15 +68,14 @@ class LinkSocket:
         flags = _NLM_F_REQUEST | _NLM_F_DUMP
         self._socket.send(_MESSAGE.pack(length, _RTM_GETLINK, flags, 1, 0) + body)
 
-    def read(self) -> list[Link]:
-        """The links told since the last read, in order."""
+    def read(self) -> list[Told]:
+        """What was told since the last read, in order."""
         try:
             messages = self._socket.recv(65536)
         except OSError as error:
             if error.errno == errno.ENOBUFS:
-                # The kernel had more to tell than fits: what was lost is asked for again.
                 self.ask()
-                return []
+                return [Missed()]
             if error.errno in {errno.EAGAIN, errno.EINTR}:
                 return []
             raise
@@ -76,7 +86,7 @@ class LinkSocket:
         self._socket.close()
 
 
-def read_links(messages: bytes) -> Iterator[Link]:
+def read_links(messages: bytes) -> Iterator[Told]:
     """The links in a datagram of rtnetlink messages; what is malformed ends it."""
     position = 0
     while position + _MESSAGE.size <= len(messages):
@@ -87,6 +97,8 @@ def read_links(messages: bytes) -> Iterator[Link]:
             link = _read_link(messages[position + _MESSAGE.size : position + length], kind)
             if link is not None:
                 yield link
+        elif kind == _NLMSG_DONE:
+            yield Listed()
         position += (length + 3) & ~3
 
 

@@ -61,8 +61,7 @@ def read_capture(path: Path) -> Iterator[CapturedPacket]:
                 at = _seconds(about, reader)
                 if at >= _TOO_LATE:
                     raise _damaged(path, "a packet of after the year 9999")
-                name = getattr(about, "ifname", None) or path.name.encode()
-                message = _message(packet, at, name.decode(errors="backslashreplace"))
+                message = _message(packet, at, _label(about) or path.name)
                 if message is not None:
                     yield message
 
@@ -130,6 +129,13 @@ def _next_frame(path: Path, reader: Any, complaints: _Complaints) -> tuple[bytes
 def _damaged(path: Path, why: object) -> InputError:
     message = f"{path} is no capture that can be read to its end (pcap or pcapng): {why}"
     return InputError(Problem("invalid-capture", message))
+
+
+def _label(about: Any) -> str:
+    """The link's name in a pcapng, fit for a terminal whoever wrote it."""
+    name: bytes = getattr(about, "ifname", None) or b""
+    text = name.decode(errors="backslashreplace")
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _seconds(about: Any, reader: Any) -> float:

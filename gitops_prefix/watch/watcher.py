@@ -6,7 +6,6 @@ At rest it sleeps in one select, with no wake-up but a solicitation's.
 """
 
 import contextlib
-import os
 import selectors
 import socket
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT, Reason, Rejected, decode
 from gitops_prefix.watch.link import Packet, RouterAdvertisementSocket
-from gitops_prefix.watch.netlink import Link, LinkSocket
+from gitops_prefix.watch.netlink import Link, LinkSocket, Listed, Missed
 from gitops_prefix.watch.solicitation import Chance, Solicitation
 
 
@@ -105,14 +104,18 @@ class Watcher:
         self._sink, self._clock, self._chance = sink, clock, chance
         self._watches = {name: _Watch(name) for name in interfaces}
         self._by_index: dict[int, _Watch] = {}
+        self._listed: set[str] = set()
         self._packets = RouterAdvertisementSocket()
         self._links = LinkSocket()
-        self._stop_reader, self._stop_writer = os.pipe()
-        self._surveyed = False
+        self._stop_reader, self._stop_writer = socket.socketpair()
 
     def run(self) -> None:
-        """Watch until `stop`; then close everything."""
-        with selectors.DefaultSelector() as selector:
+        """Watch until `stop`; then close everything.
+
+        Raises:
+            OSError: a socket broke.
+        """
+        with contextlib.closing(self), selectors.DefaultSelector() as selector:
             selector.register(self._links, selectors.EVENT_READ, self._read_links)
             selector.register(self._packets, selectors.EVENT_READ, self._read_packets)
             selector.register(self._stop_reader, selectors.EVENT_READ, None)
@@ -120,44 +123,57 @@ class Watcher:
                 ready = selector.select(self._timeout())
                 for key, _ in ready:
                     if key.data is None:
-                        self._close()
                         return
                     key.data()
                 self._solicit()
 
     def stop(self) -> None:
         """Make `run` return, from any thread."""
-        os.write(self._stop_writer, b"!")
+        # It may have ended by itself.
+        with contextlib.suppress(OSError):
+            self._stop_writer.send(b"!")
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Give the sockets back; `run` does so itself."""
         self._packets.close()
         self._links.close()
-        os.close(self._stop_reader)
-        os.close(self._stop_writer)
+        self._stop_reader.close()
+        self._stop_writer.close()
 
     def _timeout(self) -> float | None:
         at = min((watch.solicitation.at for watch in self._watches.values()), default=inf)
         return None if isinf(at) else max(0.0, at - self._clock())
 
     def _read_links(self) -> None:
-        for link in self._links.read():
-            self._follow(link)
-        if not self._surveyed:
-            self._surveyed = True
-            for watch in self._watches.values():
-                if not watch.told:
-                    self._tell(watch, present=False)
+        for told in self._links.read():
+            match told:
+                case Link():
+                    self._listed.add(told.name)
+                    self._follow(told)
+                case Missed():
+                    self._listed.clear()
+                case Listed():
+                    self._lose_unlisted()
+
+    def _lose_unlisted(self) -> None:
+        """After a whole list: what is not on it does not exist, or no longer."""
+        for watch in self._watches.values():
+            if watch.name not in self._listed and (watch.index or not watch.told):
+                self._lose(watch)
+
+    def _lose(self, watch: _Watch) -> None:
+        self._by_index.pop(watch.index, None)
+        watch.index, watch.up = 0, False
+        watch.heard.clear()
+        watch.solicitation = watch.solicitation.answered()
+        self._tell(watch, present=False)
 
     def _follow(self, link: Link) -> None:
         """Take in what became of a link: it may be ours now, or no longer."""
         known = self._by_index.get(link.ifindex)
         if known is not None and (known.name != link.name or not link.present):
             # Removed, or renamed away.
-            del self._by_index[link.ifindex]
-            known.index, known.up = 0, False
-            known.heard.clear()
-            known.solicitation = known.solicitation.answered()
-            self._tell(known, present=False)
+            self._lose(known)
         watch = self._watches.get(link.name)
         if watch is None or not link.present:
             return
@@ -193,7 +209,6 @@ class Watcher:
         now = self._clock()
         last = watch.heard.get(packet.source)
         if last is not None and _repeats(packet, last):
-            watch.solicitation = watch.solicitation.answered()
             self._sink(Advertised(last.router, last.advertisement, now, repeated=True))
             return
         if packet.fragmented:
@@ -207,7 +222,10 @@ class Watcher:
             return
         router = Router(watch.name, source)
         self._remember(watch, packet.source, _Last(packet.payload[4:], router, advertisement))
-        watch.solicitation = watch.solicitation.answered()
+        if advertisement.router_lifetime:
+            # RFC 4861 6.3.7: the answer is an "advertisement with a non-zero Router
+            # Lifetime". A router for its ULA alone must not stop us asking for the ISP's.
+            watch.solicitation = watch.solicitation.answered()
         self._sink(Advertised(router, advertisement, now, repeated=False))
 
     def _remember(self, watch: _Watch, source: bytes, last: _Last) -> None:
