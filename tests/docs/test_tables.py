@@ -76,6 +76,6 @@ WORDS = {
 @pytest.mark.parametrize("package", DEPENDENCIES)
 def test_a_licence_is_what_the_package_says(package):
     said = metadata(package)
-    words = {said["License-Expression"], said["License"]}
+    words = {said.get("License-Expression"), said.get("License")}
     words |= {one.rpartition(" :: ")[2] for one in said.get_all("Classifier") or []}
     assert DEPENDENCIES[package] in words | {WORDS.get(word) for word in words}

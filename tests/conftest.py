@@ -1,0 +1,11 @@
+"""What holds for every test."""
+
+import os
+
+from hypothesis import settings
+
+# The same examples on every machine, so that a run says something about a change.
+# HYPOTHESIS_PROFILE=explore looks for new ones; what it finds becomes a named row.
+settings.register_profile("stable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
