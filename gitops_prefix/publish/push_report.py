@@ -18,9 +18,14 @@ _REFUSED = re.compile(
     r"|authentication failed|could not read (username|password)|host key verification failed"
     r"|remote host identification has changed|repository .*not found|does not appear to be a git"
     r"|access denied|not allowed|unauthorized|forbidden|error: 40[0134]|returned error: 40[0134]"
-    r"|remote rejected|pre-receive|deny|does not exist|invalid username|marked as read only",
+    r"|remote rejected|pre-receive|\bdeny(ing)?\b|does not exist|invalid username"
+    r"|marked as read only",
     re.IGNORECASE,
 )
+# A server's own trouble passes, though it is the server that rejects.
+_TROUBLE = re.compile(r"internal server error|returned error: 5\d\d", re.IGNORECASE)
+# "Could not resolve host" for /denys/home.git is no denial.
+_QUOTED_URL = re.compile(r"'[^'\s]*[:/][^'\s]*'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,13 @@ def read_push(status: int, stdout: str, stderr: str, commit: str) -> PushReport:
     """
     if status == 0:
         return Published(commit)
-    rejected = [line for line in stdout.splitlines() if line.startswith("!")]
-    words = _words("\n".join([*(line.split("\t")[-1] for line in rejected), stderr]))
+    lines = [line for line in stdout.splitlines() if line.startswith("!")]
+    rejected = "\n".join(line.split("\t")[-1] for line in lines)
+    words = _words(f"{rejected}\n{stderr}") or f"exit status {status}"
     # A line for the branch is the remote's own answer; it comes before other words.
-    for text in ("\n".join(rejected), stderr):
+    for text in (rejected, _QUOTED_URL.sub("", stderr)):
+        if _TROUBLE.search(text):
+            return Unreachable(words)
         if _MOVED.search(text):
             return Moved(words)
         if _REFUSED.search(text):
@@ -80,7 +88,9 @@ def read_push(status: int, stdout: str, stderr: str, commit: str) -> PushReport:
 def read_failure(status: int, stderr: str) -> Failure:
     """What a fetch or ls-remote that failed came to."""
     words = _words(stderr) or f"exit status {status}"
-    return Refused(words) if _REFUSED.search(stderr) else Unreachable(words)
+    text = _QUOTED_URL.sub("", stderr)
+    refused = _REFUSED.search(text) and not _TROUBLE.search(text)
+    return Refused(words) if refused else Unreachable(words)
 
 
 def _words(text: str) -> str:

@@ -10,7 +10,6 @@ from gitops_prefix.publish.push_report import (
     read_failure,
     read_push,
 )
-from gitops_prefix.publish.scrub import scrub
 
 PUSHES = {
     "fetch first": ("!\tabc:refs/heads/main\t[rejected] (fetch first)", "", Moved),
@@ -32,6 +31,22 @@ PUSHES = {
     "no token": ("", "fatal: could not read Username for 'https://example.com': terminal prompts disabled", Refused),
     "forbidden": ("", "fatal: unable to access 'https://example.com/': The requested URL returned error: 403", Refused),
     "no such repository": ("", "remote: Repository not found.\nfatal: repository 'https://example.com/x/' not found", Refused),
+    "a read-only server": ("!\tabc:refs/heads/main\t[remote rejected] (unpacker error)", "remote: error: insufficient permission for adding an object to repository database ./objects", Refused),
+    "a checked-out branch": ("!\tabc:refs/heads/main\t[remote rejected] (branch is currently checked out)", "remote: error: refusing to update checked out branch: refs/heads/main", Refused),
+    "no update of hidden refs": ("!\tabc:refs/heads/main\t[remote rejected] (deny updating a hidden ref)", "", Refused),
+    "a hook that says what git says": ("!\tabc:refs/heads/main\t[remote rejected] (pre-receive hook declined)", "remote: please fetch first", Refused),
+    "a protocol we do not speak": ("", "fatal: transport 'ext' not allowed", Refused),
+    "no repository in a directory": ("", "fatal: '/srv/x' does not appear to be a git repository\nfatal: Could not read from remote repository.", Refused),
+    "another host key than known": ("", "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.", Refused),
+    "too many requests": ("", "fatal: unable to access 'https://example.com/': The requested URL returned error: 429", Unreachable),
+    "a forge's trouble": ("!\tabc:refs/heads/main\t[remote rejected] (Internal Server Error)", "", Unreachable),
+    "a forge's trouble by http": ("", "remote: Internal Server Error\nfatal: unable to access 'https://example.com/': The requested URL returned error: 500", Unreachable),
+    "an owner's name with a word in it": ("", "fatal: unable to access 'https://example.com/denys/forbidden.git/': Could not resolve host: example.com", Unreachable),
+    "a host's name with a word in it": ("", "ssh: Could not resolve hostname git.denys.example: Name or service not known", Unreachable),
+    "a branch's name with a word in it": ("!\tabc:refs/heads/fetch-first/forbidden\t[rejected] (no idea)", "", Unreachable),
+    "a certificate that ran out": ("", "fatal: unable to access 'https://example.com/': SSL certificate problem: certificate has expired", Unreachable),
+    "ssh's connection was reset": ("", "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 192.0.2.1 port 22\nfatal: Could not read from remote repository.", Unreachable),
+    "the server went away meanwhile": ("", "fetch-pack: unexpected disconnect while reading sideband packet\nfatal: early EOF", Unreachable),
     "no name": ("", "ssh: Could not resolve hostname git.example.com: Name or service not known", Unreachable),
     "nobody listens": ("", "fatal: unable to access 'https://example.com/': Failed to connect to example.com port 443: Connection refused", Unreachable),
     "a gateway's trouble": ("", "error: RPC failed; HTTP 502 curl 22 The requested URL returned error: 502", Unreachable),
@@ -56,15 +71,22 @@ def test_a_push_that_went_well():
     )
 
 
-@pytest.mark.parametrize(
-    ("stdout", "stderr", "kind"), [case for case in PUSHES.values() if not case[0]]
-)
-def test_a_fetch_that_failed_is_read_by_the_same_words(stdout: str, stderr: str, kind: type):
+FETCHES = {name: case[1:] for name, case in PUSHES.items() if not case[0]}
+
+
+@pytest.mark.parametrize(("stderr", "kind"), FETCHES.values(), ids=FETCHES)
+def test_a_fetch_that_failed_is_read_by_the_same_words(stderr: str, kind: type):
     assert type(read_failure(128, stderr)) is kind
 
 
-def test_credentials_in_a_url_are_hidden():
-    """Git repeats the URL in its words."""
-    words = "fatal: unable to access 'https://me:hunter2@git.example.com/x.git/'"
-    assert scrub(words) == "fatal: unable to access 'https://git.example.com/x.git/'"
-    assert scrub("ssh://git@host/x and a@b") == "ssh://host/x and a@b"
+def test_hints_for_people_at_a_prompt_are_left_out():
+    """What remains is one line, each of the words once, and not without end."""
+    lines = ["hint: Updates were rejected", "remote: no", "remote: no", "", "  fatal: x  "]
+    assert read_failure(128, "\n".join(lines)).words == "remote: no; fatal: x"
+    assert len(read_failure(128, "".join(f"{n}\n" for n in range(9999))).words) == 2000
+
+
+def test_a_failure_without_words_has_its_status():
+    """Somebody has to find out why, and that is all there is."""
+    assert read_failure(128, "") == Unreachable("exit status 128")
+    assert read_push(1, "", "", "abc") == Unreachable("exit status 1")
