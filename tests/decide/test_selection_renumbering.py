@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gitops_prefix.decide.routers import LONGEST_INTERVAL
 from gitops_prefix.decide.selection import Selection, select
+from gitops_prefix.decide.specification import Transition
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import advance
 from tests.decide.routers_saying import FIRST, LOCAL, SECOND, Says, after, pio, saying, watching
@@ -22,6 +23,7 @@ from tests.decide.strategies import link_prefix
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 ROUTERS = (FIRST, SECOND)
+UNHELD = watching(Transition(max_changes_per_hour=3600))
 LONG = {"preferred": 1_000_000, "valid": 2_000_000}
 
 
@@ -167,7 +169,7 @@ def test_once_all_is_quiet_one_advertisement_makes_it_right_and_it_stays(network
         network.now += 300
         for router in network.truth:
             network.repeat(router)
-    statuses = followed(watching(), network.events)
+    statuses = followed(UNHELD, network.events)
 
     assert statuses[settled - 1].current in network.truth.values()
     assert statuses[-1] is statuses[settled - 1]
