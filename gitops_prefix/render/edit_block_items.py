@@ -47,7 +47,9 @@ def _dashes(text: str, sequence: SequenceNode) -> list[int]:
     found = [sequence.start]
     for before, item in zip(sequence.items, sequence.items[1:], strict=False):
         # The last match: a line of a comment between the two may look like one.
-        *_, match = dash.finditer(text, content_end(before), item.start + 1)
+        *_, match = (None, *dash.finditer(text, content_end(before), item.start + 1))
+        if match is None:
+            raise RefusedEditError(item, "does not begin on a line of its own: let it")
         found.append(match.end() - 1)
     return found
 

@@ -4,6 +4,8 @@ And the managed value is what was meant: an edit that goes wrong is our mistake,
 and must be an error before it is a commit.
 """
 
+import re
+
 from gitops_prefix.decide.fields import dotted
 from gitops_prefix.errors import Problem
 from gitops_prefix.render.locate import NotYamlError, locate
@@ -11,6 +13,9 @@ from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Value, nearest_node
 from gitops_prefix.render.plain_value import plain_value
 from gitops_prefix.render.splice import Edit, splice
+
+_ODD_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
+"""What YAML 1.1 (4.2), or 1.2 (5.4), or only an old Mac ends a line with."""
 
 
 def prove(
@@ -24,6 +29,14 @@ def prove(
         edits: in the manifest's own text.
         wanted: what the field is to be.
     """
+    odd = _ODD_BREAK.search(manifest.text)
+    if odd:
+        return Problem(
+            "edit-refused",
+            f"{dotted(path)} cannot be edited: a line ends here with {odd.group()!r}, which not "
+            "every YAML parser takes for a line break: write LF or CRLF",
+            manifest.source.place(manifest.span.start + odd.start()),
+        )
     try:
         content = plain_value(locate(splice(manifest.text, edits)))
     except (NotYamlError, ValueError):

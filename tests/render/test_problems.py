@@ -77,6 +77,15 @@ CASES = {
         GROUP + "spec:\n  externalCIDRs: none\n",
         "manifest.yaml:7:18 edit-refused: spec.externalCIDRs is no list: write one, or remove it",
     ),
+    "a line break of another age": (
+        GROUP + 'spec:\n  externalCIDRs: []\n  a: "b\u2028c"\n',
+        "manifest.yaml:8:8 edit-refused: spec.externalCIDRs cannot be edited: a line ends here with "
+        "'\\u2028', which not every YAML parser takes for a line break: write LF or CRLF",
+    ),
+    "a dash behind a lone carriage return": (
+        GROUP + "spec:\n  externalCIDRs:\n\r    - 10.0.0.0/8\n    - 10.1.0.0/16\n",
+        "manifest.yaml:9:7 edit-refused: does not begin on a line of its own: let it",
+    ),
     "an overlap": (
         POOL + "spec:\n  blocks:\n    - cidr: 2001:db8:a:0:f000::/70\n",
         "manifest.yaml:8:7 overlap: spec.blocks: cidr 2001:db8:a:0:f000::/70 overlaps what "
