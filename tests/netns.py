@@ -3,6 +3,7 @@
 Nothing here reaches any network but its own; everything is gone afterwards.
 """
 
+import ctypes
 import itertools
 import os
 import signal
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _numbers = itertools.count()
+CLONE_NEWNET = 0x40000000
 
 RADVD = """
 interface lan0 {{
@@ -57,6 +59,35 @@ class Namespace:
     def run(self, *words: str, **options) -> subprocess.CompletedProcess[str]:
         return run(*self.command(*words), **options)
 
+    def has_address(self) -> bool:
+        """Whether its link can send and hear: it has a carrier, and its link-local address."""
+        words = (
+            "ip",
+            "-6",
+            "address",
+            "show",
+            "dev",
+            self.link,
+            "scope",
+            "link",
+            "-tentative",
+            "up",
+        )
+        return "fe80::" in self.run(*words).stdout
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """This thread's sockets are the namespace's while it lasts, and stay so."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+        try:
+            _enter(there)
+            yield
+        finally:
+            _enter(home)
+            os.close(there)
+            os.close(home)
+
     @contextmanager
     def start(self, *words: str, **options) -> Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
@@ -66,6 +97,12 @@ class Namespace:
             yield process
         finally:
             end(process)
+
+
+def _enter(namespace: int) -> None:
+    # os.setns is Python 3.12's.
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def end(process: subprocess.Popen) -> None:
@@ -85,6 +122,15 @@ def end(process: subprocess.Popen) -> None:
 class Lab:
     router: Namespace
     node: Namespace
+
+    def connect(self) -> None:
+        """Lay the cable, or lay it anew."""
+        router, node = ((one.link, "netns", one.name) for one in (self.router, self.node))
+        run("ip", "link", "add", *router, "type", "veth", "peer", "name", *node)
+        for namespace in (self.router, self.node):
+            namespace.run("ip", "link", "set", namespace.link, "up")
+        for namespace in (self.router, self.node):
+            until(namespace.has_address, f"a link-local address on {namespace.link}")
 
     def link(self, state: str) -> None:
         self.node.run("ip", "link", "set", self.node.link, state)
@@ -107,24 +153,9 @@ def lab() -> Iterator[Lab]:
             )
             namespace.run("ip", "link", "set", "lo", "up")
         router.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
-        run(
-            "ip",
-            "link",
-            "add",
-            "lan0",
-            "netns",
-            router.name,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "eth0",
-            "netns",
-            node.name,
-        )
-        for namespace in (router, node):
-            namespace.run("ip", "link", "set", namespace.link, "up")
-        yield Lab(router, node)
+        made = Lab(router, node)
+        made.connect()
+        yield made
     finally:
         for namespace in (router, node):
             subprocess.run(["ip", "netns", "del", namespace.name], check=False, capture_output=True)

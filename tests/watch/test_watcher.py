@@ -1,0 +1,260 @@
+"""The watcher in a namespace of its own: what it tells of packets, links and routers."""
+
+import queue
+import threading
+import time
+from contextlib import contextmanager
+from math import inf
+
+import pytest
+from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6ND_RS, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
+from scapy.packet import Raw
+
+from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.watch.codec import Reason
+from gitops_prefix.watch.watcher import Advertised, Dropped, LinkChanged, Watcher
+from tests import netns
+from tests.lab_router import SOURCE, header, lab_router, says
+from tests.parts import require
+
+A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
+
+
+class Seen:
+    """What a watcher told, in order."""
+
+    def __init__(self, watcher: Watcher, events: queue.SimpleQueue) -> None:
+        self.watcher, self._events = watcher, events
+
+    def next(self, *kinds: type, seconds: float = 15.0):
+        """The next event of these kinds; others are passed over."""
+        end = time.monotonic() + seconds
+        while True:
+            event = self._events.get(timeout=max(0.0, end - time.monotonic()))
+            if isinstance(event, kinds):
+                return event
+
+    def prefixes(self) -> list[str]:
+        return [str(one.prefix) for one in self.next(Advertised).advertisement.prefixes]
+
+    def link(self) -> tuple[bool, bool]:
+        changed = self.next(LinkChanged)
+        return changed.present, changed.up
+
+
+@contextmanager
+def watching(node: netns.Namespace, *interfaces: str):
+    """A watcher in the node's namespace that never leaves the first question to chance."""
+    events = queue.SimpleQueue()
+    with node.inside():
+        watcher = Watcher(
+            interfaces or (node.link,), events.put, clock=time.monotonic, chance=lambda: 0.0
+        )
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    try:
+        yield Seen(watcher, events)
+    finally:
+        watcher.stop()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def lab():
+    require("netns")
+    with netns.lab() as made:
+        yield made
+
+
+@pytest.fixture
+def router(lab):
+    with lab_router(lab.router) as made:
+        yield made
+
+
+def test_radvd_renumbers_and_the_watcher_sees_it(tmp_path):
+    """The first advertisement of B comes right behind those of A, and repetitions are told as such."""
+    require("netns", "radvd")
+    with (
+        netns.lab() as lab,
+        netns.Radvd(lab, tmp_path).advertising(A) as radvd,
+        watching(lab.node) as seen,
+    ):
+        first = seen.next(Advertised)
+        assert not first.repeated
+        netns.until(lambda: seen.next(Advertised).repeated, "a repetition")
+        radvd.advertise(B)
+        renumbered = seen.next(Advertised)
+        while renumbered.repeated:
+            renumbered = seen.next(Advertised)
+        while [str(one.prefix) for one in renumbered.advertisement.prefixes] != [B]:
+            # radvd takes leave of A first: its last advertisement has lifetime 0.
+            assert renumbered.advertisement.router_lifetime == 0
+            renumbered = seen.next(Advertised)
+        assert renumbered.router == first.router
+
+
+def fragments(message, *, source=SOURCE):
+    """One message as two fragments (RFC 8200 4.5)."""
+    whole = bytes(header(source) / message)[40:]
+    head = header(source) / IPv6ExtHdrFragment(nh=58, id=7, m=1, offset=0) / Raw(whole[:24])
+    tail = header(source) / IPv6ExtHdrFragment(nh=58, id=7, m=0, offset=3) / Raw(whole[24:])
+    return [head, tail]
+
+
+FORGED = {
+    "a hop limit of 254": ([header(hop_limit=254) / says(A)], Reason.HOP_LIMIT),
+    "a global source": ([header("2001:db8::1") / says(A)], Reason.NOT_LINK_LOCAL),
+    "two fragments (RFC 6980)": (fragments(says(A)), Reason.FRAGMENT),
+    "a fragment header before the whole": (
+        [header() / IPv6ExtHdrFragment(nh=58, id=8) / Raw(bytes(header() / says(A))[40:])], Reason.FRAGMENT,
+    ),
+    "code 1": ([header() / ICMPv6ND_RA(code=1, routerlifetime=1800)], Reason.CODE),
+    "an option of length zero": ([header() / says(A) / Raw(bytes(8))], Reason.OPTION_LENGTH_ZERO),
+    "an option beyond the packet": ([header() / says(A) / Raw(b"\x03\x04")], Reason.OPTION_TRUNCATED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("packets", "reason"), FORGED.values(), ids=list(FORGED))
+def test_a_forged_advertisement_is_told_with_its_reason(lab, router, packets, reason):
+    with watching(lab.node) as seen:
+        seen.next(LinkChanged)
+        router.send(*packets)
+        router.advertise(B)
+        dropped = seen.next(Dropped, Advertised)
+        assert isinstance(dropped, Dropped)
+        assert dropped.reason is reason
+        assert dropped.interface == "eth0"
+        assert seen.prefixes() == [B]
+
+
+WITHOUT_TRACE = {
+    "a wrong checksum": header() / ICMPv6ND_RA(cksum=0xDEAD, routerlifetime=1800),
+    "a Router Solicitation": header() / ICMPv6ND_RS(),
+    "a group that we did not join": header(destination="ff02::99") / says(A),
+}
+
+
+@pytest.mark.parametrize("packet", WITHOUT_TRACE.values(), ids=list(WITHOUT_TRACE))
+def test_what_the_kernel_sorts_out_never_comes(lab, router, packet):
+    with watching(lab.node) as seen:
+        seen.next(LinkChanged)
+        router.send(packet)
+        router.advertise(B)
+        told = seen.next(Dropped, Advertised)
+        assert isinstance(told, Advertised)
+        assert str(told.advertisement.prefixes[0].prefix) == B
+
+
+def test_a_valid_advertisement_is_told_with_its_router_and_interface(lab, router):
+    with watching(lab.node) as seen:
+        seen.next(LinkChanged)
+        router.advertise(A)
+        router.advertise(A)
+        router.send(header() / IPv6ExtHdrDestOpt() / says(A))
+        router.advertise(B)
+        told = [seen.next(Advertised) for _ in range(4)]
+    assert {one.router for one in told} == {Router("eth0", SOURCE)}
+    assert [one.repeated for one in told] == [False, True, True, False]
+
+
+def test_a_repetition_with_another_hop_limit_is_no_repetition(lab, router):
+    """The short way past the codec does not open a door."""
+    with watching(lab.node) as seen:
+        seen.next(LinkChanged)
+        router.advertise(A)
+        router.send(header(hop_limit=64) / says(A), *fragments(says(A)))
+        told = [seen.next(Advertised, Dropped) for _ in range(3)]
+    assert [type(one) for one in told] == [Advertised, Dropped, Dropped]
+
+
+def test_more_routers_than_are_remembered_are_all_told(lab, router):
+    with watching(lab.node) as seen:
+        seen.next(LinkChanged)
+        for number in range(1, 101):
+            router.send(header(f"fe80::{number:x}") / says(A))
+        told = [seen.next(Advertised).router.address for _ in range(100)]
+        assert told == [f"fe80::{number:x}" for number in range(1, 101)]
+        assert len(seen.watcher._watches["eth0"].heard) == 64
+
+
+def test_routers_are_asked_until_one_answers_and_again_when_the_link_is_back(router, lab):
+    """RFC 7559, 4861 6.3.7: a router with lifetime 0 is no answer."""
+    with watching(lab.node) as seen:
+        question = router.solicited()
+        assert question.hlim == 255
+        assert question.dst == "ff02::2"
+        assert question.src.startswith("fe80::")
+        router.advertise(A, lifetime=0)
+        assert seen.prefixes() == [A]
+        router.solicited()
+        router.advertise(A)
+        assert seen.prefixes() == [A]
+        netns.until(
+            lambda: seen.watcher._watches["eth0"].solicitation.at == inf, "no more questions"
+        )
+        lab.link("down")
+        lab.link("up")
+        router.solicited()
+
+
+def test_a_link_is_followed_through_its_life(lab, router):
+    """Down, up, renamed away and back: each is told, and advertisements are heard again after each."""
+    with watching(lab.node) as seen:
+        assert seen.link() == (True, True)
+        lab.link("down")
+        assert seen.link() == (True, False)
+        lab.link("up")
+        assert seen.link() == (True, True)
+        router.advertise(A)
+        assert seen.prefixes() == [A]
+        lab.link("down")
+        assert seen.link() == (True, False)
+        lab.node.run("ip", "link", "set", "eth0", "name", "other")
+        assert seen.link() == (False, False)
+        lab.node.run("ip", "link", "set", "other", "up")
+        lab.node.run("ip", "link", "set", "other", "down")
+        lab.node.run("ip", "link", "set", "other", "name", "eth0")
+        assert seen.link() == (True, False)
+        lab.link("up")
+        assert seen.link() == (True, True)
+        router.advertise(B)
+        assert seen.prefixes() == [B]
+
+
+def test_a_link_that_is_removed_comes_back_with_another_index():
+    require("netns")
+    with netns.lab() as lab, watching(lab.node) as seen:
+        assert seen.link() == (True, True)
+        before = seen.watcher._watches["eth0"].index
+        lab.node.run("ip", "link", "del", "eth0")
+        while (told := seen.link()) != (False, False):
+            assert told == (True, False)  # its carrier goes first
+        lab.node.run("ip", "link", "add", "spare", "type", "bridge")
+        lab.connect()
+        while seen.link() != (True, True):
+            pass
+        assert seen.watcher._watches["eth0"].index != before
+        with lab_router(lab.router) as router:
+            router.advertise(A)
+            assert seen.prefixes() == [A]
+
+
+def test_among_hundreds_of_links_none_is_taken_for_missing():
+    """The kernel's list takes several reads; only at its end is it known what is not there."""
+    require("netns")
+    with netns.lab() as lab:
+        names = [*(f"v{number}" for number in range(150)), "late"]
+        pairs = [f"link add {name} type veth peer name {name}p\n" for name in names]
+        lab.node.run("ip", "-batch", "-", input="".join(pairs))
+        with watching(lab.node, "late", "missing") as seen:
+            told = [seen.next(LinkChanged) for _ in range(2)]
+    assert [(one.interface, one.present) for one in told] == [("late", True), ("missing", False)]
+
+
+def test_a_watcher_that_is_stopped_twice_is_stopped():
+    require("netns")
+    with netns.lab() as lab, watching(lab.node) as seen:
+        seen.next(LinkChanged)
+        seen.watcher.stop()
