@@ -1,25 +1,46 @@
-"""The bare clone's directory: one process owns it, and it heals by itself."""
+"""The bare clone's directory: one process owns it, and it heals by itself.
+
+Nothing in it is dear but one commit that waits for its remote; that is kept as long
+as it can be read.
+"""
 
 import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.git import Git
 
 _OWNER = "gitops-prefix.lock"
+# A file system of its own, as volumes are, begins with a "lost+found".
+_OURS_TO_TAKE = frozenset({"lost+found"})
+_WORTH_SAVING = ("refs/gitops-prefix/*", "refs/remotes/*")
 
 
 class Clone:
     """A bare repository in `directory/repository.git`, locked while this lives."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.path = directory / "repository.git"
+    def __init__(self, directory: Path, *, serves: str) -> None:
+        """Name a directory; `open` touches it.
+
+        Args:
+            directory: it holds nothing else.
+            serves: the remote and branch; what was cloned of another one is let go.
+        """
+        self.directory = directory.absolute()
+        self.path = self.directory / "repository.git"
         self.private = Path()
+        self._damaged = self.directory / "damaged.git"
+        self._serves = serves.encode(errors="surrogateescape")
         self._lock: int | None = None
+
+    def git(self, environment: Mapping[str, str] | None = None) -> Git:
+        """Git in this repository, and in no other that happens to be around it."""
+        return Git(self.path, environment={"GIT_DIR": str(self.path), **(environment or {})})
 
     def open(self) -> None:
         """Take the directory, and mend what a crash left behind.
@@ -28,19 +49,18 @@ class Clone:
             InputError: it holds something else, or another process has it.
             OutsideError: it cannot be made.
         """
-        try:
+        with self._reporting():
             self.directory.mkdir(parents=True, exist_ok=True)
             self._refuse_foreign()
-            self._take_lock()
+            lock = self._take_lock()
             # Not in the clone: a secret must not stay on a volume when we are killed.
             self.private = Path(tempfile.mkdtemp(prefix="gitops-prefix-"))
-        except OSError as error:
-            raise OutsideError(
-                f"--clone-dir {self.directory}: {error.strerror or error}"
-            ) from error
-        self._remove_stale_locks()
-        if not self._is_whole():
-            self.remake()
+            self._forget_another_remote(lock)
+            self._sweep()
+            self._make()
+            self._salvage()
+        if not self._is_whole("--connectivity-only"):
+            self._remake()
 
     def close(self) -> None:
         """Let another process have it."""
@@ -51,21 +71,68 @@ class Clone:
             os.close(self._lock)
             self._lock = None
 
-    def remake(self) -> None:
-        """Start from nothing: all that is here is also on the branch, or was lost before."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        self.path.mkdir()
-        Git(self.path).run("init", "--quiet", "--bare", "--template=", "--initial-branch=main", ".")
+    def heal(self) -> bool:
+        """Look closely after a failure, and make the clone anew if it is damaged.
+
+        Returns:
+            Whether it was.
+
+        Raises:
+            OutsideError: it cannot be made.
+        """
+        with self._reporting():
+            self._sweep()
+        if self._is_whole():
+            return False
+        self._remake()
+        return True
+
+    def tidy(self) -> None:
+        """Pack what many small fetches left behind, when it is much; git counts it."""
+        settings = ("-c", "gc.auto=2000", "-c", "gc.autoDetach=false")
+        # Nobody else writes here, so what nothing refers to can go at once.
+        self.git().ask(*settings, "gc", "--auto", "--quiet", "--prune=now", seconds=600)
+
+    def _make(self) -> None:
+        """An empty repository, or the one that is here with HEAD and config as they should be."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for name in ("HEAD", "config"):
+            (self.path / name).unlink(missing_ok=True)
+        self.git().run("init", "--quiet", "--bare", "--template=", "--initial-branch=main")
+
+    def _remake(self) -> None:
+        with self._reporting():
+            shutil.rmtree(self._damaged, ignore_errors=True)
+            if self.path.exists():
+                self.path.rename(self._damaged)
+            self._make()
+            self._salvage()
+
+    def _salvage(self) -> None:
+        """Take over what can still be read of a damaged clone; git checks each object."""
+        if not self._damaged.exists():
+            return
+        for names in _WORTH_SAVING:
+            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow")
+            self.git().ask("fetch", *options, "--", str(self._damaged), f"+{names}:{names}")
+        shutil.rmtree(self._damaged, ignore_errors=True)
+
+    def _is_whole(self, *options: str) -> bool:
+        answer = self.git().ask("fsck", *options, "--no-dangling", "--no-progress")
+        # A time that is over, or a kernel that ended git, says nothing about the clone.
+        return answer.status <= 0
 
     def _refuse_foreign(self) -> None:
-        if not (self.directory / _OWNER).exists() and any(self.directory.iterdir()):
+        names = {path.name for path in self.directory.iterdir()} - _OURS_TO_TAKE
+        if names and _OWNER not in names:
             message = f"--clone-dir {self.directory} holds something else: name an empty directory"
             raise InputError(Problem("clone-dir-taken", message))
 
-    def _take_lock(self) -> None:
-        self._lock = os.open(self.directory / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _take_lock(self) -> int:
+        lock = os.open(self.directory / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = lock
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self.close()
             message = (
@@ -73,17 +140,30 @@ class Clone:
                 "name another directory"
             )
             raise InputError(Problem("clone-dir-locked", message)) from error
+        return lock
 
-    def _remove_stale_locks(self) -> None:
-        """Nobody else runs git here, so a lock file is a dead process's."""
-        for lock in self.path.rglob("*.lock"):
-            lock.unlink(missing_ok=True)
+    def _forget_another_remote(self, lock: int) -> None:
+        """Decisions for one branch are none for another."""
+        served = os.pread(lock, 65536, 0)
+        if served == self._serves:
+            return
+        if served:
+            shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self._damaged, ignore_errors=True)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, self._serves, 0)
 
-    def _is_whole(self) -> bool:
-        if not (self.path / "HEAD").is_file():
-            return False
-        git = Git(self.path)
-        found = git.ask("rev-parse", "--is-bare-repository")
-        if found.status != 0 or found.word() != "true":
-            return False
-        return git.ask("fsck", "--connectivity-only", "--no-dangling", "--no-progress").status == 0
+    def _sweep(self) -> None:
+        """Remove locks and half-written packs: whoever wrote them is dead, for git runs once."""
+        for pattern in ("*.lock", "tmp_*"):
+            for left in self.path.rglob(pattern):
+                left.unlink(missing_ok=True)
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutsideError(
+                f"--clone-dir {self.directory}: {error.strerror or error}"
+            ) from error

@@ -4,55 +4,33 @@ Two references matter: what the branch was when last seen, and our own commit th
 not on it yet. A crash at any instant leaves nothing else behind.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
-from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, NoCredentials, check_url, local_path
 from gitops_prefix.publish.fast_import import Identity, fast_import_stream
-from gitops_prefix.publish.git import NETWORK_SECONDS, Answer, Git, GitFailedError
+from gitops_prefix.publish.git import Git, GitFailedError
+from gitops_prefix.publish.managed_files import Scope, read_managed_files, read_modes
 from gitops_prefix.publish.push_report import (
     Moved,
     Published,
     PushReport,
     Refused,
-    read_failure,
-    read_push,
+    Unreachable,
 )
-from gitops_prefix.render.files import NEEDLES
-from gitops_prefix.render.settings import SETTINGS_FILE
+from gitops_prefix.publish.remote import TIP, RefusedError, Remote, TimeLimits, UnreachableError
+from gitops_prefix.publish.scrub import scrub
 
-IGNORE_FILE = ".gitops-prefixignore"
-MOST_BYTES = 5 * 1024 * 1024
-_TIP = "refs/remotes/origin/tip"
+__all__ = ["RefusedError", "Repository", "Scope", "TimeLimits", "UnreachableError"]
+
 _UNPUBLISHED = "refs/gitops-prefix/unpublished"
 _REMEMBERED_COMMITS = 4
-
-
-class UnreachableError(OutsideError):
-    """The remote did not answer; waiting may help."""
-
-
-class RefusedError(OutsideError):
-    """The remote will not have us until something changes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which files of the branch count.
-
-    Attributes:
-        below: a directory, or empty for all.
-        exclude: gitignore patterns, beside those of `.gitops-prefixignore`.
-    """
-
-    below: str = ""
-    exclude: tuple[str, ...] = ()
+_DEPTH = 50
+"""How far below the tip a commit of ours is looked for, when it may have arrived."""
 
 
 class Repository:
@@ -66,7 +44,8 @@ class Repository:
         *,
         credentials: Credentials | None = None,
         author: Identity = Identity(),  # noqa: B008  frozen
-        scope: Scope = Scope(),
+        scope: Scope = Scope(),  # noqa: B008
+        limits: TimeLimits = TimeLimits(),  # noqa: B008
     ) -> None:
         """Name a branch; `open` touches the disk, and only `fetch` and `push` the network."""
         self.url = url
@@ -74,15 +53,16 @@ class Repository:
         self._credentials = credentials or NoCredentials()
         self._author = author
         self._scope = scope
-        self._clone = Clone(clone_dir)
-        self._git = Git(self._clone.path)
+        self._clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
+        self._git = self._clone.git()
+        self._remote = Remote(url, branch, self._credentials, self._clone, limits)
         self._files: dict[str, Mapping[str, bytes]] = {}
 
     def open(self) -> None:
         """Check what was given, and make or mend the clone.
 
         Raises:
-            InputError: a URL, branch or directory that cannot be meant.
+            InputError: a URL, branch, directory or secret that cannot be meant.
             OutsideError: the clone cannot be made.
         """
         check_url(self.url, self._credentials)
@@ -94,7 +74,12 @@ class Repository:
         if path is not None and not _is_repository(path):
             message = f"--repo {self.url} is no Git repository: name one, or make it with git init"
             raise InputError(Problem("no-repository", message))
-        self._clone.open()
+        try:
+            self._clone.open()
+            self._credentials.environment(self.url, self._clone.private)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let the clone go."""
@@ -103,11 +88,11 @@ class Repository:
     @property
     def tip(self) -> str | None:
         """The branch's commit when it was last seen."""
-        return self._resolve(_TIP)
+        return self._resolve(TIP)
 
     @property
     def unpublished(self) -> str | None:
-        """Our commit that is not on the branch yet."""
+        """Our commit that was not yet seen on the branch."""
         return self._resolve(_UNPUBLISHED)
 
     @property
@@ -116,13 +101,15 @@ class Repository:
         tip, ours = self.tip, self.unpublished
         if tip is None or ours is None:
             return False
-        return self._git.ask("merge-base", "--is-ancestor", tip, ours).status != 0
+        return not (self._holds(ours, tip) or self._holds(tip, ours))
 
     @property
     def base(self) -> str | None:
-        """What the next commit stands on: ours while it is good, else the tip."""
-        ours = self.unpublished
-        return ours if ours is not None and not self.stale else self.tip
+        """What the next commit stands on: ours while it is ahead of the tip, else the tip."""
+        tip, ours = self.tip, self.unpublished
+        if tip is None or ours is None:
+            return tip or ours
+        return ours if self._holds(ours, tip) else tip
 
     def fetch(self) -> bool:
         """Look at the branch, and fetch it if it moved.
@@ -131,40 +118,26 @@ class Repository:
             Whether it moved.
 
         Raises:
-            UnreachableError: the remote did not answer.
+            UnreachableError: the remote did not answer, or the clone had to be made anew.
             RefusedError: it refuses us, or there is no such repository.
             InputError: it has no such branch.
         """
-        seen = self._ask_tip()
-        if seen == self.tip:
+        if self._remote.tip() == self.tip:
             return False
-        self._remote(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--depth=1",
-            "--",
-            self.url,
-            f"+refs/heads/{self.branch}:{_TIP}",
-        )
+        self._fetch()
+        self._clone.tidy()
         return True
 
     def managed_files(self, commit: str) -> Mapping[str, bytes]:
         """The files of a commit that a byte search finds to be managed, by path.
 
         Raises:
-            OutsideError: the clone is damaged; it was made anew, and a fetch mends it.
+            UnreachableError: the clone had to be made anew; a fetch fills it.
+            GitFailedError: git failed otherwise.
         """
         if commit not in self._files:
-            try:
-                files = self._read_managed_files(commit)
-            except GitFailedError as error:
-                self._files.clear()
-                self._clone.remake()
-                raise UnreachableError(
-                    f"the clone was damaged and is made anew ({error})"
-                ) from error
+            with self._mending():
+                files = read_managed_files(self._git, commit, self._scope)
             while len(self._files) >= _REMEMBERED_COMMITS:
                 del self._files[next(iter(self._files))]
             self._files[commit] = files
@@ -181,8 +154,20 @@ class Repository:
 
         Returns:
             Its id.
+
+        Raises:
+            UnreachableError: the clone had to be made anew; a fetch fills it.
+            GitFailedError: git failed otherwise.
         """
-        modes = self._modes(base, files)
+        with self._mending():
+            commit = self._import(base, files, message, moment)
+        known = self._files.get(base)
+        if known is not None:
+            self._files[commit] = {**known, **files}
+        return commit
+
+    def _import(self, base: str, files: Mapping[str, bytes], message: str, moment: datetime) -> str:
+        modes = read_modes(self._git, base, files)
         stream = fast_import_stream(
             _UNPUBLISHED,
             base,
@@ -194,11 +179,7 @@ class Repository:
         answer = self._git.run(
             "fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream
         )
-        commit = answer.word()
-        known = self._files.get(base)
-        if known is not None:
-            self._files[commit] = {**known, **files}
-        return commit
+        return answer.word()
 
     def drop(self) -> None:
         """Forget our commit."""
@@ -206,104 +187,65 @@ class Repository:
 
     def push(self) -> PushReport:
         """Push our commit; "published" is said only after the remote shows it."""
-        commit = self.unpublished
+        commit, tip = self.unpublished, self.tip
         if commit is None:
             raise ValueError("there is nothing to push")
-        target = f"{commit}:refs/heads/{self.branch}"
-        answer = self._ask_remote(
-            "push", "--porcelain", "--no-verify", "--no-follow-tags", "--", self.url, target
-        )
-        stdout = answer.stdout.decode(errors="replace")
-        report = read_push(answer.status, stdout, answer.stderr, commit)
-        if not isinstance(report, Published):
-            return report
+        # The answer to an earlier push may have been lost: then it is there already.
+        if tip is None or not self._holds(tip, commit):
+            report = self._push(commit)
+            if not isinstance(report, Published):
+                return report
+        self.drop()
+        return Published(commit)
+
+    def _push(self, commit: str) -> PushReport:
         try:
-            seen = self._ask_tip()
-        except RefusedError as error:
+            with self._mending():
+                return self._confirm(self._remote.push(commit), commit)
+        except (RefusedError, InputError) as error:
             return Refused(str(error))
         except UnreachableError as error:
-            return read_failure(-1, str(error))
-        if seen != commit:
-            return Moved(f"the branch shows {seen[:12]} after the push of {commit[:12]}")
-        self._git.run("update-ref", _TIP, commit)
-        self.drop()
-        return report
+            return Unreachable(str(error))
 
-    def _ask_tip(self) -> str:
-        answer = self._remote("ls-remote", "--", self.url, f"refs/heads/{self.branch}")
-        for line in answer.lines():
-            commit, _, name = line.partition("\t")
-            if name == f"refs/heads/{self.branch}":
-                return commit
-        heads = self._remote("ls-remote", "--heads", "--", self.url).lines()
-        known = ", ".join(line.partition("refs/heads/")[2] for line in heads[:20]) or "none"
-        message = f'the remote has no branch "{self.branch}" (it has: {known})'
-        raise InputError(Problem("no-such-branch", message))
+    def _confirm(self, report: PushReport, commit: str) -> PushReport:
+        """Ask the remote whether it is as git said; somebody may be on top of us already."""
+        if isinstance(report, Unreachable):
+            raise UnreachableError(report.words)
+        if not isinstance(report, Published):
+            return report
+        seen = self._remote.tip()
+        if seen == commit:
+            self._git.run("update-ref", TIP, commit)
+            return report
+        self._remote.fetch(depth=_DEPTH)
+        if self._holds(TIP, commit):
+            return report
+        return Moved(f"the branch shows {seen[:12]} after the push of {commit[:12]}")
 
-    def _remote(self, *arguments: str) -> Answer:
-        answer = self._ask_remote(*arguments)
-        if answer.status == 0:
-            return answer
-        failure = read_failure(answer.status, answer.stderr)
-        kind = RefusedError if isinstance(failure, Refused) else UnreachableError
-        raise kind(f"git {arguments[0]}: {failure.words}")
+    def _fetch(self) -> None:
+        depth = 1 if self.unpublished is None else _DEPTH
+        with self._mending():
+            self._remote.fetch(depth=depth)
 
-    def _ask_remote(self, *arguments: str) -> Answer:
-        environment = self._credentials.environment(self.url, self._clone.private)
-        git = Git(self._clone.path, environment=environment)
-        return git.ask(*arguments, seconds=NETWORK_SECONDS)
+    @contextmanager
+    def _mending(self) -> Iterator[None]:
+        """After a failure, see whether it was the clone's."""
+        try:
+            yield
+        except (GitFailedError, UnreachableError) as error:
+            if not self._clone.heal():
+                raise
+            self._files.clear()
+            message = f"the clone was damaged and is made anew ({error})"
+            raise UnreachableError(message) from error
+
+    def _holds(self, commit: str, ancestor: str) -> bool:
+        """Whether a commit is another one, or comes after it as far as we have fetched."""
+        return self._git.ask("merge-base", "--is-ancestor", ancestor, commit).status == 0
 
     def _resolve(self, reference: str) -> str | None:
         answer = self._git.ask("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
         return answer.word() if answer.status == 0 else None
-
-    def _read_managed_files(self, commit: str) -> dict[str, bytes]:
-        needles = [word for needle in NEEDLES for word in ("-e", needle.decode())]
-        found = self._git.ask(
-            "grep", "-l", "-z", "-I", "-F", *needles, commit, "--", "*.yaml", "*.yml"
-        )
-        if found.status not in {0, 1} or (found.status == 1 and found.stderr.strip()):
-            raise GitFailedError("grep", found)
-        names = found.stdout.decode(errors="surrogateescape").split("\0")
-        paths = [name.partition(":")[2] for name in names if name]
-        contents = self._read(commit, [SETTINGS_FILE, IGNORE_FILE, *paths])
-        lines = contents.pop(IGNORE_FILE, b"").decode(errors="replace").splitlines()
-        ignored = GitIgnoreSpec.from_lines([*lines, *self._scope.exclude])
-        below = f"{self._scope.below.strip('/')}/" if self._scope.below.strip("/.") else ""
-        return {
-            path: content
-            for path, content in sorted(contents.items())
-            if path == SETTINGS_FILE or (path.startswith(below) and not ignored.match_file(path))
-        }
-
-    def _read(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
-        """Contents by path; what is not there, or too big, is left out."""
-        # A line break in a name would be two requests; such a file is left alone.
-        wanted = [path for path in dict.fromkeys(paths) if "\n" not in path]
-        requests = "".join(f"{commit}:{path}\n" for path in wanted)
-        answer = self._git.run(
-            "cat-file", "--batch", stdin=requests.encode(errors="surrogateescape")
-        )
-        contents: dict[str, bytes] = {}
-        position = 0
-        for path in wanted:
-            end = answer.stdout.index(b"\n", position)
-            header = answer.stdout[position:end].split(b" ")
-            position = end + 1
-            if header[-1] == b"missing":
-                continue
-            size = int(header[2])
-            if header[1] == b"blob" and size <= MOST_BYTES:
-                contents[path] = answer.stdout[position : position + size]
-            position += size + 1
-        return contents
-
-    def _modes(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
-        answer = self._git.run(
-            "--literal-pathspecs", "ls-tree", "-z", "-r", commit, "--", *sorted(paths)
-        )
-        entries = answer.stdout.decode(errors="surrogateescape").split("\0")
-        return {entry.partition("\t")[2]: entry.split(" ")[0] for entry in entries if entry}
 
 
 def _is_repository(path: Path) -> bool:

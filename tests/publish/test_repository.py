@@ -10,8 +10,9 @@ import pytest
 
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish.git import Git
+from gitops_prefix.publish.managed_files import MOST_BYTES
 from gitops_prefix.publish.push_report import Published
-from gitops_prefix.publish.repository import MOST_BYTES, Repository, Scope, UnreachableError
+from gitops_prefix.publish.repository import Repository, Scope, UnreachableError
 from tests.gitrepo import bare_clone, commit_all, git
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

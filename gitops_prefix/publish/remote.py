@@ -1,0 +1,113 @@
+"""The remote's side of a branch: where it is, fetching it, pushing to it.
+
+Each question names the URL anew and nothing of it is kept in the clone's config.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.publish.clone import Clone
+from gitops_prefix.publish.credentials import Credentials, local_path
+from gitops_prefix.publish.git import Answer
+from gitops_prefix.publish.push_report import PushReport, Refused, read_failure, read_push
+
+TIP = "refs/remotes/origin/tip"
+"""The branch's commit when it was last seen."""
+
+
+class UnreachableError(OutsideError):
+    """The remote did not answer; waiting may help."""
+
+
+class RefusedError(OutsideError):
+    """The remote will not have us until something changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long the remote may take, in seconds.
+
+    A line that is dead is noticed sooner, by ssh and by http; these end the rest.
+
+    Attributes:
+        ask: for a question, or the few kilobytes of a push.
+        fetch: for a branch that was never fetched, over a slow line.
+    """
+
+    ask: float = 60.0
+    fetch: float = 600.0
+
+
+class Remote:
+    """One branch of one remote."""
+
+    def __init__(
+        self, url: str, branch: str, credentials: Credentials, clone: Clone, limits: TimeLimits
+    ) -> None:
+        """Name a branch; nothing is asked yet."""
+        path = local_path(url)
+        # Git runs in the clone, where a relative path would lead elsewhere.
+        plain = path is not None and "://" not in url
+        self._url = str(path.absolute()) if path is not None and plain else url
+        self._reference = f"refs/heads/{branch}"
+        self._branch = branch
+        self._credentials = credentials
+        self._clone = clone
+        self._limits = limits
+
+    def tip(self) -> str:
+        """Where the branch is now.
+
+        Raises:
+            UnreachableError: the remote did not answer.
+            RefusedError: it refuses us, or there is no such repository.
+            InputError: it has no such branch.
+        """
+        for line in self._run("ls-remote", "--", self._url, self._reference).lines():
+            commit, _, name = line.partition("\t")
+            if name == self._reference:
+                return commit
+        heads = self._run("ls-remote", "--heads", "--", self._url).lines()
+        known = ", ".join(line.partition("refs/heads/")[2] for line in heads[:20]) or "none"
+        message = f'the remote has no branch "{self._branch}" (it has: {known})'
+        raise InputError(Problem("no-such-branch", message))
+
+    def fetch(self, *, depth: int) -> None:
+        """Bring the branch's last `depth` commits, and let `TIP` be the last of them.
+
+        Raises:
+            UnreachableError, RefusedError: as `tip` does.
+        """
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", f"--depth={depth}")
+        refspec = f"+{self._reference}:{TIP}"
+        self._run("fetch", *options, "--", self._url, refspec, seconds=self._limits.fetch)
+
+    def push(self, commit: str) -> PushReport:
+        """Add a commit to the branch: never by force."""
+        options = ("--porcelain", "--no-verify", "--no-follow-tags")
+        try:
+            answer = self._ask("push", *options, "--", self._url, f"{commit}:{self._reference}")
+        except RefusedError as error:
+            return Refused(str(error))
+        stdout = answer.stdout.decode(errors="replace")
+        return read_push(answer.status, stdout, answer.stderr, commit)
+
+    def _run(self, *arguments: str, seconds: float | None = None) -> Answer:
+        answer = self._ask(*arguments, seconds=seconds)
+        if answer.status == 0:
+            return answer
+        failure = read_failure(answer.status, answer.stderr)
+        kind = RefusedError if isinstance(failure, Refused) else UnreachableError
+        raise kind(f"git {arguments[0]}: {failure.words}")
+
+    def _ask(self, *arguments: str, seconds: float | None = None) -> Answer:
+        git = self._clone.git(self._authenticate())
+        return git.ask(*arguments, seconds=self._limits.ask if seconds is None else seconds)
+
+    def _authenticate(self) -> Mapping[str, str]:
+        try:
+            return self._credentials.environment(self._url, self._clone.private)
+        except InputError as error:
+            # It was good when we started: a secret that is being replaced comes back.
+            raise RefusedError(str(error)) from error
