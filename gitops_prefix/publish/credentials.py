@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.publish.scrub import scrub
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _SCP_LIKE = re.compile(r"[^/:\s]+@?[^/:\s]*:(?!//)\S+")
@@ -69,7 +70,8 @@ class SshKey:
             "IdentitiesOnly": "yes",
             "ServerAliveInterval": "10",
             "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": f'"{self.known_hosts.absolute()}"',
+            # ssh replaces what begins with a percent sign (ssh_config(5), TOKENS).
+            "UserKnownHostsFile": f'"{str(self.known_hosts.absolute()).replace("%", "%%")}"',
         }
         words = ["ssh", "-F", "/dev/null", "-i", str(copy)]
         for name, text in options.items():
@@ -90,9 +92,17 @@ class Token:
     username: str = "x-access-token"
 
     def environment(self, url: str, private: Path) -> Mapping[str, str]:
-        """A credential helper that answers for this remote's host, and no other."""
+        """A credential helper that answers for this remote's host, and no other.
+
+        Raises:
+            InputError: the token is empty, or more than a line.
+        """
         answer = private / "credential"
-        fields = f"username={self.username}\npassword={self.read().strip()}\n"
+        token = self.read().strip()
+        if not token or len(token.splitlines()) > 1:
+            message = "--token-file must hold the token, in one line, and nothing else"
+            raise InputError(Problem("no-token", message))
+        fields = f"username={self.username}\npassword={token}\n"
         _write_private(answer, fields.encode())
         parts = urlsplit(url)
         helper = f'!f() {{ test "$1" = get && cat {shlex.quote(str(answer))}; }}; f'
@@ -117,17 +127,18 @@ def check_url(url: str, credentials: Credentials) -> None:
     """Refuse a remote that we would have to guess about.
 
     Raises:
-        InputError: a password in the URL, ssh without a key, or no URL at all.
+        InputError: a secret in the URL, ssh without a key, or no URL at all.
     """
-    if not url or url.startswith("-"):
-        raise InputError(Problem("invalid-repo", f'--repo "{url}" is no URL'))
-    parts = urlsplit(url) if "://" in url else None
-    if parts is not None and parts.password:
-        raise InputError(
-            Problem(
-                "secret-in-url", "--repo holds a password: put it in a file, and give --token-file"
-            )
+    parts = _split(url)
+    # A token may also stand where a name does, and a URL is seen by everybody.
+    if parts is not None and (
+        parts.password or (parts.username and parts.scheme in {"http", "https"})
+    ):
+        message = (
+            "--repo holds what stands before an @, which may be a secret: leave it out, put the "
+            "token in a file, and give --token-file (and --username)"
         )
+        raise InputError(Problem("secret-in-url", message))
     clear = parts is not None and parts.scheme == "http" and parts.hostname not in _LOOPBACK
     if clear and isinstance(credentials, Token):
         message = "--token-file over http would send the token in the clear: use https"
@@ -139,10 +150,25 @@ def check_url(url: str, credentials: Credentials) -> None:
         )
 
 
+def _split(url: str) -> SplitResult | None:
+    problem = Problem("invalid-repo", f'--repo "{scrub(url)}" is no URL, and no path')
+    if not url or url.startswith("-"):
+        raise InputError(problem)
+    if "://" not in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise InputError(problem) from error
+    return parts
+
+
 def local_path(url: str) -> Path | None:
     """The directory that a URL names, when it names one."""
     if url.startswith("file://"):
-        return Path(urlsplit(url).path)
+        # As git does: percent signs are decoded, "?" and "#" are characters.
+        return Path(unquote(url.removeprefix("file://")))
     if "://" in url or _SCP_LIKE.fullmatch(url):
         return None
     return Path(url)

@@ -1,0 +1,180 @@
+"""Who we are to the remote: which URLs go with what, and where a secret is kept."""
+
+import shlex
+import stat
+from pathlib import Path
+
+import pytest
+
+from gitops_prefix.errors import InputError
+from gitops_prefix.publish.credentials import (
+    Credentials,
+    NoCredentials,
+    SshKey,
+    Token,
+    check_url,
+    local_path,
+    token_from,
+)
+from gitops_prefix.publish.git import Git
+
+NOBODY = NoCredentials()
+KEY = SshKey(Path("key"), Path("known_hosts"))
+TOKEN = Token(lambda: "s3cret")
+
+GOOD = {
+    "https with a token": ("https://git.example.com/home.git", TOKEN),
+    "https for everybody": ("https://git.example.com/home.git", NOBODY),
+    "http on this machine": ("http://127.0.0.1:8080/home.git", TOKEN),
+    "http on this machine, by IPv6": ("http://[::1]:8080/home.git", TOKEN),
+    "http without a token": ("http://git.example.com/home.git", NOBODY),
+    "ssh": ("ssh://git@git.example.com/home.git", KEY),
+    "ssh with a port": ("ssh://git@git.example.com:2222/home.git", KEY),
+    "ssh as scp writes it": ("git@git.example.com:me/home.git", KEY),
+    "a directory": ("/srv/git/home.git", NOBODY),
+    "a directory beside us": ("../home.git", NOBODY),
+    "a directory as a URL": ("file:///srv/git/home.git", NOBODY),
+}
+BAD = {
+    "nothing": ("", NOBODY, "no URL"),
+    "an option of git's": ("--upload-pack=touch /tmp/x", NOBODY, "no URL"),
+    "half an address": ("https://[2001:db8::1/home.git", NOBODY, "no URL"),
+    "no port": ("https://git.example.com:port/home.git", NOBODY, "no URL"),
+    "a password": ("https://me:hunter2@git.example.com/home.git", NOBODY, "--token-file"),
+    "a token as a name": ("https://hunter2@git.example.com/home.git", TOKEN, "--token-file"),
+    "a password for ssh": ("ssh://git:hunter2@git.example.com/home.git", KEY, "before an @"),
+    "a token in the clear": ("http://git.example.com/home.git", TOKEN, "use https"),
+    "ssh without a key": ("ssh://git@git.example.com/home.git", NOBODY, "--ssh-key"),
+    "scp's form without a key": ("git@git.example.com:home.git", TOKEN, "--known-hosts"),
+}
+
+
+@pytest.mark.parametrize(("url", "credentials"), GOOD.values(), ids=GOOD)
+def test_a_url_that_goes_with_its_credentials(url: str, credentials: Credentials):
+    check_url(url, credentials)
+
+
+@pytest.mark.parametrize(("url", "credentials", "words"), BAD.values(), ids=BAD)
+def test_a_url_that_does_not(url: str, credentials: Credentials, words: str):
+    """The message says what to give instead, and repeats no secret."""
+    with pytest.raises(InputError) as error:
+        check_url(url, credentials)
+    assert words in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("/srv/home.git", "/srv/home.git"),
+        ("../home.git", "../home.git"),
+        ("file:///srv/home.git", "/srv/home.git"),
+        ("file:///srv/a%20b?c#d", "/srv/a b?c#d"),
+        ("git@host:home.git", None),
+        ("ssh://host/home.git", None),
+        ("https://host/home.git", None),
+    ],
+)
+def test_which_urls_name_a_directory(url: str, path: str | None):
+    """As git reads them."""
+    assert local_path(url) == (None if path is None else Path(path))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def ssh_key(tmp_path: Path) -> SshKey:
+    """As Kubernetes mounts a secret: the group may read it."""
+    directory = tmp_path / "a secret's 100% place"
+    directory.mkdir()
+    for name in ("key", "known_hosts"):
+        (directory / name).write_text(f"{name} of ours\n\n")
+        (directory / name).chmod(0o440)
+    return SshKey(directory / "key", directory / "known_hosts")
+
+
+def test_a_key_is_copied_so_that_ssh_accepts_it(tmp_path):
+    """ssh refuses one that the group may read; the copy is ours alone, and newer ones count."""
+    key = ssh_key(tmp_path)
+    words = shlex.split(key.environment("ssh://host/x", tmp_path)["GIT_SSH_COMMAND"])
+    copy = Path(words[words.index("-i") + 1])
+    assert (mode(copy), copy.read_text()) == (0o600, "key of ours\n")
+    key.key.chmod(0o640)
+    key.key.write_text("another\n")
+    key.environment("ssh://host/x", tmp_path)
+    assert copy.read_text() == "another\n"
+
+
+def test_ssh_believes_only_the_host_keys_that_were_named(tmp_path):
+    """There is no insecure default, and nobody's own configuration."""
+    words = shlex.split(ssh_key(tmp_path).environment("ssh://host/x", tmp_path)["GIT_SSH_COMMAND"])
+    assert words[1:3] == ["-F", "/dev/null"]
+    assert {
+        "StrictHostKeyChecking=yes",
+        "GlobalKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+        "BatchMode=yes",
+        f'UserKnownHostsFile="{tmp_path}/a secret\'s 100%% place/known_hosts"',
+    } <= set(words)
+
+
+@pytest.mark.parametrize("name", ["key", "known_hosts"])
+def test_a_file_that_is_gone_is_named(tmp_path, name):
+    key = ssh_key(tmp_path)
+    getattr(key, name).unlink()
+    with pytest.raises(InputError, match=f"--(ssh-key|known-hosts) .*/{name}: No such file"):
+        key.environment("ssh://host/x", tmp_path)
+
+
+def ask(git_url: str, asked: str, tmp_path: Path) -> str:
+    """What git believes a password to be."""
+    environment = TOKEN.environment(git_url, tmp_path)
+    assert "s3cret" not in "".join([*environment, *environment.values()])
+    protocol, _, host = asked.partition("://")
+    wanted = f"protocol={protocol}\nhost={host}\n\n"
+    git = Git(tmp_path, environment=environment)
+    return git.ask("credential", "fill", stdin=wanted.encode()).stdout.decode()
+
+
+@pytest.mark.parametrize("host", ["git.example.com", "git.example.com:8443", "[2001:db8::1]:8443"])
+def test_a_token_answers_for_its_host(tmp_path, host):
+    """Through a credential helper: the token is in no variable, and in one file that is ours alone."""
+    answer = ask(f"https://{host}/me/home.git", f"https://{host}", tmp_path)
+    assert "username=x-access-token\npassword=s3cret\n" in answer
+    assert mode(tmp_path / "credential") == 0o600
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["https://example.com", "https://evil.git.example.com", "http://git.example.com",
+     "https://git.example.com:8443", "https://git.example.com.evil.example"],
+)  # fmt: skip
+def test_a_token_answers_for_no_other_host(tmp_path, other):
+    """Wherever a redirection leads."""
+    assert "s3cret" not in ask("https://git.example.com/me/home.git", other, tmp_path)
+
+
+def test_a_token_is_read_anew_each_time(tmp_path):
+    """A rotated one counts without a restart, and blanks around it do not."""
+    file = tmp_path / "token"
+    file.write_text("  one \n")
+    token = token_from(file)
+    for text in ("one", "two"):
+        file.write_text(f"  {text} \n\n")
+        token.environment("https://host/x", tmp_path)
+        assert (tmp_path / "credential").read_text().endswith(f"password={text}\n")
+
+
+@pytest.mark.parametrize("text", ["", " \n", "one\ntwo\n", "one\rhost=evil\n"])
+def test_a_file_that_holds_no_token_is_told(tmp_path, text):
+    """A line more would be an answer more to git's question."""
+    (tmp_path / "token").write_text(text)
+    with pytest.raises(InputError, match="--token-file must hold the token"):
+        token_from(tmp_path / "token").environment("https://host/x", tmp_path)
+
+
+def test_a_token_file_that_is_not_there_is_named_at_once(tmp_path):
+    """Before anything is asked over the network."""
+    with pytest.raises(InputError, match=r"--token-file .*nowhere: No such file"):
+        token_from(tmp_path / "nowhere")
