@@ -1,0 +1,84 @@
+"""rtnetlink messages to links: the messages that count, and any bytes at all."""
+
+import socket
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitops_prefix.watch.netlink import Link, LinkSocket, Listed, read_links
+
+NEW, GONE, DONE = 16, 17, 3
+UP, RUNNING = 0x1, 0x40
+
+
+def attribute(kind: int, content: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(content), kind) + content + bytes(-len(content) % 4)
+
+
+def told(
+    kind: int = NEW, *, name: str = "eth0", flags: int = UP | RUNNING, family: int = 0
+) -> bytes:
+    body = struct.pack("=BxHiII", family, 1, 7, flags, 0)
+    body += (
+        attribute(13, b"\0\0\0\0")
+        + attribute(3, name.encode() + b"\0")
+        + attribute(4, b"\0\0\5\xdc")
+    )
+    return struct.pack("=IHHII", 16 + len(body), kind, 2, 1, 0) + body
+
+
+ETH0 = Link(7, "eth0", up=True)
+TABLE = {
+    "a link that is up": (told(), [ETH0]),
+    "no carrier": (told(flags=UP), [ETH0._replace(up=False)]),
+    "down by its owner": (told(flags=0), [ETH0._replace(up=False)]),
+    "running, and yet down by its owner": (told(flags=RUNNING), [ETH0._replace(up=False)]),
+    "other flags are no matter": (told(flags=0xFFFFFFFF), [ETH0]),
+    "removed": (told(GONE), [ETH0._replace(present=False)]),
+    "the longest name": (told(name="a" * 15), [ETH0._replace(name="a" * 15)]),
+    "a bridge's word about its port": (told(family=socket.AF_BRIDGE), []),
+    "another message": (told(24), []),
+    "several": (told() + told(GONE) + told(name="lan"), [ETH0, ETH0._replace(present=False), ETH0._replace(name="lan")]),
+    "the end of the list": (told() + struct.pack("=IHHIIi", 20, DONE, 2, 1, 0, 0), [ETH0, Listed()]),
+    "nothing": (b"", []),
+    "a length of 0 is no endless loop": (b"\0" * 64, []),
+    "a length below its own header": (struct.pack("=IHHII", 15, NEW, 0, 0, 0), []),
+    "a length beyond the datagram": (told()[:-1], []),
+    "a link message without a link": (struct.pack("=IHHII", 16, NEW, 0, 0, 0), []),
+    "an attribute of length 0": (
+        struct.pack("=IHHII", 36, NEW, 0, 0, 0) + struct.pack("=BxHiII", 0, 1, 7, UP | RUNNING, 0) + bytes(4),
+        [ETH0._replace(name="")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("messages", "expected"), TABLE.values(), ids=list(TABLE))
+def test_a_datagram_is_read(messages, expected):
+    assert list(read_links(messages)) == expected
+
+
+@pytest.mark.parametrize("length", range(len(told())))
+def test_cut_at_any_length_it_is_nothing(length):
+    assert list(read_links(told()[:length])) == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=60) | st.just(told()), max_size=5).map(b"".join))
+def test_any_bytes_are_links_or_nothing(messages):
+    """Nothing is raised, and it comes to an end."""
+    assert len(list(read_links(messages))) <= len(messages)
+
+
+def test_the_kernel_tells_of_loopback():
+    """Needs no privilege: any process may ask for the links."""
+    links = LinkSocket()
+    try:
+        heard = []
+        while Listed() not in heard:
+            heard += links.read()
+        assert links.read() == []
+    finally:
+        links.close()
+    assert [one.name for one in heard if isinstance(one, Link) and one.ifindex == 1] == ["lo"]
