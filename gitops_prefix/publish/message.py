@@ -1,7 +1,7 @@
 """The commit message: what changed, for people and in trailers for machines. PURE."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gitops_prefix.decide.status import Status
@@ -43,7 +43,9 @@ def commit_message(transitions: Sequence[Transition], changes: Iterable[Changed]
         transitions: every DynamicPrefix whose status changed.
         changes: every managed field that changed.
     """
-    transitions = sorted(transitions, key=lambda one: one.name)
+    transitions = sorted(
+        (replace(one, name=_one_line(one.name)) for one in transitions), key=lambda one: one.name
+    )
     lines = [_subject(transitions), ""]
     if len(transitions) > 1:
         lines += [*(f"{one.name}: {_what(one)}" for one in transitions), ""]
@@ -80,8 +82,11 @@ def _what(one: Transition) -> str:
 
 def _line(change: Changed) -> str:
     owner = f"{change.namespace}/{change.name}" if change.namespace else change.name
+    return _one_line(f"{change.path}: {change.kind} {owner}: {change.field}")
+
+
+def _one_line(text: str) -> str:
     # Names and paths are the repository's: a line break in one must not make a trailer.
-    text = f"{change.path}: {change.kind} {owner}: {change.field}"
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

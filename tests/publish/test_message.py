@@ -1,0 +1,141 @@
+"""What a commit says of itself: a subject, what was touched, and trailers for machines."""
+
+import subprocess
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
+from gitops_prefix.publish.message import Transition, commit_message
+
+A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in (1, 2, 3))
+
+
+class Change(NamedTuple):
+    path: str
+    kind: str
+    namespace: str
+    name: str
+    field: str
+
+
+def status(current: Prefix, *past: Prefix, dns: Prefix | None = None) -> Status:
+    history = tuple(PastPrefix(prefix, None, None) for prefix in past)
+    source = PrefixSource.ROUTER_ADVERTISEMENT
+    return Status(current, source, None, history=history, dns_prefix=dns)
+
+
+SUBJECTS = {
+    "the first one": (None, status(A), "2001:db8:1::/64"),
+    "another": (status(A), status(B, A), "2001:db8:1::/64 -> 2001:db8:2::/64"),
+    "back again": (status(B, A), status(A, B), "2001:db8:2::/64 -> 2001:db8:1::/64"),
+    "another, and one expires": (status(B, A), status(C, B), "2001:db8:2::/64 -> 2001:db8:3::/64"),
+    "one expires": (status(B, A), status(B), "2001:db8:1::/64 leaves the history"),
+    "two expire": (status(C, B, A), status(C), "2001:db8:2::/64, 2001:db8:1::/64 leaves the history"),
+    "DNS follows": (status(B, A, dns=A), status(B, A), "DNS moves to 2001:db8:2::/64"),
+    "something of the specification": (status(A), replace(status(A), ranges=()), "render anew"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "what"), SUBJECTS.values(), ids=SUBJECTS)
+def test_the_subject_says_what_happened(before: Status | None, after: Status, what: str):
+    """To whoever reads only the first lines of a log."""
+    message = commit_message([Transition("home-ipv6", before, after)], [])
+    assert message.splitlines()[0] == f"prefix(home-ipv6): {what}"
+
+
+def test_a_whole_message():
+    """Subject, what it touches, trailers."""
+    changes = [
+        Change("network/pool.yaml", "CiliumLoadBalancerIPPool", "", "home", "spec.blocks"),
+        Change("apps/svc.yaml", "Service", "web", "nginx", "metadata.annotations"),
+    ]
+    assert commit_message([Transition("home-ipv6", status(A), status(B, A))], changes) == (
+        "prefix(home-ipv6): 2001:db8:1::/64 -> 2001:db8:2::/64\n"
+        "\n"
+        "network/pool.yaml: CiliumLoadBalancerIPPool home: spec.blocks\n"
+        "apps/svc.yaml: Service web/nginx: metadata.annotations\n"
+        "\n"
+        "Dynamic-Prefix: home-ipv6\n"
+        "Previous-Prefix: 2001:db8:1::/64\n"
+        "Current-Prefix: 2001:db8:2::/64\n"
+        "Prefix-Source: router-advertisement\n"
+    )
+
+
+def test_a_first_prefix_has_no_previous():
+    message = commit_message([Transition("home-ipv6", None, status(A))], [])
+    assert "Previous-Prefix" not in message
+    assert "Current-Prefix: 2001:db8:1::/64\n" in message
+
+
+def test_several_are_one_commit_and_each_has_its_trailers():
+    """In the order of their names, whatever order they came in."""
+    ula = Transition("ula", None, status(C))
+    home = Transition("home", status(A), status(B, A))
+    assert commit_message([ula, home], []) == commit_message([home, ula], [])
+    lines = commit_message([ula, home], []).splitlines()
+    assert lines[0] == "prefix(home, ula): 2 prefixes change"
+    assert lines[2:4] == ["home: 2001:db8:1::/64 -> 2001:db8:2::/64", "ula: 2001:db8:3::/64"]
+    assert [line for line in lines if line.startswith("Dynamic-Prefix")] == [
+        "Dynamic-Prefix: home",
+        "Dynamic-Prefix: ula",
+    ]
+
+
+def test_of_several_that_only_expire_nothing_is_said_to_change():
+    both = [Transition(name, status(B, A), status(B)) for name in ("home", "ula")]
+    assert commit_message(both, []).startswith("prefix(home, ula): expire\n")
+
+
+def test_an_edit_without_a_transition_is_rendered_anew():
+    """Somebody added a pool by hand; no prefix changed."""
+    change = Change("pool.yaml", "CiliumLoadBalancerIPPool", "", "home", "spec.blocks")
+    message = commit_message([], [change])
+    assert message == (
+        "prefix: render anew\n\npool.yaml: CiliumLoadBalancerIPPool home: spec.blocks\n"
+    )
+
+
+def trailers(message: str) -> list[str]:
+    """As git reads them."""
+    answer = subprocess.run(
+        ["git", "interpret-trailers", "--parse"],
+        input=message, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return answer.stdout.splitlines()
+
+
+def test_git_reads_the_trailers():
+    message = commit_message([Transition("home", status(A), status(B, A))], [])
+    assert trailers(message) == [
+        "Dynamic-Prefix: home",
+        "Previous-Prefix: 2001:db8:1::/64",
+        "Current-Prefix: 2001:db8:2::/64",
+        "Prefix-Source: router-advertisement",
+    ]
+
+
+HOSTILE = "x\n\nCurrent-Prefix: ::/0\r\u2028\x00\x1b[2J\udcff"
+
+
+def test_names_in_the_repository_make_no_trailer():
+    """A path or a name may hold anything; a line of the message is one of ours."""
+    clean = commit_message([Transition("x", None, status(A))], [Change("p", "k", "n", "m", "f")])
+    wild = commit_message(
+        [Transition(HOSTILE, None, status(A))], [Change(HOSTILE, HOSTILE, HOSTILE, HOSTILE, "f")]
+    )
+    assert len(wild.splitlines()) == len(clean.splitlines())
+    assert len(trailers(wild)) == 3
+    wild.encode()
+
+
+@given(st.lists(st.text(), min_size=5, max_size=5))
+def test_a_message_can_always_be_written(names: list[str]):
+    """Whatever stands in the manifests."""
+    home, *rest = names
+    commit_message([Transition(home, None, status(A))], [Change(*rest, "f")]).encode()
