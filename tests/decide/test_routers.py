@@ -96,6 +96,30 @@ PAIRS = [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,))]
             id="what an overtaken advertisement brought back does not rise again",
         ),
         pytest.param(
+            [*PAIRS, (1200.1, (B,)), (1800, (A,))],
+            1800,
+            {A, B},
+            id="a lost one does not make a router that spreads one that does not",
+        ),
+        pytest.param(
+            [*PAIRS, (601, (A,)), (601.1, (B,)), (1200, (A,))],
+            1200,
+            {A, B},
+            id="nor does a round that was solicited, out of turn",
+        ),
+        pytest.param(
+            [*PAIRS, *((at, (A,)) for at in (1200, 1800, 2400)), (3000, (B,)), (3001, (A,))],
+            3001,
+            {A},
+            id="who was overdue begins anew",
+        ),
+        pytest.param(
+            [(0, (A,)), (1, (B,)), (5000, (A,)), (5001, (B,)), (5063, (A,))],
+            5063,
+            {A},
+            id="a long absence is no rhythm",
+        ),
+        pytest.param(
             [(0, (C,)), (1, (A,)), (2, (B,)), (3, (A,)), (4, (B,)), (99, (C,))],
             99,
             {C},
