@@ -14,8 +14,9 @@ from gitops_prefix.render.node import Value, nearest_node
 from gitops_prefix.render.plain_value import plain_value
 from gitops_prefix.render.splice import Edit, splice
 
-_ODD_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
-"""What YAML 1.1 (4.2), or 1.2 (5.4), or only an old Mac ends a line with."""
+_AMBIGUOUS = re.compile("\r(?!\n)|[\x85\u2028\u2029\ufeff]")
+"""Line breaks to YAML 1.1 (4.2) and not to 1.2 (5.4), or to neither's writers; and a byte
+order mark inside of a document (1.2, 5.2), which is a blank to libyaml and text to others."""
 
 
 def prove(
@@ -29,12 +30,12 @@ def prove(
         edits: in the manifest's own text.
         wanted: what the field is to be.
     """
-    odd = _ODD_BREAK.search(manifest.text)
+    odd = _AMBIGUOUS.search(manifest.text)
     if odd:
         return Problem(
             "edit-refused",
-            f"{dotted(path)} cannot be edited: a line ends here with {odd.group()!r}, which not "
-            "every YAML parser takes for a line break: write LF or CRLF",
+            f"{dotted(path)} cannot be edited: {odd.group()!r} stands here, which YAML parsers "
+            "read differently: remove it; lines end with LF or CRLF",
             manifest.source.place(manifest.span.start + odd.start()),
         )
     try:

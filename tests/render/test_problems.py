@@ -79,8 +79,8 @@ CASES = {
     ),
     "a line break of another age": (
         GROUP + 'spec:\n  externalCIDRs: []\n  a: "b\u2028c"\n',
-        "manifest.yaml:8:8 edit-refused: spec.externalCIDRs cannot be edited: a line ends here with "
-        "'\\u2028', which not every YAML parser takes for a line break: write LF or CRLF",
+        "manifest.yaml:8:8 edit-refused: spec.externalCIDRs cannot be edited: '\\u2028' stands "
+        "here, which YAML parsers read differently: remove it; lines end with LF or CRLF",
     ),
     "a dash behind a lone carriage return": (
         GROUP + "spec:\n  externalCIDRs:\n\r    - 10.0.0.0/8\n    - 10.1.0.0/16\n",
