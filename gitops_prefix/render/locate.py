@@ -29,7 +29,7 @@ _OF_YAML_1_1 = "found unexpected ':'"
 """What libyaml says of `[fd00::/64]`, which is a string to YAML 1.2 (7.3.3) and Kubernetes."""
 
 _FORBIDDEN = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_PROPERTIES = re.compile(r"(?:[&!]\S*(?:[ \t]+|(?:[ \t]*(?:#[^\n]*)?\r?\n[ \t]*)+|$))+")
+_PROPERTIES = re.compile(r"(?:[&!]\S*(?:(?:[ \t]*(?:#[^\n]*)?\r?\n[ \t]*)+|[ \t]+|$))+")
 
 
 class NotYamlError(Exception):

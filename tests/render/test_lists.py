@@ -120,6 +120,10 @@ CASES = {
         GROUP + "x: &x {a: b}\nspec:\n  <<: *x\n",
         GROUP + f"x: &x {{a: b}}\nspec:\n  <<: *x\n  externalCIDRs:\n    - {CIDR_B}\n    - {CIDR_A}\n",
     ),
+    "an anchor with a comment, in front of the list": (
+        GROUP + "spec:\n  externalCIDRs: &x # lan\n    - 10.0.0.0/8\n",
+        GROUP + f"spec:\n  externalCIDRs: &x # lan\n    - {CIDR_B}\n    - {CIDR_A}\n    - 10.0.0.0/8\n",
+    ),
     "an anchor and a tag of an empty list": (
         GROUP + "spec:\n  externalCIDRs: &x !!seq []  # none\n",
         GROUP + f"spec:\n  externalCIDRs: &x !!seq [{CIDR_B}, {CIDR_A}]  # none\n",

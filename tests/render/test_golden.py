@@ -1,0 +1,59 @@
+"""Golden directories: before, the prefixes that come one after another, and after.
+
+tests/golden/render/CASE holds `before/` and `after/`, or `problems` where nothing may be
+rendered; a file that `after/` lacks must stay as it is. Without a DynamicPrefix of its
+own a case gets the one of tests/render/repository.py.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from gitops_prefix.decide.prefix import Prefix
+from tests.render.repository import PREFIX, render_once
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "render"
+CASES = sorted(one for one in GOLDEN.iterdir() if one.is_dir())
+RENDERED = [one for one in CASES if (one / "after").is_dir()]
+REFUSED = [one for one in CASES if (one / "problems").is_file()]
+
+
+def read(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.yaml"))}
+
+
+def start(case: Path) -> dict[str, bytes]:
+    files = read(case / "before")
+    own = any(b"kind: DynamicPrefix" in content for content in files.values())
+    return files if own else {"home-ipv6.yaml": PREFIX} | files
+
+
+@pytest.mark.parametrize("case", RENDERED, ids=[one.name for one in RENDERED])
+def test_a_golden_case(case: Path):
+    """Byte for byte; and rendering once more changes nothing."""
+    files = start(case)
+    prefixes = [Prefix.parse(line) for line in (case / "prefixes").read_text().split()]
+    for hour, prefix in enumerate(prefixes):
+        rendering = render_once(files, prefix, hour)
+        assert not [str(one) for one in rendering.problems if one.severity == "error"]
+        files |= rendering.files
+        assert render_once(files, prefix, hour + 1).files == {}
+    expected = read(case / "before") | read(case / "after")
+    assert {name: files[name].decode() for name in expected} == {
+        name: content.decode() for name, content in expected.items()
+    }
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=[one.name for one in REFUSED])
+def test_a_refused_case(case: Path):
+    """Every line of `problems` is said, and nothing else; no file is touched."""
+    rendering = render_once(start(case), Prefix.parse((case / "prefixes").read_text().strip()))
+    assert rendering.files == {}
+    found = [f"{one.place} {one.severity} {one.code}" for one in rendering.problems]
+    assert found == (case / "problems").read_text().splitlines()
+
+
+def test_every_case_says_what_it_expects():
+    """A directory with neither `after` nor `problems` would test nothing."""
+    assert sorted(RENDERED + REFUSED) == CASES
+    assert len(CASES) > 20
