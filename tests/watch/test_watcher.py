@@ -258,3 +258,29 @@ def test_a_watcher_that_is_stopped_twice_is_stopped():
     with netns.lab() as lab, watching(lab.node) as seen:
         seen.next(LinkChanged)
         seen.watcher.stop()
+
+
+def test_a_removal_that_the_kernel_had_no_room_to_tell_is_found_out():
+    """A sink that blocks while hundreds of links change: the list is asked for again."""
+    require("netns")
+    with netns.lab() as lab:
+        went_on, told = threading.Event(), queue.SimpleQueue()
+
+        def slow_sink(event):
+            told.put(event)
+            went_on.wait(timeout=20)
+
+        with lab.node.inside():
+            watcher = Watcher(["eth0"], slow_sink, clock=time.monotonic, chance=lambda: 0.0)
+        thread = threading.Thread(target=watcher.run)
+        thread.start()
+        assert told.get(timeout=10).present
+        changes = "link add noise type bridge\n" + "link set noise up\nlink set noise down\n" * 400
+        lab.node.run("ip", "-batch", "-", input=changes + "link del eth0\n")
+        went_on.set()
+        try:
+            while told.get(timeout=10).present:
+                pass
+        finally:
+            watcher.stop()
+            thread.join(timeout=10)
