@@ -171,6 +171,10 @@ def test_a_repetition_renews_lifetimes_and_preference():
     assert item.announcement.valid_for(50) == 9
 
 
+def test_a_router_is_named_by_its_address_and_link():
+    assert str(FIRST) == "fe80::1%eth0"
+
+
 def test_routers_do_not_speak_for_each_other():
     events = Says(0, saying(A)), Says(1, saying(B), SECOND), Says(2, saying(C), ELSEWHERE)
 

@@ -388,6 +388,12 @@ def test_everything_wrong_is_told_in_one_reading():
             "spec.acquisition.dhcpv6pd: gitops-prefix sends no DHCPv6",
             id="an operator's DHCPv6 alone",
         ),
+        pytest.param(
+            document(acquisition={"kernel": {"interface": "eth0"}}),
+            "kernel-not-watched",
+            "spec.acquisition.kernel: gitops-prefix does not listen to the kernel yet",
+            id="the kernel alone",
+        ),
     ],
 )
 def test_what_will_not_work_as_hoped_is_a_warning(content, code, message):
