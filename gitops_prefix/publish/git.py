@@ -50,8 +50,15 @@ _INHERITED = (
     "NO_PROXY",
 )
 _SETTINGS = {
+    # After a power cut, a commit that waits for its remote is there: its pack and its
+    # reference are on the disk before git ends. Loose objects would be synced one by one.
+    "core.fsync": "committed,-loose-object,reference",
+    "fastimport.unpackLimit": "1",
     "core.hooksPath": "/dev/null",
     "gc.auto": "0",
+    # A line on which nothing moves is dead; ssh is told the same in credentials.py.
+    "http.lowSpeedLimit": "1",
+    "http.lowSpeedTime": "30",
     "maintenance.auto": "false",
     "protocol.allow": "never",
     "protocol.file.allow": "always",
@@ -83,7 +90,7 @@ class GitFailedError(OutsideError):
     """git said no, or did not answer in time.
 
     Attributes:
-        answer: what it said; the status is -1 when its time was over.
+        answer: what it said; the status is negative when it did not come to an answer.
     """
 
     def __init__(self, what: str, answer: Answer) -> None:
@@ -115,18 +122,22 @@ class Git:
             self._command += ["-c", f"{name}={text}"]
 
     def ask(self, *arguments: str, stdin: bytes = b"", seconds: float = LOCAL_SECONDS) -> Answer:
-        """Run git, whatever it answers; a time that is over is status -1."""
+        """Run git, whatever it answers; -1 is no answer: its time was over, or it never ran."""
         # GitPython only adds to the environment, and ours must not reach git. What is
         # added stays out of the command line, which every user of the machine can read.
         foreign = os.environ.keys() - set(_INHERITED) - self._variables.keys()
         unset = [word for name in sorted(foreign) for word in ("-u", name)]
-        process = git.Git().execute(
-            ["env", *unset, *self._command, *arguments],
-            istream=subprocess.PIPE,
-            as_process=True,
-            env=self._variables,
-            start_new_session=True,
-        )
+        try:
+            process = git.Git().execute(
+                ["env", *unset, *self._command, *arguments],
+                istream=subprocess.PIPE,
+                as_process=True,
+                env=self._variables,
+                start_new_session=True,
+            )
+        except (OSError, git.GitCommandNotFound) as error:
+            # No memory, no process left, a line too long: git had no say.
+            return Answer(-1, b"", f"git cannot be started: {error}")
         try:
             stdout, stderr = process.communicate(stdin, timeout=seconds)
         except subprocess.TimeoutExpired:

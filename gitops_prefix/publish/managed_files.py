@@ -1,16 +1,17 @@
 """The managed files of a commit, read without a work tree: a byte search, then one read."""
 
+import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pathspec import GitIgnoreSpec
-
 from gitops_prefix.publish.git import Answer, Git, GitFailedError
+from gitops_prefix.publish.ignored import ignored_paths
 from gitops_prefix.render.files import NEEDLES
 from gitops_prefix.render.settings import SETTINGS_FILE
 
 IGNORE_FILE = ".gitops-prefixignore"
 MOST_BYTES = 5 * 1024 * 1024
+_MOST_ARGUMENTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,16 @@ class Scope:
     below: str = ""
     exclude: tuple[str, ...] = ()
 
+    def holds(self, path: str) -> bool:
+        """Whether a path is below the directory, however that is written."""
+        below = posixpath.normpath(self.below or ".")
+        return below == "." or path.startswith(f"{below}/")
+
+    @property
+    def outside(self) -> bool:
+        """Whether it leads out of the repository, where nothing is."""
+        return posixpath.normpath(self.below or ".").startswith(("/", ".."))
+
 
 def read_managed_files(git: Git, commit: str, scope: Scope) -> dict[str, bytes]:
     """The files that a byte search finds to be managed, by path, and the settings.
@@ -34,18 +45,20 @@ def read_managed_files(git: Git, commit: str, scope: Scope) -> dict[str, bytes]:
     """
     contents = _read(git, commit, [*_own_files(git, commit), *_search(git, commit)])
     lines = contents.pop(IGNORE_FILE, b"").decode(errors="replace").splitlines()
-    ignored = GitIgnoreSpec.from_lines([*lines, *scope.exclude])
-    below = f"{scope.below.strip('/')}/" if scope.below.strip("/.") else ""
+    ignored = ignored_paths([*lines, *scope.exclude])
     return {
         path: content
         for path, content in sorted(contents.items())
-        if path == SETTINGS_FILE or (path.startswith(below) and not ignored.match_file(path))
+        if path == SETTINGS_FILE or (scope.holds(path) and not ignored.match_file(path))
     }
 
 
 def read_modes(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
     """The modes of those files that the commit has, as git writes them."""
-    answer = git.run("--literal-pathspecs", "ls-tree", "-z", "-r", commit, "--", *sorted(paths))
+    wanted = sorted(paths)
+    # A command line has an end; then all are listed.
+    named = wanted if len(wanted) <= _MOST_ARGUMENTS else []
+    answer = git.run("ls-tree", "-z", "-r", "--full-tree", commit, "--", *named)
     entries = answer.stdout.decode(errors="surrogateescape").split("\0")
     return {entry.partition("\t")[2]: entry.split(" ")[0] for entry in entries if entry}
 
@@ -68,21 +81,34 @@ def _search(git: Git, commit: str) -> list[str]:
 
 
 def _read(git: Git, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
-    """Contents by path; what is too big is left out."""
+    """Contents by path; what is too big is left out, before it is read."""
     # A line break in a name would be two requests; such a file is left alone.
     wanted = [path for path in dict.fromkeys(paths) if "\n" not in path]
-    requests = "".join(f"{commit}:{path}\n" for path in wanted)
-    stdout = git.run("cat-file", "--batch", stdin=requests.encode(errors="surrogateescape")).stdout
+    sizes = git.run("cat-file", "--batch-check", stdin=_requests(commit, wanted)).lines()
+    small = [path for path, line in zip(wanted, sizes, strict=True) if _size(line) <= MOST_BYTES]
+    stdout = git.run("cat-file", "--batch", stdin=_requests(commit, small)).stdout
     contents: dict[str, bytes] = {}
     position = 0
-    for path in wanted:
+    for path in small:
         end = stdout.index(b"\n", position)
-        header = stdout[position:end].split(b" ")
-        position = end + 1
-        if header[-1] == b"missing":
-            raise GitFailedError("cat-file", Answer(1, b"", f"{path} is missing"))
-        size = int(header[2])
-        if header[1] == b"blob" and size <= MOST_BYTES:
-            contents[path] = stdout[position : position + size]
-        position += size + 1
+        size = _size(stdout[position:end].decode())
+        contents[path] = stdout[end + 1 : end + 1 + size]
+        position = end + 1 + size + 1
     return contents
+
+
+def _requests(commit: str, paths: Iterable[str]) -> bytes:
+    text = "".join(f"{commit}:{path}\n" for path in paths)
+    return text.encode(errors="surrogateescape")
+
+
+def _size(line: str) -> int:
+    """The size in an answer of git cat-file, which is "ID blob SIZE".
+
+    Raises:
+        GitFailedError: the object is not there, though the tree names it.
+    """
+    words = line.split(" ")
+    if len(words) != 3 or words[1] != "blob":
+        raise GitFailedError("cat-file", Answer(1, b"", line))
+    return int(words[2])

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, NoCredentials, check_url, local_path
 from gitops_prefix.publish.fast_import import Identity, fast_import_stream
@@ -70,6 +70,9 @@ class Repository:
             raise InputError(
                 Problem("invalid-branch", f'--branch "{self.branch}" is no name of a branch')
             )
+        if self._scope.outside:
+            message = f'--path "{self._scope.below}" leads out of the repository'
+            raise InputError(Problem("invalid-path", message))
         path = local_path(self.url)
         if path is not None and not _is_repository(path):
             message = f"--repo {self.url} is no Git repository: name one, or make it with git init"
@@ -196,6 +199,7 @@ class Repository:
             if not isinstance(report, Published):
                 return report
         self.drop()
+        self._clone.tidy()
         return Published(commit)
 
     def _push(self, commit: str) -> PushReport:
@@ -233,7 +237,11 @@ class Repository:
         try:
             yield
         except (GitFailedError, UnreachableError) as error:
-            if not self._clone.heal():
+            try:
+                damaged = self._clone.heal()
+            except OutsideError as trouble:
+                raise UnreachableError(str(trouble)) from error
+            if not damaged:
                 raise
             self._files.clear()
             message = f"the clone was damaged and is made anew ({error})"
