@@ -109,6 +109,10 @@ SCENARIOS = {
     "given up, but the only candidate: taken back at once": Scenario(
         (Says(0, saying(A)), Says(1, saying(B)), Says(2, saying(A))), (A, B, A)
     ),
+    "taken back, it is as firm as any current one": Scenario(
+        (Says(0, saying(A)), Says(1, saying(B)), Says(2, saying(A)), Says(3, saying(C), SECOND)),
+        (A, B, A, A),
+    ),
     "a global prefix displaces a local one": Scenario(
         (Says(0, saying(LOCAL)), Says(1, saying(LOCAL, A))),
         (LOCAL, A),
