@@ -40,7 +40,7 @@ _UNSAFE_PLAIN = re.compile(r"""^[-?:,\[\]{}#&*!|>'"%@`\s]|[:#\s]$|:\s|\s\#|[,\[\
 
 def is_plain_safe(text: str) -> bool:
     """Whether a plain scalar of this text is the same string in YAML 1.1 and 1.2."""
-    if _UNSAFE_PLAIN.search(text) or text in {"---", "..."}:
+    if _UNSAFE_PLAIN.search(text) or not text.isprintable() or text in {"---", "..."}:
         return False
     return isinstance(resolve(text), str) and not _YAML_1_1.fullmatch(text)
 
