@@ -4,6 +4,7 @@ Events cost a tenth of what composing does and know the same positions. What the
 do not know is put right here: a start mark includes the anchor and tag before it.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,8 +26,12 @@ from gitops_prefix.render.node import (
 DEEPEST = 200
 """Levels of nesting that are read; no manifest has twenty."""
 
-_OF_YAML_1_1 = "found unexpected ':'"
-"""What libyaml says of `[fd00::/64]`, which is a string to YAML 1.2 (7.3.3) and Kubernetes."""
+_OF_YAML_1_1 = {
+    "found unexpected ':'",
+    "did not find expected ',' or ']'",
+    "did not find expected ',' or '}'",
+}
+"""What libyaml says of `[fd00::/64]` and `{a: /?b}`: strings to YAML 1.2 (7.3.3) and Kubernetes."""
 
 _FORBIDDEN = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:(?:[ \t]*(?:#[^\n]*)?\r?\n[ \t]*)+|[ \t]+|$))+")
@@ -85,10 +90,12 @@ def _locate_in(text: str) -> Node | None:
     try:
         return _locate(text, iter(CParser(text).get_event, None))
     except MarkedYAMLError as error:
-        if error.problem != _OF_YAML_1_1:
+        if error.problem not in _OF_YAML_1_1:
             raise
-    # Ten times as slow, and never asked but here.
-    return _locate(text, YAML(typ="safe", pure=True).parse(text))
+        # Ten times as slow, and never asked but here.
+        with contextlib.suppress(MarkedYAMLError):
+            return _locate(text, YAML(typ="safe", pure=True).parse(text))
+        raise
 
 
 def _locate(text: str, events: Iterable[Any]) -> Node | None:
