@@ -138,6 +138,19 @@ SCENARIOS = {
         CURRENT,
         watching(WINDOW),
     ),
+    "a rival that comes again waits its window anew": Scenario(
+        (
+            Says(0, saying(A)),
+            Says(1, saying(pio(A, 0, 0), B)),
+            Says(9, saying(A, B)),
+            Says(20, saying(pio(A, 0, 0), B)),
+            Look(49.9),
+            Look(50),
+        ),
+        (A, A, A, A, A, B),
+        CURRENT,
+        watching(WINDOW),
+    ),
     "another rival waits its own window": Scenario(
         (Says(0, saying(A)), Says(1, saying(B)), Says(20, saying(C)), Look(49.9), Look(50)),
         (A, A, A, A, C),
