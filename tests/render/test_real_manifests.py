@@ -1,6 +1,7 @@
 """Real manifests of home labs: annotated by the test, everything else stays as it was."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,14 @@ def test_the_manifests_are_here():
 
 
 def annotated(text: str) -> str:
-    """Every document gets the annotations, behind its first `metadata:`."""
-    lines = []
-    for line in text.splitlines(keepends=True):
-        lines.append(line)
-        if line.rstrip() == "metadata:":
-            lines.append(
-                "  annotations: {dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: lb}\n"
-            )
-    return "".join(lines)  # fmt: skip
+    """Every document gets the annotations, beside those that it has."""
+    ours = "    dynamic-prefix.io/name: home\n    dynamic-prefix.io/address-range: lb\n"
+    documents = re.split(r"(?m)^(?=---)", text)
+    for number, document in enumerate(documents):
+        head = "metadata:\n" if "\n  annotations:\n" not in document else "  annotations:\n"
+        key = "  annotations:\n" if head == "metadata:\n" else ""
+        documents[number] = document.replace(f"\n{head}", f"\n{head}{key}{ours}", 1)
+    return "".join(documents)
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
