@@ -82,6 +82,8 @@ class Clone:
         """
         with self._reporting():
             self._sweep()
+            # fsck may pass over a config that other commands stumble on.
+            self._make()
         if self._is_whole():
             return False
         self._remake()

@@ -125,6 +125,9 @@ class Repository:
             RefusedError: it refuses us, or there is no such repository.
             InputError: it has no such branch.
         """
+        if not self._clone.path.is_dir():
+            # Git has nowhere to run, and could not even ask.
+            self._heal()
         if self._remote.tip() == self.tip:
             return False
         self._fetch()
@@ -237,15 +240,19 @@ class Repository:
         try:
             yield
         except (GitFailedError, UnreachableError) as error:
-            try:
-                damaged = self._clone.heal()
-            except OutsideError as trouble:
-                raise UnreachableError(str(trouble)) from error
-            if not damaged:
+            if not self._heal():
                 raise
-            self._files.clear()
             message = f"the clone was damaged and is made anew ({error})"
             raise UnreachableError(message) from error
+
+    def _heal(self) -> bool:
+        try:
+            damaged = self._clone.heal()
+        except OutsideError as error:
+            raise UnreachableError(str(error)) from error
+        if damaged:
+            self._files.clear()
+        return damaged
 
     def _holds(self, commit: str, ancestor: str) -> bool:
         """Whether a commit is another one, or comes after it as far as we have fetched."""
