@@ -1,14 +1,12 @@
 """git in a scrubbed environment: what it sees, where it works, and when it ends."""
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from gitops_prefix.publish.git import Git, GitFailedError
+from tests.command_lines import command_lines
 from tests.gitrepo import commit_all, git
 from tests.netns import until
 
@@ -37,27 +35,6 @@ def spied(tmp_path: Path, text: str, **variables: str) -> Git:
     return Git(
         tmp_path, environment={"GIT_SSH": str(spy), "GIT_SSH_VARIANT": "simple", **variables}
     )
-
-
-@contextmanager
-def command_lines() -> Iterator[set[bytes]]:
-    """Every command line that any process has meanwhile."""
-    seen: set[bytes] = set()
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.is_set():
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with suppress(OSError):
-                    seen.add(path.read_bytes())
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        watching.join()
 
 
 def test_git_sees_no_variable_but_those_it_needs(tmp_path, monkeypatch):

@@ -1,0 +1,169 @@
+"""Real servers: keys and tokens let us in, show nowhere, and wrong ones are refused."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gitops_prefix.publish.credentials import NoCredentials, SshKey, Token, token_from
+from gitops_prefix.publish.push_report import Moved, Published, Refused
+from gitops_prefix.publish.repository import RefusedError, UnreachableError
+from tests.branch import commit_ours, fetched, opened, somebody_pushes
+from tests.command_lines import command_lines
+from tests.git_servers import TOKEN, USER, Server, http_remote, ssh_remote
+from tests.gitrepo import git
+
+NEW = {"a.yaml": b"new\n"}
+
+
+@pytest.fixture
+def ssh(tmp_path: Path) -> Iterator[Server]:
+    with ssh_remote(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[Server]:
+    with http_remote(tmp_path) as server:
+        yield server
+
+
+def key(server: Server, name: str = "deploy") -> SshKey:
+    return SshKey(server.directory / name, server.directory / "known_hosts")
+
+
+def token(directory: Path, text: str = TOKEN) -> Token:
+    (directory / "token").write_text(f"{text}\n")
+    return replace(token_from(directory / "token"), username=USER)
+
+
+def publish(server: Server, clone: Path, credentials) -> None:
+    with fetched(clone, server.url, credentials=credentials) as repository:
+        assert list(repository.managed_files(repository.tip)) == ["a.yaml"]
+        commit = commit_ours(repository, NEW)
+        assert repository.push() == Published(commit)
+    assert git(server.repository, "rev-parse", "main").strip() == commit
+
+
+def test_a_key_publishes(tmp_path, ssh):
+    publish(ssh, tmp_path / "clone", key(ssh))
+
+
+def test_a_host_key_that_is_not_known_is_refused(tmp_path, ssh):
+    """There is no first use that is trusted; nothing is written down."""
+    (ssh.directory / "known_hosts").write_text("")
+    with (
+        opened(tmp_path / "clone", ssh.url, credentials=key(ssh)) as repository,
+        pytest.raises(RefusedError, match="Host key verification failed"),
+    ):
+        repository.fetch()
+    assert (ssh.directory / "known_hosts").read_text() == ""
+
+
+def test_another_host_key_is_refused(tmp_path, ssh):
+    """Somebody in the middle, or a new machine: a person must look."""
+    known = ssh.directory / "known_hosts"
+    stranger = (ssh.directory / "stranger.pub").read_text()
+    known.write_text(f"{known.read_text().split()[0]} {stranger}")
+    with (
+        opened(tmp_path / "clone", ssh.url, credentials=key(ssh)) as repository,
+        pytest.raises(RefusedError, match="Host key verification failed"),
+    ):
+        repository.fetch()
+
+
+def test_a_key_that_the_server_does_not_know_is_refused(tmp_path, ssh):
+    with (
+        opened(tmp_path / "clone", ssh.url, credentials=key(ssh, "stranger")) as repository,
+        pytest.raises(RefusedError, match="Permission denied"),
+    ):
+        repository.fetch()
+
+
+def test_a_token_publishes_and_shows_nowhere(tmp_path, http):
+    """In no command line of any process, and in nothing that stays."""
+    with command_lines() as seen:
+        publish(http, tmp_path / "clone", token(tmp_path))
+    assert any(b"push" in line for line in seen), "the sampling saw git at work"
+    assert not [line for line in seen if TOKEN.encode() in line]
+    kept = [path for path in (tmp_path / "clone").rglob("*") if path.is_file()]
+    assert kept
+    assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+
+
+def test_a_wrong_token_is_refused_and_not_repeated(tmp_path, http, caplog):
+    """The words hold no secret, whoever wrote them."""
+    with (
+        opened(tmp_path / "clone", http.url, credentials=token(tmp_path, "wr0ng")) as repository,
+        pytest.raises(RefusedError, match="Authentication failed") as error,
+    ):
+        repository.fetch()
+    assert "wr0ng" not in str(error.value) + caplog.text
+
+
+def test_no_token_is_refused_and_nobody_is_asked(tmp_path, http):
+    """A daemon has no terminal."""
+    with (
+        opened(tmp_path / "clone", http.url, credentials=NoCredentials()) as repository,
+        pytest.raises(RefusedError, match="could not read Username"),
+    ):
+        repository.fetch()
+
+
+def test_a_token_that_was_rotated_counts_at_once(tmp_path, http):
+    credentials = token(tmp_path, "old")
+    with opened(tmp_path / "clone", http.url, credentials=credentials) as repository:
+        with pytest.raises(RefusedError):
+            repository.fetch()
+        token(tmp_path)
+        assert repository.fetch()
+
+
+def test_a_repository_that_is_not_there_is_refused(tmp_path, http):
+    url = http.url.replace("home.git", "nowhere.git")
+    with (
+        opened(tmp_path / "clone", url, credentials=token(tmp_path)) as repository,
+        pytest.raises(RefusedError, match="not found"),
+    ):
+        repository.fetch()
+
+
+def test_a_server_may_allow_reading_alone(tmp_path, http):
+    """The commit waits until somebody gives the right."""
+    git(http.repository, "config", "http.receivepack", "false")
+    with fetched(tmp_path / "clone", http.url, credentials=token(tmp_path)) as repository:
+        commit = commit_ours(repository, NEW)
+        assert isinstance(repository.push(), Refused)
+        git(http.repository, "config", "http.receivepack", "true")
+        assert repository.push() == Published(commit)
+
+
+@pytest.mark.parametrize("protocol", ["ssh", "http"])
+def test_a_hook_and_a_race_are_told_over_the_wire(tmp_path, protocol, request):
+    """In the words that a directory's own repository uses."""
+    server = request.getfixturevalue(protocol)
+    credentials = key(server) if protocol == "ssh" else token(tmp_path)
+    hook = server.repository / "hooks" / "pre-receive"
+    with fetched(tmp_path / "clone", server.url, credentials=credentials) as repository:
+        commit_ours(repository, NEW)
+        hook.write_text("#!/bin/sh\necho 'not on Sundays' >&2\nexit 1\n")
+        hook.chmod(0o755)
+        report = repository.push()
+        assert isinstance(report, Refused)
+        assert "not on Sundays" in report.words
+        hook.unlink()
+        theirs = somebody_pushes(tmp_path)
+        assert isinstance(repository.push(), Moved)
+    assert git(server.repository, "rev-parse", "main").strip() == theirs
+
+
+def test_a_server_that_is_gone_is_unreachable(tmp_path):
+    """And not refused: it comes back."""
+    with http_remote(tmp_path) as server:
+        pass
+    with (
+        opened(tmp_path / "clone", server.url, credentials=token(tmp_path)) as repository,
+        pytest.raises(UnreachableError, match="Failed to connect"),
+    ):
+        repository.fetch()
