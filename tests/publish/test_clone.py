@@ -1,5 +1,6 @@
 """The clone: one owner, nothing lost in a crash, and mended when it is damaged."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -43,6 +44,8 @@ def test_a_process_killed_before_its_push_loses_nothing(tmp_path, remote):
     answer = subprocess.run(
         [sys.executable, "-c", BROKEN_OFF, str(tmp_path / "clone"), str(remote)],
         capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
+        # What a killed process leaves behind goes with the test.
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     assert answer.returncode == -signal.SIGKILL, answer.stderr
     commit = answer.stdout.strip()
