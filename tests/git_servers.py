@@ -1,38 +1,140 @@
-"""Real Git servers on loopback: sshd, and nginx with git http-backend.
+"""Real servers for git on loopback: an sshd with fresh keys, and a web server with a password.
 
-Each has fresh keys, a port of its own, and is gone afterwards with all it started.
+Each has a port of its own, and is gone afterwards with all that it started.
 """
 
+import getpass
 import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitops_prefix.publish.credentials import SshKey
 from tests.branch import MANAGED, bare_repository
-from tests.gitrepo import git
 from tests.netns import end, run, until
 from tests.parts import require
 
-TOKEN = "s3cret-token-of-nobody"
+_SEARCH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 USER = "robot"
-NGINX = """
+TOKEN = "s3cret-token-of-nobody"
+READ_ONLY = "read-0nly-token-of-nobody"
+
+Start = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
+
+
+@contextmanager
+def start_here(*words: str, **options) -> Iterator[subprocess.Popen[str]]:
+    """A server in our own network; `Namespace.start` is one elsewhere."""
+    process = subprocess.Popen(words, text=True, start_new_session=True, **options)
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def listener() -> Iterator[socket.socket]:
+    """A port that takes connections, and never says a word unless the test does."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(16)
+        yield listening
+
+
+@dataclass(frozen=True)
+class SshServer:
+    """Where it listens, and the keys: `deploy` may do all, `reader` may only fetch."""
+
+    directory: Path
+    port: int
+
+    @property
+    def credentials(self) -> SshKey:
+        return SshKey(self.directory / "deploy", self.directory / "known_hosts")
+
+    def url(self, repository: Path) -> str:
+        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{repository}"
+
+
+def new_key(path: Path, passphrase: str = "") -> str:
+    """A fresh key pair; the public half as authorized_keys and known_hosts have it."""
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(path))
+    return path.with_name(f"{path.name}.pub").read_text()
+
+
+@contextmanager
+def ssh_server(
+    directory: Path, *, port: int | None = None, start: Start = start_here
+) -> Iterator[SshServer]:
+    """An sshd for whoever runs the tests; `stranger` is a key that it does not know."""
+    require("ssh")
+    directory.mkdir()
+    if os.geteuid() == 0:
+        # Where sshd, started by root, leaves its privileges.
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    new_key(directory / "stranger")
+    server = SshServer(directory, port or free_port())
+    host = new_key(directory / "host")
+    (directory / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {host}")
+    # As a forge answers to a deploy key that may not write.
+    refusal = directory / "refusal"
+    refusal.write_text(
+        '#!/bin/sh\ncase "$SSH_ORIGINAL_COMMAND" in\n'
+        'git-upload-pack*) exec sh -c "$SSH_ORIGINAL_COMMAND";;\nesac\n'
+        "echo 'ERROR: The key you are authenticating with has been marked as read only.' >&2\n"
+        "exit 1\n"
+    )
+    refusal.chmod(0o755)
+    may_read = f'command="{refusal}" {new_key(directory / "reader")}'
+    (directory / "authorized_keys").write_text(new_key(directory / "deploy") + may_read)
+    options = {
+        "Port": server.port,
+        "ListenAddress": "127.0.0.1",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PermitRootLogin": "yes",
+        "PasswordAuthentication": "no",
+        "PidFile": directory / "pid",
+        "AuthorizedKeysFile": directory / "authorized_keys",
+    }
+    words = [shutil.which("sshd", path=_SEARCH), "-D", "-e", "-f", "/dev/null"]
+    words += ["-h", str(directory / "host")]
+    for name, text in options.items():
+        words += ["-o", f"{name}={text}"]
+    log = directory / "log"
+    with log.open("w") as stderr, start(*words, stderr=stderr):
+        until(lambda: "listening on" in log.read_text().lower(), "sshd")
+        yield server
+
+
+_NGINX = """
 daemon off; pid {directory}/nginx.pid; error_log {directory}/error.log; {user}
 events {{}}
 http {{
-  access_log off;
+  access_log off; client_max_body_size 100m;
   client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
   fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+  map $remote_user:$request_uri $declined {{ default 0; ~^reader:.*git-receive-pack 1; }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}{tls};
     auth_basic git; auth_basic_user_file {directory}/passwords;
+    location /busy/ {{ auth_basic off; return 503 "come back later"; }}
+    location /moved/ {{ auth_basic off; return 302 {elsewhere}$request_uri; }}
     location / {{
+      if ($declined) {{ return 403; }}
       fastcgi_pass unix:{directory}/cgi.sock;
       fastcgi_param SCRIPT_FILENAME /usr/lib/git-core/git-http-backend;
-      fastcgi_param GIT_PROJECT_ROOT {directory};
+      fastcgi_param GIT_PROJECT_ROOT {directory}/repositories;
       fastcgi_param GIT_HTTP_EXPORT_ALL 1;
       fastcgi_param PATH_INFO $uri;
       fastcgi_param QUERY_STRING $query_string;
@@ -45,6 +147,75 @@ http {{
   }}
 }}
 """
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """Bare repositories below `repositories`, for USER with TOKEN and `reader` with READ_ONLY."""
+
+    directory: Path
+    url: str
+
+    @property
+    def repositories(self) -> Path:
+        return self.directory / "repositories"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that a client must believe, when it is https."""
+        return self.directory / "certificate.pem"
+
+
+@contextmanager
+def web_server(
+    directory: Path, *, tls: bool = True, elsewhere: str = "http://127.0.0.1:9"
+) -> Iterator[WebServer]:
+    """git http-backend behind nginx.
+
+    Args:
+        directory: for all its files; it is made.
+        tls: https, with a certificate of its own making.
+        elsewhere: where everything below /moved/ is said to be.
+    """
+    require("http")
+    server = WebServer(directory, f"http{'s' if tls else ''}://127.0.0.1:{free_port()}")
+    server.repositories.mkdir(parents=True)
+    _write_settings(server, tls=tls, elsewhere=elsewhere)
+    cgi = directory / "cgi.sock"
+    words = [shutil.which("fcgiwrap", path=_SEARCH), "-s", f"unix:{cgi}"]
+    with ExitStack() as stack:
+        stack.enter_context(start_here(*words, stderr=subprocess.DEVNULL))
+        until(cgi.exists, "fcgiwrap")
+        words = [shutil.which("nginx", path=_SEARCH), "-c", str(directory / "nginx.conf")]
+        words += ["-e", str(directory / "error.log")]
+        stack.enter_context(start_here(*words, stderr=subprocess.DEVNULL))
+        until((directory / "nginx.pid").exists, "nginx")
+        yield server
+
+
+def _write_settings(server: WebServer, *, tls: bool, elsewhere: str) -> None:
+    directory = server.directory
+    hashed = {
+        user: run("openssl", "passwd", "-apr1", token).stdout
+        for user, token in {USER: TOKEN, "reader": READ_ONLY}.items()
+    }
+    (directory / "passwords").write_text("".join(f"{u}:{text}" for u, text in hashed.items()))
+    (directory / ".gitconfig").write_text("[safe]\n  directory = *\n[http]\n  receivepack = true\n")
+    certificate = ""
+    if tls:
+        key = directory / "key.pem"
+        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        words += ["-nodes", "-keyout", str(key), "-out", str(server.authority), "-days", "2"]
+        run(*words, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+        certificate = f" ssl; ssl_certificate {server.authority}; ssl_certificate_key {key}"
+    settings = _NGINX.format(
+        directory=directory,
+        port=server.url.rpartition(":")[2],
+        tls=certificate,
+        elsewhere=elsewhere,
+        user="user root;" if os.geteuid() == 0 else "",
+    )
+    (directory / "nginx.conf").write_text(settings)
 
 
 @dataclass(frozen=True)
@@ -61,102 +232,18 @@ class Server:
     directory: Path
 
 
-def _program(name: str) -> str:
-    # sshd insists on its absolute path.
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    assert found is not None
-    return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def _running(*commands: list[str], log: Path) -> Iterator[None]:
-    with ExitStack() as stack:
-        file = stack.enter_context(log.open("w"))
-        for command in commands:
-            process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
-            stack.callback(end, process)
-        yield
-
-
-def _repository(tmp_path: Path) -> Path:
-    return bare_repository(tmp_path, {"a.yaml": MANAGED})
-
-
 @contextmanager
 def ssh_remote(tmp_path: Path) -> Iterator[Server]:
-    """An sshd that knows one key (`deploy`); its own is in `known_hosts`."""
-    require("ssh")
-    directory, port = tmp_path / "sshd", _free_port()
-    directory.mkdir()
-    for key in ("host", "deploy", "stranger"):
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / key))
-    shutil.copy(directory / "deploy.pub", directory / "authorized_keys")
-    host_key = (directory / "host.pub").read_text()
-    (directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
-    options = {
-        "Port": port,
-        "ListenAddress": "127.0.0.1",
-        "StrictModes": "no",
-        "UsePAM": "no",
-        "PermitRootLogin": "yes",
-        "PidFile": directory / "pid",
-        "AuthorizedKeysFile": directory / "authorized_keys",
-    }
-    if os.geteuid() == 0:
-        # Where sshd, started by root, leaves its privileges.
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    words = [_program("sshd"), "-D", "-e", "-f", "/dev/null", "-h", str(directory / "host")]
-    for name, value in options.items():
-        words += ["-o", f"{name}={value}"]
-    user = run("id", "-un").stdout.strip()
-    repository = _repository(tmp_path)
-    with _running(words, log=directory / "log"):
-        until(lambda: _answers(port), "sshd")
-        yield Server(f"ssh://{user}@127.0.0.1:{port}{repository}", repository, directory)
+    """One repository over ssh."""
+    with ssh_server(tmp_path / "sshd") as server:
+        repository = bare_repository(tmp_path, {"a.yaml": MANAGED})
+        yield Server(server.url(repository), repository, server.directory)
 
 
 @contextmanager
 def http_remote(tmp_path: Path) -> Iterator[Server]:
-    """A web server that knows one password: USER's TOKEN."""
-    require("http")
-    directory, port = tmp_path / "httpd", _free_port()
-    directory.mkdir()
-    hashed = run("openssl", "passwd", "-apr1", "-in", _written(directory / "token", TOKEN)).stdout
-    _written(directory / "passwords", f"{USER}:{hashed}")
-    _written(directory / ".gitconfig", "[safe]\n  directory = *\n")
-    # Root's nginx would let its workers be nobody, who may not read what is here.
-    user = "user root;" if os.geteuid() == 0 else ""
-    _written(directory / "nginx.conf", NGINX.format(directory=directory, port=port, user=user))
-    repository = _repository(tmp_path)
-    git(repository, "config", "http.receivepack", "true")
-    (directory / "home.git").symlink_to(repository)
-    commands = (
-        [_program("fcgiwrap"), "-s", f"unix:{directory / 'cgi.sock'}"],
-        [
-            _program("nginx"),
-            "-e",
-            str(directory / "error.log"),
-            "-c",
-            str(directory / "nginx.conf"),
-        ],
-    )
-    with _running(*commands, log=directory / "log"):
-        until((directory / "cgi.sock").exists, "fcgiwrap")
-        until(lambda: _answers(port), "nginx")
-        yield Server(f"http://127.0.0.1:{port}/home.git", repository, directory)
-
-
-def _written(path: Path, text: str) -> str:
-    path.write_text(text)
-    return str(path)
+    """One repository over http."""
+    with web_server(tmp_path / "httpd", tls=False) as server:
+        repository = bare_repository(tmp_path, {"a.yaml": MANAGED})
+        (server.repositories / "home.git").symlink_to(repository)
+        yield Server(f"{server.url}/home.git", repository, server.directory)

@@ -1,4 +1,4 @@
-"""Hiding credentials in words that others wrote, before anybody sees them."""
+"""Making words that others wrote fit to be seen: no credentials, nothing a terminal obeys."""
 
 import re
 
@@ -7,5 +7,6 @@ _USERINFO = re.compile(r"(?<=://)[^\s/]*@")
 
 
 def scrub(text: str) -> str:
-    """The text without what stands before an `@` in a URL."""
-    return _USERINFO.sub("", text)
+    """The text without what stands before an `@` in a URL, and in printable characters."""
+    lines = _USERINFO.sub("", text.replace("\r", "\n"))
+    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in lines)

@@ -31,3 +31,11 @@ def test_no_password_is_left(password: str):
     """Whatever it is made of, as long as it stands in a URL."""
     text = scrub(f"fatal: 'https://me:{password}@host/x' {'y' * 3}")
     assert text == "fatal: 'https://host/x' yyy"
+
+
+def test_nothing_is_left_that_a_terminal_obeys():
+    """A server's colours, bells and cursor movements stay out of logs; its lines stay lines."""
+    assert (
+        scrub("remote: \x1b[31mno\x07\u202e\rremote: yes\n\tnö")
+        == "remote: ?[31mno??\nremote: yes\n\tnö"
+    )

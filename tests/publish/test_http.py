@@ -1,0 +1,192 @@
+"""A real web server over https: the token never shows, and goes to nobody else."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from gitops_prefix.errors import InputError, OutsideError
+from gitops_prefix.publish.credentials import Token, token_from
+from gitops_prefix.publish.push_report import Published, Refused
+from gitops_prefix.publish.repository import RefusedError, Repository, TimeLimits, UnreachableError
+from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
+from tests.git_servers import READ_ONLY, TOKEN, USER, WebServer, listener, web_server
+from tests.gitrepo import git
+
+NEW = {"a.yaml": MANAGED + b"new\n"}
+
+
+@pytest.fixture(scope="module")
+def https(tmp_path_factory) -> Iterator[WebServer]:
+    with web_server(tmp_path_factory.mktemp("web") / "d") as server:
+        yield server
+
+
+@pytest.fixture
+def server(https, monkeypatch) -> WebServer:
+    """Its certificate is believed."""
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(https.authority))
+    return https
+
+
+def serve(server: WebServer, tmp_path: Path) -> tuple[str, Path]:
+    """A repository of this test's own: its URL, and where it is."""
+    name = f"{tmp_path.name}.git"
+    return f"{server.url}/{name}", bare_repository(tmp_path, {"a.yaml": MANAGED}).rename(
+        server.repositories / name
+    )
+
+
+def add_hook(remote: Path, text: str) -> None:
+    hook = remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{text}\n")
+    hook.chmod(0o755)
+
+
+def token(tmp_path: Path, text: str, username: str = USER) -> Token:
+    (tmp_path / "token").write_text(f"{text}\n")
+    return Token(token_from(tmp_path / "token").read, username)
+
+
+def refusal(tmp_path: Path, url: str) -> str:
+    with (
+        opened(tmp_path / "clone", url, credentials=token(tmp_path, TOKEN)) as repository,
+        pytest.raises(RefusedError) as error,
+    ):
+        repository.fetch()
+    return str(error.value)
+
+
+def test_a_token_publishes_and_shows_nowhere(tmp_path, server):
+    """On no command line of any process, and in no file of the clone."""
+    url, remote = serve(server, tmp_path)
+    # The server looks at every process while git waits for it.
+    add_hook(remote, f"cat /proc/[0-9]*/cmdline > {tmp_path}/seen 2>/dev/null; true")
+    credentials = token(tmp_path, TOKEN)
+    with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
+        commit = commit_ours(repository, NEW)
+        assert repository.push() == Published(commit)
+        kept = [path for path in (tmp_path / "clone").rglob("*") if path.is_file()]
+        assert not [path for path in kept if TOKEN.encode() in path.read_bytes()]
+    assert git(remote, "rev-parse", "main").strip() == commit
+    seen = (tmp_path / "seen").read_bytes()
+    assert url.encode() in seen, "git was seen at work"
+    assert TOKEN.encode() not in seen
+
+
+def test_a_token_that_is_gone_for_a_while_is_told(tmp_path, server):
+    """The daemon stays, and the commit is kept."""
+    url, _ = serve(server, tmp_path)
+    credentials = token(tmp_path, TOKEN)
+    with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
+        commit = commit_ours(repository, NEW)
+        (tmp_path / "token").unlink()
+        report = repository.push()
+        assert isinstance(report, Refused)
+        assert "--token-file" in report.words
+        token(tmp_path, TOKEN)
+        assert repository.push() == Published(commit)
+
+
+def test_a_token_that_may_only_read_is_refused_the_push(tmp_path, server):
+    url, remote = serve(server, tmp_path)
+    credentials = token(tmp_path, READ_ONLY, "reader")
+    with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
+        commit = commit_ours(repository, NEW)
+        report = repository.push()
+        assert isinstance(report, Refused)
+        assert "403" in report.words
+        assert repository.unpublished == commit
+    assert git(remote, "rev-parse", "main").strip() != commit
+
+
+def test_a_hook_is_heard_through_the_web(tmp_path, server):
+    """In its own words, without the colours and bells that it may send."""
+    url, remote = serve(server, tmp_path)
+    add_hook(remote, "printf 'only \\033[31mon weekdays\\007\\n' >&2\nexit 1")
+    with fetched(tmp_path / "clone", url, credentials=token(tmp_path, TOKEN)) as repository:
+        commit_ours(repository, NEW)
+        report = repository.push()
+    assert isinstance(report, Refused)
+    assert "on weekdays" in report.words
+    assert report.words.isprintable()
+
+
+def test_a_server_that_nobody_vouches_for_is_not_talked_to(tmp_path, server, monkeypatch):
+    """A stranger in between would look like this; it may also be a certificate that ran out."""
+    monkeypatch.delenv("GIT_SSL_CAINFO")
+    url, _ = serve(server, tmp_path)
+    with (
+        opened(tmp_path / "clone", url, credentials=token(tmp_path, TOKEN)) as repository,
+        pytest.raises(OutsideError, match="certificate"),
+    ):
+        repository.fetch()
+
+
+def test_a_server_in_trouble_is_unreachable(tmp_path, server):
+    """It said 503: waiting helps."""
+    with (
+        opened(
+            tmp_path / "clone", f"{server.url}/busy/x.git", credentials=token(tmp_path, TOKEN)
+        ) as repository,
+        pytest.raises(UnreachableError, match="503"),
+    ):
+        repository.fetch()
+
+
+def test_a_server_that_takes_the_connection_and_says_nothing_is_unreachable(tmp_path):
+    """In the time that was given."""
+    with listener() as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
+        limits = TimeLimits(ask=1.0, fetch=1.0)
+        with (
+            opened(tmp_path / "clone", url, limits=limits) as repository,
+            pytest.raises(UnreachableError, match="no answer within 1 s"),
+        ):
+            repository.fetch()
+
+
+def test_a_token_is_not_sent_to_whom_the_server_points_to(tmp_path, monkeypatch):
+    """It is for one host; another that asks for a password gets none."""
+    heard: list[bytes] = []
+    with listener() as stranger:
+        answering = threading.Thread(target=_ask_for_a_password, args=(stranger, heard))
+        answering.start()
+        elsewhere = f"http://127.0.0.1:{stranger.getsockname()[1]}"
+        with web_server(tmp_path / "web", tls=False, elsewhere=elsewhere) as server:
+            words = refusal(tmp_path, f"{server.url}/moved/x.git")
+        stranger.shutdown(2)
+        answering.join()
+    assert "could not read Username" in words
+    assert len(heard) >= 1
+    assert not [request for request in heard if b"authorization" in request.lower()]
+
+
+def test_a_token_file_that_is_not_there_is_named(tmp_path):
+    """Before anything is asked over the network."""
+    with pytest.raises(InputError, match=r"--token-file .*nowhere"):
+        token_from(tmp_path / "nowhere")
+
+
+def test_a_token_file_that_goes_before_the_start_is_bad_input(tmp_path):
+    credentials = token(tmp_path, TOKEN)
+    (tmp_path / "token").unlink()
+    with pytest.raises(InputError, match="--token-file"):
+        Repository(
+            tmp_path / "clone", "https://127.0.0.1:9/x.git", "main", credentials=credentials
+        ).open()
+
+
+def _ask_for_a_password(stranger, heard: list[bytes]) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = stranger.accept()
+            with closing(connection):
+                heard.append(connection.recv(65536))
+                connection.sendall(
+                    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\n"
+                    b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+                )
