@@ -23,6 +23,9 @@ from gitops_prefix.decide.transition import advance, due
 _MOST_CONTESTS = 10
 """Waits in a row for a branch that keeps moving; then for the next look at it."""
 
+_LONGEST_PASS = 900.0
+"""Seconds: a branch's first fetch over a slow line may take 600 (publish.remote.TimeLimits)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -141,7 +144,8 @@ class Loop:
 
     def healthy(self) -> bool:
         """Whether the loop is alive: it wakes for the branch at the latest."""
-        return self._clocks.monotonic() - self.alive_at < 2 * self._pace.interval + 120
+        longest = 2 * self._pace.interval + _LONGEST_PASS
+        return self._clocks.monotonic() - self.alive_at < longest
 
     def _observe(self, watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
         """Hand over what the repository says, and ask what the link says."""

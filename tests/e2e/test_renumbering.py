@@ -1,16 +1,15 @@
 """From a real router's advertisement to a commit on a real remote, over ssh."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests import netns
+from tests.git_servers import SshServer, ssh_server
 from tests.gitrepo import example, git
 from tests.parts import require
 
@@ -27,51 +26,18 @@ def remote(tmp_path: Path) -> Path:
     return example("flux", tmp_path)
 
 
-@contextmanager
-def sshd(namespace: netns.Namespace, directory: Path):
-    """An sshd on the namespace's own loopback, with fresh keys."""
-    directory.mkdir()
-    for key in ("host", "deploy"):
-        netns.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(directory / key))
-    shutil.copy(directory / "deploy.pub", directory / "authorized_keys")
-    host_key = (directory / "host.pub").read_text()
-    (directory / "known_hosts").write_text(f"[127.0.0.1]:2222 {host_key}")
-    words = [
-        shutil.which("sshd", path="/usr/sbin:/usr/bin"),
-        "-D",
-        "-e",
-        "-f",
-        "/dev/null",
-        "-h",
-        str(directory / "host"),
-    ]
-    for option in (
-        "Port=2222",
-        "ListenAddress=127.0.0.1",
-        "StrictModes=no",
-        "UsePAM=no",
-        "PermitRootLogin=yes",
-        f"PidFile={directory / 'pid'}",
-        f"AuthorizedKeysFile={directory / 'authorized_keys'}",
-    ):
-        words += ["-o", option]
-    with (directory / "log").open("w") as log, namespace.start(*words, stderr=log):
-        netns.until(lambda: "listening on" in (directory / "log").read_text().lower(), "sshd")
-        yield directory
-
-
-def daemon(remote: Path, keys: Path, clone: Path) -> list[str]:
+def daemon(remote: Path, server: SshServer, clone: Path) -> list[str]:
     return [
         *PROGRAM,
         "run",
         "--repo",
-        f"ssh://root@127.0.0.1:2222{remote}",
+        server.url(remote),
         "--clone-dir",
         str(clone),
         "--ssh-key",
-        str(keys / "deploy"),
+        str(server.credentials.key),
         "--known-hosts",
-        str(keys / "known_hosts"),
+        str(server.credentials.known_hosts),
         "--interface",
         "eth0",
         "--listen",
@@ -98,8 +64,11 @@ def test_a_renumbering_is_one_commit_that_touches_only_what_follows_the_prefix(
 ):
     """radvd renumbers; the remote has exactly one more commit; repetitions and restarts make none."""
     require("netns", "radvd", "ssh")
-    with netns.lab() as lab, sshd(lab.node, tmp_path / "ssh") as keys:
-        words = daemon(remote, keys, tmp_path / "clone")
+    with (
+        netns.lab() as lab,
+        ssh_server(tmp_path / "ssh", port=2222, start=lab.node.start) as server,
+    ):
+        words = daemon(remote, server, tmp_path / "clone")
         radvd = netns.Radvd(lab, tmp_path)
         log = (tmp_path / "log").open("w")
         with log, radvd.advertising(A):
