@@ -17,6 +17,11 @@ from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.scrub import scrub
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# "ext::sh -c …" is a program for git to run, gitremote-helpers(7).
+_PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
+_SSH = {"ssh", "git+ssh", "ssh+git"}
+# What git.py lets git speak; "git://" and "ftp://" prove nobody's identity.
+_PROTOCOLS = {"file", "http", "https"} | _SSH
 _SCP_LIKE = re.compile(r"[^/:\s]+@?[^/:\s]*:(?!//)\S+")
 
 
@@ -130,6 +135,9 @@ def check_url(url: str, credentials: Credentials) -> None:
         InputError: a secret in the URL, ssh without a key, or no URL at all.
     """
     parts = _split(url)
+    if _PROGRAM.match(url) or (parts and url.partition("://")[0] not in _PROTOCOLS):
+        message = "--repo is in a protocol that is not spoken: give an https or ssh URL, or a path"
+        raise InputError(Problem("invalid-repo", message))
     # A token may also stand where a name does, and a URL is seen by everybody.
     if parts is not None and (
         parts.password or (parts.username and parts.scheme in {"http", "https"})
@@ -143,7 +151,7 @@ def check_url(url: str, credentials: Credentials) -> None:
     if clear and isinstance(credentials, Token):
         message = "--token-file over http would send the token in the clear: use https"
         raise InputError(Problem("token-over-http", message))
-    is_ssh = parts.scheme in {"ssh", "git+ssh"} if parts else bool(_SCP_LIKE.fullmatch(url))
+    is_ssh = parts.scheme in _SSH if parts else bool(_SCP_LIKE.fullmatch(url))
     if is_ssh and not isinstance(credentials, SshKey):
         raise InputError(
             Problem("no-ssh-key", "--repo is reached over ssh: give --ssh-key and --known-hosts")
