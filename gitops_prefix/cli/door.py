@@ -7,11 +7,13 @@ fault, `OutsideError` the world's, and anything else is ours.
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import click
 
 from gitops_prefix.cli.commands import cli
 from gitops_prefix.cli.exit_codes import BAD_INPUT, DONE, INTERRUPTED, OUTSIDE_FAILED
+from gitops_prefix.cli.options import CONFIG_FILE, read_config
 from gitops_prefix.cli.output import Format, print_errors
 from gitops_prefix.errors import InputError, OutsideError, Problem
 
@@ -47,13 +49,31 @@ def enter(  # noqa: PLR0911  one return a kind of error
 
 
 def _format_asked_for(arguments: list[str] | None) -> Format:
-    """Whether errors go out as JSON: `--output` counts wherever the command failed."""
+    """How errors go out: `--output` counts wherever the command failed.
+
+    Flag, environment, file, as for every option; what is no format is text.
+    """
     words = sys.argv[1:] if arguments is None else arguments
-    for index, word in enumerate(words):
-        for form in Format:
-            if word == f"--output={form}" or words[index : index + 2] == ["--output", form]:
-                return form
-    return Format(os.environ.get("GITOPS_PREFIX_OUTPUT", Format.TEXT))
+    asked = _last(words, "--output") or os.environ.get("GITOPS_PREFIX_OUTPUT") or _configured(words)
+    return next((form for form in Format if form == asked), Format.TEXT)
+
+
+def _last(words: list[str], name: str) -> str | None:
+    """The last value that an option is given, which is the one that click takes."""
+    for index in range(len(words) - 1, -1, -1):
+        if words[index].startswith(f"{name}="):
+            return words[index].removeprefix(f"{name}=")
+        if words[index] == name and words[index + 1 :]:
+            return words[index + 1]
+    return None
+
+
+def _configured(words: list[str]) -> object:
+    path = _last(words, "--config") or os.environ.get("GITOPS_PREFIX_CONFIG") or CONFIG_FILE
+    try:
+        return read_config(Path(path)).get("output")
+    except InputError:
+        return None
 
 
 def _report_bug(error: Exception) -> int:

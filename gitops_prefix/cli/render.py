@@ -78,7 +78,8 @@ def command(  # noqa: PLR0913  one parameter an option
         _write(directory, output_dir, files, rendering)
     if show_diff and form is not Format.JSON:
         click.echo(_unified_diff(files, rendering.files), nl=False)
-    _report(form, inventory, rendering, statuses, problems, quiet=show_diff)
+    written = not (check or show_diff)
+    _report(form, inventory, rendering, statuses, problems, quiet=show_diff, written=written)
     return NO if check and rendering.files else DONE
 
 
@@ -121,12 +122,13 @@ def _report(  # noqa: PLR0913  all that there is to tell
     problems: list[Problem],
     *,
     quiet: bool,
+    written: bool,
 ) -> None:
     if form is Format.JSON:
         print_json(rendering_document(inventory, rendering, statuses))
         print_problems(problems, Format.TEXT)
         return
-    if form is Format.GITHUB:
+    if form is Format.GITHUB and not written:
         problems = problems + [_notice(path, rendering) for path in rendering.files]
     print_problems(problems, form)
     if form is Format.TEXT and not quiet:

@@ -102,9 +102,11 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
             before = target.read_bytes() if target.exists() else None
             temporary.replace(target)
             replaced.append((target, before))
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C, too, must not leave half of them written
         for target, before in reversed(replaced):
             _restore(target, before)
+        if not isinstance(error, OSError):
+            raise
         raise OutsideError(
             f"cannot write {error.filename or root}: {error.strerror}; every file is as it was"
         ) from error
@@ -131,7 +133,7 @@ def _prepare(target: Path, content: bytes) -> Path:
             file.write(content)
             mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
             os.fchmod(file.fileno(), mode)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
