@@ -1,0 +1,135 @@
+"""validate: every error with its place, in one run, in the form that was asked for."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gitops_prefix.cli.door import enter
+from tests.render.repository import PREFIX
+from tests.render.test_lists import GROUP, POOL
+
+HOME = PREFIX.decode()
+STATUS = 'status:\n  currentPrefix: "2001:db8:a::/64"\n'
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GITOPS_PREFIX_OUTPUT", raising=False)
+    return tmp_path
+
+
+def snapshot(root: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(one): (one.read_bytes(), one.stat().st_mtime_ns)
+        for one in root.rglob("*") if one.is_file()
+    }  # fmt: skip
+
+
+BAD = {
+    "a suffix with prefix bits": (
+        {"p.yaml": HOME.replace('"::f000:0:0:0"', '"1::f000:0:0:0"') + STATUS}, "p.yaml:9:25", "suffix-in-prefix",
+    ),
+    "a range upside down": (
+        {"p.yaml": HOME.replace('start: "::5"', 'start: "::f"')}, "p.yaml:10:26", "range-reversed",
+    ),
+    "two ranges of one name": (
+        {"p.yaml": HOME.replace("name: odd", "name: lb")}, "p.yaml:10:14", "duplicate-name",
+    ),
+    "a string where a mapping belongs": (
+        {"p.yaml": HOME.replace("{interface: eth0}", "eth0")}, "p.yaml:7:26", "wrong-type",
+    ),
+    "a status edited by hand": (
+        {"p.yaml": HOME + "status:\n  currentPrefix: banana\n"}, "p.yaml:14:18", "invalid-value",
+    ),
+    "a range that is missing": (
+        {"p.yaml": HOME, "m.yaml": POOL.replace("range: lb", "range: bl")}, "m.yaml:5:80", "unknown-address-range",
+    ),
+    "an annotation that names nothing": (
+        {"m.yaml": POOL}, "m.yaml:5:41", "unknown-dynamic-prefix",
+    ),
+    "two DynamicPrefixes of one name": (
+        {"p.yaml": HOME, "q.yaml": f"# again\n{HOME}"}, "q.yaml:5:9", "duplicate-dynamic-prefix",
+    ),
+    "YAML that does not parse": (
+        {"p.yaml": HOME, "m.yaml": f"{GROUP}spec:\n  a: b: c\n"}, "m.yaml:7:7", "not-yaml",
+    ),
+    "not UTF-8": (
+        {"p.yaml": HOME, "m.yaml": POOL.replace("name: p", "name: \udcfc")}, "m.yaml", "not-utf8",
+    ),
+    "a key twice": (
+        {"p.yaml": HOME, "m.yaml": f"{GROUP}kind: X\n"}, "m.yaml:6:1", "duplicate-key",
+    ),
+    "an overlap": (
+        {"p.yaml": HOME + STATUS, "m.yaml": f"{POOL}spec: {{blocks: [{{cidr: '2001:db8:a:0:f000::/70'}}]}}\n"},
+        "m.yaml:6:17", "overlap",
+    ),
+    "a list that is none": (
+        {"p.yaml": HOME + STATUS, "m.yaml": f"{POOL}spec: {{blocks: none}}\n"}, "m.yaml:6:16", "edit-refused",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command", [["validate"], ["render"], ["render", "--check"], ["render", "--diff"]], ids=" ".join
+)
+@pytest.mark.parametrize(("files", "place", "code"), BAD.values(), ids=BAD)
+def test_one_message_with_its_place_and_nothing_changes(home, files, place, code, command, capsys):
+    """validate and render agree: file:line:column, exit code 2, not a byte written."""
+    for name, text in files.items():
+        (home / name).write_bytes(text.encode(errors="surrogateescape"))
+    before = snapshot(home)
+    assert enter(command) == 2
+    err = capsys.readouterr().err
+    errors = [line for line in err.splitlines() if " error: " in line]
+    assert len(errors) == 1, err
+    assert errors[0].startswith(f"{place}: error: ")
+    assert errors[0].endswith(f"[{code}]")
+    assert snapshot(home) == before
+
+
+def test_every_error_is_told_in_one_run(home, capsys):
+    (home / "p.yaml").write_text(HOME)
+    (home / "a.yaml").write_text(POOL.replace("range: lb", "range: x") + "---\n" + GROUP + "a: [\n")
+    (home / "b.yaml").write_text(GROUP.replace("name: home", "name: hom"))
+    assert enter(["validate", "--output", "json"]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    assert [(one["path"], one["line"], one["code"]) for one in answer["errors"]] == [
+        ("a.yaml", 13, "not-yaml"),
+        ("a.yaml", 5, "unknown-address-range"),
+        # An error that a file in disrepair could explain waits until it is mended.
+    ]
+
+
+def test_a_clean_directory_is_0(home, capsys):
+    """A note is told, and is no error."""
+    (home / "p.yaml").write_text(HOME)
+    (home / "m.yaml").write_text(POOL)
+    assert enter(["validate"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "1 DynamicPrefixes, 1 managed fields, 0 errors\n"
+    assert err.startswith("p.yaml:4:9: notice: DynamicPrefix home has no prefix yet")
+
+
+def test_json_holds_errors_and_warnings(home, capsys):
+    (home / "p.yaml").write_text(HOME + STATUS)
+    (home / "m.yaml").write_text(GROUP.replace("cilium.io/v2", "cilium.io/v2alpha1"))
+    assert enter(["validate", "--output", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["errors"] == []
+    assert [one["code"] for one in answer["warnings"]] == ["old-api-version"]
+    assert list(answer["warnings"][0]) == ["path", "line", "column", "code", "message"]
+
+
+def test_github_puts_each_beside_its_line(home, capsys):
+    """Workflow commands, on stdout, with `%`, `,` and `:` escaped as their toolkit does."""
+    name = "a,b:c%.yaml"
+    (home / name).write_text(POOL.replace("name: home", 'name: "100%\\n"'))
+    assert enter(["validate", "--output", "github"]) == 2
+    out, err = capsys.readouterr()
+    assert err == ""
+    head, message = re.fullmatch(r"::error (.*?)::(.*)\n", out).groups()
+    assert head == "title=unknown-dynamic-prefix,file=a%2Cb%3Ac%25.yaml,line=5,col=41"
+    assert 'DynamicPrefix "100%25%0A" is not in' in message
