@@ -14,7 +14,7 @@ import click
 from gitops_prefix.cli.commands import cli
 from gitops_prefix.cli.exit_codes import BAD_INPUT, DONE, INTERRUPTED, OUTSIDE_FAILED
 from gitops_prefix.cli.options import CONFIG_FILE, read_config
-from gitops_prefix.cli.output import Format, print_errors
+from gitops_prefix.cli.output import Format, colour_wish, print_errors
 from gitops_prefix.errors import InputError, OutsideError, Problem
 
 
@@ -27,7 +27,9 @@ def enter(  # noqa: PLR0911  one return a kind of error
         The exit code.
     """
     try:
-        code = cli.main(args=arguments, prog_name="gitops-prefix", standalone_mode=False)
+        code = cli.main(
+            args=arguments, prog_name="gitops-prefix", standalone_mode=False, color=colour_wish()
+        )
     except click.ClickException as error:
         error.show()
         return BAD_INPUT

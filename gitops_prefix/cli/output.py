@@ -5,6 +5,7 @@ GitHub, which are the data that was asked for.
 """
 
 import json
+import os
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -22,6 +23,11 @@ class Format(StrEnum):
 
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def colour_wish() -> bool | None:
+    """False with NO_COLOR (no-color.org), else None: click sees whether there is a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def print_json(answer: object) -> None:
@@ -45,7 +51,8 @@ def print_problems(problems: Iterable[Problem], form: Format) -> None:
         else:
             label = click.style(f"{problem.severity}", fg=_COLOURS[problem.severity], bold=True)
             place = f"{problem.place}: " if problem.place else ""
-            click.echo(f"{place}{label}: {problem.message} [{problem.code}]", err=True)
+            line = f"{place}{label}: {problem.message} [{problem.code}]"
+            click.echo(line, err=True, color=colour_wish())
 
 
 def problem_document(problem: Problem) -> dict[str, object]:

@@ -1,7 +1,12 @@
 """render: the same call for writing, checking and showing."""
 
+import contextlib
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +132,104 @@ def test_status_tells_what_is_bound(home):
         "CiliumLoadBalancerIPPool",
     ]
     assert set(prefix["bindings"][0]) == {"path", "kind", "namespace", "name", "field"}
+
+
+def test_a_diff_applies_and_keeps_line_ends(home, tmp_path):
+    """What --diff prints is what rendering does, to `git apply`, without a final line break too."""
+    pool = home / "network" / "pool.yaml"
+    pool.write_bytes(pool.read_bytes().rstrip(b"\n").replace(b"\n", b"\r\n"))
+    words = ["--prefix", f"home-ipv6={A}", "--now", "2026-11-24T12:00:00Z"]
+    diff = subprocess.run(
+        [sys.executable, "-m", "gitops_prefix", "render", "--diff", *words],
+        cwd=home, check=True, capture_output=True, timeout=60,
+    ).stdout  # fmt: skip
+    shutil.copytree(home, tmp_path / "patched")
+    subprocess.run(
+        ["git", "apply", "-p1", "--whitespace=nowarn", "-"],
+        cwd=tmp_path / "patched", input=diff, check=True, env={**os.environ, "GIT_DIR": "/nonexistent"},
+    )  # fmt: skip
+    assert call(home, "render", *words).returncode == 0
+    assert [*snapshot(home).values()] == [*snapshot(tmp_path / "patched").values()]
+
+
+def on_a_terminal(directory: Path, *words: str, **environment: str) -> bytes:
+    master, slave = pty.openpty()
+    variables = {key: text for key, text in os.environ.items() if key != "NO_COLOR"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gitops_prefix", *words],
+        cwd=directory, stdout=slave, stderr=slave, env={**variables, **environment},
+    ) as process:  # fmt: skip
+        os.close(slave)
+        shown = b""
+        # Linux answers EIO when the other end is closed.
+        with contextlib.suppress(OSError):
+            while chunk := os.read(master, 65536):
+                shown += chunk
+        process.wait(timeout=60)
+    os.close(master)
+    return shown
+
+
+SHOWN = {
+    "a diff": ["render", "--diff", "--prefix", f"home-ipv6={A}"],
+    "a note": ["validate"],
+    "an answer": ["status"],
+    "an error": ["render", "--prefix", f"nobody={A}"],
+}
+
+
+@pytest.mark.parametrize("words", SHOWN.values(), ids=SHOWN)
+def test_colour_is_for_terminals_and_for_those_who_want_it(home, words):
+    """NO_COLOR is obeyed by everything that is printed (no-color.org)."""
+    assert b"\x1b[" in on_a_terminal(home, *words)
+    plain = on_a_terminal(home, *words, NO_COLOR="1")
+    assert plain
+    assert b"\x1b[" not in plain
+    assert "\x1b[" not in "".join(call(home, *words).stdout + call(home, *words).stderr)
+
+
+def test_github_is_told_what_would_change_only_while_it_is_not_rendered(home):
+    """With --check a warning a file; once it is written there is nothing to warn of."""
+    words = ["--output", "github", "--prefix", f"home-ipv6={A}"]
+    checked = call(home, "render", "--check", *words)
+    assert checked.returncode == 1
+    assert [line.split("::")[1] for line in checked.stdout.splitlines()] == [
+        f"warning title=would-change,file={path}"
+        for path in ("network/cidr-group.yaml", "network/pool.yaml", "prefix.yaml")
+    ]
+    assert call(home, "render", *words).stdout == ""
+
+
+def test_an_output_directory_inside_is_no_input(home):
+    """Rendered twice, it is not read as a second home of everything."""
+    words = [
+        "render",
+        "--output-dir",
+        str(home / "out"),
+        "--prefix",
+        f"home-ipv6={A}",
+        "--now",
+        "2026-11-24T12:00:00Z",
+    ]
+    assert call(home, *words).returncode == 0
+    first = snapshot(home / "out")
+    assert call(home, *words).returncode == 0
+    assert snapshot(home / "out") == first
+
+
+def test_a_check_makes_no_output_directory(home):
+    words = ["--output-dir", "out", "--prefix", f"home-ipv6={A}"]
+    assert call(home, "render", "--check", *words).returncode == 1
+    assert call(home, "render", "--diff", *words).returncode == 0
+    assert not (home / "out").exists()
+
+
+def test_an_error_in_one_file_keeps_every_other_as_it_was(home):
+    """All or nothing: the good file is not rendered while the bad one is bad."""
+    (home / "bad.yaml").write_text((home / "network" / "pool.yaml").read_text() + "spec: twice\n")
+    before = snapshot(home)
+    for words in (["render"], ["render", "--output-dir", "out"]):
+        answer = call(home, *words, "--prefix", f"home-ipv6={A}")
+        assert answer.returncode == 2
+        assert "[duplicate-key]" in answer.stderr
+    assert snapshot(home) == before
