@@ -10,7 +10,8 @@ from gitops_prefix.render.node import SequenceNode
 from gitops_prefix.render.splice import Edit
 from gitops_prefix.render.style import Style
 
-_COMMA_BEHIND = re.compile(r"[ \t]*,[ \t]*")
+_COMMA_BEHIND = re.compile(r"\s*,[ \t]*")
+_COMMENT = re.compile(r"#[^\r\n]*")
 _COMMA_BEFORE = re.compile(r",[ \t]*(?:\r?\n[ \t]*)?\Z")
 
 
@@ -24,11 +25,15 @@ def edit_flow_items(
     """
     items = sequence.items
     added = [flow_text(item, style) for item in change.added]
-    if len(change.removed) == len(items):
-        _refuse_comments(text, sequence, items[0].start, items[-1].end)
-        joined = _separator(text, sequence).join(added)
-        return [Edit(items[0].start, items[-1].end, joined)]
-    edits = [_remove(text, sequence, *run) for run in _runs(change.removed)]
+    runs = _runs(change.removed)
+    edits = []
+    if runs and not runs[0][0] and (added or len(change.removed) == len(items)):
+        # What comes takes the very place of what goes.
+        start, end = items[0].start, items[runs.pop(0)[1]].end
+        _refuse_comments(text, sequence, start, end)
+        edits = [Edit(start, end, _separator(text, sequence).join(added))]
+        added = []
+    edits += [_remove(text, sequence, *run) for run in runs]
     if added:
         edits.append(_add(text, sequence, len(change.kept), added))
     return edits
@@ -71,19 +76,26 @@ def _remove(text: str, sequence: SequenceNode, first: int, last: int) -> Edit:
     start, end = sequence.items[first].start, sequence.items[last].end
     behind = _COMMA_BEHIND.match(text, end)
     before = _COMMA_BEFORE.search(text, sequence.start, start)
-    if behind and last + 1 < len(sequence.items):
+    if behind and (last + 1 < len(sequence.items) or not before):
         start, end = _whole_line(text, start, behind.end())
     elif before:
         start = before.start()
+    elif "," in _COMMENT.sub("", text[end : sequence.end]):
+        # Comments on both sides: each comma would stay, and two would meet.
+        raise _commented(sequence)
     _refuse_comments(text, sequence, start, end)
     return Edit(start, end, "")
 
 
 def _refuse_comments(text: str, sequence: SequenceNode, start: int, end: int) -> None:
     if comments(text, start, end, sequence):
-        raise RefusedEditError(
-            sequence, "has a comment among items that go: write the list with dashes instead"
-        )
+        raise _commented(sequence)
+
+
+def _commented(sequence: SequenceNode) -> RefusedEditError:
+    return RefusedEditError(
+        sequence, "has a comment among items that go: write the list with dashes instead"
+    )
 
 
 def _whole_line(text: str, start: int, end: int) -> tuple[int, int]:
