@@ -86,7 +86,7 @@ CASES = {
         GROUP + f"spec: {{ externalCIDRs: [{CIDR_B}, {CIDR_A}] }}\n",
     ),
     "ours in another shape, in front of a foreign one": (
-        POOL + "spec:\n  blocks: [\n    {cidr: \"2001:db8:a:0:f000::/68\"},\n    {cidr: 192.0.2.0/27}\n  ]\n",
+        POOL + 'spec:\n  blocks: [\n    {cidr: "2001:db8:a:0:f000::/68"},\n    {cidr: 192.0.2.0/27}\n  ]\n',
         POOL + f"spec:\n  blocks: [\n    {{{', '.join(BLOCK_B)}}},\n    {{{', '.join(BLOCK_A)}}},\n"
         "    {cidr: 192.0.2.0/27}\n  ]\n",
     ),
