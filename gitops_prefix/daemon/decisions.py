@@ -8,7 +8,7 @@ is held for microseconds: nothing in here does I/O but the log.
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from gitops_prefix.daemon.logs import OncePerMinute
@@ -29,6 +29,14 @@ class Watched:
 
     specification: Specification
     status: Status | None
+
+    def on(self, interface: str) -> "Watched":
+        """The same, listened for on `interface` in place of the links it names."""
+        acquisition = self.specification.acquisition
+        if not (interface and acquisition.interfaces):
+            return self
+        acquisition = replace(acquisition, interfaces=(interface,))
+        return replace(self, specification=replace(self.specification, acquisition=acquisition))
 
 
 class Decisions:

@@ -1,5 +1,6 @@
 """The watcher's thread: it listens on the links that the repository names."""
 
+import logging
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -7,21 +8,20 @@ from collections.abc import Callable, Mapping
 from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.watch.watcher import Event, Watcher
 
+log = logging.getLogger(__name__)
+
 
 class Listening:
     """Starts a watcher for the links to watch, and another when they change."""
 
-    def __init__(
-        self, sink: Callable[[Event], None], clock: Callable[[], float], override: str = ""
-    ) -> None:
+    def __init__(self, sink: Callable[[Event], None], clock: Callable[[], float]) -> None:
         """Listen to nothing yet.
 
         Args:
             sink: takes every event, in the watcher's thread.
             clock: seconds, that only go forward.
-            override: a link to watch whatever the repository names, or empty.
         """
-        self._sink, self._clock, self._override = sink, clock, override
+        self._sink, self._clock = sink, clock
         self._watcher: Watcher | None = None
         self._thread: threading.Thread | None = None
         self.interfaces: frozenset[str] = frozenset()
@@ -32,15 +32,18 @@ class Listening:
         Raises:
             OutsideError: no permission for the raw socket.
         """
-        interfaces = interfaces_of(watched, self._override)
+        interfaces = interfaces_of(watched)
         if interfaces == self.interfaces:
             return
         self.stop()
         if interfaces:
-            self._watcher = Watcher(
+            watcher = Watcher(
                 sorted(interfaces), self._sink, clock=self._clock, chance=random.random
             )
-            self._thread = threading.Thread(target=self._watcher.run, name="watch", daemon=True)
+            self._watcher = watcher
+            self._thread = threading.Thread(
+                target=_watch, args=(watcher,), name="watch", daemon=True
+            )
             self._thread.start()
         self.interfaces = interfaces
 
@@ -57,12 +60,19 @@ class Listening:
         self.interfaces = frozenset()
 
 
-def interfaces_of(watched: Mapping[str, Watched], override: str = "") -> frozenset[str]:
+def _watch(watcher: Watcher) -> None:
+    """The thread. What ends it is logged: all that /healthz says is that it ended."""
+    try:
+        watcher.run()
+    except Exception as error:  # noqa: BLE001  the last one to hear of it
+        log.critical("cannot listen any more: %s: %s", type(error).__name__, error)
+
+
+def interfaces_of(watched: Mapping[str, Watched]) -> frozenset[str]:
     """The links whose Router Advertisements some DynamicPrefix follows."""
-    named = {
+    return frozenset(
         interface
         for one in watched.values()
         if one.specification.acquisition.static is None
         for interface in one.specification.acquisition.interfaces
-    }
-    return frozenset({override} if override and named else named)
+    )

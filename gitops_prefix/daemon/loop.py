@@ -65,6 +65,7 @@ class Loop:
         clocks: Clocks = Clocks(),
         on_read: Callable[[Mapping[str, Watched]], None] = lambda _: None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
+        interface: str = "",
     ) -> None:
         """Make a loop; `run` starts it.
 
@@ -76,6 +77,7 @@ class Loop:
             on_read: told what the repository says, each time it was read: the links
                 to watch may have changed.
             on_outcome: told what each pass came to.
+            interface: the link that stands for those the repository names, or empty.
         """
         self._publication = publication
         self._metrics = metrics
@@ -83,6 +85,7 @@ class Loop:
         self._clocks = clocks
         self._on_read = on_read
         self._on_outcome = on_outcome
+        self._interface = interface
         self._wakeup = Wakeup()
         self._backoff = Backoff()
         self._stopping = False
@@ -149,9 +152,9 @@ class Loop:
 
     def _observe(self, watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
         """Hand over what the repository says, and ask what the link says."""
-        self._watched = dict(watched)
-        self.decisions.configure(watched)
-        self._on_read(watched)
+        self._watched = {name: one.on(self._interface) for name, one in watched.items()}
+        self.decisions.configure(self._watched)
+        self._on_read(self._watched)
         return {name: decision.choice for name, decision in self.decisions.decide().items()}
 
     def _settle(self) -> None:

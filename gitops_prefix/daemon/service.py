@@ -34,8 +34,9 @@ class Service:
             clocks=self._clocks,
             on_read=self._follow,
             on_outcome=self._tell,
+            interface=interface,
         )
-        self._listening = Listening(self.loop.decisions.take, self._clocks.monotonic, interface)
+        self._listening = Listening(self.loop.decisions.take, self._clocks.monotonic)
 
     def run(self) -> None:
         """Run until `loop.stop` is called.

@@ -79,7 +79,6 @@ class Prefix(NamedTuple):
 
 
 GLOBAL_UNICAST = Prefix.parse("2000::/3")  # IANA's allocations; RFC 4291 2.5.4
-UNIQUE_LOCAL = Prefix.parse("fc00::/7")  # RFC 4193
 LINK_LOCAL = Prefix.parse("fe80::/10")  # RFC 4291 2.5.6
 MULTICAST = Prefix.parse("ff00::/8")  # RFC 4291 2.7
 

@@ -4,18 +4,7 @@ A suffix is written as an IPv6 address whose prefix bits are zero ("::f000:0:0:0
 A bit set inside the prefix is an error, never ignored: somebody meant something by it.
 """
 
-from gitops_prefix.decide.address import BITS, format_address, parse_address
-
-
-def parse_suffix(text: str, prefix_length: int) -> int:
-    """The host part that `text` writes, for prefixes of `prefix_length` bits.
-
-    Raises:
-        ValueError: no IPv6 address, or bits set inside the prefix.
-    """
-    suffix = parse_address(text)
-    check_suffix(suffix, prefix_length)
-    return suffix
+from gitops_prefix.decide.address import BITS, format_address
 
 
 def check_suffix(suffix: int, prefix_length: int) -> None:

@@ -22,8 +22,6 @@ import git
 
 LOCAL_SECONDS = 60.0
 """For what git does on the disk alone."""
-NETWORK_SECONDS = 60.0
-"""For what git does with a remote."""
 _LAST_WORDS_SECONDS = 1.0
 
 _ENVIRONMENT = {

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -59,9 +59,7 @@ def advertisements(node: netns.Namespace) -> int:
     return int(sum(float(line.rpartition(" ")[2]) for line in lines))
 
 
-def test_a_renumbering_is_one_commit_that_touches_only_what_follows_the_prefix(
-    remote, tmp_path, capfd
-):
+def test_a_renumbering_is_one_commit_that_touches_only_what_follows_the_prefix(remote, tmp_path):
     """radvd renumbers; the remote has exactly one more commit; repetitions and restarts make none."""
     require("netns", "radvd", "ssh")
     with (
@@ -90,12 +88,11 @@ def test_a_renumbering_is_one_commit_that_touches_only_what_follows_the_prefix(
                     for line in observing.stdout:
                         if B in line:
                             break
-                    heard = time.monotonic()
                     netns.until(lambda: len(commits(remote)) == 3, "the commit for B")
-                    seconds = time.monotonic() - heard
+                    heard = datetime.fromisoformat(json.loads(line)["time"])
+                    seconds = (datetime.now(UTC) - heard).total_seconds()
                     observing.terminate()
                 print(f"from the first RA with {B} to the commit on the remote: {seconds:.3f} s")
-                assert json.loads(line)["current"] in {A, B}
 
                 names = git(remote, "show", "--format=", "--name-only", "main").split()
                 network = "infrastructure/network"
