@@ -4,9 +4,9 @@ The live state is here and on the status page, not in Git: a router that falls
 silent is no reason for a commit.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from functools import partial
 
-PREFIX = "gitops_prefix_"
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
 class Metrics:
@@ -15,81 +15,54 @@ class Metrics:
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self.registry = registry
-        self.advertisements = Counter(
-            PREFIX + "router_advertisements",
-            "Router Advertisements accepted.",
-            ["interface", "router"],
-            registry=registry,
+        counter = partial(Counter, namespace="gitops_prefix", registry=registry)
+        gauge = partial(Gauge, namespace="gitops_prefix", registry=registry)
+        histogram = partial(Histogram, namespace="gitops_prefix", registry=registry)
+        self.advertisements = counter(
+            "router_advertisements", "Router Advertisements accepted.", ["interface", "router"]
         )
-        self.dropped = Counter(
-            PREFIX + "dropped_packets",
+        self.dropped = counter(
+            "dropped_packets",
             "Packets that were no valid Router Advertisement.",
             ["interface", "reason"],
-            registry=registry,
         )
-        self.refused = Gauge(
-            PREFIX + "refused_prefixes",
+        self.refused = gauge(
+            "refused_prefixes",
             "Announced prefixes that are no candidate now.",
             ["dynamic_prefix", "reason"],
-            registry=registry,
         )
-        self.changes = Counter(
-            PREFIX + "changes",
-            "Changes of the current prefix.",
-            ["dynamic_prefix"],
-            registry=registry,
+        self.changes = counter("changes", "Changes of the current prefix.", ["dynamic_prefix"])
+        self.current = gauge(
+            "current_prefix", "1 for the prefix that is current.", ["dynamic_prefix", "prefix"]
         )
-        self.current = Gauge(
-            PREFIX + "current_prefix",
-            "1 for the prefix that is current.",
-            ["dynamic_prefix", "prefix"],
-            registry=registry,
-        )
-        self.announced = Gauge(
-            PREFIX + "current_prefix_announced",
+        self.announced = gauge(
+            "current_prefix_announced",
             "Whether the current prefix is still announced by a router (or static).",
             ["dynamic_prefix"],
-            registry=registry,
         )
-        self.degraded = Gauge(
-            PREFIX + "degraded",
+        self.degraded = gauge(
+            "degraded",
             "Whether the current prefix is held because it changed too often.",
             ["dynamic_prefix"],
-            registry=registry,
         )
-        self.link_up = Gauge(
-            PREFIX + "link_up",
-            "Whether the link is there and up.",
-            ["interface"],
-            registry=registry,
+        self.link_up = gauge("link_up", "Whether the link is there and up.", ["interface"])
+        self.reconciliations = counter(
+            "reconciliations", "Passes, by what they came to.", ["outcome"]
         )
-        self.reconciliations = Counter(
-            PREFIX + "reconciliations",
-            "Passes, by what they came to.",
-            ["outcome"],
-            registry=registry,
-        )
-        self.publish_seconds = Histogram(
-            PREFIX + "publish_duration_seconds",
+        self.publish_seconds = histogram(
+            "publish_duration_seconds",
             "From the begin of a pass to its commit on the branch.",
             buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
-            registry=registry,
         )
-        self.publish_failures = Counter(
-            PREFIX + "publish_failures",
-            "Publications that failed, by reason.",
-            ["reason"],
-            registry=registry,
+        self.publish_failures = counter(
+            "publish_failures", "Publications that failed, by reason.", ["reason"]
         )
-        self.last_success = Gauge(
-            PREFIX + "last_success_timestamp_seconds",
-            "When a pass last found or made the branch right.",
-            registry=registry,
+        self.last_success = gauge(
+            "last_success_timestamp_seconds", "When a pass last found or made the branch right."
         )
-        self.pending_since = Gauge(
-            PREFIX + "pending_since_timestamp_seconds",
+        self.pending_since = gauge(
+            "pending_since_timestamp_seconds",
             "Since when a change waits to be published; 0 when none does.",
-            registry=registry,
         )
 
     def exposition(self) -> bytes:
