@@ -5,6 +5,7 @@ import importlib
 import click
 
 from gitops_prefix import __version__
+from gitops_prefix.decide.fields import nearest
 
 COMMANDS = {
     "run": "The daemon: watch, decide, render, commit, push.",
@@ -26,9 +27,15 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module, which names its command `command`."""
-        del ctx
+        """Import the command's module, which names its command `command`.
+
+        Raises:
+            click.UsageError: there is no such command; the message has the nearest.
+        """
         if cmd_name not in COMMANDS:
+            if not cmd_name.startswith("-"):
+                hint = nearest(cmd_name, list(COMMANDS))
+                ctx.fail(f'There is no command "{cmd_name}"{hint}')
             return None
         module = importlib.import_module(f"gitops_prefix.cli.{cmd_name}")
         command: click.Command = module.command

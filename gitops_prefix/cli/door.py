@@ -31,7 +31,7 @@ def enter(  # noqa: PLR0911  one return a kind of error
             args=arguments, prog_name="gitops-prefix", standalone_mode=False, color=colour_wish()
         )
     except click.ClickException as error:
-        error.show()
+        _show_usage(error, _format_asked_for(arguments))
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
@@ -46,7 +46,7 @@ def enter(  # noqa: PLR0911  one return a kind of error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:  # noqa: BLE001  the last resort, so that nobody sees a traceback
-        return _report_bug(error)
+        return _report_bug(error, _format_asked_for(arguments))
     return code if isinstance(code, int) else DONE
 
 
@@ -78,12 +78,20 @@ def _configured(words: list[str]) -> object:
         return None
 
 
-def _report_bug(error: Exception) -> int:
+def _show_usage(error: click.ClickException, form: Format) -> None:
+    """A reader gets the way to --help, a program what it can read."""
+    if form is Format.TEXT or isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+    else:
+        print_errors((Problem("usage", error.format_message()),), form)
+
+
+def _report_bug(error: Exception, form: Format) -> int:
     if os.environ.get("GITOPS_PREFIX_DEBUG"):
         traceback.print_exc()
-    click.echo(
-        f"gitops-prefix: internal error: {type(error).__name__}: {error}\n"
-        "This is a bug. Please report it with what GITOPS_PREFIX_DEBUG=1 prints.",
-        err=True,
+    message = (
+        f"internal error: {type(error).__name__}: {error}. "
+        "This is a bug: please report it with what GITOPS_PREFIX_DEBUG=1 prints"
     )
+    print_errors((Problem("internal", message),), form)
     return OUTSIDE_FAILED

@@ -8,7 +8,7 @@ import click
 
 from gitops_prefix import __version__
 from gitops_prefix.cli.exit_codes import DONE
-from gitops_prefix.cli.options import config_option, option
+from gitops_prefix.cli.options import OneOf, config_option, option
 from gitops_prefix.cli.shipped import shipped
 from gitops_prefix.cli.worktree import write_files
 from gitops_prefix.errors import InputError, Problem
@@ -35,7 +35,7 @@ class Template(string.Template):
 @option(
     "--for",
     "reconciler",
-    type=click.Choice(["flux", "argocd"]),
+    type=OneOf(["flux", "argocd"]),
     default="flux",
     show_default=True,
     help="Who applies the repository.",

@@ -15,6 +15,7 @@ import click
 
 from gitops_prefix.cli.output import Format
 from gitops_prefix.decide.duration import parse_duration
+from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import parse_time
 from gitops_prefix.errors import InputError, Place, Problem
@@ -56,6 +57,16 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
             f'"{text}" is not NAME=PREFIX: write "home-ipv6=2001:db8:9::/64", for example'
         )
     return name, Prefix.parse(prefix)
+
+
+class OneOf(click.Choice[str]):
+    """A choice that names the nearest to what was written."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """What is there instead."""
+        del ctx
+        choices = [str(one) for one in self.choices]
+        return f'"{value}" is none of {", ".join(choices)}{nearest(str(value), choices)}'
 
 
 DURATION = Parsed("duration", parse_duration)
@@ -102,7 +113,7 @@ def output_option(*forms: Format) -> Callable[[Function], Function]:
     return option(
         "--output",
         "form",
-        type=click.Choice([form.value for form in forms]),
+        type=OneOf([form.value for form in forms]),
         default=Format.TEXT.value,
         show_default=True,
         callback=lambda _context, _parameter, text: Format(text),

@@ -167,5 +167,7 @@ def dotted(path: Path) -> str:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """' Did you mean "…"?' with the known word most like `word`, or nothing."""
-    matches = difflib.get_close_matches(word, known, n=1)
-    return f'. Did you mean "{matches[0]}"?' if matches else ""
+    # In one case, for "HA" and "addressranges"; of two that differ in it, the first.
+    spelt = {one.casefold(): one for one in reversed(known)}
+    matches = difflib.get_close_matches(word.casefold(), spelt, n=1)
+    return f'. Did you mean "{spelt[matches[0]]}"?' if matches else ""

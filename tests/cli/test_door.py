@@ -97,3 +97,57 @@ def test_usage_is_2_and_help_is_0(capsys):
     assert "Exit codes" in capsys.readouterr().out
     assert enter(["status", "--nope"]) == 2
     assert "No such option" in capsys.readouterr().err
+
+
+USAGE = {
+    "an option nearly right": (["validate", "--outputt=x", "--output", "json"], "--output"),
+    "a value that is none": (["render", "--prefix", "x", "--output", "json"], "NAME=PREFIX"),
+    "a directory that is not there": (["status", "nowhere", "--output=json"], "nowhere"),
+    "a command nearly right": (["rende", "--output", "json"], 'Did you mean "render"?'),
+    "an option that is required": (["run", "--output", "json"], "--output"),
+}
+
+
+@pytest.mark.parametrize(("words", "part"), USAGE.values(), ids=USAGE)
+@pytest.mark.parametrize("form", ["json", "github"])
+def test_usage_errors_obey_output_too(words, part, form, capsys):
+    """One object a program can read, and nothing beside it; exit code 2."""
+    assert enter([word.replace("json", form) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert err == ""
+    if form == "json":
+        [error] = json.loads(out)["errors"]
+        assert (error["path"], error["code"]) == (None, "usage")
+        assert part in error["message"]
+    else:
+        assert out.startswith("::error title=usage::")
+        assert out.count("\n") == 1
+
+
+NEARLY = {
+    "a command": (["validat"], 'Did you mean "validate"?'),
+    "an option": (["render", "--chek"], "Did you mean"),
+    "a form": (["render", "--output", "jsn"], 'Did you mean "json"?'),
+    "a form that a command lacks": (["status", "--output", "text2"], "none of text, json"),
+    "a reconciler": (["init", "--for", "fluxx"], 'Did you mean "flux"?'),
+}
+
+
+@pytest.mark.parametrize(("words", "hint"), NEARLY.values(), ids=NEARLY)
+def test_what_is_nearly_right_is_named(words, hint, capsys):
+    assert enter(words) == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_a_bug_of_ours_is_told_in_the_form_that_was_asked_for(monkeypatch, capsys):
+    """No traceback, exit code 3."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr("gitops_prefix.cli.manifests.read_managed_files", broken)
+    monkeypatch.delenv("GITOPS_PREFIX_DEBUG", raising=False)
+    assert enter(["validate", "--output", "json"]) == 3
+    [error] = json.loads(capsys.readouterr().out)["errors"]
+    assert error["code"] == "internal"
+    assert "ZeroDivisionError: by nought" in error["message"]

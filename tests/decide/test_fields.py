@@ -203,3 +203,8 @@ def test_no_value_breaks_a_reader(reader, value):
     READERS[reader](fields)
 
     assert all(problem.message.startswith(dotted(problem.path)) for problem in fields.problems)
+
+
+@pytest.mark.parametrize("word", ["PODS", "loadBalancers", "Loadbalancer"])
+def test_case_does_not_hide_the_nearest_word(word):
+    assert nearest(word, ("loadbalancers", "pods")).casefold().find(word[:4].casefold()) > 0
