@@ -2,10 +2,10 @@
 
 `decode` takes any bytes and never raises: it returns a RouterAdvertisement, or a
 Rejected that says why. The contract of the option readers below: each is given the
-whole option, whose length field agrees with its size, and either adds to `found` or
-returns the reason for which this one option must be ignored. What is no reader's
-is kept raw (RFC 4861 4.6: "Receivers MUST silently ignore any options they do not
-recognize and continue processing the message").
+message, with the octet at which its option stands and the option's size, all of which
+is there; it either adds to `found` or returns the reason for which this one option
+must be ignored. What is no reader's is kept raw (RFC 4861 4.6: "Receivers MUST
+silently ignore any options they do not recognize and continue processing the message").
 """
 
 from collections.abc import Callable
@@ -52,24 +52,28 @@ class Rejected(NamedTuple):
         return f"{self.reason} ({self.detail})" if self.detail else str(self.reason)
 
 
-class _Found:
+class _Found(NamedTuple):
     """What the options of one packet have added so far."""
 
-    __slots__ = ("dns_servers", "ignored", "mtu", "pref64", "prefixes", "unknown")
-
-    def __init__(self) -> None:
-        self.prefixes: list[PrefixInformation] = []
-        self.mtu: int | None = None
-        self.dns_servers: list[RecursiveDnsServers] = []
-        self.pref64: list[Pref64] = []
-        self.unknown: list[UnknownOption] = []
-        self.ignored: list[IgnoredOption] = []
+    prefixes: list[PrefixInformation]
+    mtu: list[int]
+    dns_servers: list[RecursiveDnsServers]
+    pref64: list[Pref64]
+    unknown: list[UnknownOption]
+    ignored: list[IgnoredOption]
 
 
-_HEADER = Struct("!BBHBBHII")
+_HEADER = Struct("!4xBBHII")
 _PREFIX_INFORMATION = Struct("!xxBBII4xQQ")
+_ADDRESS = Struct("!QQ")
+_LIFETIME = Struct("!4xI")
+_NETMASKS = tuple((1 << 128) - (1 << 128 - length) for length in range(129))
 _PREFERENCES = (Preference.MEDIUM, Preference.HIGH, Preference.MEDIUM, Preference.LOW)
 _PREF64_LENGTHS = (96, 64, 56, 48, 40, 32)
+
+_new = tuple.__new__
+"""Builds a NamedTuple in a third of the time that its own constructor takes: half of
+what an advertisement costs would be the calls of constructors."""
 
 
 def decode(payload: bytes, *, source: bytes, hop_limit: int) -> RouterAdvertisement | Rejected:
@@ -84,37 +88,49 @@ def decode(payload: bytes, *, source: bytes, hop_limit: int) -> RouterAdvertisem
     rejected = _check(payload, source, hop_limit)
     if rejected is not None:
         return rejected
-    _, _, _, cur_hop_limit, flags, lifetime, reachable, retrans = _HEADER.unpack_from(payload)
-    found = _Found()
+    prefixes: list[PrefixInformation] = []
+    mtu: list[int] = []
+    dns_servers: list[RecursiveDnsServers] = []
+    pref64: list[Pref64] = []
+    unknown: list[UnknownOption] = []
+    ignored: list[IgnoredOption] = []
+    found = _new(_Found, (prefixes, mtu, dns_servers, pref64, unknown, ignored))
     position, end = 16, len(payload)
     while position < end:
         # Length before index: the second octet may not be there.
         if position + 2 > end:
             return Rejected(Reason.OPTION_TRUNCATED, f"at octet {position}")
-        size = payload[position + 1] * 8
-        if size == 0:
+        kind, units = payload[position], payload[position + 1]
+        if not units:
             # "All included options have a length that is greater than zero."
             return Rejected(Reason.OPTION_LENGTH_ZERO, f"at octet {position}")
-        if position + size > end:
+        behind = position + units * 8
+        if behind > end:
             return Rejected(Reason.OPTION_TRUNCATED, f"at octet {position}")
-        _read_option(payload[position : position + size], found)
-        position += size
-    return RouterAdvertisement(
-        cur_hop_limit,
-        bool(flags & 0x80),
-        bool(flags & 0x40),
-        # RFC 4191 2.2: "If the Router Lifetime is zero, the preference value MUST be
-        # set to (00) by the sender and MUST be ignored by the receiver."
-        _PREFERENCES[flags >> 3 & 3] if lifetime else Preference.MEDIUM,
-        lifetime,
-        reachable,
-        retrans,
-        tuple(found.prefixes),
-        found.mtu,
-        tuple(found.dns_servers),
-        tuple(found.pref64),
-        tuple(found.unknown),
-        tuple(found.ignored),
+        reason = _READERS[kind](payload, position, behind - position, found)
+        if reason:
+            ignored.append(IgnoredOption(kind, reason))
+        position = behind
+    cur_hop_limit, flags, lifetime, reachable, retrans = _HEADER.unpack_from(payload)
+    return _new(
+        RouterAdvertisement,
+        (
+            cur_hop_limit,
+            flags & 0x80 != 0,
+            flags & 0x40 != 0,
+            # RFC 4191 2.2: "If the Router Lifetime is zero, the preference value MUST be
+            # set to (00) by the sender and MUST be ignored by the receiver."
+            _PREFERENCES[flags >> 3 & 3] if lifetime else Preference.MEDIUM,
+            lifetime,
+            reachable,
+            retrans,
+            tuple(prefixes),
+            mtu[-1] if mtu else None,
+            tuple(dns_servers),
+            tuple(pref64),
+            tuple(unknown),
+            tuple(ignored),
+        ),
     )
 
 
@@ -134,22 +150,11 @@ def _check(payload: bytes, source: bytes, hop_limit: int) -> Rejected | None:
     return None
 
 
-def _read_option(option: bytes, found: _Found) -> None:
-    kind = option[0]
-    reader = _READERS.get(kind)
-    if reader is None:
-        found.unknown.append(UnknownOption(kind, option[2:]))
-        return
-    reason = reader(option, found)
-    if reason:
-        found.ignored.append(IgnoredOption(kind, reason))
-
-
-def _read_prefix_information(option: bytes, found: _Found) -> str:
+def _read_prefix_information(payload: bytes, at: int, size: int, found: _Found) -> str:
     """RFC 4861 4.6.2."""
-    if len(option) != 32:
-        return f"Prefix Information of {len(option)} octets, not 32"
-    length, flags, valid, preferred, high, low = _PREFIX_INFORMATION.unpack(option)
+    if size != 32:
+        return f"Prefix Information of {size} octets, not 32"
+    length, flags, valid, preferred, high, low = _PREFIX_INFORMATION.unpack_from(payload, at)
     if length > 128:
         return f"Prefix Information with prefix length {length}"
     if preferred > valid:
@@ -158,54 +163,56 @@ def _read_prefix_information(option: bytes, found: _Found) -> str:
         return f"Prefix Information with preferred lifetime {preferred} above valid {valid}"
     # "The bits in the prefix after the prefix length are reserved and MUST be
     # initialized to zero by the sender and ignored by the receiver."
-    host_bits = 128 - length
-    network = (high << 64 | low) >> host_bits << host_bits
-    found.prefixes.append(
-        PrefixInformation(
-            Prefix(network, length), bool(flags & 0x80), bool(flags & 0x40), valid, preferred
-        )
-    )
+    prefix = _new(Prefix, ((high << 64 | low) & _NETMASKS[length], length))
+    on_link, autonomous = flags & 0x80 != 0, flags & 0x40 != 0
+    found.prefixes.append(_new(PrefixInformation, (prefix, on_link, autonomous, valid, preferred)))
     return ""
 
 
-def _read_mtu(option: bytes, found: _Found) -> str:
+def _read_mtu(payload: bytes, at: int, size: int, found: _Found) -> str:
     """RFC 4861 4.6.4."""
-    if len(option) != 8:
-        return f"MTU of {len(option)} octets, not 8"
-    found.mtu = int.from_bytes(option[4:8], "big")
+    if size != 8:
+        return f"MTU of {size} octets, not 8"
+    found.mtu.extend(_LIFETIME.unpack_from(payload, at))
     return ""
 
 
-def _read_dns_servers(option: bytes, found: _Found) -> str:
+def _read_dns_servers(payload: bytes, at: int, size: int, found: _Found) -> str:
     """RFC 8106 5.1; by 5.3.1 the length field must be odd and at least 3."""
-    if len(option) < 24 or len(option) % 16 != 8:
-        return f"RDNSS of {len(option)} octets, which holds no whole addresses"
-    servers = tuple(
-        int.from_bytes(option[start : start + 16], "big") for start in range(8, len(option), 16)
-    )
-    found.dns_servers.append(RecursiveDnsServers(int.from_bytes(option[4:8], "big"), servers))
+    if size < 24 or size % 16 != 8:
+        return f"RDNSS of {size} octets, which holds no whole addresses"
+    (lifetime,) = _LIFETIME.unpack_from(payload, at)
+    halves = _ADDRESS.iter_unpack(payload[at + 8 : at + size])
+    servers = tuple([high << 64 | low for high, low in halves])
+    found.dns_servers.append(_new(RecursiveDnsServers, (lifetime, servers)))
     return ""
 
 
-def _read_pref64(option: bytes, found: _Found) -> str:
+def _read_pref64(payload: bytes, at: int, size: int, found: _Found) -> str:
     """RFC 8781 4: 13 bits of lifetime in units of 8 seconds, 3 bits of length code."""
-    if len(option) != 16:
-        return f"PREF64 of {len(option)} octets, not 16"
-    scaled = int.from_bytes(option[2:4], "big")
+    if size != 16:
+        return f"PREF64 of {size} octets, not 16"
+    scaled = int.from_bytes(payload[at + 2 : at + 4], "big")
     code = scaled & 7
     if code >= len(_PREF64_LENGTHS):
         return f"PREF64 with reserved prefix length code {code}"
-    address = int.from_bytes(option[4:16], "big") << 32
+    address = int.from_bytes(payload[at + 4 : at + 16], "big") << 32
     found.pref64.append(Pref64(Prefix.enclosing(address, _PREF64_LENGTHS[code]), scaled & 0xFFF8))
     return ""
 
 
-_READERS: dict[int, Callable[[bytes, _Found], str]] = {
+def _keep_raw(payload: bytes, at: int, size: int, found: _Found) -> str:
+    found.unknown.append(_new(UnknownOption, (payload[at], payload[at + 2 : at + size])))
+    return ""
+
+
+_KNOWN: dict[int, Callable[[bytes, int, int, _Found], str]] = {
     3: _read_prefix_information,
     5: _read_mtu,
     25: _read_dns_servers,
     38: _read_pref64,
 }
+_READERS = tuple(_KNOWN.get(kind, _keep_raw) for kind in range(256))
 
 
 def checksum_is_right(payload: bytes, *, source: bytes, destination: bytes) -> bool:
