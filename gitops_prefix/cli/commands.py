@@ -14,6 +14,7 @@ COMMANDS = {
     "status": "Show each DynamicPrefix and what is bound to it.",
     "observe": "Print Router Advertisements and what would be decided.",
     "lab": "A simulated router, to rehearse a renumbering on a test link.",
+    "simulate": "Walk through a scenario, and show what the manifests would hold.",
     "init": "Write a DynamicPrefix, a pool, a CIDR group and a deployment to start from.",
     "demo": "The whole way on an embedded default, without root or network.",
 }
