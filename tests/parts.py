@@ -51,6 +51,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: _has("kubectl")() or _has("kustomize")(),
         "kubectl 1.28 or later, or kustomize 5, on PATH",
     ),
+    "pre-commit": (_has("pre-commit"), "pip install pre-commit"),
     "shared": (
         (Path(__file__).parents[2] / "shared" / "ra-corpus").is_dir,
         "the project's shared data beside the checkout",

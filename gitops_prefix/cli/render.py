@@ -76,7 +76,8 @@ def command(  # noqa: PLR0913  one parameter an option
     refuse_errors(problems)
     if not (check or show_diff):
         _write(directory, output_dir, files, rendering)
-    if show_diff and form is not Format.JSON:
+    # A runner takes any line of its log that begins with `::`, blanks or not, for a command.
+    if show_diff and form is Format.TEXT:
         click.echo(_unified_diff(files, rendering.files), nl=False)
     written = not (check or show_diff)
     _report(form, inventory, rendering, statuses, problems, quiet=show_diff, written=written)
