@@ -22,9 +22,16 @@ CHARACTER = 6.6
 _MOST_TICKS = 8
 _UNITS = (60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
+_ON = {"refused": "why", "past": "past-on", "current": "on", "candidate": "on", "dns": "on"}
+"""The class of the words on a bar of each style."""
+
 _STYLE = """
 svg { background: #ffffff; font: 12px ui-sans-serif, system-ui, "DejaVu Sans", sans-serif; }
 text { fill: #1b1f24; }
+.lane, .why { stroke: #ffffff; stroke-width: 3; paint-order: stroke; }
+.on { fill: #ffffff; font-size: 11px; }
+.past-on { fill: #1b1f24; font-size: 11px; }
+.why { font-size: 11px; }
 .title { font-size: 16px; font-weight: 600; }
 .quiet { fill: #57606a; }
 .grid { stroke: #d0d7de; stroke-width: 1; }
@@ -40,6 +47,8 @@ text { fill: #1b1f24; }
 @media (prefers-color-scheme: dark) {
   svg { background: #0d1117; }
   text { fill: #e6edf3; }
+  .lane, .why { stroke: #0d1117; }
+  .on, .past-on { fill: #ffffff; }
   .quiet { fill: #9198a1; }
   .grid { stroke: #30363d; }
   .mark { stroke: #a371f7; }
@@ -81,7 +90,6 @@ class _Drawing:
         self._walk = walk
         self._lanes = lanes(walk)
         self._title = textwrap.wrap(walk.scenario.title or "A walk through prefixes", 110)
-        self._events = [step for step in walk.steps if step.events or step.commit]
         self._top = 34 + 20 * len(self._title)
         self._bottom = self._top + 44 + LANE * len(self._lanes)
         self._told = list(_story(walk))
@@ -91,15 +99,13 @@ class _Drawing:
         for number, line in enumerate(self._title):
             yield _text(LEFT, 32 + 20 * number, line, "title")
         yield from self._axis()
-        for number, (lane, spans) in enumerate(self._lanes.items()):
-            yield from self._lane(self._top + 60 + LANE * number, lane, spans)
         for step in self._walk.steps:
             if step.commit:
                 yield from self._commit(step)
+        for number, (lane, spans) in enumerate(self._lanes.items()):
+            yield from self._lane(self._top + 60 + LANE * number, lane, spans)
         for number, line in enumerate(self._told):
-            yield _text(
-                LEFT, self._bottom + 36 + 18 * number, line, "" if line[0] != " " else "quiet"
-            )
+            yield _text(LEFT, self._bottom + 36 + 18 * number, line, "")
 
     def _x(self, at: float) -> float:
         width = WIDTH - LEFT - RIGHT
@@ -121,15 +127,17 @@ class _Drawing:
                 )
 
     def _lane(self, y: int, lane: str, spans: tuple[Span, ...]) -> Iterator[str]:
-        yield _text(LEFT, y, lane, "")
+        yield _text(LEFT, y, lane, "lane")
         for span in spans:
             x, end = self._x(span.begin), self._x(span.end)
-            width = max(round(end - x, 1), 2.0)
+            width = max(round(end - x, 1), 3.0)
             words = f"{span.label}: {self._clock(span.begin)} to {self._clock(span.end)}"
             yield (
                 f'<rect class="{span.style}" x="{x}" y="{y + 5}" width="{width}" '
                 f'height="{BAR}" rx="3"><title>{escape(_printable(words))}</title></rect>'
             )
+            if len(span.label) * CHARACTER < width - 12:
+                yield _text(round(x + 6, 1), y + 17, span.label, _ON[span.style])
 
     def _commit(self, step: Step) -> Iterator[str]:
         x, y = self._x(step.at), self._top + 30
@@ -150,26 +158,33 @@ def _story(walk: Walk) -> Iterator[str]:
         "Green: current. Yellow: in the history. Blue: announced, and counts. "
         "Striped: announced, and does not count. Orange: DNS targets. Circles: commits."
     )
-    for step in walk.steps:
-        words = "; ".join(event_words(event) for event in step.events)
-        number = f" (commit {step.commit})" if step.commit else ""
-        yield from textwrap.wrap(
-            f"{step.when:%H:%M:%S}{number}  {words or 'time passes'}", 150, subsequent_indent="    "
+    for step, told in _told(walk):
+        words = (
+            "; ".join(map(event_words, step.events)) or "; ".join(told) or "as the files have it"
         )
+        number = f" (commit {step.commit})" if step.commit else ""
+        line = f"{step.when:%H:%M:%S}{number}  {words}"
+        yield from textwrap.wrap(line, 150, subsequent_indent="    ")
 
 
-def _described(walk: Walk) -> str:
-    """All of it as sentences, for a screen reader."""
-    parts = [f"{walk.commits} commits."]
+def _told(walk: Walk) -> Iterator[tuple[Step, list[str]]]:
+    """Each step with what was decided at it."""
     last: Step | None = None
     for step in walk.steps:
-        told = [event_words(event) for event in step.events]
+        told: list[str] = []
         for name, look in step.looks.items():
             before = last.looks.get(name) if last else None
             words = decision_words(walk.specifications[name], look, before)
             told += [f"{name}: {one}" for one in words]
-        parts.append(f"{step.when:%H:%M:%S}: {'; '.join(told)}.")
+        yield step, told
         last = step
+
+
+def _described(walk: Walk) -> str:
+    """All of it as sentences, for those who do not see it."""
+    parts = [f"Commits: {walk.commits}."]
+    for step, told in _told(walk):
+        parts.append(f"{step.when:%H:%M:%S}: {'; '.join([*map(event_words, step.events), *told])}.")
     return " ".join(parts)
 
 

@@ -54,12 +54,12 @@ def _announced_words(one: PrefixInformation) -> str:
     if one.preferred_lifetime == 0:
         return f"{one.prefix} as deprecated"
     preferred = lifetime_words(one.preferred_lifetime)
-    return f"{one.prefix} for {preferred} (valid {lifetime_words(one.valid_lifetime)})"
+    return f"{one.prefix} (preferred {preferred}, valid {lifetime_words(one.valid_lifetime)})"
 
 
 def lifetime_words(seconds: int) -> str:
     """A lifetime as the duration it would be written as."""
-    return "ever" if seconds == INFINITY else duration_words(timedelta(seconds=seconds))
+    return "infinite" if seconds == INFINITY else duration_words(timedelta(seconds=seconds))
 
 
 def duration_words(duration: timedelta) -> str:
