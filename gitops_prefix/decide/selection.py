@@ -22,6 +22,12 @@ from gitops_prefix.decide.status import PrefixSource
 HOUR = 3600.0
 GIVEN_UP = 60.0
 """Seconds for which a prefix that was given up is taken back only for want of another."""
+GRACE = 5.0
+"""Seconds that other routers are given to speak, after the first of a link did.
+
+Whoever heard our solicitation has answered by then (RFC 4861 10): it is sent within 1 s
+(MAX_RTR_SOLICITATION_DELAY), answered within 0.5 s (MAX_RA_DELAY_TIME), or 3 s after
+the router's last one (MIN_DELAY_BETWEEN_RAS)."""
 MOST_UNWRITTEN = 16
 """Changes that can be taken back; beyond them a window may start anew."""
 
@@ -33,8 +39,13 @@ class Standing(StrEnum):
     CURRENT = "announced and current"
     STATIC = "set by spec.acquisition.static"
     FAILED_STATIC = "no longer announced; kept until another one is"
+    LISTENING = "not announced yet; other routers have a few seconds to do so"
     STABILIZING = "another prefix waits for stabilizationWindow"
     HELD = "changed too often (maxChangesPerHour); held"
+
+
+_UNHEARD = frozenset({Standing.FAILED_STATIC, Standing.LISTENING})
+"""The current prefix stands, but not because a router says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ def select(
     * The best candidate becomes current: at once if there is no current one, or
       the current one is no candidate any more; after the stabilization window,
       if there is one; not at all beyond `maxChangesPerHour`.
+    * A current prefix that no router has mentioned yet is given GRACE to be heard.
     """
     static = specification.acquisition.static
     if static is not None:
@@ -109,13 +121,14 @@ def select(
     selection = _forget_old(selection, now)
     candidates = judge(routers, specification.acquisition, now)
     wanted = best(candidates, selection.current, [prefix for prefix, _ in selection.given_up])
-    selection, standing = _take(selection, specification, wanted, now)
     believed = _believed(routers, specification.acquisition)
+    listening_until = _listening_until(believed, specification.acquisition, selection.current)
+    selection, standing = _take(selection, specification, wanted, now, listening_until)
     ends_in = _longest(heard(believed), now)
     return Decision(
         selection,
         Choice(
-            selection.current if standing is not Standing.FAILED_STATIC else None,
+            selection.current if standing not in _UNHEARD else None,
             PrefixSource.ROUTER_ADVERTISEMENT,
             _valid_for(believed, now),
             ends_in,
@@ -124,6 +137,7 @@ def select(
         candidates,
         min(
             _look_again_at(selection, specification, candidates, standing, now),
+            listening_until if standing is Standing.LISTENING else inf,
             # A lifetime that ends may end a past prefix (`retention: lifetime`).
             min((now + seconds for _, seconds in ends_in if seconds > 0), default=inf),
         ),
@@ -138,8 +152,28 @@ def _forget_old(selection: Selection, now: float) -> Selection:
     )
 
 
+def _listening_until(believed: Routers, acquisition: Acquisition, current: Prefix | None) -> float:
+    """Until when a current prefix that nobody announced or withdrew yet is kept.
+
+    After a start, or when a link came up, the first router to be heard need not be the
+    one that announces the current prefix. Once it was heard, or all routers that are
+    believed were, there is nothing to wait for.
+    """
+    said = any(current in state.announcements for state in believed.values())
+    heard_all = set(acquisition.routers) and set(acquisition.routers) <= {
+        router.address for router in believed
+    }
+    if said or heard_all or not believed:
+        return -inf
+    return min(state.known_since for state in believed.values()) + GRACE
+
+
 def _take(
-    selection: Selection, specification: Specification, wanted: Prefix | None, now: float
+    selection: Selection,
+    specification: Specification,
+    wanted: Prefix | None,
+    now: float,
+    listening_until: float,
 ) -> tuple[Selection, Standing]:
     current = selection.current
     if wanted is None:
@@ -153,18 +187,23 @@ def _take(
     if rival is None or rival[0] != wanted:
         rival = (wanted, now)
     selection = replace(selection, rival=rival)
-    if now < rival[1] + specification.transition.stabilization_window.total_seconds():
-        return selection, Standing.STABILIZING
+    window = specification.transition.stabilization_window.total_seconds()
+    if now < max(listening_until, rival[1] + window):
+        early = Standing.LISTENING if now < listening_until else Standing.STABILIZING
+        return selection, early
     if len(selection.changed_at) >= specification.transition.max_changes_per_hour:
         return selection, Standing.HELD
+    return _change(selection, current, wanted, now), Standing.CURRENT
+
+
+def _change(selection: Selection, current: Prefix, wanted: Prefix, now: float) -> Selection:
     given_up = tuple(item for item in selection.given_up if item[0] not in {wanted, current})
-    changed = Selection(
+    return Selection(
         wanted,
         ((current, now), *given_up),
         changed_at=(*selection.changed_at, now),
         unwritten=(*selection.unwritten, replace(selection, unwritten=()))[-MOST_UNWRITTEN:],
     )
-    return changed, Standing.CURRENT
 
 
 def _believed(routers: Routers, acquisition: Acquisition) -> Routers:

@@ -14,6 +14,11 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Condition, PastPrefix, Status
 
+UNKNOWN_LIFETIME = timedelta(seconds=2_592_000)
+"""What a past prefix has left when nobody told: the default of routers, and far above
+what RFC 9096 lets them use (AdvValidLifetime, RFC 4861 6.2.1). Infinity counts so too,
+once no router is there to ask."""
+
 
 def advance(
     specification: Specification, status: Status | None, choice: Choice, now: datetime
@@ -125,12 +130,20 @@ def _is_over(specification: Specification, past: PastPrefix, choice: Choice, now
         seconds = choice.lifetime_left(past.prefix)
         if seconds is not None:
             return seconds <= 0
-        return past.valid_until is not None and now >= past.valid_until
+        ends = _ends_at(past)
+        return ends is not None and now >= ends
     return (
         retention is not None
         and past.deprecated_at is not None
         and now >= past.deprecated_at + retention
     )
+
+
+def _ends_at(past: PastPrefix) -> datetime | None:
+    """When the lifetime of a past prefix ends, as far as the status can tell."""
+    if past.valid_until is not None or past.deprecated_at is None:
+        return past.valid_until
+    return past.deprecated_at + UNKNOWN_LIFETIME
 
 
 def _dns_moves(specification: Specification, status: Status, choice: Choice, now: datetime) -> bool:
@@ -152,7 +165,7 @@ def due(
     """
     transition = specification.transition
     moments = [
-        past.valid_until for past in status.history if choice.lifetime_left(past.prefix) is None
+        _ends_at(past) for past in status.history if choice.lifetime_left(past.prefix) is None
     ]
     if isinstance(transition.retention, timedelta):
         moments = [

@@ -55,7 +55,7 @@ def test_a_change_that_was_not_written_counts_once():
 def test_the_repository_says_what_is_current(read, given_up):
     events = Says(0, saying(A)), Says(1, saying(B)), Says(2, saying(C))
     selection = adopt(walk(watching(), *events[:1])[-1].selection, A)
-    selection = walk(watching(), *events[1:], selection=selection)[-1].selection
+    selection = walk(watching(), *events, selection=selection)[-1].selection
 
     adopted = adopt(selection, read)
 

@@ -7,10 +7,11 @@ import pytest
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.selection import HOUR, Selection, Standing, select
+from gitops_prefix.decide.selection import GRACE, HOUR, Selection, Standing, select
 from gitops_prefix.decide.specification import Acquisition, Specification, Transition
 from gitops_prefix.decide.status import PrefixSource
 from tests.decide.routers_saying import (
+    FIRST,
     LOCAL,
     SECOND,
     A,
@@ -39,6 +40,7 @@ class Scenario(NamedTuple):
     current: tuple[Prefix | None, ...]
     standing: Standing = CURRENT
     specification: Specification = watching()
+    known: Prefix | None = None
 
 
 SCENARIOS = {
@@ -180,6 +182,23 @@ SCENARIOS = {
         CURRENT,
         watching(Transition(max_changes_per_hour=2)),
     ),
+    "after a start, another router is heard first: a few seconds for the others": Scenario(
+        (Says(0, saying(B), SECOND), Look(4.9), Says(4.9, saying(A)), Look(99)),
+        (None, None, A, A),
+        known=A,
+    ),
+    "after a start, the renumbering that was missed is made once they are over": Scenario(
+        (Says(0, saying(B)), Look(4.9), Look(5)), (None, None, B), known=A
+    ),
+    "after a start, its own router withdraws it: the new one at once": Scenario(
+        (Says(0, saying(pio(A, 0, 0), B)),), (B,), known=A
+    ),
+    "after a start, all that `routers` names were heard: the new one at once": Scenario(
+        (Says(0, saying(B)),), (B,), CURRENT, watching(routers=(FIRST.address,)), known=A
+    ),
+    "a start within stabilizationWindow: the longer of both counts, not their sum": Scenario(
+        (Says(0, saying(B)), Look(6), Look(30)), (None, A, B), CURRENT, watching(WINDOW), known=A
+    ),
     "repeated, lost and renewed advertisements change nothing": Scenario(
         (Says(0, saying(A)), Says(5, saying(A)), Says(900, saying(pio(A, 60, 90))), Look(950)),
         (A, A, A, A),
@@ -192,7 +211,8 @@ SCENARIOS = {
 
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_the_current_prefix_follows_the_rules(scenario):
-    decisions = walk(scenario.specification, *scenario.events)
+    known = Selection(current=scenario.known)
+    decisions = walk(scenario.specification, *scenario.events, selection=known)
 
     assert tuple(one.choice.prefix for one in decisions) == scenario.current
     assert decisions[-1].standing is scenario.standing
@@ -229,6 +249,13 @@ SHORT = watching(Transition(stabilization_window=timedelta(seconds=0.1)))
     [
         pytest.param(
             watching(WINDOW), (Says(0, saying(A)), Says(1, saying(B))), 31, B, id="a window ends"
+        ),
+        pytest.param(
+            watching(),
+            (Says(0, saying(C)), LinkDown(7), Says(9, saying(B), SECOND)),
+            9 + GRACE,
+            B,
+            id="the other routers had their few seconds",
         ),
         pytest.param(
             # (0.7 + 0.1) - 0.7 is less than 0.1 in binary fractions.

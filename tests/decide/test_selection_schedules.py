@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gitops_prefix.decide.advertisement import INFINITY, Preference
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.prefix import GLOBAL_UNICAST
-from gitops_prefix.decide.selection import HOUR, Selection, Standing, select
+from gitops_prefix.decide.selection import GRACE, HOUR, Selection, Standing, select
 from gitops_prefix.decide.specification import Transition
 from tests.decide.routers_saying import (
     FIRST,
@@ -183,3 +183,26 @@ def test_silence_changes_nothing(specification, known):
 
     assert (decision.selection.current, decision.choice.prefix) == (known, None)
     assert decision.look_again_at == inf
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    specifications,
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 0.1, 0.7, 1.9]), st.sampled_from([(B,), (B, C), ()])),
+        min_size=1,
+        max_size=9,
+    ),
+    st.floats(0, GRACE, exclude_max=True),
+)
+def test_after_a_start_what_is_announced_in_time_is_never_left(specification, others, after):
+    """Whatever a second router says before and behind it: the current prefix only has to be heard."""
+    now, events = 7.0, []
+    for step, prefixes in others:
+        events.append(Says(now, saying(*prefixes), SECOND))
+        now += step
+    events.append(Says(7.0 + after, saying(A)))
+    events.sort(key=lambda event: event.at)
+
+    for decision in walk(specification, *events, selection=Selection(current=A)):
+        assert decision.selection.current == A

@@ -386,10 +386,21 @@ def test_a_lifetime_ends_a_past_prefix(choice, now, kept):
     assert (A in advance(LIFETIME, status, choice, now).prefixes) is kept
 
 
-def test_a_lifetime_that_nobody_knows_is_not_ended():
+def test_a_lifetime_that_nobody_knows_is_that_of_a_router_by_default():
+    """A past prefix whose lifetime was never heard goes 30 days after its deprecation (RFC 4861 6.2.1)."""
     status = advance(LIFETIME, after(LIFETIME, A), observed(B), TEN + HOUR)
+    end = TEN + HOUR + timedelta(days=30)
 
-    assert advance(LIFETIME, status, observed(B), TEN + 9999 * HOUR) is status
+    assert due(LIFETIME, status) == end
+    assert advance(LIFETIME, status, observed(B), end - timedelta(seconds=1)) is status
+    assert advance(LIFETIME, status, observed(B), end).history == ()
+
+
+def test_a_past_prefix_of_an_unknown_time_stays():
+    status = replace(after(LIFETIME, B), history=(PastPrefix(A, None, None),))
+
+    assert due(LIFETIME, status) is None
+    assert advance(LIFETIME, status, observed(B), TEN + 9999 * HOUR).history == (PastPrefix(A, None, None),)
 
 
 @pytest.mark.parametrize(
