@@ -1,9 +1,10 @@
 """`observe`: Router Advertisements as they come, and what would be decided."""
 
 import contextlib
-import json
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+import queue
+import sys
+import time
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -11,54 +12,38 @@ from typing import TypeVar
 import click
 
 from gitops_prefix.cli.exit_codes import DONE, NO
+from gitops_prefix.cli.none_came import CHECKS, findings
+from gitops_prefix.cli.observation import Observation
+from gitops_prefix.cli.observe_lines import print_json_line, print_text
+from gitops_prefix.cli.observe_table import table
 from gitops_prefix.cli.options import DURATION, config_option, option, output_option
-from gitops_prefix.cli.output import Format
-from gitops_prefix.cli.sightings import Sighting, from_capture, from_link
+from gitops_prefix.cli.output import Format, colour_wish
+from gitops_prefix.cli.sightings import Events, Seen, Sighting, from_capture, from_link
+from gitops_prefix.cli.terminal import Screen, is_live, printable
 from gitops_prefix.decide.address import format_address, parse_address
-from gitops_prefix.decide.advertisement import (
-    INFINITY,
-    Preference,
-    PrefixInformation,
-)
-from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import Routers, observe
-from gitops_prefix.decide.selection import Decision, Selection, select
+from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.watch.tap import Tap
+from gitops_prefix.watch.watcher import LinkChanged
 
 T = TypeVar("T")
+Show = Callable[[Seen, Decision | None], None]
 
-NONE_CAME = """no Router Advertisement came. Check, in this order:
-  interface   is it the one the router is on, and up? (ip -6 addr, ip link)
-  firewall    is ICMPv6 type 134 let in on this host? (nft list ruleset)
-  RA guard    does a switch or access point drop advertisements?
-  VLAN        is this host on the VLAN that the router advertises to?
-  router      does it advertise at all? (rdisc6 INTERFACE asks it)"""
-
-
-@dataclass(slots=True)
-class Observer:
-    """Folds sightings into decisions, exactly as the daemon does."""
-
-    specification: Specification
-    routers: Routers = field(default_factory=dict)
-    selection: Selection = field(default_factory=Selection)
-
-    def take(self, sighting: Sighting) -> Decision:
-        """What is decided once `sighting` was heard."""
-        if sighting.advertisement is not None:
-            self.routers = observe(
-                self.routers, sighting.router, sighting.advertisement, sighting.at
-            )
-        decision = select(self.selection, self.specification, self.routers, sighting.at)
-        self.selection = decision.selection
-        return decision
+OFTEN = 0.1
+"""Seconds between two pictures, at least: a flood must not spend itself on drawing."""
 
 
 @click.command("observe")
 @config_option
-@option("--interface", default="", metavar="NAME", help="The link to listen on.")
+@option(
+    "--interface",
+    "interfaces",
+    multiple=True,
+    metavar="NAME",
+    help="The link to listen on. May be repeated.",
+)
 @option(
     "--pcap",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -95,7 +80,7 @@ class Observer:
 @output_option(Format.TEXT, Format.JSON)
 def command(  # noqa: PLR0913  one parameter an option
     *,
-    interface: str,
+    interfaces: tuple[str, ...],
     pcap: Path | None,
     timeout: timedelta,
     count: int,
@@ -106,19 +91,82 @@ def command(  # noqa: PLR0913  one parameter an option
 ) -> int:
     """Print Router Advertisements as they come, and what would be decided.
 
+    On a terminal, a table that counts down; elsewhere, a few lines for each.
     Exit code 1 when none came.
     """
-    if bool(interface) == bool(pcap):
+    if bool(interfaces) == bool(pcap):
         raise click.UsageError("give --interface or --pcap")
-    sightings = (
-        from_capture(pcap) if pcap else from_link(interface, timeout.total_seconds() or None)
-    )
-    policy = _policy(routers, within, any_scope=any_scope)
-    show = _print_line if form is Format.JSON else _print_text
-    seen = _print_sightings(sightings, policy, count, show)
-    if not seen:
-        click.echo(f"{pcap} holds no valid Router Advertisement" if pcap else NONE_CAME, err=True)
-    return DONE if seen else NO
+    observation = Observation(_policy(routers, within, any_scope=any_scope))
+    if pcap:
+        _fold(from_capture(pcap), observation, count, _printer(form))
+        nothing = f"{printable(str(pcap))} holds no valid Router Advertisement"
+    else:
+        seconds = timeout.total_seconds() or None
+        nothing = _listen(interfaces, observation, seconds, count, form)
+    if form is Format.TEXT:
+        for line in observation.counts():
+            click.echo(line, err=True)
+    if not observation.accepted:
+        click.echo(nothing, err=True)
+    return DONE if observation.accepted else NO
+
+
+def _listen(
+    interfaces: tuple[str, ...],
+    observation: Observation,
+    seconds: float | None,
+    count: int,
+    form: Format,
+) -> str:
+    """Fold what comes on links; what there is to say if nothing did."""
+    stdout = sys.stdout
+    events: Events = queue.SimpleQueue()
+    with contextlib.ExitStack() as stack:
+        taps = {name: stack.enter_context(contextlib.closing(Tap(name))) for name in interfaces}
+        if form is Format.TEXT and is_live(stdout):
+            _listen_live(from_link(interfaces, seconds, events, 1.0), observation, count, events)
+        else:
+            _fold(from_link(interfaces, seconds, events), observation, count, _printer(form))
+        if observation.accepted:
+            return ""
+        found = [one for name in interfaces for one in findings(name, taps[name].heard())]
+    return "\n".join([CHECKS, *(f"Here: {printable(one)}" for one in found)])
+
+
+def _listen_live(
+    sightings: Generator[Seen, None, None], observation: Observation, count: int, events: Events
+) -> None:
+    """Fold what comes into a table, drawn anew each second; its last state stays printed."""
+    screen = Screen(sys.stdout)
+    colour = colour_wish() is not False
+    drawn = 0.0
+
+    def draw(seen: Seen, decision: Decision | None) -> None:
+        del decision
+        nonlocal drawn
+        now = time.monotonic()
+        if now - drawn >= OFTEN or seen is None:
+            drawn = now
+            screen.draw(table(observation, now, screen.size()[0], colour=colour))
+
+    with screen.taken(lambda: events.put(None)):
+        _fold(sightings, observation, count, draw)
+    for line in table(observation, time.monotonic(), 0, colour=colour):
+        click.echo(line)
+
+
+def _printer(form: Format) -> Show:
+    show: Callable[[Sighting, Decision], None]
+    show = print_json_line if form is Format.JSON else print_text
+
+    def line(seen: Seen, decision: Decision | None) -> None:
+        if isinstance(seen, Sighting) and decision is not None:
+            show(seen, decision)
+        elif isinstance(seen, LinkChanged) and not seen.up:
+            what = "is down" if seen.present else "does not exist yet"
+            click.echo(f"{printable(seen.interface)} {what}; waiting for it", err=True)
+
+    return line
 
 
 def _policy(
@@ -147,91 +195,16 @@ def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
         raise InputError(Problem("invalid-value", f"{name}: {error}")) from error
 
 
-def _print_sightings(
-    sightings: Generator[Sighting, None, None],
-    policy: Callable[[str], Specification],
+def _fold(
+    sightings: Generator[Seen, None, None] | Generator[Sighting, None, None],
+    observation: Observation,
     count: int,
-    show: Callable[[Sighting, Decision], None],
-) -> int:
-    observers: dict[str, Observer] = {}
-    accepted = 0
+    show: Show,
+) -> None:
+    """Take in what comes and show it, until it ends, or Ctrl-C, or `count` valid ones."""
     # Ctrl-C is how one leaves, not a failure.
     with contextlib.closing(sightings), contextlib.suppress(KeyboardInterrupt):
-        for sighting in sightings:
-            interface = sighting.router.interface
-            observer = observers.setdefault(interface, Observer(policy(interface)))
-            show(sighting, observer.take(sighting))
-            accepted += sighting.advertisement is not None
-            if count and accepted >= count:
+        for seen in sightings:
+            show(seen, observation.take(seen))
+            if count and observation.accepted >= count:
                 break
-    return accepted
-
-
-def _print_line(sighting: Sighting, decision: Decision) -> None:
-    click.echo(json.dumps(sighting_document(sighting, decision)))
-
-
-def sighting_document(sighting: Sighting, decision: Decision) -> dict[str, object]:
-    """One line of `--output json` (DESIGN 7)."""
-    advertisement = sighting.advertisement
-    current = decision.selection.current
-    return {
-        "time": sighting.when.isoformat().replace("+00:00", "Z"),
-        "interface": sighting.router.interface,
-        "router": sighting.router.address,
-        "accepted": advertisement is not None,
-        "reason": sighting.reason or None,
-        "router_lifetime": advertisement.router_lifetime if advertisement else None,
-        "preference": advertisement.preference.name.lower() if advertisement else None,
-        "prefixes": [
-            {
-                "prefix": str(information.prefix),
-                "on_link": information.on_link,
-                "autonomous": information.autonomous,
-                "valid_lifetime": information.valid_lifetime,
-                "preferred_lifetime": information.preferred_lifetime,
-                "candidate": verdict is Verdict.CANDIDATE,
-                "reason": str(verdict),
-            }
-            for information, verdict in _verdicts(sighting, decision)
-        ],
-        "current": str(current) if current else None,
-    }
-
-
-def _verdicts(
-    sighting: Sighting, decision: Decision
-) -> Iterator[tuple[PrefixInformation, Verdict]]:
-    verdicts = {
-        candidate.prefix: candidate.verdict
-        for candidate in decision.candidates
-        if candidate.router == sighting.router
-    }
-    for information in sighting.advertisement.prefixes if sighting.advertisement else ():
-        yield information, verdicts[information.prefix]
-
-
-def _print_text(sighting: Sighting, decision: Decision) -> None:
-    clock = f"{sighting.when:%H:%M:%S}"
-    advertisement = sighting.advertisement
-    if advertisement is None:
-        click.echo(f"{clock} {sighting.router} ", nl=False)
-        click.secho(f"dropped: {sighting.reason}", fg="yellow")
-        return
-    preference = advertisement.preference
-    named = "" if preference is Preference.MEDIUM else f", {preference.name.lower()} preference"
-    click.secho(f"{clock} {sighting.router}", bold=True, nl=False)
-    click.echo(f"  router for {advertisement.router_lifetime} s{named}")
-    for information, verdict in _verdicts(sighting, decision):
-        lifetimes = (
-            f"preferred {_lifetime(information.preferred_lifetime)}, "
-            f"valid {_lifetime(information.valid_lifetime)}"
-        )
-        click.echo(f"  {information.prefix!s:<30} {lifetimes:<38} ", nl=False)
-        click.secho(str(verdict), fg="green" if verdict is Verdict.CANDIDATE else "yellow")
-    current = decision.selection.current
-    click.echo(f"  current: {current or 'none'} ({decision.standing})")
-
-
-def _lifetime(seconds: int) -> str:
-    return "for ever" if seconds == INFINITY else f"{seconds} s"

@@ -149,7 +149,10 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: Path
     for key, setting in settings.items():
         snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).replace("-", "_").lower()
         if snake in by_option:
-            defaults[by_option[snake]] = setting
+            name = by_option[snake]
+            # `interface: eth0` where several could stand is one of them.
+            lone = known[name].multiple and not isinstance(setting, list)
+            defaults[name] = [setting] if lone else setting
     context.default_map = {**(context.default_map or {}), **defaults}
 
 

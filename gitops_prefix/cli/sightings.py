@@ -1,24 +1,24 @@
 """Where `observe` sees Router Advertisements: on a link, or in a capture."""
 
-import contextlib
 import queue
 import random
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-
-import click
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.watch.codec import Reason, Rejected, checksum_is_right, decode
 from gitops_prefix.watch.pcap import CapturedPacket, read_capture
-from gitops_prefix.watch.watcher import Advertised, Dropped, Event, Watcher
+from gitops_prefix.watch.watcher import Advertised, Dropped, Event, LinkChanged, Watcher
+
+MOST_WAITING = 10_000
+"""Events that wait to be shown; beyond them the kernel drops, and memory stays flat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,22 @@ class Sighting:
     at: float
     when: datetime
     router: Router
-    advertisement: RouterAdvertisement | None
-    reason: str = ""
+    heard: RouterAdvertisement | Rejected
+
+    @property
+    def advertisement(self) -> RouterAdvertisement | None:
+        """What was advertised, if it is valid."""
+        return None if isinstance(self.heard, Rejected) else self.heard
+
+    @property
+    def reason(self) -> str:
+        """Why it was dropped; empty if it was not."""
+        return str(self.heard) if isinstance(self.heard, Rejected) else ""
+
+
+Seen = Sighting | LinkChanged | None
+"""What a link shows; None is time that passed, or a wish to be drawn anew."""
+Events = queue.SimpleQueue[Event | Exception | None]
 
 
 def from_capture(path: Path) -> Generator[Sighting, None, None]:
@@ -44,13 +58,9 @@ def from_capture(path: Path) -> Generator[Sighting, None, None]:
         InputError: it cannot be read to its end, or scapy is missing.
     """
     for packet in read_capture(path):
-        decoded = _decode(packet)
         router = Router(packet.interface, format_address(int.from_bytes(packet.source, "big")))
         when = datetime.fromtimestamp(packet.at, UTC)
-        if isinstance(decoded, Rejected):
-            yield Sighting(packet.at, when, router, None, str(decoded))
-        else:
-            yield Sighting(packet.at, when, router, decoded)
+        yield Sighting(packet.at, when, router, _decode(packet))
 
 
 def _decode(packet: CapturedPacket) -> RouterAdvertisement | Rejected:
@@ -63,50 +73,61 @@ def _decode(packet: CapturedPacket) -> RouterAdvertisement | Rejected:
     return decode(packet.payload, source=source, hop_limit=packet.hop_limit)
 
 
-def from_link(interface: str, seconds: float | None) -> Generator[Sighting, None, None]:
-    """What comes on a link, for so many seconds or for ever; a missing link is waited for.
+def from_link(
+    interfaces: Sequence[str], seconds: float | None, events: Events, beat: float = 3600.0
+) -> Generator[Seen, None, None]:
+    """What comes on links, for so many seconds or for ever; a missing link is waited for.
+
+    Args:
+        interfaces: their names.
+        seconds: how long; None is for ever.
+        events: through which the watcher tells; a None put into it is handed on.
+        beat: seconds of silence after which None is told.
 
     Raises:
         OutsideError: no permission for the raw socket, or it broke.
     """
-    events: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
-    watcher = Watcher([interface], events.put, clock=time.monotonic, chance=random.random)
-    thread = threading.Thread(target=_watch, args=(watcher, events), name="watch", daemon=True)
+    room = threading.Semaphore(MOST_WAITING)
+
+    def sink(event: Event | Exception) -> None:
+        room.acquire()
+        events.put(event)
+
+    watcher = Watcher(interfaces, sink, clock=time.monotonic, chance=random.random)
+    thread = threading.Thread(target=_watch, args=(watcher, sink), name="watch", daemon=True)
     thread.start()
     until = time.monotonic() + seconds if seconds else inf
     try:
         while (left := until - time.monotonic()) > 0:
-            # Not for ever: a wait without an end would not hear Ctrl-C everywhere.
-            with contextlib.suppress(queue.Empty):
-                sighting = _sighting(events.get(timeout=min(left, 3600.0)))
-                if sighting is not None:
-                    yield sighting
+            try:
+                event = events.get(timeout=min(left, beat))
+            except queue.Empty:
+                event = None
+            if event is not None:
+                room.release()
+            yield _seen(event)
     finally:
         watcher.stop()
+        room.release(MOST_WAITING)
         thread.join(timeout=2)
 
 
-def _watch(watcher: Watcher, events: queue.SimpleQueue[Event | Exception]) -> None:
+def _watch(watcher: Watcher, sink: Callable[[Event | Exception], None]) -> None:
     """The thread: what ends it is told too, for nobody else would hear of it."""
     try:
         watcher.run()
     except Exception as error:  # noqa: BLE001  raised again by who reads the events
-        events.put(error)
+        sink(error)
 
 
-def _sighting(event: Event | Exception) -> Sighting | None:
-    """What an event shows; a link that changes is only told."""
-    now = datetime.now(UTC)
+def _seen(event: Event | Exception | None) -> Seen:
     match event:
         case Exception():
             raise OutsideError(f"cannot listen any more: {event}") from event
         case Advertised():
-            return Sighting(event.at, now, event.router, event.advertisement)
+            return Sighting(event.at, datetime.now(UTC), event.router, event.advertisement)
         case Dropped():
-            reason = f"{event.reason}: {event.detail}" if event.detail else str(event.reason)
-            return Sighting(event.at, now, Router(event.interface, event.source), None, reason)
-    if not event.present:
-        click.echo(f"{event.interface} does not exist yet; waiting for it", err=True)
-    elif not event.up:
-        click.echo(f"{event.interface} is down; waiting for it", err=True)
-    return None
+            rejected = Rejected(event.reason, event.detail)
+            router = Router(event.interface, event.source)
+            return Sighting(event.at, datetime.now(UTC), router, rejected)
+    return event
