@@ -10,7 +10,7 @@ from gitops_prefix import __version__
 from gitops_prefix.cli.exit_codes import DONE
 from gitops_prefix.cli.options import OneOf, config_option, option
 from gitops_prefix.cli.shipped import shipped
-from gitops_prefix.cli.worktree import write_files
+from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import InputError, Problem
 
 

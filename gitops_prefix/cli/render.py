@@ -25,10 +25,11 @@ from gitops_prefix.cli.options import (
     prefix_option,
 )
 from gitops_prefix.cli.output import Format, print_json, print_problems
-from gitops_prefix.cli.worktree import write_files
+from gitops_prefix.cli.worktree import read_managed_files
+from gitops_prefix.cli.writing import write_files
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
-from gitops_prefix.errors import Place, Problem, Severity
+from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.rendering import Rendering, render
 
@@ -98,10 +99,27 @@ def _write(
     directory: Path, output_dir: Path | None, files: Mapping[str, bytes], rendering: Rendering
 ) -> None:
     if output_dir is None:
-        write_files(directory, rendering.files)
+        write_files(directory, rendering.files, read=files)
         return
-    output_dir.mkdir(parents=True, exist_ok=True)
+    _refuse_inputs(directory, output_dir, files)
     write_files(output_dir, {**files, **rendering.files})
+
+
+def _refuse_inputs(directory: Path, output_dir: Path, files: Mapping[str, bytes]) -> None:
+    """An output directory inside DIR is left out of the input: it must not hold any.
+
+    Raises:
+        InputError: it holds a managed file that this rendering does not write there.
+    """
+    if not _inside(directory, output_dir) or not output_dir.is_dir():
+        return
+    others = [path for path in read_managed_files(output_dir) if path not in files]
+    if others:
+        message = (
+            f"--output-dir {output_dir} lies in {directory} and holds {others[0]}, which is not "
+            "written by this: name another directory, or remove what is left of an earlier time"
+        )
+        raise InputError(Problem("output-dir-taken", message))
 
 
 def _unified_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:

@@ -22,7 +22,8 @@ from gitops_prefix.cli.output import Format, print_json, print_problems
 from gitops_prefix.cli.shipped import shipped
 from gitops_prefix.cli.simulate_document import document_of
 from gitops_prefix.cli.simulate_text import text_of
-from gitops_prefix.cli.worktree import read_own_file, write_files
+from gitops_prefix.cli.worktree import read_own_file
+from gitops_prefix.cli.writing import write_files
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError, Problem
