@@ -21,7 +21,7 @@ from gitops_prefix.simulate.steps import Look, Step, Walk
 
 LONGEST_WAIT = 30 * 86_400.0
 """Seconds for which it waits for what time alone still ends, behind the last event."""
-MOST_INSTANTS = 200_000
+MOST_INSTANTS = 30_000
 
 
 def walk(files: Mapping[str, bytes], settings: Settings, scenario: Scenario) -> Walk:

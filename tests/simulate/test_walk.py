@@ -1,0 +1,159 @@
+"""What happens between the events, and what does not."""
+
+import pytest
+
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.errors import InputError
+from gitops_prefix.render.settings import Settings
+from gitops_prefix.simulate.held import value_at
+from gitops_prefix.simulate.scenario import Event, Observed, Scenario
+from gitops_prefix.simulate.stand_ins import StandIns
+from gitops_prefix.simulate.walk import walk
+from tests.simulate.homes import NOW, files, stood_in, told, walked
+
+A, B = "2001:db8:1234::/64", "2001:db8:1235::/64"
+RENUMBER = """
+until: {until}
+routers: {{isp: {{every: 1m}}}}
+events:
+  - {{at: 0s, announces: [A]}}
+  - {{at: 10m, announces: [{second}]}}
+"""
+
+
+def renumbered(transition: str, second: str = "B", until: str = "4h") -> list:
+    return told(walked(RENUMBER.format(second=second, until=until), files(transition)))
+
+
+@pytest.mark.parametrize(
+    ("transition", "second", "expected"),
+    [
+        pytest.param("transition: {}", "B", [(0, A), (600, B)], id="at once"),
+        pytest.param(
+            "transition: {stabilizationWindow: 5m}", "B", [(0, A), (900, B)], id="after the window"
+        ),
+        pytest.param("transition: {}", "", [(0, A)], id="an empty advertisement changes nothing"),
+        pytest.param(
+            "transition: {retention: 1h}", "B", [(0, A), (600, B), (4200, B)], id="retention ends"
+        ),
+        pytest.param(
+            "transition: {mode: ha, dnsDelay: 20m}",
+            "{prefix: A, preferred: 0s}, B",
+            [(0, A), (600, B), (1800, B)],
+            id="the DNS target moves in a commit of its own",
+        ),
+        pytest.param(
+            "transition: {mode: ha, dnsDelay: 20m}", "B", [(0, A), (600, B)],
+            id="and at once when the old prefix is gone",
+        ),
+    ],
+)  # fmt: skip
+def test_a_renumbering_makes_the_commits(transition, second, expected):
+    assert [(at, current) for at, current, _ in renumbered(transition, second)] == expected
+
+
+def test_a_lifetime_that_runs_out_is_a_step_and_no_commit():
+    """Fail static: said, and nothing is emptied."""
+    text = "{routers: {isp: {}}, events: [{at: 0s, announces: [{prefix: A, valid: 1h, preferred: 30m}]}, {at: 5m, silent: true}]}"
+    walk = walked(text)
+    assert len(told(walk)) == 1
+    [ended] = [step for step in walk.steps if step.at == 1800]
+    assert "no longer announced" in str(ended.looks["home-ipv6"].standing)
+
+
+def test_what_git_does_not_get_waits_and_is_pushed_together():
+    walk = walked(
+        "{until: 1h, routers: {isp: {}}, events: [{at: 0s, announces: [A]}, {at: 1m, git: away},"
+        " {at: 2m, announces: [B]}, {at: 5m, announces: [C]}, {at: 20m, git: back}]}",
+        files("transition: {}"),
+    )
+    assert [(step.commit, step.waiting, step.pushed) for step in walk.steps] == [
+        (1, 0, 1), (0, 0, 0), (2, 1, 0), (3, 2, 0), (0, 0, 2),
+    ]  # fmt: skip
+
+
+def test_a_restart_forgets_the_window_and_no_prefix():
+    """The repository is the database; what was heard is heard again."""
+    walk = walked(
+        "{until: 1h, routers: {isp: {every: 1h}}, events: [{at: 0s, announces: [A]},"
+        " {at: 10m, announces: [B]}, {at: 12m, daemon: restarts}]}",
+        files("transition: {stabilizationWindow: 5m}"),
+    )
+    assert [(at, current) for at, current, _ in told(walk)] == [(0, A), (12 * 60 + 1 + 300, B)]
+
+
+def test_what_comes_while_the_link_is_down_is_not_heard():
+    walk = walked(
+        "{until: 1h, routers: {isp: {}}, events: [{at: 0s, announces: [A]}, {at: 1m, link: down},"
+        " {at: 2m, announces: [B]}, {at: 9m, link: up}]}",
+        files("transition: {}"),
+    )
+    # A second for the answer, and five for other routers to speak up (selection.GRACE).
+    assert [(at, current) for at, current, _ in told(walk)] == [(0, A), (546, B)]
+
+
+def test_a_prefix_that_does_not_fit_is_told_and_the_walk_goes_on():
+    """A step that an error stops leaves everything as it was."""
+    steps = [Prefix.parse(text) for text in (A, "2001:db8::/72", B)]
+    events = tuple(Event(3600 * at, Observed("home-ipv6", one)) for at, one in enumerate(steps))
+    result = walk(files("transition: {}"), Settings(), Scenario("", NOW, events))
+    assert result.refused
+    assert [[one.code for one in step.problems] for step in result.steps] == [
+        [], ["does-not-fit"], [],
+    ]  # fmt: skip
+    assert [step.commit for step in result.steps] == [1, 0, 2]
+
+
+def test_a_million_repetitions_are_refused():
+    text = "{until: 8000h, routers: {isp: {every: 3s}}, events: [{at: 0s, announces: [A]}]}"
+    with pytest.raises(InputError, match="a longer `every`"):
+        walked(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("spec.blocks", [{"cidr": "a"}]),
+        ("spec.blocks[0].cidr", "a"),
+        ("spec.blocks[1].cidr", None),
+        ("metadata.annotations.lbipam.cilium.io/ips", "b"),
+        ("metadata.annotations.lbipam", None),
+        ("nothing", None),
+    ],
+)
+def test_a_field_is_found_by_its_dotted_name(field, expected):
+    """Keys may hold dots themselves."""
+    document = {
+        "spec": {"blocks": [{"cidr": "a"}]},
+        "metadata": {"annotations": {"lbipam.cilium.io/ips": "b"}},
+    }
+    assert value_at(document, field) == expected
+
+
+@pytest.mark.parametrize(
+    "within", [(), ("2001:db8::/32",), ("2001:db8:1000::/40",), ("2000::/3", "2001:db8:1200::/52")]
+)
+def test_every_letter_is_another_prefix_that_the_policy_lets_through(within):
+    outer = tuple(map(Prefix.parse, within))
+    current = Prefix.parse(
+        "2001:db8:1000:42::/64" if "/40" in str(within) else "2001:db8:1200:42::/64"
+    )
+    letters = [
+        StandIns(current=current, within=outer).prefix(one) for one in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    ]
+    assert letters[0] == current
+    assert len(set(letters)) == 26
+    assert all(not outer or any(one.covers(letter) for one in outer) for letter in letters)
+
+
+def test_a_letter_without_room_is_refused():
+    current = Prefix.parse(A)
+    with pytest.raises(ValueError, match="write the prefix out"):
+        StandIns(current=current, within=(current,)).prefix("B")
+
+
+def test_what_is_left_open_is_what_the_repository_says():
+    guarded = files(old="interface: eth0", new='interface: lan7\n      routers: ["fe80::77"]')
+    assert (stood_in(guarded).interface, stood_in(guarded).router) == ("lan7", "fe80::77")
+    text = guarded["prefix.yaml"] + b"status: {currentPrefix: '2001:db8:9::/64'}\n"
+    assert str(stood_in({**guarded, "prefix.yaml": text}).current) == "2001:db8:9::/64"
