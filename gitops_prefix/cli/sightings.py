@@ -15,7 +15,7 @@ from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.watch.codec import Reason, Rejected, checksum_is_right, decode
 from gitops_prefix.watch.pcap import CapturedPacket, read_capture
-from gitops_prefix.watch.watcher import Advertised, Dropped, Event, LinkChanged, Watcher
+from gitops_prefix.watch.watcher import Advertised, Dropped, Event, Flooded, LinkChanged, Watcher
 
 MOST_WAITING = 10_000
 """Events that wait to be shown; beyond them the kernel drops, and memory stays flat."""
@@ -130,4 +130,7 @@ def _seen(event: Event | Exception | None) -> Seen:
             rejected = Rejected(event.reason, event.detail)
             router = Router(event.interface, event.source)
             return Sighting(event.at, datetime.now(UTC), router, rejected)
+        case Flooded():
+            # Not without routers to vouch for; `observe` has none.
+            return None
     return event

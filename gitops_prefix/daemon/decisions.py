@@ -7,20 +7,28 @@ is held for microseconds: nothing in here does I/O but the log.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.decide.candidate import Verdict
-from gitops_prefix.decide.routers import Routers, forget, observe
+from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.candidate import Verdict, refusal
+from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe
 from gitops_prefix.decide.selection import Decision, Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.watch.watcher import Advertised, Dropped, Event, LinkChanged
+from gitops_prefix.decide.vouched import Followed, vouched
+from gitops_prefix.watch.watcher import Advertised, Dropped, Event, Flooded, LinkChanged
 
 log = logging.getLogger(__name__)
+
+OTHERS = "other"
+"""What routers are counted as, beyond those that have a name in the metrics."""
+MOST_STRANGERS = MOST_ROUTERS // 2
+"""Routers of a link beyond which one of whom nothing can count is not remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class Decisions:
         self._watched: dict[str, Watched] = {}
         self._selections: dict[str, Selection] = {}
         self._decisions: dict[str, Decision] = {}
+        self._vouched: frozenset[Router] = frozenset()
+        self._labelled: set[Router] = set()
 
     def take(self, event: Event) -> None:
         """Take in one event of the watcher; wake the loop if a decision changed."""
@@ -64,6 +74,8 @@ class Decisions:
                 self._count(event)
             case LinkChanged():
                 self._follow(event)
+            case Flooded():
+                self._resist(event)
 
     def configure(self, watched: Mapping[str, Watched]) -> None:
         """Take over specifications and statuses: the repository is the database."""
@@ -86,6 +98,11 @@ class Decisions:
         with self._lock:
             return self._decide(self._clock())
 
+    def vouched(self) -> frozenset[str]:
+        """The addresses of the routers that must be heard whatever else comes."""
+        with self._lock:
+            return frozenset(router.address for router in self._vouched)
+
     def latest(self) -> dict[str, Decision]:
         """The decisions as last made, for those who only look."""
         with self._lock:
@@ -106,16 +123,82 @@ class Decisions:
             self._selections[name] = decision.selection
             if before is None or before.standing is not decision.standing:
                 self._tell(name, decision)
+            if before is None or _verdicts(before) != _verdicts(decision):
+                self._show_refused(name, decision)
         self._decisions = decisions
+        self._vouched = vouched(
+            self._routers,
+            [
+                Followed(watched.specification.acquisition, decisions[name].selection.current)
+                for name, watched in self._watched.items()
+            ],
+        )
         return decisions
 
     def _hear(self, event: Advertised) -> None:
-        self._metrics.advertisements.labels(event.router.interface, event.router.address).inc()
+        router = event.router
         with self._lock:
-            self._routers = observe(self._routers, event.router, event.advertisement, event.at)
-            changed = not event.repeated and self._differs(event.at)
+            # Who was pushed out may come back by repeating itself.
+            news = not event.repeated or router not in self._routers
+            admitted = news and self._admit(event)
+            if not (admitted or router in self._routers or self._has_room(router.interface)):
+                self._metrics.advertisements.labels(router.interface, OTHERS).inc()
+                return
+            self._routers = observe(
+                self._routers, router, event.advertisement, event.at, self._vouched
+            )
+            changed = news and self._differs(event.at)
+            label = router.address if self._may_label(router) else OTHERS
+        self._metrics.advertisements.labels(router.interface, label).inc()
         if changed:
             self._wake()
+
+    def _admit(self, event: Advertised) -> bool:
+        """Whether policy lets any of its prefixes count; what it refuses is counted and logged."""
+        admitted = False
+        for name, watched in self._watched.items():
+            acquisition = watched.specification.acquisition
+            if (
+                acquisition.static is not None
+                or event.router.interface not in acquisition.interfaces
+            ):
+                continue
+            for information in event.advertisement.prefixes:
+                verdict = refusal(event.router, information, acquisition)
+                if verdict is None:
+                    admitted = True
+                    continue
+                self._metrics.refusals.labels(name, verdict.name.lower()).inc()
+                held_back = self._once.admit(f"{name} {verdict}", event.at)
+                if held_back is not None:
+                    log.info(
+                        "%s: refused %s: %s",
+                        name,
+                        information.prefix,
+                        verdict,
+                        extra={"router": str(event.router), "held_back": held_back},
+                    )
+        return admitted
+
+    def _has_room(self, interface: str) -> bool:
+        on_link = sum(router.interface == interface for router in self._routers)
+        return on_link < MOST_STRANGERS
+
+    def _may_label(self, router: Router) -> bool:
+        """Whether it is counted by its own name: a flood must not fill the metrics."""
+        if len(self._labelled) < MOST_ROUTERS or router in self._vouched:
+            self._labelled.add(router)
+        return router in self._labelled
+
+    def _resist(self, event: Flooded) -> None:
+        self._metrics.floods.inc()
+        held_back = self._once.admit("flood", event.at)
+        if held_back is not None:
+            log.warning(
+                "more advertisements than can be read: for now only the routers that policy "
+                "names, or that announce a current prefix, are heard",
+                extra={"held_back": held_back},
+            )
 
     def _differs(self, now: float) -> bool:
         """Whether the routers now come to another choice than was last told."""
@@ -158,12 +241,6 @@ class Decisions:
         firm = decision.standing in {Standing.CURRENT, Standing.STATIC}
         self._metrics.announced.labels(name).set(firm)
         self._metrics.degraded.labels(name).set(decision.standing is Standing.HELD)
-        refused: dict[str, int] = dict.fromkeys(Verdict, 0)
-        for candidate in decision.candidates:
-            refused[candidate.verdict] += 1
-        for verdict in Verdict:
-            if verdict is not Verdict.CANDIDATE:
-                self._metrics.refused.labels(name, verdict.name.lower()).set(refused[verdict])
         level = logging.INFO if firm else logging.WARNING
         log.log(
             level,
@@ -172,3 +249,13 @@ class Decisions:
             decision.standing,
             extra={"current": str(decision.selection.current or "")},
         )
+
+    def _show_refused(self, name: str, decision: Decision) -> None:
+        refused = _verdicts(decision)
+        for verdict in Verdict:
+            if verdict is not Verdict.CANDIDATE:
+                self._metrics.refused.labels(name, verdict.name.lower()).set(refused[verdict])
+
+
+def _verdicts(decision: Decision) -> Counter[Verdict]:
+    return Counter(candidate.verdict for candidate in decision.candidates)

@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.watch.watcher import Event, Watcher
@@ -14,14 +14,20 @@ log = logging.getLogger(__name__)
 class Listening:
     """Starts a watcher for the links to watch, and another when they change."""
 
-    def __init__(self, sink: Callable[[Event], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sink: Callable[[Event], None],
+        clock: Callable[[], float],
+        vouched: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         """Listen to nothing yet.
 
         Args:
             sink: takes every event, in the watcher's thread.
             clock: seconds, that only go forward.
+            vouched: the addresses of routers that must be heard in a flood, too.
         """
-        self._sink, self._clock = sink, clock
+        self._sink, self._clock, self._vouched = sink, clock, vouched
         self._watcher: Watcher | None = None
         self._thread: threading.Thread | None = None
         self.interfaces: frozenset[str] = frozenset()
@@ -38,7 +44,11 @@ class Listening:
         self.stop()
         if interfaces:
             watcher = Watcher(
-                sorted(interfaces), self._sink, clock=self._clock, chance=random.random
+                sorted(interfaces),
+                self._sink,
+                clock=self._clock,
+                chance=random.random,
+                vouched=self._vouched,
             )
             self._watcher = watcher
             self._thread = threading.Thread(

@@ -31,6 +31,15 @@ class Metrics:
             "Announced prefixes that are no candidate now.",
             ["dynamic_prefix", "reason"],
         )
+        self.refusals = counter(
+            "refusals",
+            "Prefixes that policy refused, each time they were announced anew.",
+            ["dynamic_prefix", "reason"],
+        )
+        self.floods = counter(
+            "floods",
+            "Seconds in which a flood let only vouched routers be heard.",
+        )
         self.changes = counter("changes", "Changes of the current prefix.", ["dynamic_prefix"])
         self.current = gauge(
             "current_prefix", "1 for the prefix that is current.", ["dynamic_prefix", "prefix"]

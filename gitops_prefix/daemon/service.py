@@ -36,7 +36,9 @@ class Service:
             on_outcome=self._tell,
             interface=interface,
         )
-        self._listening = Listening(self.loop.decisions.take, self._clocks.monotonic)
+        self._listening = Listening(
+            self.loop.decisions.take, self._clocks.monotonic, self.loop.decisions.vouched
+        )
 
     def run(self) -> None:
         """Run until `loop.stop` is called.

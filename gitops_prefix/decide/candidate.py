@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.advertisement import PrefixInformation, Router
 from gitops_prefix.decide.prefix import (
     GLOBAL_UNICAST,
     LINK_LOCAL,
@@ -64,7 +64,8 @@ def judge(routers: Routers, acquisition: Acquisition, now: float) -> tuple[Candi
         Candidate(
             prefix=item.announcement.information.prefix,
             router=item.router,
-            verdict=_policy(item, acquisition) or _life(item, now),
+            verdict=refusal(item.router, item.announcement.information, acquisition)
+            or _life(item, now),
             preference=item.state.preference,
             preferred_lifetime=item.announcement.information.preferred_lifetime,
             ends_at=min(
@@ -77,17 +78,18 @@ def judge(routers: Routers, acquisition: Acquisition, now: float) -> tuple[Candi
     )
 
 
-def _policy(item: Heard, acquisition: Acquisition) -> Verdict | None:
+def refusal(
+    router: Router, information: PrefixInformation, acquisition: Acquisition
+) -> Verdict | None:
     """What the specification or the prefix itself rules out, whatever the time."""
-    information = item.announcement.information
     prefix = information.prefix
     within = [outer for outer in acquisition.within if outer.covers(prefix)]
     # "Told" is a `within` that is itself longer than a /64.
     told = any(outer.length > USUAL_LENGTH for outer in within)
     rules = (
-        (item.router.interface not in acquisition.interfaces, Verdict.OTHER_LINK),
+        (router.interface not in acquisition.interfaces, Verdict.OTHER_LINK),
         (
-            bool(acquisition.routers) and item.router.address not in acquisition.routers,
+            bool(acquisition.routers) and router.address not in acquisition.routers,
             Verdict.OTHER_ROUTER,
         ),
         (any(special.overlaps(prefix) for special in NOT_UNICAST), Verdict.NOT_UNICAST),

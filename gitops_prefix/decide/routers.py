@@ -11,7 +11,7 @@ brings nothing new. A prefix that it did not send lately is a renumbering (RFC 8
 and then absence counts at once.
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
@@ -134,12 +134,16 @@ class Heard(NamedTuple):
 
 
 def observe(
-    routers: Routers, router: Router, advertisement: RouterAdvertisement, now: float
+    routers: Routers,
+    router: Router,
+    advertisement: RouterAdvertisement,
+    now: float,
+    vouched: Collection[Router] = (),
 ) -> Routers:
-    """The routers, after `router` sent `advertisement`."""
+    """The routers, after `router` sent `advertisement`; `vouched` ones never have to go."""
     before = routers.get(router)
     others = {known: state for known, state in routers.items() if known != router}
-    for surplus in _surplus(others, router.interface, now):
+    for surplus in _surplus(others, router.interface, now, vouched):
         del others[surplus]
     others[router] = _listen(before, advertisement, now)
     return others
@@ -157,7 +161,9 @@ def heard(routers: Routers) -> Iterator[Heard]:
             yield Heard(router, state, state.announcements[prefix])
 
 
-def _surplus(routers: Routers, interface: str, now: float) -> list[Router]:
+def _surplus(
+    routers: Routers, interface: str, now: float, vouched: Collection[Router]
+) -> list[Router]:
     """Who has to go, for one more to fit: who fell silent, else who came last.
 
     A flood of made-up routers so pushes out each other, and not the one we know.
@@ -168,7 +174,10 @@ def _surplus(routers: Routers, interface: str, now: float) -> list[Router]:
         return now - state.heard_at < LONGEST_INTERVAL, -state.known_since
 
     on_link = [known for known in routers if known.interface == interface]
-    return sorted(on_link, key=worth)[: max(0, len(on_link) - MOST_ROUTERS + 1)]
+    surplus = len(on_link) - MOST_ROUTERS + 1
+    if surplus <= 0:
+        return []
+    return sorted((known for known in on_link if known not in vouched), key=worth)[:surplus]
 
 
 def _listen(

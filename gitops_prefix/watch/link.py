@@ -5,9 +5,11 @@ One socket serves every link. It is let alone by everything but type 134
 `accept_ra=0` and `forwarding=1` too: a raw socket hears what the host ignores.
 """
 
+import ctypes
 import errno
 import socket
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from gitops_prefix.errors import OutsideError
@@ -23,6 +25,14 @@ _ICMPV6_FILTER = 1
 _IPV6_MULTICAST_ALL = 29
 _IPV6_RECVFRAGSIZE = 77
 _IPV6_FRAGSIZE = 77
+
+# linux/socket.h and linux/filter.h.
+_SO_ATTACH_FILTER = 26
+_SO_DETACH_FILTER = 27
+_NETWORK_HEADER = 0xFFF00000
+"""SKF_NET_OFF: offsets from here on count from the IPv6 header."""
+_SOURCE_AT = 8
+_INSTRUCTION = struct.Struct("@HBBI")
 
 _INT = struct.Struct("@i")
 _PACKET_INFO = struct.Struct("@16sI")
@@ -133,9 +143,38 @@ class RouterAdvertisementSocket:
         source = socket.inet_pton(socket.AF_INET6, address[0].partition("%")[0])
         return Packet(payload, source, hop_limit, interface_index, fragmented)
 
+    def hear_only(self, sources: Iterable[bytes]) -> None:
+        """Let the kernel drop what comes from anybody but these (16 octets each)."""
+        program = _program(sources)
+        buffer = ctypes.create_string_buffer(program, len(program))
+        count = len(program) // _INSTRUCTION.size
+        self._set(
+            socket.SOL_SOCKET,
+            _SO_ATTACH_FILTER,
+            struct.pack("@HP", count, ctypes.addressof(buffer)),
+        )
+
+    def hear_all(self) -> None:
+        """Hear everybody again."""
+        self._set(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+
     def close(self) -> None:
         """Leave every group."""
         self._socket.close()
+
+
+def _program(sources: Iterable[bytes]) -> bytes:
+    """A classic BPF program that passes packets from these sources (16 octets each)."""
+    load, equal, answer = 0x20, 0x15, 0x06
+    program = b""
+    for source in sources:
+        # The word that differs most comes first; a mismatch jumps behind this source.
+        for behind, word in zip((7, 5, 3, 1), (3, 2, 1, 0), strict=True):
+            (expected,) = struct.unpack_from("!I", source, 4 * word)
+            program += _INSTRUCTION.pack(load, 0, 0, _NETWORK_HEADER + _SOURCE_AT + 4 * word)
+            program += _INSTRUCTION.pack(equal, 0, behind, expected)
+        program += _INSTRUCTION.pack(answer, 0, 0, 0xFFFFFFFF)
+    return program + _INSTRUCTION.pack(answer, 0, 0, 0)
 
 
 _PASSING = {errno.EAGAIN, errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}

@@ -45,7 +45,7 @@ class Tap:
             tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
             tap.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
             tap.setblocking(False)  # noqa: FBT003
-            tap.bind((interface, socket.htons(_ETH_P_ALL)))
+            tap.bind((interface, _ETH_P_ALL))
             stack.pop_all()
             self._socket = tap
 

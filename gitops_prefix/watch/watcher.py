@@ -8,7 +8,7 @@ At rest it sleeps in one select, with no wake-up but a solicitation's.
 import contextlib
 import selectors
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from math import inf, isinf
 from typing import NamedTuple
@@ -54,7 +54,20 @@ class LinkChanged(NamedTuple):
     at: float
 
 
-Event = Advertised | Dropped | LinkChanged
+class Flooded(NamedTuple):
+    """More came than can be read: for RESPITE seconds only vouched routers are heard."""
+
+    at: float
+
+
+Event = Advertised | Dropped | LinkChanged | Flooded
+
+BATCH = 256
+"""Packets read before the links, and the clock, are looked at again."""
+FLOOD = 4 * BATCH
+"""Packets in a row, without the socket ever running empty: more than any honest link has."""
+RESPITE = 1.0
+"""Seconds for which the kernel drops what no vouched router sent."""
 
 
 class _Last(NamedTuple):
@@ -95,8 +108,16 @@ class Watcher:
         *,
         clock: Callable[[], float],
         chance: Chance,
+        vouched: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """Open the sockets.
+
+        Args:
+            interfaces: the links.
+            sink: told every event.
+            clock: seconds, that only go forward.
+            chance: a number from 0 to 1.
+            vouched: the addresses of routers that must be heard in a flood, too.
 
         Raises:
             OutsideError: no permission for the raw socket.
@@ -105,6 +126,9 @@ class Watcher:
         self._watches = {name: _Watch(name) for name in interfaces}
         self._by_index: dict[int, _Watch] = {}
         self._listed: set[str] = set()
+        self._vouched = vouched
+        self._in_a_row = 0
+        self._respite_until = inf
         self._packets = RouterAdvertisementSocket()
         self._links = LinkSocket()
         self._stop_reader, self._stop_writer = socket.socketpair()
@@ -126,6 +150,7 @@ class Watcher:
                         return
                     key.data()
                 self._solicit()
+                self._relent()
 
     def stop(self) -> None:
         """Make `run` return, from any thread."""
@@ -141,7 +166,8 @@ class Watcher:
         self._stop_writer.close()
 
     def _timeout(self) -> float | None:
-        at = min((watch.solicitation.at for watch in self._watches.values()), default=inf)
+        moments = (watch.solicitation.at for watch in self._watches.values())
+        at = min((self._respite_until, *moments))
         return None if isinf(at) else max(0.0, at - self._clock())
 
     def _read_links(self) -> None:
@@ -197,13 +223,33 @@ class Watcher:
 
     def _read_packets(self) -> None:
         # A bounded batch, so that link changes are heard in the middle of a flood.
-        for _ in range(256):
+        for _ in range(BATCH):
             packet = self._packets.receive()
             if packet is None:
+                self._in_a_row = 0
                 return
             watch = self._by_index.get(packet.interface_index)
             if watch is not None:
                 self._take(watch, packet)
+        self._in_a_row += BATCH
+        if self._in_a_row >= FLOOD and isinf(self._respite_until):
+            self._resist()
+
+    def _resist(self) -> None:
+        """Leave a flood to the kernel, so that the routers that count are heard in it.
+
+        With nobody to vouch for, anybody may be the router: then we do what we can.
+        """
+        sources = sorted(socket.inet_pton(socket.AF_INET6, one) for one in self._vouched())
+        if sources:
+            self._packets.hear_only(sources)
+            self._respite_until = self._clock() + RESPITE
+            self._sink(Flooded(self._clock()))
+
+    def _relent(self) -> None:
+        if self._respite_until <= self._clock():
+            self._packets.hear_all()
+            self._in_a_row, self._respite_until = 0, inf
 
     def _take(self, watch: _Watch, packet: Packet) -> None:
         now = self._clock()
