@@ -61,17 +61,68 @@ def test_dnsmasq_is_observed(tmp_path: Path):
     assert [one["prefix"] for one in lines(answer)[0]["prefixes"]] == ["2001:db8:77::/64"]
 
 
+EVERYTHING = """
+interface lan0 {{
+  AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; MinDelayBetweenRAs 3;
+  AdvManagedFlag on; AdvOtherConfigFlag on; AdvDefaultPreference high; AdvDefaultLifetime 1234;
+  AdvReachableTime 30000; AdvRetransTimer 1500; AdvCurHopLimit 55; AdvLinkMTU 1480;
+  prefix {a} {{ AdvValidLifetime 7200; AdvPreferredLifetime 3600; AdvAutonomous off; }};
+  prefix {b} {{ AdvValidLifetime infinity; AdvPreferredLifetime infinity; AdvOnLink off; }};
+  RDNSS 2001:db8::53 2001:db8::54 {{ AdvRDNSSLifetime 900; }};
+}};
+"""
+
+
+def rdisc6(node: netns.Namespace) -> dict[str, list[str]]:
+    """What it prints of the first answer: each label with its values, in order."""
+    printed: dict[str, list[str]] = {}
+    for line in node.run("rdisc6", "-1", "eth0").stdout.splitlines():
+        label, colon, text = line.partition(" : " if " : " in line else ": ")
+        name = label.strip(" .") if colon else line.split()[0] if line.strip() else ""
+        printed.setdefault(name, []).append(text.strip() if colon else line.strip())
+    return printed
+
+
+def words(printed: dict[str, list[str]], name: str) -> list[str]:
+    """The first word of each value."""
+    return [text.split()[0] for text in printed[name]]
+
+
 def test_rdisc6_is_of_the_same_opinion(tmp_path: Path):
-    """An independent program reads the same prefix and lifetimes from the same router."""
+    """An independent program reads the same from the same router, field by field."""
     require("netns", "radvd", "rdisc6")
-    with netns.lab() as lab, netns.Radvd(lab, tmp_path).advertising(A, B):
+    (tmp_path / "radvd.conf").write_text(EVERYTHING.format(a=A, b=B))
+    command = ["radvd", "-n", "-C", str(tmp_path / "radvd.conf"), "-p", str(tmp_path / "pid")]
+    with netns.lab() as lab, lab.router.start(*command, stderr=subprocess.DEVNULL):
         ours = lines(observe(lab.node, "--interface", "eth0", "--count", "1"))[0]
-        theirs = lab.node.run("rdisc6", "-1", "eth0").stdout
-    for one in ours["prefixes"]:
-        assert one["prefix"] in theirs
-        assert f"{one['valid_lifetime']} " in theirs
-        assert f"{one['preferred_lifetime']} " in theirs
-    assert f"from {ours['router']}" in theirs
+        text = observe(lab.node, "--interface", "eth0", "--count", "1", "--output", "text").stdout
+        theirs = rdisc6(lab.node)
+    assert theirs["from"] == [f"from {ours['router']}"]
+    assert words(theirs, "Router lifetime") == [str(ours["router_lifetime"])]
+    assert words(theirs, "Router preference") == [ours["preference"]]
+    lifetimes = {"valid_lifetime": "Valid time", "preferred_lifetime": "Pref. time"}
+    for key, label in lifetimes.items():
+        seconds = [
+            "infinite" if one[key] == 0xFFFFFFFF else str(one[key]) for one in ours["prefixes"]
+        ]
+        assert words(theirs, label) == seconds
+    assert theirs["Prefix"] == [one["prefix"] for one in ours["prefixes"]]
+    for key, label in {"on_link": "On-link", "autonomous": "Autonomous address conf"}.items():
+        assert words(theirs, label) == ["Yes" if one[key] else "No" for one in ours["prefixes"]]
+    # The rest has no key in the JSON; the text says it.
+    assert words(theirs, "Stateful address conf") == ["Yes"]
+    assert "addresses by DHCPv6" in text
+    assert words(theirs, "Stateful other conf") == ["Yes"]
+    assert "other configuration by DHCPv6" in text
+    for label, ours_says in {
+        "Hop limit": "hop limit {}", "Reachable time": "reachable for {} ms",
+        "Retransmit time": "retransmit after {} ms", "MTU": "MTU {}",
+    }.items():  # fmt: skip
+        assert ours_says.format(words(theirs, label)[0]) in text
+    servers = " ".join(words(theirs, "Recursive DNS server"))
+    assert f"DNS {servers} for {words(theirs, 'DNS servers lifetime')[0]} s" in text
+    [address] = theirs["Source link-layer address"]
+    assert f"hardware address {address.lower()}" in text
 
 
 def test_an_interface_that_appears_later_is_waited_for(tmp_path: Path):
