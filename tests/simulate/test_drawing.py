@@ -1,0 +1,80 @@
+"""The picture: well-formed, the same on every run, with words for what it shows.
+
+To write the golden one anew: `gitops-prefix simulate tests/simulate/home
+--scenario graceful-renumbering --svg tests/golden/simulate/graceful-renumbering.svg`.
+"""
+
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from gitops_prefix.simulate.drawing import WIDTH, draw
+from tests.simulate.homes import GOLDEN, SCENARIOS, files, walked
+
+SVG = "{http://www.w3.org/2000/svg}"
+NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
+
+
+def drawn(name: str) -> str:
+    return draw(walked((SCENARIOS / f"{name}.yaml").read_text()))
+
+
+def test_it_is_byte_for_byte_what_is_expected():
+    name = "graceful-renumbering"
+    assert drawn(name).encode() == (GOLDEN / f"{name}.svg").read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_well_formed_and_stands_alone(name):
+    """No script, no link, no font from elsewhere; everything lies on the picture."""
+    text = drawn(name)
+    root = ET.fromstring(text)
+    assert root.tag == f"{SVG}svg"
+    assert not re.search(r"<script|href|@import|url\((?!#)", text)
+    _, _, width, height = map(float, root.get("viewBox").split())
+    for bar in root.iter(f"{SVG}rect"):
+        assert 0 <= float(bar.get("x")) <= WIDTH
+        assert float(bar.get("x")) + float(bar.get("width")) <= width
+        assert float(bar.get("y")) + float(bar.get("height")) <= height
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_in_words_what_it_shows(name):
+    """A title, a description of every step, and a title for every bar."""
+    root = ET.fromstring(drawn(name))
+    assert root.get("aria-labelledby") == "title desc"
+    described = root.findtext(f"{SVG}desc")
+    walk = walked((SCENARIOS / f"{name}.yaml").read_text())
+    assert all(f"{step.when:%H:%M:%S}: " in described for step in walk.steps)
+    bars = [bar for bar in root.iter(f"{SVG}rect") if bar.get("class")]
+    assert bars
+    assert all(bar.findtext(f"{SVG}title") for bar in bars)
+
+
+def test_a_commit_is_a_mark_with_its_number():
+    root = ET.fromstring(drawn("two-routers"))
+    marks = [one for one in root.iter(f"{SVG}circle") if one.get("class") == "commit"]
+    numbers = [one.text for one in root.iter(f"{SVG}text") if one.get("class") == "number"]
+    assert numbers == ["1", "2", "3"][: len(marks)]
+    assert len(marks) == 3
+
+
+@pytest.mark.parametrize("title", ["<script>&amp;", '"&<>', "]]>", "\\u0007\\ud7ff"])
+def test_foreign_text_stays_text(title):
+    """Titles and notes are anybody's."""
+    quoted = title.replace('"', '\\"')
+    text = (
+        f'{{title: "{quoted}", routers: {{isp: {{}}}}, '
+        f'events: [{{at: 0s, note: "{quoted}", announces: [A]}}]}}'
+    )
+    root = ET.fromstring(draw(walked(text)))
+    shown = root.findtext(f"{SVG}title")
+    assert shown == title.replace("\\u0007", "?").replace("\\ud7ff", "?")
+    assert not list(root.iter(f"{SVG}script"))
+
+
+def test_without_a_prefix_and_without_time_there_is_a_picture_too():
+    """Nothing is announced, and it ends when it begins."""
+    root = ET.fromstring(draw(walked("{until: 0s, events: [{at: 0s, note: hm}]}", files())))
+    assert [bar for bar in root.iter(f"{SVG}rect") if bar.get("class")] == []
