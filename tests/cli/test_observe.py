@@ -13,7 +13,7 @@ from scapy.packet import Raw
 from scapy.utils import wrpcap
 
 from tests import netns
-from tests.lab_router import SOURCE, header, says
+from tests.lab_router import SOURCE, header, lab_router, says
 from tests.parts import require
 
 PROGRAM = [sys.executable, "-m", "gitops_prefix"]
@@ -245,3 +245,71 @@ def test_a_reader_that_leaves_ends_it_well(day):
     )  # fmt: skip
     assert json.loads(answer.stdout)["current"] == A
     assert answer.stderr == ""
+
+
+def test_several_links_are_several_decisions():
+    """Each link has its own current prefix."""
+    require("netns")
+    with netns.lab() as lab:
+        words = ["ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth2"]
+        lab.node.run(*words)
+        for name in "eth1", "eth2":
+            lab.node.run("ip", "link", "set", name, "up")
+        other = netns.Namespace(lab.node.name, "eth2")
+        netns.until(other.has_address, "a link-local address on eth2")
+        words = [*PROGRAM, "observe", "--output", "json", "--count", "2", "--timeout", "20s"]
+        words += ["--interface", "eth0", "--interface", "eth1"]
+        with (
+            lab_router(lab.router) as first,
+            lab_router(other) as second,
+            lab.node.start(*words, stdout=subprocess.PIPE) as process,
+        ):
+            first.solicited()
+            first.advertise(A)
+            one = json.loads(process.stdout.readline())
+            second.solicited()
+            second.advertise(B)
+            two = json.loads(process.stdout.readline())
+    assert (one["interface"], one["current"]) == ("eth0", A)
+    assert (two["interface"], two["current"]) == ("eth1", B)
+
+
+@pytest.mark.parametrize(
+    ("content", "current"),
+    [
+        ("within: 2001:db8:1234::/48\n", A),
+        ("within: [2001:db8:1234::/48, 2001:db8:5678::/48]\n", B),
+        ("router: fe80::bad\n", None),
+    ],
+    ids=["one, as text", "two, as a list", "another option, by its own name"],
+)
+def test_what_may_be_repeated_may_stand_alone_in_the_file(content, current, day, tmp_path):
+    """`within: PREFIX` is a list of one, and not of its letters."""
+    (tmp_path / "options.yaml").write_text(content)
+    answer = call("--pcap", day, "--output", "json", "--config", tmp_path / "options.yaml")
+    assert answer.stderr == ""
+    assert lines(answer)[-1]["current"] == current
+
+
+def test_what_was_dropped_and_refused_is_counted_at_the_end(day):
+    """On stderr, by reason: the lines themselves are the answer."""
+    answer = call("--pcap", day)
+    assert sorted(answer.stderr.splitlines()) == [
+        "dropped 1: ICMPv6 checksum is wrong",
+        "dropped 1: hop limit is not 255: it was routed, or forged from afar",
+        "dropped 1: sent in fragments (RFC 6980)",
+        "dropped 1: source is not link-local",
+        "refused 1: deprecated: preferred lifetime 0 (RFC 4862 5.5.4)",
+        "refused 1: not global unicast (prefixFilter.requireGlobalUnicast)",
+    ]
+
+
+def test_a_files_name_cannot_write_on_the_terminal(tmp_path):
+    """A capture may come from anybody, and its name with it."""
+    named = tmp_path / "some\x1b[2J.pcap"
+    answer = call("--pcap", capture(named, header() / says(A)))
+    assert answer.returncode == 0
+    assert "\x1b" not in answer.stdout + answer.stderr
+    answer = call("--pcap", capture(named, header(hop_limit=1) / says(A)))
+    assert answer.returncode == 1
+    assert "\x1b" not in answer.stdout + answer.stderr
