@@ -109,6 +109,9 @@ def command(  # noqa: PLR0913  one parameter an option
         return _list()
     if bool(observations) == bool(scenario):
         raise click.UsageError("give --prefix or --scenario; --list shows the scenarios")
+    if svg is not None and svg.suffix != ".svg":
+        # A manifest that was named by a slip would be gone.
+        raise click.BadParameter(f'"{svg}" does not end in .svg', param_hint="--svg")
     files, inventory = Directory(directory, path, exclude).read()
     refuse_errors(inventory.problems)
     if not inventory.dynamic_prefixes:
