@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from gitops_prefix.cli.options import now_or_clock
 from gitops_prefix.cli.worktree import read_managed_files, read_own_file
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.fields import nearest
@@ -14,6 +15,7 @@ from gitops_prefix.decide.transition import advance, settle
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
 from gitops_prefix.render.inventory import Inventory, read_inventory
+from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 
 
@@ -36,6 +38,11 @@ class Directory:
         return files, read_inventory(files, settings)
 
 
+def has_errors(problems: Iterable[Problem]) -> bool:
+    """Whether a problem stops a rendering."""
+    return any(problem.severity is Severity.ERROR for problem in problems)
+
+
 def refuse_errors(problems: Iterable[Problem]) -> None:
     """Stop when a problem is an error.
 
@@ -43,7 +50,7 @@ def refuse_errors(problems: Iterable[Problem]) -> None:
         InputError: with every problem there is, so that one run tells all.
     """
     problems = tuple(problems)
-    if any(problem.severity is Severity.ERROR for problem in problems):
+    if has_errors(problems):
         raise InputError(*problems)
 
 
@@ -59,13 +66,14 @@ def advance_all(
     it: what `render --check` answers must not depend on the hour.
 
     Raises:
-        InputError: an observation names no DynamicPrefix, or does not fit its ranges.
+        InputError: observations name no DynamicPrefix, or do not fit its ranges; with all of them.
     """
+    problems: list[Problem] = []
     observed: dict[str, list[Prefix]] = {}
     for name, prefix in observations:
         if name not in inventory.dynamic_prefixes:
             known = list(inventory.dynamic_prefixes)
-            raise InputError(
+            problems.append(
                 Problem(
                     "unknown-dynamic-prefix",
                     f'--prefix {name}={prefix}: there is no DynamicPrefix "{name}" here '
@@ -78,9 +86,11 @@ def advance_all(
         try:
             status = _advance(document, observed.get(name, []), now, clock)
         except ValueError as error:
-            raise InputError(Problem("does-not-fit", str(error), document.place)) from error
+            problems.append(Problem("does-not-fit", str(error), document.place))
+            continue
         if status is not None:
             statuses[name] = status
+    refuse_errors(problems)
     return statuses
 
 
@@ -114,3 +124,16 @@ def waiting(inventory: Inventory, statuses: dict[str, Status]) -> list[Problem]:
         for name, document in inventory.dynamic_prefixes.items()
         if name not in statuses
     ]
+
+
+def find_problems(inventory: Inventory) -> list[Problem]:
+    """Everything that is wrong, or worth knowing, as the files stand.
+
+    What is wrong in one file hides nothing in another.
+    """
+    try:
+        statuses = advance_all(inventory, (), None, now_or_clock(None))
+    except InputError as error:
+        return [*inventory.problems, *error.problems]
+    found = render(inventory, statuses).problems
+    return list(dict.fromkeys([*inventory.problems, *found, *waiting(inventory, statuses)]))

@@ -36,9 +36,13 @@ def print_json(answer: object) -> None:
 
 
 def print_errors(problems: Iterable[Problem], form: Format) -> None:
-    """Print what stopped a command."""
+    """Print what stopped a command, and what else was found on the way."""
     if form is Format.JSON:
-        print_json({"errors": [problem_document(problem) for problem in problems]})
+        told = list(problems)
+        errors = [one for one in told if one.severity is Severity.ERROR]
+        others = [problem_document(one) for one in told if one not in errors]
+        answer = {"errors": [problem_document(one) for one in errors]}
+        print_json(answer | ({"warnings": others} if others else {}))
     else:
         print_problems(problems, form)
 

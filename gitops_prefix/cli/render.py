@@ -12,7 +12,14 @@ import click
 
 from gitops_prefix.cli.diff import colour_diff
 from gitops_prefix.cli.exit_codes import DONE, NO
-from gitops_prefix.cli.manifests import Directory, advance_all, refuse_errors, waiting
+from gitops_prefix.cli.manifests import (
+    Directory,
+    advance_all,
+    find_problems,
+    has_errors,
+    refuse_errors,
+    waiting,
+)
 from gitops_prefix.cli.options import (
     config_option,
     directory_argument,
@@ -70,7 +77,8 @@ def command(  # noqa: PLR0913  one parameter an option
     if output_dir is not None:
         exclude = (*exclude, *_inside(directory, output_dir))
     files, inventory = Directory(directory, path, exclude).read()
-    refuse_errors(inventory.problems)
+    if has_errors(inventory.problems):
+        refuse_errors(find_problems(inventory))
     statuses = advance_all(inventory, observations, now, now_or_clock(now))
     rendering = render(inventory, statuses)
     problems = [*rendering.problems, *waiting(inventory, statuses)]

@@ -103,6 +103,46 @@ def test_every_error_is_told_in_one_run(home, capsys):
     ]
 
 
+@pytest.mark.parametrize("command", [["validate"], ["render"], ["render", "--check"]], ids=" ".join)
+def test_what_is_wrong_in_one_file_hides_nothing_in_another(home, command, capsys):
+    """A typing error, and an overlap that only a rendering shows."""
+    (home / "p.yaml").write_text(HOME + STATUS)
+    (home / "a.yaml").write_text(POOL.replace("range: lb", "range: x"))
+    (home / "b.yaml").write_text(f"{POOL}spec: {{blocks: [{{cidr: '2001:db8:a:0:f000::/70'}}]}}\n")
+    assert enter([*command, "--output", "json"]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    found = [(one["path"], one["code"]) for one in answer["errors"]]
+    assert found == [("a.yaml", "unknown-address-range"), ("b.yaml", "overlap")]
+
+
+def test_what_stops_a_rendering_stands_apart_from_what_is_only_told(home, capsys):
+    """In JSON a warning is no error, in render as in validate."""
+    (home / "p.yaml").write_text(HOME + STATUS)
+    (home / "a.yaml").write_text(POOL.replace("range: lb", "range: x").replace("/v2", "/v2alpha1"))
+    answers = []
+    for command in ("validate", "render"):
+        assert enter([command, "--output", "json"]) == 2
+        answers.append(json.loads(capsys.readouterr().out))
+    assert answers[0] == answers[1]
+    assert [one["code"] for one in answers[0]["errors"]] == ["unknown-address-range"]
+    assert [one["code"] for one in answers[0]["warnings"]] == ["old-api-version"]
+
+
+def test_every_observation_that_is_wrong_is_told_in_one_run(home, capsys):
+    (home / "p.yaml").write_text(HOME)
+    words = [
+        "--prefix",
+        "hom=2001:db8::/64",
+        "--prefix",
+        "home=2001:db8::/80",
+        "--prefix",
+        "x=::/64",
+    ]
+    assert enter(["render", "--output", "json", *words]) == 2
+    codes = [one["code"] for one in json.loads(capsys.readouterr().out)["errors"]]
+    assert codes == ["unknown-dynamic-prefix", "unknown-dynamic-prefix", "does-not-fit"]
+
+
 def test_a_clean_directory_is_0(home, capsys):
     """A note is told, and is no error."""
     (home / "p.yaml").write_text(HOME)
