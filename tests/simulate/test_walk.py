@@ -157,3 +157,27 @@ def test_what_is_left_open_is_what_the_repository_says():
     assert (stood_in(guarded).interface, stood_in(guarded).router) == ("lan7", "fe80::77")
     text = guarded["prefix.yaml"] + b"status: {currentPrefix: '2001:db8:9::/64'}\n"
     assert str(stood_in({**guarded, "prefix.yaml": text}).current) == "2001:db8:9::/64"
+
+
+def test_what_a_restart_forgets_includes_how_often_it_changed():
+    """The count is memory: a held change is made after it."""
+    text = (
+        "{until: 30m, routers: {isp: {every: 1h}}, events: [{at: 0s, announces: [A]},"
+        " {at: 2m, announces: [B]}, {at: 4m, announces: [C]}, {at: 20m, daemon: restarts}]}"
+    )
+    moments = [at for at, _, _ in told(walked(text, files("transition: {maxChangesPerHour: 1}")))]
+    assert moments[:2] == [0, 120]
+    assert 1200 < moments[2] < 1210
+
+
+def test_what_render_refuses_is_not_shown_as_current():
+    """An entry of the user's that the next prefix would overlap: nothing moves."""
+    home = files("transition: {}")
+    mine = b'    - cidr: "2001:db8:1235:0:f000::/72"\n'
+    home["pool.yaml"] = home["pool.yaml"].rstrip(b"\n") + b"\n" + mine
+    walk = walked(RENUMBER.format(second="B", until="1h"), home)
+    assert told(walk) == [(0, A, A)]
+    refused = walk.steps[1]
+    assert [one.code for one in refused.problems] == ["overlap"]
+    assert str(refused.looks["home-ipv6"].after.current) == A
+    assert walk.refused
