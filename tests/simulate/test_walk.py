@@ -181,3 +181,22 @@ def test_what_render_refuses_is_not_shown_as_current():
     assert [one.code for one in refused.problems] == ["overlap"]
     assert str(refused.looks["home-ipv6"].after.current) == A
     assert walk.refused
+
+
+def test_a_repository_that_watches_nothing_or_filters_all_still_has_stand_ins():
+    static = files(
+        old="routerAdvertisement:\n      interface: eth0", new=f'static: {{prefix: "{B}"}}'
+    )
+    assert stood_in(static) == StandIns()
+    filtered = files(
+        old="interface: eth0", new='interface: eth0\n    prefixFilter: {within: ["2a02:810::/32"]}'
+    )
+    assert str(stood_in(filtered).current) == "2a02:810::/64"
+
+
+def test_a_static_prefix_is_itself_whatever_is_announced():
+    static = files(
+        old="routerAdvertisement:\n      interface: eth0", new=f'static: {{prefix: "{B}"}}'
+    )
+    walk = walked("{until: 1h, routers: {isp: {}}, events: [{at: 0s, announces: [A]}]}", static)
+    assert [current for _, current, _ in told(walk)] == [B]
