@@ -3,13 +3,22 @@
 import tempfile
 from pathlib import Path
 
-from bench import checking, codec, daemon_at_rest, publishing, starting
+from bench import (
+    checking,
+    codec,
+    daemon_at_rest,
+    flooding,
+    publishing,
+    repetition,
+    starting,
+)
 
 
 def main() -> None:
     """Print the rows."""
     codec.main()
-    for row in (publishing, checking, daemon_at_rest):
+    repetition.main()
+    for row in (publishing, checking, daemon_at_rest, flooding):
         with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as directory:
             row.main(Path(directory))
     starting.main()

@@ -13,36 +13,12 @@ from dataclasses import dataclass, field
 from math import inf, isinf
 from typing import NamedTuple
 
-from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
-from gitops_prefix.decide.routers import MOST_ROUTERS
-from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT, Reason, Rejected, decode
+from gitops_prefix.watch.hearing import Advertised, Dropped, Hearing
 from gitops_prefix.watch.link import Packet, RouterAdvertisementSocket
 from gitops_prefix.watch.netlink import Link, LinkSocket, Listed, Missed
 from gitops_prefix.watch.solicitation import Chance, Solicitation
 
-
-class Advertised(NamedTuple):
-    """A valid Router Advertisement came.
-
-    Attributes:
-        at: seconds, on the watcher's clock.
-        repeated: whether it is, byte for byte, what this router sent last.
-    """
-
-    router: Router
-    advertisement: RouterAdvertisement
-    at: float
-    repeated: bool
-
-
-class Dropped(NamedTuple):
-    """A packet came that is no valid Router Advertisement."""
-
-    interface: str
-    source: str
-    reason: Reason
-    detail: str
-    at: float
+__all__ = ["Advertised", "Dropped", "Event", "Flooded", "LinkChanged", "Watcher"]
 
 
 class LinkChanged(NamedTuple):
@@ -70,18 +46,6 @@ RESPITE = 1.0
 """Seconds for which the kernel drops what no vouched router sent."""
 
 
-class _Last(NamedTuple):
-    """What a router sent last: a repetition need not be decoded again.
-
-    Attributes:
-        body: the message behind its checksum, which depends on the destination.
-    """
-
-    body: bytes
-    router: Router
-    advertisement: RouterAdvertisement
-
-
 @dataclass(slots=True)
 class _Watch:
     """One watched link."""
@@ -91,7 +55,10 @@ class _Watch:
     up: bool = False
     told: bool = False
     solicitation: Solicitation = field(default_factory=Solicitation)
-    heard: dict[bytes, _Last] = field(default_factory=dict)
+    hearing: Hearing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hearing = Hearing(self.name)
 
 
 class Watcher:
@@ -190,7 +157,7 @@ class Watcher:
     def _lose(self, watch: _Watch) -> None:
         self._by_index.pop(watch.index, None)
         watch.index, watch.up = 0, False
-        watch.heard.clear()
+        watch.hearing.forget()
         watch.solicitation = watch.solicitation.answered()
         self._tell(watch, present=False)
 
@@ -212,7 +179,7 @@ class Watcher:
                 self._packets.join(link.ifindex)
         if came or watch.up != link.up:
             watch.up = link.up
-            watch.heard.clear()
+            watch.hearing.forget()
             fresh = Solicitation()
             watch.solicitation = fresh.start(self._clock(), self._chance) if link.up else fresh
             self._tell(watch, present=True)
@@ -252,33 +219,12 @@ class Watcher:
             self._in_a_row, self._respite_until = 0, inf
 
     def _take(self, watch: _Watch, packet: Packet) -> None:
-        now = self._clock()
-        last = watch.heard.get(packet.source)
-        if last is not None and _repeats(packet, last):
-            self._sink(Advertised(last.router, last.advertisement, now, repeated=True))
-            return
-        if packet.fragmented:
-            advertisement: RouterAdvertisement | Rejected = Rejected(Reason.FRAGMENT)
-        else:
-            advertisement = decode(packet.payload, source=packet.source, hop_limit=packet.hop_limit)
-        source = socket.inet_ntop(socket.AF_INET6, packet.source)
-        if isinstance(advertisement, Rejected):
-            reason, detail = advertisement
-            self._sink(Dropped(watch.name, source, reason, detail, now))
-            return
-        router = Router(watch.name, source)
-        self._remember(watch, packet.source, _Last(packet.payload[4:], router, advertisement))
-        if advertisement.router_lifetime:
+        event = watch.hearing.hear(packet, self._clock())
+        if isinstance(event, Advertised) and event.advertisement.router_lifetime:
             # RFC 4861 6.3.7: the answer is an "advertisement with a non-zero Router
             # Lifetime". A router for its ULA alone must not stop us asking for the ISP's.
             watch.solicitation = watch.solicitation.answered()
-        self._sink(Advertised(router, advertisement, now, repeated=False))
-
-    def _remember(self, watch: _Watch, source: bytes, last: _Last) -> None:
-        watch.heard.pop(source, None)
-        if len(watch.heard) >= MOST_ROUTERS:
-            del watch.heard[next(iter(watch.heard))]
-        watch.heard[source] = last
+        self._sink(event)
 
     def _solicit(self) -> None:
         now = self._clock()
@@ -288,13 +234,3 @@ class Watcher:
                 with contextlib.suppress(OSError):
                     self._packets.solicit(watch.index)
                 watch.solicitation = watch.solicitation.asked(now, self._chance)
-
-
-def _repeats(packet: Packet, last: _Last) -> bool:
-    """Whether a packet says what its router said last, as validly."""
-    return (
-        packet.payload[4:] == last.body
-        and packet.payload[:2] == bytes([ROUTER_ADVERTISEMENT, 0])
-        and packet.hop_limit == 255
-        and not packet.fragmented
-    )

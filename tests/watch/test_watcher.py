@@ -176,7 +176,7 @@ def test_more_routers_than_are_remembered_are_all_told(lab, router):
             router.send(header(f"fe80::{number:x}") / says(A))
         told = [seen.next(Advertised).router.address for _ in range(100)]
         assert told == [f"fe80::{number:x}" for number in range(1, 101)]
-        assert len(seen.watcher._watches["eth0"].heard) == 64
+        assert len(seen.watcher._watches["eth0"].hearing._heard) == 64
 
 
 def test_routers_are_asked_until_one_answers_and_again_when_the_link_is_back(router, lab):

@@ -1,0 +1,47 @@
+"""A repeated identical Router Advertisement in the daemon, against a first one.
+
+Both ways are those of the daemon from the received bytes on, behind the socket: the
+watcher's, then `Decisions`'. What is new is decoded and selected from; what is repeated
+is compared, and its lifetimes are renewed.
+"""
+
+import itertools
+from math import inf
+
+from bench.ratio import measure, show
+from gitops_prefix.cli.rehearsal import ROUTER, advertisement
+from gitops_prefix.daemon.decisions import Decisions, Watched
+from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.watch.hearing import Hearing
+from gitops_prefix.watch.link import Packet
+
+_MANY = 200
+
+
+def main() -> None:
+    """One router, one DynamicPrefix, two prefixes that come in turn."""
+    decisions = Decisions(Metrics(), lambda: 0.0, lambda: None)
+    specification = Specification("home-ipv6", Acquisition(interfaces=("eth0",)))
+    decisions.configure({"home-ipv6": Watched(specification, None)})
+    hearing = Hearing("eth0")
+    packets = itertools.cycle(
+        Packet(
+            advertisement([Prefix.parse("2001:db8:1::/64")])[:-1] + bytes([octet]), ROUTER, 255, 1
+        )
+        for octet in range(2)
+    )
+    same = next(packets)
+
+    def first() -> None:
+        for packet in itertools.islice(packets, _MANY):
+            decisions.take(hearing.hear(packet, 1.0))
+
+    def repeated() -> None:
+        for _ in range(_MANY):
+            decisions.take(hearing.hear(same, 1.0))
+
+    row = "2 a repeated advertisement in the daemon, over a first one"
+    show(row, measure(repeated, first, 20), ">= 5 x", faster=True)
+    assert decisions.look_again_at() < inf
