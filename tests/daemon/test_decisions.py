@@ -1,0 +1,143 @@
+"""What a flood, and a policy, make of advertisements: remembered or not, counted, logged."""
+
+import logging
+
+import pytest
+
+from gitops_prefix.daemon.decisions import MOST_STRANGERS, OTHERS, Decisions, Watched
+from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.routers import MOST_ROUTERS
+from gitops_prefix.decide.selection import Standing
+from gitops_prefix.decide.specification import Transition
+from gitops_prefix.watch.watcher import Advertised, Flooded
+from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, saying, watching
+
+NAMED = watching(routers=(FIRST.address,))
+NOBODY = [Router("eth0", f"fe80::{number + 16:x}") for number in range(3 * MOST_ROUTERS)]
+
+
+class Daemon:
+    """The decisions for one DynamicPrefix, and how often the loop was woken."""
+
+    def __init__(self, specification):
+        self.metrics, self.woken, self.now = Metrics(), 0, 0.0
+        self.decisions = Decisions(self.metrics, lambda: self.now, self._wake)
+        self.decisions.configure({"home": Watched(specification, None)})
+
+    def _wake(self):
+        self.woken += 1
+
+    def hear(self, router, *prefixes, at=0.0, repeated=False):
+        self.now = at
+        self.decisions.take(Advertised(router, saying(*prefixes), at, repeated))
+
+    def count(self, name, **labels):
+        return self.metrics.registry.get_sample_value(f"gitops_prefix_{name}", labels)
+
+    @property
+    def announced(self):
+        return {str(one.router) for one in self.decisions.latest()["home"].candidates}
+
+    def named(self):
+        """The routers that have a name of their own in the metrics."""
+        [family] = [
+            one
+            for one in self.metrics.registry.collect()
+            if one.name == "gitops_prefix_router_advertisements"
+        ]
+        return {sample.labels["router"] for sample in family.samples if "_total" in sample.name}
+
+
+def test_a_policy_refusal_is_counted_by_reason_and_logged_once_a_minute(caplog):
+    daemon = Daemon(NAMED)
+    with caplog.at_level(logging.INFO, "gitops_prefix"):
+        for second in range(61):
+            daemon.hear(SECOND, B if second % 2 else A, at=float(second))
+
+    lines = [one for one in caplog.records if "refused" in one.message]
+    assert [one.held_back for one in lines] == [0, 59]
+    assert "its router is not in spec.acquisition.routerAdvertisement.routers" in lines[0].message
+    assert daemon.count("refusals_total", dynamic_prefix="home", reason="other_router") == 61
+    assert daemon.count("refused_prefixes", dynamic_prefix="home", reason="other_router") >= 1
+
+
+def test_the_gauge_of_refused_prefixes_follows_where_the_standing_does_not_change():
+    daemon = Daemon(watching())
+    daemon.hear(FIRST, A)
+    before = daemon.count("refused_prefixes", dynamic_prefix="home", reason="not_global")
+    daemon.hear(FIRST, A, LOCAL)
+
+    assert before == 0
+    assert daemon.count("refused_prefixes", dynamic_prefix="home", reason="not_global") == 1
+
+
+def test_strangers_that_no_policy_admits_fill_half_the_places_and_no_metric():
+    daemon = Daemon(NAMED)
+    for router in NOBODY:
+        daemon.hear(router, B)
+    daemon.hear(FIRST, A)
+
+    assert len(daemon.announced) == MOST_STRANGERS + 1
+    assert str(FIRST) in daemon.announced
+    assert daemon.named() == {
+        *(one.address for one in NOBODY[:MOST_STRANGERS]),
+        OTHERS,
+        FIRST.address,
+    }
+    assert daemon.decisions.latest()["home"].choice.prefix == A
+
+
+def test_the_metrics_name_no_more_routers_than_are_remembered_and_those_vouched_for():
+    daemon = Daemon(watching())
+    for router in NOBODY:
+        daemon.hear(router, B)
+
+    assert len(daemon.named()) <= MOST_ROUTERS + 1
+
+
+def test_the_router_of_the_current_prefix_renumbers_in_the_middle_of_a_flood():
+    daemon = Daemon(watching())
+    daemon.hear(FIRST, A)
+    for number, router in enumerate(NOBODY):
+        daemon.hear(router, B, at=float(number))
+    woken = daemon.woken
+    daemon.hear(FIRST, B, at=500.0)
+
+    assert daemon.woken == woken + 1
+    assert daemon.decisions.vouched() >= {FIRST.address}
+    assert daemon.decisions.latest()["home"].choice.prefix == B
+
+
+def test_who_was_pushed_out_comes_back_by_repeating_itself():
+    daemon = Daemon(watching())
+    daemon.hear(FIRST, A)
+    for router in NOBODY[: MOST_ROUTERS - 1]:
+        daemon.hear(router, B)
+    daemon.hear(SECOND, B, at=1.0)
+    daemon.hear(NOBODY[-1], B, at=2.0)
+    gone = str(SECOND) in daemon.announced
+    daemon.hear(SECOND, B, at=3.0, repeated=True)
+
+    assert not gone
+    assert str(SECOND) in daemon.announced
+
+
+def test_a_flood_is_counted_and_logged_once_a_minute(caplog):
+    daemon = Daemon(watching())
+    with caplog.at_level(logging.INFO, "gitops_prefix"):
+        for second in range(59):
+            daemon.decisions.take(Flooded(float(second)))
+
+    assert daemon.count("floods_total") == 59
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(("most", "degraded"), [(1, 1), (12, 0)])
+def test_a_prefix_that_is_held_is_told_as_degraded(most, degraded, caplog):
+    daemon = Daemon(watching(Transition(max_changes_per_hour=most)))
+    for at, prefix in enumerate((A, B, A)):
+        daemon.hear(FIRST, prefix, at=float(at))
+
+    assert daemon.count("degraded", dynamic_prefix="home") == degraded
+    assert (str(Standing.HELD) in caplog.text) is bool(degraded)
