@@ -1,9 +1,17 @@
 """Addresses as people write them in lists, of either family."""
 
 import ipaddress
+from typing import NamedTuple
 
 from gitops_prefix.render.node import Value
-from gitops_prefix.render.target import Span
+
+
+class Span(NamedTuple):
+    """Addresses that an item of a list stands for, both ends included."""
+
+    version: int
+    first: int
+    last: int
 
 
 def address_span(text: Value) -> Span | None:

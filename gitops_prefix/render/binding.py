@@ -1,137 +1,96 @@
-"""What a manifest's annotations bind it to, and what that comes to in a status."""
+"""One managed field, whatever binds it: an annotation's kind, or a marker."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from gitops_prefix.decide.address_range import PlacedRange
-from gitops_prefix.decide.fields import dotted, nearest
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.decide.service_address import Claim
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.subnet import PlacedSubnet
-from gitops_prefix.errors import Problem
+from gitops_prefix.errors import Place, Problem
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import nearest_node
-
-ANNOTATIONS = "dynamic-prefix.io/"
-NAME = ANNOTATIONS + "name"
-ADDRESS_RANGE = ANNOTATIONS + "address-range"
-SUBNET = ANNOTATIONS + "subnet"
-
-Placed: TypeAlias = PlacedRange | PlacedSubnet | Prefix
-"""What a binding stands for inside one prefix."""
+from gitops_prefix.render.node import Value
+from gitops_prefix.render.splice import Edit
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """A DynamicPrefix and a part of it; without a part, the whole prefix.
+class Following:
+    """What a field follows: one DynamicPrefix, before and after.
 
     Attributes:
-        address_range: name of a range, or empty.
-        subnet: name of a subnet, or empty.
+        before: the status in the same commit as the manifest; None without one.
+        host_part: what was assigned to the binding's claim, if it has one.
+        host_part_before: what the status before comes to for that claim.
     """
 
+    specification: Specification
+    before: Status | None
+    after: Status
+    host_part: int | None = None
+    host_part_before: int | None = None
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """The status after, then the one before, if there is one."""
+        return (self.after, self.before) if self.before else (self.after,)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEdit:
+    """What becomes of a field.
+
+    Attributes:
+        edits: in the manifest's own text; empty when the field stands right already.
+        before: as plain values; None when the field is not there.
+        after: the whole field as it will be.
+    """
+
+    edits: tuple[Edit, ...]
+    before: Value
+    after: Value
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One managed field.
+
+    Attributes:
+        field_path: keys and indices from the document's root.
+        dynamic_prefix: the name of what it follows.
+        place: of the field, or of what should hold it.
+        edit: makes the field follow; raises RefusedEditError where it cannot be edited.
+        claim: to a host part, which has to be assigned before `edit` is called.
+    """
+
+    manifest: Manifest
+    field_path: Path
     dynamic_prefix: str
-    address_range: str = ""
-    subnet: str = ""
+    place: Place
+    edit: Callable[[Following], FieldEdit]
+    claim: Claim | None = None
 
-    def placed(self, specification: Specification, status: Status) -> tuple[Placed, ...]:
-        """What this stands for in the current prefix, then in each past one.
+    @property
+    def path(self) -> str:
+        """The file it is in."""
+        return self.manifest.path
 
-        Args:
-            specification: of the DynamicPrefix.
-            status: any of its statuses; one that lacks the part gives nothing.
-        """
-        if self.address_range:
-            return tuple(self._ranges(status))
-        if self.subnet:
-            return tuple(self._subnets(specification, status))
-        return status.prefixes
+    @property
+    def kind(self) -> str:
+        """Of the object."""
+        return self.manifest.kind
 
-    def _ranges(self, status: Status) -> Iterator[PlacedRange]:
-        for placed in status.ranges:
-            if placed.name != self.address_range:
-                continue
-            yield placed
-            host_parts = placed.unplaced(status.current.length)
-            for past in status.history:
-                # A range may not fit a past prefix that was longer; it never stood there.
-                try:
-                    yield host_parts.within(past.prefix)
-                except ValueError:
-                    continue
+    @property
+    def namespace(self) -> str:
+        """Of the object, or empty."""
+        return self.manifest.namespace
 
-    def _subnets(self, specification: Specification, status: Status) -> Iterator[PlacedSubnet]:
-        for placed in status.subnets:
-            if placed.name != self.subnet:
-                continue
-            yield placed
-            base = specification.base(status.current)
-            for past in status.history:
-                moved = specification.base(past.prefix)
-                if moved.length == base.length:
-                    offset = placed.cidr.network - base.network
-                    yield PlacedSubnet(
-                        placed.name, Prefix(moved.network + offset, placed.cidr.length)
-                    )
+    @property
+    def name(self) -> str:
+        """Of the object."""
+        return self.manifest.name
 
-
-def read_reference(
-    manifest: Manifest, specifications: Mapping[str, Specification]
-) -> tuple[Reference | None, tuple[Problem, ...]]:
-    """What a manifest is bound to by its annotations.
-
-    Returns:
-        The reference, or None when it is wrong, and every problem.
-    """
-    annotations = {
-        key: value
-        for key, value in manifest.annotations.items()
-        if str(key).startswith(ANNOTATIONS)
-    }
-    problems = [
-        _problem(manifest, key, "wrong-type", f"{value!r} is no string: write it in quotes")
-        for key, value in annotations.items()
-        if not isinstance(value, str)
-    ]
-    if problems:
-        return None, tuple(problems)
-    if NAME not in annotations:
-        message = f"needs {NAME} too, which names the DynamicPrefix"
-        return None, (_problem(manifest, next(iter(annotations)), "missing-name", message),)
-    name = annotations[NAME]
-    specification = specifications.get(name)
-    if specification is None:
-        return None, (_unknown(manifest, NAME, "DynamicPrefix", name, list(specifications)),)
-    ranges = [one.name for one in specification.ranges]
-    subnets = [one.name for one in specification.subnets]
-    address_range, subnet = annotations.get(ADDRESS_RANGE, ""), annotations.get(SUBNET, "")
-    if ADDRESS_RANGE in annotations and SUBNET in annotations:
-        message = f"stands beside {ADDRESS_RANGE}: keep one of the two"
-        problems.append(_problem(manifest, SUBNET, "range-and-subnet", message))
-    if ADDRESS_RANGE in annotations and address_range not in ranges:
-        problems.append(_unknown(manifest, ADDRESS_RANGE, name, address_range, ranges))
-    if SUBNET in annotations and subnet not in subnets:
-        problems.append(_unknown(manifest, SUBNET, name, subnet, subnets))
-    return (None if problems else Reference(name, address_range, subnet)), tuple(problems)
-
-
-def _unknown(manifest: Manifest, key: str, what: str, written: str, known: list[str]) -> Problem:
-    owner = "the repository" if key == NAME else f"DynamicPrefix {what}"
-    kind = key.removeprefix(ANNOTATIONS) if key != NAME else what
-    code = f"unknown-{'dynamic-prefix' if key == NAME else kind}"
-    message = (
-        f'{kind} "{written}" is not in {owner} (it has: {", ".join(known) or "none"})'
-        f"{nearest(written, known)}"
-    )
-    return _problem(manifest, key, code, message, whole=True)
-
-
-def _problem(
-    manifest: Manifest, key: str, code: str, message: str, *, whole: bool = False
-) -> Problem:
-    path = ("metadata", "annotations", key)
-    node = nearest_node(manifest.root, path)
-    text = message if whole else f"{dotted(path[:2])}: {key} {message}"
-    return Problem(code, text, manifest.place(node))
+    @property
+    def field(self) -> str:
+        """Dotted: `spec.blocks`."""
+        return dotted(self.field_path)

@@ -1,4 +1,4 @@
-"""Setting a list field of a manifest, whether it is there, empty, null or missing."""
+"""Setting a field of a manifest, whether it is there, empty, null or missing."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from gitops_prefix.decide.fields import dotted
 from gitops_prefix.render.comments import comments
 from gitops_prefix.render.dump import Tree, block_lines, flow_text
 from gitops_prefix.render.edit_block_items import insert_lines
-from gitops_prefix.render.edit_scalar import RefusedEditError
+from gitops_prefix.render.edit_scalar import RefusedEditError, replace_scalar
 from gitops_prefix.render.edit_sequence import edit_sequence
 from gitops_prefix.render.list_change import Item, plan_change
 from gitops_prefix.render.node import (
@@ -57,16 +57,47 @@ def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
     node = entry.value
     if not rest and isinstance(node, SequenceNode) and node.items:
         return edit_sequence(text, entry.key, node, plan_change(node.items, ours, wanted), style)
-    value: Tree = wanted
-    for key in reversed(rest):
-        value = {key: value}
     if isinstance(node, MappingNode) and rest:
-        return [_add_entry(text, node, rest[0], value[rest[0]], style)]  # type: ignore[call-overload,index]
+        return [_add_entry(text, node, rest[0], _nested(rest[1:], wanted), style)]
     if is_null(node) or (isinstance(node, SequenceNode) and not node.items):
-        return _fill(text, entry, value, style, in_flow=in_flow)
+        return _fill(text, entry, _nested(rest, wanted), style, in_flow=in_flow)
     if isinstance(node, AliasNode):
         raise RefusedEditError(node, f"{dotted(path)} is an alias: write the list itself here")
     raise RefusedEditError(node, f"{dotted(path)} is no list: write one, or remove it")
+
+
+def edit_text(text: str, root: Node, path: tuple[str, ...], wanted: str, style: Style) -> Edit:
+    """The edit that makes the scalar at `path` say `wanted`.
+
+    Args:
+        text: the document.
+        root: its nodes.
+        path: keys from the root; the mapping that holds the last one is there.
+        wanted: what it is to say.
+        style: of the document.
+
+    Raises:
+        RefusedEditError: the field stands where it cannot be edited.
+    """
+    entry, rest, in_flow = _deepest(root, path)
+    node = entry.value
+    if not rest:
+        if isinstance(node, ScalarNode) and not is_null(node):
+            return replace_scalar(node, wanted, in_flow=in_flow)
+        if is_null(node):
+            (edit,) = _fill(text, entry, wanted, style, in_flow=True)
+            return edit
+        raise RefusedEditError(node, f"{dotted(path)} is no string of its own: write one here")
+    if isinstance(node, MappingNode):
+        return _add_entry(text, node, rest[0], _nested(rest[1:], wanted), style)
+    raise RefusedEditError(node, f"{dotted(path)} cannot be written: this is no mapping")
+
+
+def _nested(keys: tuple[str, ...], value: Tree) -> Tree:
+    """The value below mappings of one key each."""
+    for key in reversed(keys):
+        value = {key: value}
+    return value
 
 
 def _deepest(root: Node, path: tuple[str, ...]) -> tuple[Entry, tuple[str, ...], bool]:

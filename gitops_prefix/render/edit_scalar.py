@@ -18,11 +18,16 @@ class RefusedEditError(Exception):
         self.node = node
 
 
-def replace_scalar(node: Node, text: str) -> Edit:
+def replace_scalar(node: Node, text: str, *, in_flow: bool = True) -> Edit:
     """The edit that makes `node` say `text`.
 
     Quotes stay. A plain scalar stays plain only while it is the same string in YAML
     1.1 and 1.2: `2001:10:20:30:40:50:1:2` is an integer to YAML 1.1.
+
+    Args:
+        node: what stands there.
+        text: what it is to say.
+        in_flow: whether it stands inside braces or brackets; nobody errs by True.
 
     Raises:
         RefusedEditError: it is an alias, a block scalar, or no scalar.
@@ -33,5 +38,5 @@ def replace_scalar(node: Node, text: str) -> Edit:
         return Edit(node.start, node.end, quoted(text, node.style))
     if node.style is not None:
         raise RefusedEditError(node, "is a block scalar: write the value in quotes instead")
-    # A plain scalar inside of a flow collection must not hold its punctuation.
-    return Edit(node.start, node.end, text if is_plain_safe(text) else quoted(text))
+    plain = is_plain_safe(text, in_flow=in_flow)
+    return Edit(node.start, node.end, text if plain else quoted(text))

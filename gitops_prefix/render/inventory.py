@@ -3,74 +3,19 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gitops_prefix.decide.fields import dotted, nearest
 from gitops_prefix.decide.specification import API_VERSION, KIND
 from gitops_prefix.errors import Place, Problem, Severity
-from gitops_prefix.render.binding import ADDRESS_RANGE, ANNOTATIONS, NAME, SUBNET, Reference
-from gitops_prefix.render.binding import read_reference as _read_reference
+from gitops_prefix.render.annotated import bind_annotated, is_annotated
+from gitops_prefix.render.binding import Binding
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
 from gitops_prefix.render.files import MARKER, text_looks_managed
 from gitops_prefix.render.locate import NotYamlError, locate
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import duplicate_keys, nearest_node
+from gitops_prefix.render.node import duplicate_keys
 from gitops_prefix.render.plain_value import plain_value
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.render.source import DocumentSpan, Source
-from gitops_prefix.render.target import Target
-from gitops_prefix.render.targets import TARGETS, target_of
-
-_ANNOTATIONS = (NAME, ADDRESS_RANGE, SUBNET)
-_OTHER_ANNOTATIONS = tuple(
-    ANNOTATIONS + name
-    for name in (
-        "service-address-range",
-        "service-subnet",
-        "suffix",
-        "skip-external-dns-update",
-        "variables",
-        "parent-pool",
-    )
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One managed field."""
-
-    manifest: Manifest
-    target: Target
-    reference: Reference
-    place: Place
-
-    @property
-    def path(self) -> str:
-        """The file it is in."""
-        return self.manifest.path
-
-    @property
-    def kind(self) -> str:
-        """Of the object."""
-        return self.manifest.kind
-
-    @property
-    def namespace(self) -> str:
-        """Of the object, or empty."""
-        return self.manifest.namespace
-
-    @property
-    def name(self) -> str:
-        """Of the object."""
-        return self.manifest.name
-
-    @property
-    def field(self) -> str:
-        """Dotted: `spec.blocks`."""
-        return dotted(self.target.path)
-
-    @property
-    def dynamic_prefix(self) -> str:
-        """What it follows."""
-        return self.reference.dynamic_prefix
+from gitops_prefix.render.target import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +34,6 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
         files: content by path; those without anything managed cost a byte search.
         settings: of the repository.
     """
-    del settings  # HA Services will ask for it
     problems: list[Problem] = []
     manifests = [
         manifest
@@ -97,7 +41,10 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
         for manifest in _read_file(path, content, problems)
     ]
     documents = _read_dynamic_prefixes(manifests, problems)
-    bindings = tuple(_read_bindings(manifests, documents, problems))
+    surroundings = Surroundings(
+        {name: one.specification for name, one in documents.items()}, settings
+    )
+    bindings = tuple(_read_bindings(manifests, surroundings, problems))
     return Inventory(documents, bindings, tuple(problems))
 
 
@@ -136,7 +83,7 @@ def _read_document(
         return
     if root is not None and isinstance(content, dict):
         manifest = Manifest(source, span, root, content)
-        if _is_ours(manifest) or _is_annotated(manifest):
+        if _is_ours(manifest) or is_annotated(manifest):
             yield manifest
             problems.extend(
                 Problem(
@@ -150,10 +97,6 @@ def _read_document(
 
 def _is_ours(manifest: Manifest) -> bool:
     return manifest.kind == KIND and manifest.api_version == API_VERSION
-
-
-def _is_annotated(manifest: Manifest) -> bool:
-    return any(str(key).startswith(ANNOTATIONS) for key in manifest.annotations)
 
 
 def _read_dynamic_prefixes(
@@ -177,67 +120,15 @@ def _read_dynamic_prefixes(
 
 
 def _read_bindings(
-    manifests: Iterable[Manifest],
-    documents: Mapping[str, DynamicPrefixDocument],
-    problems: list[Problem],
+    manifests: Iterable[Manifest], surroundings: Surroundings, problems: list[Problem]
 ) -> Iterator[Binding]:
-    specifications = {name: one.specification for name, one in documents.items()}
     # What a broken DynamicPrefix would have named is not wrong as well.
     complete = not any(problem.severity is Severity.ERROR for problem in problems)
     for manifest in manifests:
         if _is_ours(manifest):
             continue
-        problems.extend(_misspelt(manifest))
-        target = target_of(manifest)
-        if target is None:
-            problems.extend(_unmanaged_kind(manifest))
-            continue
-        if not any(key in _ANNOTATIONS for key in manifest.annotations):
-            continue
-        problems.extend(_old_version(manifest, target))
-        reference, found = _read_reference(manifest, specifications)
-        if complete or not any(one.code == "unknown-dynamic-prefix" for one in found):
-            problems.extend(found)
-        if reference is not None:
-            place = manifest.place(nearest_node(manifest.root, target.path))
-            yield Binding(manifest, target, reference, place)
-
-
-def _misspelt(manifest: Manifest) -> Iterator[Problem]:
-    known = (*_ANNOTATIONS, *_OTHER_ANNOTATIONS)
-    for key in manifest.annotations:
-        if key in known or not str(key).startswith(ANNOTATIONS):
-            continue
-        hint = nearest(str(key), known)
-        if hint:
-            node = nearest_node(manifest.root, ("metadata", "annotations", key))
-            message = f"gitops-prefix reads no annotation {key}{hint}"
-            place = manifest.place(node)
-            yield Problem("unknown-annotation", message, place, Severity.WARNING)
-
-
-def _unmanaged_kind(manifest: Manifest) -> Iterator[Problem]:
-    if NAME not in manifest.annotations:
-        return
-    kinds = ", ".join(target.kind for target in TARGETS)
-    node = nearest_node(manifest.root, ("metadata", "annotations", NAME))
-    message = (
-        f'{manifest.api_version or "?"} {manifest.kind or "?"} "{manifest.name}" has no field that '
-        f"gitops-prefix writes (it knows: {kinds}); it stays as it is"
-    )
-    yield Problem("kind-not-managed", message, manifest.place(node), Severity.WARNING)
-
-
-def _old_version(manifest: Manifest, target: Target) -> Iterator[Problem]:
-    version = manifest.api_version.rpartition("/")[2]
-    if version == target.versions[0]:
-        return
-    node = nearest_node(manifest.root, ("apiVersion",))
-    if version in target.versions:
-        message = (
-            f"{manifest.api_version} is on its way out: write {target.group}/{target.versions[0]}"
-        )
-        yield Problem("old-api-version", message, manifest.place(node), Severity.NOTE)
-    else:
-        message = f"{manifest.api_version} is unknown to gitops-prefix; read as the newest it knows"
-        yield Problem("unknown-api-version", message, manifest.place(node), Severity.WARNING)
+        for bound in (bind_annotated(manifest, surroundings),):
+            problems.extend(
+                one for one in bound.problems if complete or one.code != "unknown-dynamic-prefix"
+            )
+            yield from bound.bindings

@@ -22,7 +22,7 @@ class Manifest:
     source: Source
     span: DocumentSpan
     root: Node
-    content: Mapping[str, Value]
+    content: Value
 
     @property
     def path(self) -> str:
@@ -37,12 +37,12 @@ class Manifest:
     @property
     def kind(self) -> str:
         """Its kind, or nothing."""
-        return _string(self.content.get("kind"))
+        return _string(_mapping(self.content).get("kind"))
 
     @property
     def api_version(self) -> str:
         """Its apiVersion, or nothing."""
-        return _string(self.content.get("apiVersion"))
+        return _string(_mapping(self.content).get("apiVersion"))
 
     @property
     def group(self) -> str:
@@ -70,7 +70,7 @@ class Manifest:
 
     @property
     def _metadata(self) -> Mapping[str, Value]:
-        return _mapping(self.content.get("metadata"))
+        return _mapping(_mapping(self.content).get("metadata"))
 
 
 def _mapping(value: Value) -> Mapping[str, Value]:

@@ -6,6 +6,7 @@ Aliases share the value of their anchor, so that no document grows by them.
 import re
 from collections.abc import Mapping
 
+from gitops_prefix.decide.fields import Path
 from gitops_prefix.render.node import (
     AliasNode,
     MappingNode,
@@ -35,12 +36,21 @@ _YAML_1_1 = re.compile(
     | = | <<
     """
 )
-_UNSAFE_PLAIN = re.compile(r"""^[-?:,\[\]{}#&*!|>'"%@`\s]|[:#\s]$|:\s|\s\#|[,\[\]{}\r\n\t]""")
+_UNSAFE_PLAIN = re.compile(r"""^[-?:,\[\]{}#&*!|>'"%@`\s]|[:#\s]$|:\s|\s\#|[\r\n\t]""")
+_FLOW_PUNCTUATION = re.compile(r"[,\[\]{}]")
 
 
-def is_plain_safe(text: str) -> bool:
-    """Whether a plain scalar of this text is the same string in YAML 1.1 and 1.2."""
-    if _UNSAFE_PLAIN.search(text) or not text.isprintable() or text in {"---", "..."}:
+def is_plain_safe(text: str, *, in_flow: bool = True) -> bool:
+    """Whether a plain scalar of this text is the same string in YAML 1.1 and 1.2.
+
+    Args:
+        text: the scalar.
+        in_flow: whether it stands inside braces or brackets, whose punctuation would
+            end it (YAML 1.2, 7.3.3).
+    """
+    if _UNSAFE_PLAIN.search(text) or (in_flow and _FLOW_PUNCTUATION.search(text)):
+        return False
+    if not text.isprintable() or text in {"---", "..."}:
         return False
     return isinstance(resolve(text), str) and not _YAML_1_1.fullmatch(text)
 
@@ -65,6 +75,18 @@ def plain_value(node: Node | None) -> Value:
         ValueError: an alias without an anchor, or one inside what it names.
     """
     return _Reader().read(node) if node is not None else None
+
+
+def value_at(content: Value, path: Path) -> Value:
+    """The plain value at a path of keys and indices; None where the path ends early."""
+    for step in path:
+        if isinstance(content, dict):
+            content = content.get(step)
+        elif isinstance(content, list) and isinstance(step, int) and step < len(content):
+            content = content[step]
+        else:
+            return None
+    return content
 
 
 class _Reader:

@@ -6,12 +6,12 @@ and must be an error before it is a commit.
 
 import re
 
-from gitops_prefix.decide.fields import dotted
+from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.errors import Problem
 from gitops_prefix.render.locate import NotYamlError, locate
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Value, nearest_node
-from gitops_prefix.render.plain_value import plain_value
+from gitops_prefix.render.plain_value import plain_value, value_at
 from gitops_prefix.render.splice import Edit, splice
 
 _AMBIGUOUS = re.compile("\r(?!\n)|[\x85\u2028\u2029\ufeff]")
@@ -19,9 +19,7 @@ _AMBIGUOUS = re.compile("\r(?!\n)|[\x85\u2028\u2029\ufeff]")
 order mark inside of a document (1.2, 5.2), which is a blank to libyaml and text to others."""
 
 
-def prove(
-    manifest: Manifest, path: tuple[str, ...], edits: tuple[Edit, ...], wanted: Value
-) -> Problem | None:
+def prove(manifest: Manifest, path: Path, edits: tuple[Edit, ...], wanted: Value) -> Problem | None:
     """What is wrong with the edits of one field, or None.
 
     Args:
@@ -43,7 +41,7 @@ def prove(
     except (NotYamlError, ValueError):
         content = None
     untouched = _without(content, path) == _without(manifest.content, path)
-    if untouched and _value(content, path) == wanted:
+    if untouched and value_at(content, path) == wanted:
         return None
     return Problem(
         "edit-refused",
@@ -53,18 +51,17 @@ def prove(
     )
 
 
-def _value(content: Value, path: tuple[str, ...]) -> Value:
-    for key in path:
-        content = content.get(key) if isinstance(content, dict) else None
-    return content
-
-
-def _without(content: Value, path: tuple[str, ...]) -> Value:
+def _without(content: Value, path: Path) -> Value:
     """The content without one field, and without the mappings that held only it."""
-    if not isinstance(content, dict) or path[0] not in content:
+    step, rest = path[0], path[1:]
+    if isinstance(content, list) and isinstance(step, int) and step < len(content):
+        # An item is blanked, not left out: the others keep their numbers.
+        inner = _without(content[step], rest) if rest else None
+        return [*content[:step], inner, *content[step + 1 :]]
+    if not isinstance(content, dict) or step not in content:
         return content
-    rest = {key: value for key, value in content.items() if key != path[0]}
-    if len(path) == 1:
-        return rest
-    inner = _without(content[path[0]], path[1:])
-    return {**rest, path[0]: inner} if inner else rest
+    others = {key: value for key, value in content.items() if key != step}
+    if not rest:
+        return others
+    inner = _without(content[step], rest)
+    return {**others, step: inner} if inner else others

@@ -1,18 +1,20 @@
 """An inventory and statuses in, edited files out; every edit proved."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.status import Status, status_document
 from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.render.binding import Binding, Following
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, edit_status
 from gitops_prefix.render.edit_scalar import RefusedEditError
-from gitops_prefix.render.inventory import Binding, Inventory
+from gitops_prefix.render.host_parts import assign_host_parts
+from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.problems import at_node
 from gitops_prefix.render.proof import prove
-from gitops_prefix.render.shared_list import Following, edit_shared_list
 from gitops_prefix.render.splice import Edit, splice
 
 
@@ -55,7 +57,7 @@ class Rendering:
 @dataclass(frozen=True, slots=True)
 class _FieldEdit:
     manifest: Manifest
-    path: tuple[str, ...]
+    path: Path
     edits: tuple[Edit, ...]
     before: Value
     after: Value
@@ -117,26 +119,39 @@ def _status_edit(
 def _edit_bindings(
     inventory: Inventory, statuses: Mapping[str, Status], problems: list[Problem]
 ) -> Iterator[_FieldEdit]:
-    for binding in inventory.bindings:
-        name = binding.dynamic_prefix
-        if name in statuses:
-            document = inventory.dynamic_prefixes[name]
-            following = Following(document.specification, document.status, statuses[name])
-            yield from _edit_binding(binding, following, problems)
+    followings = {
+        name: Following(document.specification, document.status, statuses[name])
+        for name, document in inventory.dynamic_prefixes.items()
+        if name in statuses
+    }
+    bindings = [one for one in inventory.bindings if one.dynamic_prefix in followings]
+    host_parts = assign_host_parts(bindings, followings)
+    problems.extend(host_parts.problems)
+    for binding in bindings:
+        following = followings[binding.dynamic_prefix]
+        if binding.claim is not None:
+            if binding.claim not in host_parts.after:
+                continue
+            following = replace(
+                following,
+                host_part=host_parts.after[binding.claim],
+                host_part_before=host_parts.before.get(binding.claim),
+            )
+        yield from _edit_binding(binding, following, problems)
 
 
 def _edit_binding(
     binding: Binding, following: Following, problems: list[Problem]
 ) -> Iterator[_FieldEdit]:
-    manifest, target = binding.manifest, binding.target
+    manifest = binding.manifest
     try:
-        edited = edit_shared_list(manifest, target, binding.reference, following)
+        edited = binding.edit(following)
     except RefusedEditError as error:
         problems.append(_refused(manifest, error))
     else:
         problems.extend(edited.problems)
         yield _FieldEdit(
-            manifest, target.path, edited.edits, edited.before, edited.after, edited.after
+            manifest, binding.field_path, edited.edits, edited.before, edited.after, edited.after
         )
 
 
@@ -170,7 +185,7 @@ def _change(one: _FieldEdit) -> Change:
         manifest.kind,
         manifest.namespace,
         manifest.name,
-        ".".join(one.path),
+        dotted(one.path),
         one.before,
         one.after,
     )

@@ -4,59 +4,70 @@ An item is ours when it equals, as an address and not as text, what the old or t
 new status renders. That is all the ownership record there is (DESIGN 4).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 from gitops_prefix.decide.fields import dotted
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.binding import Reference
+from gitops_prefix.render.address_span import Span
+from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.edit_field import edit_list
 from gitops_prefix.render.edit_scalar import RefusedEditError
 from gitops_prefix.render.list_change import Item
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Node, SequenceNode, Value, at_path, nearest_node
-from gitops_prefix.render.splice import Edit
+from gitops_prefix.render.plain_value import value_at
+from gitops_prefix.render.reference import read_reference
 from gitops_prefix.render.style import style_of
-from gitops_prefix.render.target import Span, Target
+from gitops_prefix.render.target import Bound, Surroundings
+
+Items: TypeAlias = Callable[[Placed], tuple[Item, ...]]
+"""What one placed part comes to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
-    """What a list follows: one DynamicPrefix, before and after."""
-
-    specification: Specification
-    before: Status | None
-    after: Status
-
-
-@dataclass(frozen=True, slots=True)
-class ListEdit:
-    """What becomes of a list.
+class SharedList:
+    """A list field of a kind.
 
     Attributes:
-        edits: in the manifest's own text; empty when it stands right already.
-        after: the whole list as it will be.
+        path: keys of the list.
+        items: what one placed part comes to.
+        span: what an item of the list stands for, or None when it is no address.
+        overlap_is_error: whether the kind breaks when a foreign item overlaps ours.
     """
 
-    edits: tuple[Edit, ...]
-    before: Value
-    after: Value
-    problems: tuple[Problem, ...]
+    path: tuple[str, ...]
+    items: Items
+    span: Callable[[Value], Span | None]
+    overlap_is_error: bool = False
+
+    def bind(self, manifest: Manifest, surroundings: Surroundings) -> Bound:
+        """Bind the list by the annotations that all kinds have in common."""
+        reference, problems = read_reference(manifest, surroundings.specifications)
+        if reference is None:
+            return Bound(problems=problems)
+        place = manifest.place(nearest_node(manifest.root, self.path))
+        edit = partial(edit_shared_list, manifest, self, reference)
+        binding = Binding(manifest, self.path, reference.dynamic_prefix, place, edit)
+        return Bound((binding,), problems)
 
 
 def edit_shared_list(
-    manifest: Manifest, target: Target, reference: Reference, following: Following
-) -> ListEdit:
-    """Make a target's list follow its prefix.
+    manifest: Manifest, target: SharedList, reference: Reference, following: Following
+) -> FieldEdit:
+    """Make a list follow its prefix.
 
     Raises:
         RefusedEditError: the field stands where it cannot be edited.
     """
     field = at_path(manifest.root, target.path)
-    before = _value(manifest, target)
+    before = value_at(manifest.content, target.path)
     if field is None and before is not None:
         # Written here, ours would hide what the merge brings, the author's items too.
         message = f"{dotted(target.path)} comes from a merge (`<<`): write the list itself here"
@@ -79,7 +90,7 @@ def edit_shared_list(
     problems = tuple(_find_problems(manifest, target, foreign, wanted, following.after))
     after = [*wanted, *(item for item, our in zip(items, ours, strict=True) if our is None)]
     if _stands(ours, wanted):
-        return ListEdit((), before, before, problems)
+        return FieldEdit((), before, before, problems)
     edits = edit_list(
         manifest.text,
         manifest.root,
@@ -88,25 +99,18 @@ def edit_shared_list(
         wanted,
         style_of(manifest.text, manifest.root),
     )
-    return ListEdit(tuple(edits), before, after, problems)
-
-
-def _value(manifest: Manifest, target: Target) -> Value:
-    value: Value = manifest.content
-    for key in target.path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+    return FieldEdit(tuple(edits), before, after, problems)
 
 
 def _items(
-    target: Target, reference: Reference, specification: Specification, status: Status
+    target: SharedList, reference: Reference, specification: Specification, status: Status
 ) -> list[Item]:
     return [
         item for placed in reference.placed(specification, status) for item in target.items(placed)
     ]
 
 
-def _by_span(target: Target, items: list[Item]) -> Iterator[tuple[Span, Item]]:
+def _by_span(target: SharedList, items: list[Item]) -> Iterator[tuple[Span, Item]]:
     for item in items:
         span = target.span(item)
         if span is not None:
@@ -121,7 +125,7 @@ def _stands(ours: list[Item | None], wanted: list[Item]) -> bool:
 
 def _find_problems(
     manifest: Manifest,
-    target: Target,
+    target: SharedList,
     foreign: list[tuple[Node, Value, Span]],
     wanted: list[Item],
     status: Status,

@@ -1,39 +1,53 @@
-"""What a kind says about itself; `shared_list` does the work for all of them."""
+"""What a kind of manifests says about itself: one `Target` a file in `targets/`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TypeAlias
 
-from gitops_prefix.render.binding import Placed
-from gitops_prefix.render.list_change import Item
-from gitops_prefix.render.node import Value
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.errors import Problem
+from gitops_prefix.render.binding import Binding
+from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.settings import Settings
 
 
-class Span(NamedTuple):
-    """Addresses that an item of a list stands for, both ends included."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a manifest may refer to.
 
-    version: int
-    first: int
-    last: int
+    Attributes:
+        specifications: the repository's DynamicPrefixes by name.
+    """
+
+    specifications: Mapping[str, Specification]
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What the annotations of one manifest come to."""
+
+    bindings: tuple[Binding, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+Bind: TypeAlias = Callable[[Manifest, Surroundings], Bound]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A kind whose list field is shared between us and its author.
+    """A kind whose annotated manifests follow a prefix.
 
     Attributes:
-        group: API group, as in `cilium.io`.
+        group: API group, as in `cilium.io`; empty for the core group.
         versions: served versions, the preferred one first.
-        path: keys of the list.
-        items: what one placed part comes to.
-        span: what an item of the list stands for, or None when it is no address.
-        overlap_is_error: whether the kind breaks when a foreign item overlaps ours.
+        fields: what is managed, as docs/annotations.md names it.
+        bind: finds the managed fields of one manifest of this kind that carries
+            one of our annotations.
     """
 
     kind: str
     group: str
     versions: tuple[str, ...]
-    path: tuple[str, ...]
-    items: Callable[[Placed], tuple[Item, ...]]
-    span: Callable[[Value], Span | None]
-    overlap_is_error: bool = False
+    fields: tuple[str, ...]
+    bind: Bind

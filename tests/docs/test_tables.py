@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.render.binding import ADDRESS_RANGE, NAME, SUBNET
+from gitops_prefix.render.reference import ADDRESS_RANGE, NAME, SUBNET
 from gitops_prefix.render.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def test_the_kinds_of_the_page_are_those_of_the_table_of_targets():
     expected = {
         (
             f"{target.kind} ({', '.join(f'`{target.group}/{one}`' for one in target.versions)})",
-            f"`{'.'.join(target.path)}`",
+            ", ".join(f"`{one}`" for one in target.fields),
         )
         for target in TARGETS
     }

@@ -4,10 +4,11 @@ A range becomes the CIDRs that cover it exactly: one wider would let strangers i
 """
 
 from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.reference import Placed
 from gitops_prefix.decide.subnet import PlacedSubnet
 from gitops_prefix.render.address_span import address_span
-from gitops_prefix.render.binding import Placed
 from gitops_prefix.render.list_change import Item
+from gitops_prefix.render.shared_list import SharedList
 from gitops_prefix.render.target import Target
 
 
@@ -21,7 +22,10 @@ TARGET = Target(
     kind="CiliumCIDRGroup",
     group="cilium.io",
     versions=("v2", "v2alpha1"),
-    path=("spec", "externalCIDRs"),
-    items=_items,
-    span=address_span,
+    fields=("spec.externalCIDRs",),
+    bind=SharedList(
+        path=("spec", "externalCIDRs"),
+        items=_items,
+        span=address_span,
+    ).bind,
 )

@@ -2,12 +2,13 @@
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.reference import Placed
 from gitops_prefix.decide.subnet import PlacedSubnet
-from gitops_prefix.render.address_span import address_span, range_span
-from gitops_prefix.render.binding import Placed
+from gitops_prefix.render.address_span import Span, address_span, range_span
 from gitops_prefix.render.list_change import Item
 from gitops_prefix.render.node import Value
-from gitops_prefix.render.target import Span, Target
+from gitops_prefix.render.shared_list import SharedList
+from gitops_prefix.render.target import Target
 
 
 def _items(placed: Placed) -> tuple[Item, ...]:
@@ -29,9 +30,12 @@ TARGET = Target(
     kind="CiliumLoadBalancerIPPool",
     group="cilium.io",
     versions=("v2", "v2alpha1"),
-    path=("spec", "blocks"),
-    items=_items,
-    span=_span,
-    # Cilium disables a pool whose blocks overlap.
-    overlap_is_error=True,
+    fields=("spec.blocks",),
+    bind=SharedList(
+        path=("spec", "blocks"),
+        items=_items,
+        span=_span,
+        # Cilium disables a pool whose blocks overlap.
+        overlap_is_error=True,
+    ).bind,
 )

@@ -1,0 +1,214 @@
+"""Which host part a Service keeps for good, while the prefix in front of it changes.
+
+It comes from, in order: its own suffix; the address it has already, when that lies
+inside its range in the current or a past prefix; a stable hash of its name into the
+range, past the host parts that others hold (DESIGN 4, "Service addresses").
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from gitops_prefix.decide.address import BITS
+from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.reference import Placed, Reference
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.status import Status
+from gitops_prefix.decide.subnet import PlacedSubnet
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The host parts that a reference offers, and what stands in front of them.
+
+    Attributes:
+        networks: what a host part is added to: in the current prefix, then in each
+            past one, newest first.
+        first: lowest host part, included.
+        last: highest one, included.
+    """
+
+    networks: tuple[int, ...]
+    first: int
+    last: int
+
+    def __contains__(self, host_part: int) -> bool:
+        return self.first <= host_part <= self.last
+
+    def host_part(self, address: int, networks: Sequence[int] | None = None) -> int | None:
+        """The host part of an address in one of the networks, or None when it is in none."""
+        for network in self.networks if networks is None else networks:
+            if address - network in self:
+                return address - network
+        return None
+
+    def addresses(self, host_part: int) -> tuple[int, ...]:
+        """A host part's addresses: the current one, then the past ones."""
+        return tuple(network + host_part for network in self.networks)
+
+
+def room_of(reference: Reference, specification: Specification, status: Status) -> Room | None:
+    """The room of a reference in a status; None when the status lacks it."""
+    placed = reference.placed(specification, status)
+    if not placed:
+        return None
+    ends = [_ends(one, status.prefixes) for one in placed]
+    _, first, last = ends[0]
+    return Room(tuple(network for network, _, _ in ends), first, last)
+
+
+def _ends(placed: Placed, prefixes: tuple[Prefix, ...]) -> tuple[int, int, int]:
+    """Network, first and last host part of one placed reference."""
+    if isinstance(placed, PlacedRange):
+        network = next(
+            prefix.network for prefix in prefixes if prefix.network <= placed.start <= prefix.last
+        )
+        return network, placed.start - network, placed.end - network
+    prefix = placed.cidr if isinstance(placed, PlacedSubnet) else placed
+    # Host part 0 is the subnet-router anycast address (RFC 4291 2.6.1).
+    return prefix.network, 1, (1 << (BITS - prefix.length)) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A Service that wants a host part.
+
+    Attributes:
+        document: tells two documents of one name apart.
+        suffix: the host part that its author wrote, or None.
+        addresses: the IPv6 addresses that it lists already, in their order.
+        sharing_key: Services with the same one may be on one address; empty is none.
+    """
+
+    namespace: str
+    name: str
+    reference: Reference
+    document: str
+    suffix: int | None = None
+    addresses: tuple[int, ...] = ()
+    sharing_key: str = ""
+
+    def is_same_service(self, other: "Claim") -> bool:
+        """Whether both mean one object: a base and its overlay, say.
+
+        Without a namespace nobody knows: Flux and kustomize put it there later.
+        """
+        return bool(self.namespace) and (self.namespace, self.name) == (
+            other.namespace,
+            other.name,
+        )
+
+    def shares_with(self, other: "Claim") -> bool:
+        """Whether both may hold one address."""
+        shared = bool(self.sharing_key) and self.sharing_key == other.sharing_key
+        return shared or self.is_same_service(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """A claim's room after a change, and before it, if there was one."""
+
+    after: Room
+    before: Room | None = None
+
+    @property
+    def networks(self) -> tuple[int, ...]:
+        """Current and past, of both."""
+        before = self.before.networks if self.before else ()
+        return tuple(dict.fromkeys((*self.after.networks, *before)))
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who holds which host part.
+
+    Attributes:
+        taken: pairs that hold one address and may not, in a stable order.
+        outside: claims whose suffix lies outside their room.
+        full: claims for which no host part is left.
+    """
+
+    host_parts: Mapping[Claim, int] = field(default_factory=dict)
+    taken: tuple[tuple[Claim, Claim], ...] = ()
+    outside: tuple[Claim, ...] = ()
+    full: tuple[Claim, ...] = ()
+
+
+def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
+    """Give every claim its host part, whatever order they come in.
+
+    * What a suffix or an address says is held for good.
+    * A Service that is written down twice is one.
+    * The others take the host part that their name hashes to, or the next free one.
+    """
+    ordered = sorted(claims, key=lambda one: (one.namespace, one.name, one.document))
+    held = {
+        claim: kept
+        for claim in ordered
+        if (kept := kept_host_part(claim, claims[claim])) is not None
+    }
+    outside = tuple(
+        claim
+        for claim, host_part in held.items()
+        if claim.suffix is not None and host_part not in claims[claim].after
+    )
+    holders: dict[int, list[Claim]] = {}
+    for claim, host_part in held.items():
+        holders.setdefault(claims[claim].after.networks[0] + host_part, []).append(claim)
+    taken = tuple(pair for group in holders.values() for pair in _strangers(group))
+    # What somebody lists as a foreign entry is in use as well.
+    used = set(holders) | {address for claim in ordered for address in claim.addresses}
+    full = []
+    for claim in ordered:
+        if claim in held:
+            continue
+        room = claims[claim].after
+        found = _of_the_same_service(claim, held)
+        if found is None:
+            found = _free(claim, room, used)
+        if found is None:
+            full.append(claim)
+        else:
+            held[claim] = found
+            used.add(room.networks[0] + found)
+    return Assignment(held, taken, outside, tuple(full))
+
+
+def kept_host_part(claim: Claim, rooms: Rooms) -> int | None:
+    """The host part that a claim has already: its suffix, or its address's."""
+    if claim.suffix is not None:
+        return claim.suffix
+    for address in claim.addresses:
+        found = rooms.after.host_part(address, rooms.networks)
+        if found is not None:
+            return found
+    return None
+
+
+def _strangers(claims: Sequence[Claim]) -> Iterator[tuple[Claim, Claim]]:
+    """Each claim that may not share with an earlier one, beside that one."""
+    for number, claim in enumerate(claims):
+        other = next((one for one in claims[:number] if not one.shares_with(claim)), None)
+        if other is not None:
+            yield other, claim
+
+
+def _of_the_same_service(claim: Claim, held: Mapping[Claim, int]) -> int | None:
+    """What another document of the same Service holds."""
+    for one, host_part in held.items():
+        if one.is_same_service(claim) and one.reference == claim.reference:
+            return host_part
+    return None
+
+
+def _free(claim: Claim, room: Room, used: set[int]) -> int | None:
+    """The host part that the name hashes to, or the next free one behind it."""
+    size = room.last - room.first + 1
+    digest = sha256(f"{claim.namespace}/{claim.name}".encode()).digest()
+    start = int.from_bytes(digest) % size
+    for step in range(min(size, len(used) + 1)):
+        host_part = room.first + (start + step) % size
+        if room.networks[0] + host_part not in used:
+            return host_part
+    return None
