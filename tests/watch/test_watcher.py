@@ -1,6 +1,10 @@
 """The watcher in a namespace of its own: what it tells of packets, links and routers."""
 
+import contextlib
 import queue
+import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -12,8 +16,10 @@ from scapy.packet import Raw
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.watch.codec import Reason
-from gitops_prefix.watch.watcher import Advertised, Dropped, LinkChanged, Watcher
+from gitops_prefix.watch.link import RouterAdvertisementSocket
+from gitops_prefix.watch.watcher import Advertised, Dropped, Flooded, LinkChanged, Watcher
 from tests import netns
+from tests.gitrepo import ROOT
 from tests.lab_router import SOURCE, header, lab_router, says
 from tests.parts import require
 
@@ -284,3 +290,64 @@ def test_a_removal_that_the_kernel_had_no_room_to_tell_is_found_out():
         finally:
             watcher.stop()
             thread.join(timeout=10)
+
+
+def test_the_kernel_drops_all_but_the_vouched_routers_while_told_to(lab, router):
+    """Every word of the address counts, and afterwards everybody is heard again."""
+    named = ["fe80::1", "fe80:1:2:3:4:5:6:7"]
+    almost = ["fe80::2", "fe80:9:2:3:4:5:6:7", "fe80:1:2:9:4:5:6:7", "fe80:1:2:3:4:9:6:7"]
+    with lab.node.inside():
+        packets = RouterAdvertisementSocket()
+        index = socket.if_nametoindex(lab.node.link)
+    with contextlib.closing(packets):
+        packets.join(index)
+        packets.hear_only(socket.inet_pton(socket.AF_INET6, one) for one in named)
+        router.send(*(header(source) / says(A) for source in [*almost, *named]))
+        filtered = [heard_from(packets) for _ in named]
+        packets.hear_all()
+        router.send(header("fe80::2") / says(A))
+
+        assert filtered == named
+        assert heard_from(packets) == "fe80::2"
+
+
+def heard_from(packets):
+    packet = netns.until(packets.receive, "a packet")
+    return socket.inet_ntop(socket.AF_INET6, packet.source)
+
+
+def test_more_than_can_be_read_is_a_flood_in_which_a_vouched_router_is_heard(lab, router):
+    """The watcher says so, hears the router, and hears everybody again afterwards."""
+    events = queue.SimpleQueue()
+    with lab.node.inside():
+        watcher = Watcher(
+            [lab.node.link],
+            events.put,
+            clock=time.monotonic,
+            chance=lambda: 0.0,
+            vouched=lambda: [SOURCE],
+        )
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    seen = Seen(watcher, events)
+    flood = [sys.executable, "-m", "tests.flood", lab.router.link, "50000", "1"]
+    try:
+        with lab.router.start(*flood, stdout=subprocess.DEVNULL, cwd=ROOT) as sender:
+            seen.next(Flooded)
+            router.advertise(B)
+            while seen.next(Advertised).router.address != SOURCE:
+                pass
+            sender.wait(timeout=20)
+        netns.until(lambda: stranger_is_heard(router, events), "a stranger, after the flood")
+    finally:
+        watcher.stop()
+        thread.join(timeout=10)
+
+
+def stranger_is_heard(router, events):
+    router.send(header("fe80::57") / says(A))
+    while not events.empty():
+        event = events.get()
+        if isinstance(event, Advertised) and event.router.address == "fe80::57":
+            return True
+    return False
