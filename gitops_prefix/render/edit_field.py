@@ -84,9 +84,12 @@ def edit_text(text: str, root: Node, path: tuple[str, ...], wanted: str, style: 
     if not rest:
         if isinstance(node, ScalarNode) and not is_null(node):
             return replace_scalar(node, wanted, in_flow=in_flow)
+        if is_null(node) and node.end > node.start:
+            return Edit(node.start, node.end, flow_text(wanted, style))
         if is_null(node):
-            (edit,) = _fill(text, entry, wanted, style, in_flow=True)
-            return edit
+            # An empty value has no place of its own, but behind the colon.
+            colon = text.index(":", entry.key.end) + 1
+            return Edit(colon, colon, f" {flow_text(wanted, style)}")
         raise RefusedEditError(node, f"{dotted(path)} is no string of its own: write one here")
     if isinstance(node, MappingNode):
         return _add_entry(text, node, rest[0], _nested(rest[1:], wanted), style)

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from gitops_prefix.decide.fields import dotted, nearest
+from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.specification import Specification
-from gitops_prefix.errors import Problem
+from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import nearest_node
 
@@ -91,7 +91,18 @@ def _unknown(manifest: Manifest, key: str, what: str, written: str, known: list[
 def _problem(
     manifest: Manifest, key: str, code: str, message: str, *, whole: bool = False
 ) -> Problem:
-    path = ("metadata", "annotations", key)
-    node = nearest_node(manifest.root, path)
-    text = message if whole else f"{dotted(path[:2])}: {key} {message}"
-    return Problem(code, text, manifest.place(node))
+    text = message if whole else f"metadata.annotations: {key} {message}"
+    return annotation_problem(manifest, code, text, key=key)
+
+
+def annotation_problem(
+    manifest: Manifest,
+    code: str,
+    message: str,
+    *,
+    key: str = NAME,
+    severity: Severity = Severity.ERROR,
+) -> Problem:
+    """A problem with an annotation, at its value."""
+    node = nearest_node(manifest.root, ("metadata", "annotations", key))
+    return Problem(code, message, manifest.place(node), severity)

@@ -8,7 +8,7 @@ from gitops_prefix.render.node import MappingNode, Node, ScalarNode, SequenceNod
 from gitops_prefix.render.plain_value import is_plain_safe
 
 Quote = Literal["'", '"']
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
