@@ -6,7 +6,7 @@ from html import escape
 
 from gitops_prefix import __version__
 from gitops_prefix.decide.address import format_address
-from gitops_prefix.decide.selection import Decision
+from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.decide.status import Status, format_time
 
 _STYLE = """
@@ -60,6 +60,9 @@ def render_page(report: Report, decisions: Mapping[str, Decision]) -> bytes:
 
 def _section(name: str, status: Status | None, decision: Decision | None) -> str:
     rows = [("standing", str(decision.standing) if decision else "…")]
+    # A condition of the hour: one that stands in Git would be a commit of its own.
+    degraded = decision is not None and decision.standing is Standing.HELD
+    rows.append(("Degraded", str(degraded)))
     if status is not None:
         rows.append(("current", f"{status.current} since {format_time(status.acquired_at) or '?'}"))
         rows += [

@@ -153,12 +153,9 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
         for claim, host_part in held.items()
         if claim.suffix is not None and host_part not in claims[claim].after
     )
-    holders: dict[int, list[Claim]] = {}
-    for claim, host_part in held.items():
-        holders.setdefault(claims[claim].after.networks[0] + host_part, []).append(claim)
-    taken = tuple(pair for group in holders.values() for pair in _strangers(group))
     # What somebody lists as a foreign entry is in use as well.
-    used = set(holders) | {address for claim in ordered for address in claim.addresses}
+    used = {address for claim in ordered for address in claim.addresses}
+    used |= {claims[claim].after.networks[0] + host_part for claim, host_part in held.items()}
     full = []
     for claim in ordered:
         if claim in held:
@@ -172,6 +169,10 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
         else:
             held[claim] = found
             used.add(room.networks[0] + found)
+    holders: dict[int, list[Claim]] = {}
+    for claim in filter(held.__contains__, ordered):
+        holders.setdefault(claims[claim].after.networks[0] + held[claim], []).append(claim)
+    taken = tuple(pair for group in holders.values() for pair in _strangers(group))
     return Assignment(held, taken, outside, tuple(full))
 
 
