@@ -12,6 +12,9 @@ from gitops_prefix.decide.prefix import Prefix
 INFINITY = 0xFFFFFFFF
 """A lifetime of all one bits never ends (RFC 4861 4.6.2)."""
 
+KERNEL = "kernel"
+"""The address of the router that stands for what the kernel took, whoever announced it."""
+
 
 class Preference(IntEnum):
     """Default router preference (RFC 4191 2.1); the reserved value counts as medium."""
@@ -26,7 +29,7 @@ class Router(NamedTuple):
 
     Attributes:
         interface: the name of the link, as the kernel has it.
-        address: the link-local source, as RFC 5952 writes it.
+        address: the link-local source, as RFC 5952 writes it; or KERNEL.
     """
 
     interface: str

@@ -87,11 +87,8 @@ def refusal(
     # "Told" is a `within` that is itself longer than a /64.
     told = any(outer.length > USUAL_LENGTH for outer in within)
     rules = (
-        (router.interface not in acquisition.interfaces, Verdict.OTHER_LINK),
-        (
-            bool(acquisition.routers) and router.address not in acquisition.routers,
-            Verdict.OTHER_ROUTER,
-        ),
+        (not acquisition.hears(router), Verdict.OTHER_LINK),
+        (not acquisition.believes(router), Verdict.OTHER_ROUTER),
         (any(special.overlaps(prefix) for special in NOT_UNICAST), Verdict.NOT_UNICAST),
         (
             acquisition.require_global_unicast and not GLOBAL_UNICAST.covers(prefix),

@@ -129,7 +129,9 @@ def select(
         selection,
         Choice(
             selection.current if standing not in _UNHEARD else None,
-            PrefixSource.ROUTER_ADVERTISEMENT,
+            PrefixSource.KERNEL
+            if specification.acquisition.kernel
+            else PrefixSource.ROUTER_ADVERTISEMENT,
             _valid_for(believed, now),
             ends_in,
         ),
@@ -211,8 +213,7 @@ def _believed(routers: Routers, acquisition: Acquisition) -> Routers:
     return {
         router: state
         for router, state in routers.items()
-        if router.interface in acquisition.interfaces
-        and (not acquisition.routers or router.address in acquisition.routers)
+        if acquisition.hears(router) and acquisition.believes(router)
     }
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from gitops_prefix.decide.address import BITS, format_address, parse_address
 from gitops_prefix.decide.address_range import AddressRange
+from gitops_prefix.decide.advertisement import KERNEL, Router
 from gitops_prefix.decide.duration import parse_duration
 from gitops_prefix.decide.fields import FieldProblem, Fields, dotted
 from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
@@ -50,6 +51,21 @@ class Acquisition:
     within: tuple[Prefix, ...] = ()
     kernel_interface: str = ""
     static: Prefix | None = None
+
+    @property
+    def kernel(self) -> str:
+        """The link whose kernel is asked: only where no advertisement is listened to."""
+        return "" if self.interfaces or self.static else self.kernel_interface
+
+    def hears(self, router: Router) -> bool:
+        """Whether a router is on a link of this DynamicPrefix, by the source it asks for."""
+        if router.address == KERNEL:
+            return bool(self.kernel) and router.interface == self.kernel
+        return router.interface in self.interfaces
+
+    def believes(self, router: Router) -> bool:
+        """Whether `routers` lets it count. The kernel does not say who announced what."""
+        return not self.routers or router.address in {*self.routers, KERNEL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +189,12 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
 
 
 def _warn_of_kernel(fields: Fields, acquisition: Acquisition) -> None:
-    """Nobody watches the kernel yet: say so where nothing else is watched."""
-    if acquisition.kernel_interface and not (acquisition.interfaces or acquisition.static):
+    """Advertisements say more: who announced a prefix, and what is left out."""
+    if acquisition.kernel_interface and acquisition.interfaces and not acquisition.static:
         path = (*fields.path, "kernel")
         message = (
-            "spec.acquisition.kernel: gitops-prefix does not listen to the kernel yet; watch the "
-            "link with routerAdvertisement: {interface: …} instead"
+            "spec.acquisition.kernel: routerAdvertisement is there, too, and is used alone; "
+            f'the kernel on "{acquisition.kernel_interface}" is not asked'
         )
         fields.problems.append(FieldProblem(path, "kernel-not-watched", message, Severity.WARNING))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.advertisement import KERNEL, Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import Routers
 from gitops_prefix.decide.specification import Acquisition
@@ -32,7 +32,8 @@ def vouched(routers: Routers, followed: Iterable[Followed]) -> frozenset[Router]
             (state.known_since, router)
             for router, state in routers.items()
             if current in state.announcements
-            and router.interface in acquisition.interfaces
+            and acquisition.hears(router)
+            and router.address != KERNEL
             and not named
         ]
         found |= named

@@ -389,10 +389,16 @@ def test_everything_wrong_is_told_in_one_reading():
             id="an operator's DHCPv6 alone",
         ),
         pytest.param(
-            document(acquisition={"kernel": {"interface": "eth0"}}),
+            document(
+                acquisition={
+                    "kernel": {"interface": "eth0"},
+                    "routerAdvertisement": {"interface": "eth1"},
+                }
+            ),
             "kernel-not-watched",
-            "spec.acquisition.kernel: gitops-prefix does not listen to the kernel yet",
-            id="the kernel alone",
+            "spec.acquisition.kernel: routerAdvertisement is there, too, and is used alone; "
+            'the kernel on "eth0" is not asked',
+            id="the kernel beside advertisements",
         ),
     ],
 )
@@ -412,6 +418,36 @@ def test_an_operators_dhcpv6_beside_advertisements_is_no_problem():
     )
 
     assert problems(content) == []
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "kernel"),
+    [
+        pytest.param({"kernel": {"interface": "eth0"}}, "eth0", id="alone"),
+        pytest.param(
+            {
+                "kernel": {"interface": "eth0"},
+                "routerAdvertisement": {"interface": "eth0", "enabled": False},
+            },
+            "eth0",
+            id="beside advertisements that are off",
+        ),
+        pytest.param(
+            {
+                "kernel": {"interface": "eth0"},
+                "routerAdvertisement": {"delegatedPrefixLength": 56},
+            },
+            "eth0",
+            id="beside the length of the delegation",
+        ),
+        pytest.param({}, "", id="not named"),
+    ],
+)
+def test_the_kernel_is_asked_where_nothing_else_is(acquisition, kernel):
+    specification, found = read_specification(document(acquisition=acquisition))
+
+    assert found == ()
+    assert specification.acquisition.kernel == kernel
 
 
 @pytest.mark.parametrize(

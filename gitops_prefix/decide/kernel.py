@@ -1,0 +1,128 @@
+"""What the kernel took from Router Advertisements, as one more router's word.
+
+The kernel does not say who announced a prefix, and keeps what a newer advertisement
+leaves out for its whole lifetime (RFC 4861 6.3.4), which is the outage of RFC 8978. So
+it counts when a prefix appeared, and when it was last repeated:
+
+* Nothing else was repeated since: it stands. Silence says nothing.
+* Another of its kind, global or not, appeared since: it is left out, until it is
+  repeated. Two that appeared together are two routers, not a renumbering.
+* Another was repeated since: it stands until it is overdue.
+
+Times are seconds of a monotonic clock.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from gitops_prefix.decide.advertisement import KERNEL, Preference, PrefixInformation, Router
+from gitops_prefix.decide.prefix import GLOBAL_UNICAST, Prefix
+from gitops_prefix.decide.routers import LONGEST_INTERVAL, Announcement, Routers, RouterState
+
+TOGETHER = 5.0
+"""Seconds within which several routers answer one solicitation (RFC 4861 10)."""
+SAME = 0.5
+"""Seconds within which two notices are of one advertisement: a router waits 3 before its
+next (MIN_DELAY_BETWEEN_RAS, RFC 4861 10)."""
+UNKNOWN_INTERVAL = LONGEST_INTERVAL / 3
+"""Seconds: with it, what was heard once is overdue after the longest interval."""
+
+
+class KernelPrefix(NamedTuple):
+    """One prefix that the kernel has.
+
+    Attributes:
+        information: with the lifetimes it had when it was last repeated.
+        heard_at: when it was last repeated.
+        appeared_at: when it came first.
+    """
+
+    information: PrefixInformation
+    heard_at: float
+    appeared_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class KernelState(RouterState):
+    """What the kernel has on one link.
+
+    Attributes:
+        appeared: when each prefix came, or came back after it had fallen silent.
+    """
+
+    appeared: Mapping[Prefix, float] = field(default_factory=dict)
+
+
+def accept(
+    routers: Routers, interface: str, prefixes: Iterable[KernelPrefix], now: float
+) -> Routers:
+    """The routers, now that the kernel has these prefixes on a link, and no others.
+
+    A kernel without any is silent, not a router that withdraws: nothing was announced
+    yet, or nothing is any more.
+    """
+    router = Router(interface, KERNEL)
+    before = routers.get(router)
+    others = {known: state for known, state in routers.items() if known != router}
+    told = {one.information.prefix: one for one in prefixes}
+    if not told:
+        return others
+    appeared = dict(_appearances(before, told))
+    announcements = {prefix: _announce(before, one) for prefix, one in told.items()}
+    others[router] = KernelState(
+        Preference.MEDIUM,
+        now,
+        before.known_since if before else now,
+        {prefix: _stand(one, announcements, appeared) for prefix, one in announcements.items()},
+        appeared,
+    )
+    return others
+
+
+def _appearances(
+    before: RouterState | None, told: Mapping[Prefix, KernelPrefix]
+) -> Iterator[tuple[Prefix, float]]:
+    known = before.appeared if isinstance(before, KernelState) else {}
+    for prefix, one in told.items():
+        previous = before.announcements.get(prefix) if before else None
+        if previous is None:
+            yield prefix, one.appeared_at
+        elif one.heard_at > previous.overdue_at:
+            # It fell silent and came back: an ISP that returns to an old prefix.
+            yield prefix, one.heard_at
+        else:
+            yield prefix, known.get(prefix, one.appeared_at)
+
+
+def _announce(before: RouterState | None, one: KernelPrefix) -> Announcement:
+    previous = before.announcements.get(one.information.prefix) if before else None
+    if previous is None:
+        return Announcement(one.information, one.heard_at, UNKNOWN_INTERVAL)
+    gap = one.heard_at - previous.heard_at
+    # A solicited advertisement comes out of turn: the rhythm is forgotten slowly.
+    every = max(gap, previous.every / 2) if gap > SAME else previous.every
+    return Announcement(one.information, one.heard_at, min(every, UNKNOWN_INTERVAL))
+
+
+def _stand(
+    one: Announcement,
+    announcements: Mapping[Prefix, Announcement],
+    appeared: Mapping[Prefix, float],
+) -> Announcement:
+    """The announcement, left out as far as the others of its kind say so."""
+    ours = one.information.prefix
+    others = [
+        (other, appeared[prefix])
+        for prefix, other in announcements.items()
+        if prefix != ours
+        and GLOBAL_UNICAST.covers(prefix) == GLOBAL_UNICAST.covers(ours)
+        and other.information.preferred_lifetime
+        and other.heard_at > one.heard_at + SAME
+    ]
+    if not others:
+        return one
+    newcomers = [at for _, at in others if at > max(one.heard_at, appeared[ours] + TOGETHER)]
+    if newcomers:
+        return replace(one, left_at=min(newcomers))
+    return replace(one, left_at=min(other.heard_at for other, _ in others), came_back=True)

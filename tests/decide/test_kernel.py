@@ -1,0 +1,214 @@
+"""What the kernel has, and which prefix is current by it: docs/selection.md, "The kernel's word"."""
+
+from itertools import pairwise
+from math import inf
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_prefix.decide.advertisement import KERNEL, Router
+from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.routers import observe
+from gitops_prefix.decide.selection import GRACE, Decision, Selection, Standing, select
+from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.decide.status import PrefixSource
+from tests.decide.routers_saying import FIRST, LOCAL, A, B, C, pio, saying
+
+CURRENT, FAILED, LISTENING = Standing.CURRENT, Standing.FAILED_STATIC, Standing.LISTENING
+
+
+class Has(NamedTuple):
+    """At a moment, some prefixes are repeated; others may be gone from the kernel."""
+
+    at: float
+    repeated: tuple = ()
+    gone: tuple[Prefix, ...] = ()
+
+
+def repeats(at: float, *options) -> Has:
+    return Has(at, tuple(one if not isinstance(one, Prefix) else pio(one) for one in options))
+
+
+def following(**acquisition) -> Specification:
+    return Specification("home", Acquisition(kernel_interface="eth0", **acquisition))
+
+
+FOLLOWING = following()
+
+
+def walk(
+    *events: Has, known: Prefix | None = None, specification: Specification = FOLLOWING
+) -> list[Decision]:
+    """The decision after each event."""
+    has: dict[Prefix, KernelPrefix] = {}
+    routers, selection, decisions = {}, Selection(known), []
+    for at, repeated, gone in events:
+        for option in repeated:
+            old = has.get(option.prefix)
+            has[option.prefix] = KernelPrefix(option, at, old.appeared_at if old else at)
+        for prefix in gone:
+            del has[prefix]
+        routers = accept(routers, "eth0", has.values(), at)
+        decisions.append(select(selection, specification, routers, at))
+        selection = decisions[-1].selection
+    return decisions
+
+
+def every(seconds: float, begin: float, end: float, *prefixes: Prefix) -> list[Has]:
+    return [repeats(begin + seconds * n, *prefixes) for n in range(int((end - begin) / seconds))]
+
+
+class Scenario(NamedTuple):
+    """What happens, and what is current, and why, at the end."""
+
+    events: list[Has]
+    current: Prefix | None
+    standing: Standing = CURRENT
+    changes: int = 0
+    known: Prefix | None = None
+    specification: Specification = following()
+
+
+BOTH = [one for n in range(20) for one in (repeats(600 * n, A), repeats(600 * n + 300, B))]
+SCENARIOS = {
+    "a prefix of the kernel is current": Scenario([repeats(0, A)], A),
+    "nothing in the kernel": Scenario([Has(0)], None, Standing.WAITING),
+    "nothing in the kernel, and one in the repository": Scenario([Has(0)], A, FAILED, known=A),
+    "renewed for hours": Scenario(every(600, 0, 90000, A), A),
+    "a flash renumbering: B appears, A is silent": Scenario(
+        [*every(600, 0, 3000, A), repeats(3000, B)], B, changes=1
+    ),
+    "a flash renumbering within a moment of A's last": Scenario(
+        [repeats(0, A), repeats(600, A), repeats(600.6, B)], B, changes=1
+    ),
+    "the kernel keeps A for weeks, and only B is repeated": Scenario(
+        [repeats(0, A), *every(600, 3000, 90000, B)], B, changes=1
+    ),
+    "an ISP that returns to A at once": Scenario(
+        [*every(600, 0, 3000, A), *every(600, 3000, 6000, B), *every(600, 6000, 9000, A)], A, changes=2
+    ),
+    "deprecated, with B": Scenario([repeats(0, A), repeats(9, pio(A, preferred=0), B)], B, changes=1),
+    "deprecated, and nothing else": Scenario([repeats(0, A), repeats(9, pio(A, preferred=0))], A, FAILED),
+    "withdrawn, and nothing else": Scenario([repeats(0, A), repeats(9, pio(A, 0, 0))], A, FAILED),
+    "its preferred lifetime ran out": Scenario([repeats(0, pio(A, 100, 900)), Has(100)], A, FAILED),
+    "gone from the kernel, and nothing else": Scenario([repeats(0, A), Has(9, (), (A,))], A, FAILED),
+    "gone from the kernel, with B": Scenario(
+        [repeats(0, A, B), Has(9, (), (A,))], B, changes=1
+    ),
+    "two prefixes of one router": Scenario(every(600, 0, 9000, B, A), A),
+    "two routers, each in its turn: no flapping": Scenario(BOTH, B, changes=1),
+    "two routers that answer one solicitation": Scenario([repeats(0, A), repeats(3, B)], A),
+    "and one of them falls silent": Scenario(
+        [repeats(0, A), *every(600, 3, 2403, B)], B, changes=1
+    ),
+    "a local prefix is no renumbering of a global one": Scenario([repeats(0, A), repeats(600, LOCAL)], A),
+    "a local prefix never displaces a global one, even if told": Scenario(
+        [repeats(0, A), repeats(600, LOCAL)], A, specification=following(require_global_unicast=False)
+    ),
+    "a global prefix displaces a local one": Scenario(
+        [repeats(0, LOCAL), repeats(600, A)], A, changes=1,
+        specification=following(require_global_unicast=False),
+    ),
+    "a deprecated newcomer is no renumbering": Scenario([repeats(0, A), repeats(600, pio(B, preferred=0))], A),
+    "longer than /64": Scenario([repeats(0, Prefix.parse("2001:db8::/80"))], None, Standing.WAITING),
+    "not inside within": Scenario(
+        [repeats(0, A)], None, Standing.WAITING, specification=following(within=(B,))
+    ),
+    "neither on-link nor autonomous": Scenario([repeats(0, pio(A, flags=""))], None, Standing.WAITING),
+    "on-link alone: hosts have addresses by DHCPv6": Scenario([repeats(0, pio(A, flags="L"))], A),
+    "`routers` names none whom the kernel could tell": Scenario(
+        [repeats(0, A)], A, specification=following(routers=("fe80::1",))
+    ),
+    "on another link": Scenario(
+        [repeats(0, A)], None, Standing.WAITING,
+        specification=Specification("home", Acquisition(kernel_interface="eth1")),
+    ),
+    "where advertisements are listened to, the kernel is not asked": Scenario(
+        [repeats(0, A)], None, Standing.WAITING, specification=following(interfaces=("eth0",))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
+def test_what_the_kernel_has_decides(scenario):
+    decisions = walk(*scenario.events, known=scenario.known, specification=scenario.specification)
+    currents = [scenario.known, *(one.selection.current for one in decisions)]
+    moves = [pair for pair in pairwise(currents) if pair[0] and pair[0] != pair[1]]
+    assert currents[-1] == scenario.current
+    assert decisions[-1].standing is scenario.standing
+    assert len(moves) == scenario.changes
+
+
+def test_the_source_is_the_kernel():
+    [decision] = walk(repeats(0, A))
+    assert decision.choice.source is PrefixSource.KERNEL
+    assert decision.candidates[0].router == Router("eth0", KERNEL)
+
+
+def test_after_a_start_another_prefix_has_a_moment_to_come():
+    """The kernel of a node that boots may know one of two routers only."""
+    first, later = walk(repeats(0, B), Has(GRACE), known=A)
+    assert (first.standing, first.selection.current) == (LISTENING, A)
+    assert first.look_again_at == GRACE
+    assert later.selection.current == B
+
+
+def test_a_kernel_that_has_nothing_says_nothing_of_the_past():
+    """A restart must not end `dnsDelay` or `retention: lifetime`: None, not "gone"."""
+    [decision] = walk(Has(0), known=A)
+    assert decision.choice.valid_for is None
+
+
+def test_what_is_left_out_is_told_with_its_reason():
+    decision = walk(repeats(0, A), repeats(600, B))[-1]
+    verdicts = {one.prefix: one.verdict for one in decision.candidates}
+    assert verdicts == {A: Verdict.LEFT_OUT, B: Verdict.CANDIDATE}
+
+
+def test_a_router_on_the_link_is_not_the_kernel_and_the_other_way_round():
+    routers = accept({}, "eth0", [KernelPrefix(pio(A), 0, 0)], 0)
+    routers = observe(routers, FIRST, saying(B), 0)
+    by_kernel = select(Selection(), following(), routers, 0)
+    by_router = select(Selection(), following(interfaces=("eth0",)), routers, 0)
+    assert (by_kernel.selection.current, by_router.selection.current) == (A, B)
+
+
+steps = st.lists(
+    st.tuples(st.floats(1, 2000), st.sets(st.sampled_from([A, B, C, LOCAL]))),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(steps)
+def test_whatever_is_repeated_a_current_prefix_is_left_for_a_reason_only(schedule):
+    """Only for one that the newest word has, and only when its own last word is older."""
+    at, events = 0.0, []
+    for gap, prefixes in schedule:
+        at += gap
+        events.append(repeats(at, *sorted(prefixes)))
+    heard, current = {}, None
+    for event, decision in zip(events, walk(*events), strict=True):
+        heard |= {option.prefix: event.at for option in event.repeated}
+        now = decision.selection.current
+        if current is not None and now != current:
+            assert heard[now] > heard[current] or heard[current] + 14400 <= event.at
+        current = now
+        assert decision.look_again_at > event.at
+
+
+@given(steps)
+def test_once_all_is_quiet_what_alone_is_repeated_is_current(schedule):
+    """Whatever was before: within the longest interval of a router (RFC 4861 6.2.1)."""
+    at, events = 0.0, []
+    for gap, prefixes in schedule:
+        at += gap
+        events.append(repeats(at, *sorted(prefixes)))
+    decisions = walk(*events, *every(600, at + 600, at + 4800, C))
+    assert decisions[-1].selection.current == C
+    assert decisions[-1].standing is CURRENT
+    assert decisions[-1].look_again_at < inf
