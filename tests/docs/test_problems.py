@@ -7,10 +7,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "problems.md").read_text()
-_WITH_CODE = {"Problem": 0, "FieldProblem": 1, "problem": 1, "at_node": 2, "_problem": 2}
+_WITH_CODE = {
+    "Problem": 0,
+    "FieldProblem": 1,
+    "problem": 1,
+    "annotation_problem": 1,
+    "at_node": 2,
+    "_problem": 2,
+}
 """Where each call that makes a problem has its code."""
 
-# Made of the annotation's name (render/binding.py).
+# Made of the annotation's name (render/reference.py).
 COMPOSED = {"unknown-dynamic-prefix", "unknown-address-range", "unknown-subnet"}
 
 
@@ -31,7 +38,7 @@ def problems_in(source: str) -> Iterator[tuple[str, str]]:
 
 
 def severity_in(call: ast.Call) -> str:
-    for argument in call.args:
+    for argument in (*call.args, *(one.value for one in call.keywords)):
         if isinstance(argument, ast.Attribute) and getattr(argument.value, "id", "") == "Severity":
             return argument.attr.lower()
     return "error"

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.render.reference import ADDRESS_RANGE, NAME, SUBNET
+from gitops_prefix.render.reference import (
+    ADDRESS_RANGE,
+    NAME,
+    SERVICE_ADDRESS_RANGE,
+    SERVICE_SUBNET,
+    SKIP_DNS,
+    SUBNET,
+    SUFFIX,
+)
+from gitops_prefix.render.target import Target
 from gitops_prefix.render.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
@@ -30,14 +39,22 @@ def test_the_annotations_of_the_page_are_those_that_are_read():
         NAME,
         ADDRESS_RANGE,
         SUBNET,
+        SERVICE_ADDRESS_RANGE,
+        SERVICE_SUBNET,
+        SUFFIX,
+        SKIP_DNS,
     }
+
+
+def api_versions(target: Target) -> list[str]:
+    return [f"{target.group}/{one}".removeprefix("/") for one in target.versions]
 
 
 def test_the_kinds_of_the_page_are_those_of_the_table_of_targets():
     """With the versions that are served, and the field."""
     expected = {
         (
-            f"{target.kind} ({', '.join(f'`{target.group}/{one}`' for one in target.versions)})",
+            f"{target.kind} ({', '.join(f'`{version}`' for version in api_versions(target))})",
             ", ".join(f"`{one}`" for one in target.fields),
         )
         for target in TARGETS
