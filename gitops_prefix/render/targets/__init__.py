@@ -6,12 +6,13 @@ not know each other.
 
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.target import Target
-from gitops_prefix.render.targets import cilium_cidr_group, cilium_pool, service
+from gitops_prefix.render.targets import cilium_cidr_group, cilium_pool, metallb_pool, service
 
 TARGETS: tuple[Target, ...] = (
     cilium_pool.TARGET,
     cilium_cidr_group.TARGET,
     service.TARGET,
+    metallb_pool.TARGET,
 )
 
 
