@@ -2,6 +2,7 @@
 
 import pytest
 
+from gitops_prefix.render.targets import TARGETS
 from tests.render.repository import problems_of
 from tests.render.test_lists import GROUP, POOL
 
@@ -113,7 +114,7 @@ CASES = {
     "a kind without a field of ours": (
         POOL.replace("cilium.io/v2", "v1").replace("CiliumLoadBalancerIPPool", "Secret"),
         'manifest.yaml:5:41 kind-not-managed: v1 Secret "p" has no field that gitops-prefix writes '
-        "(it knows: CiliumLoadBalancerIPPool, CiliumCIDRGroup); it stays as it is",
+        f"(it knows: {', '.join(one.kind for one in TARGETS)}); it stays as it is",
     ),
 }
 

@@ -176,7 +176,7 @@ REFUSED = {
     ),
     "a suffix that is none": (
         [service("dynamic-prefix.io/suffix: ten")],
-        ["0.yaml:8:31 invalid-address"],
+        ["0.yaml:8:31 invalid-value"],
         "'ten' is not an IPv6 address",
     ),
     "no range, no suffix": ([service()], ["0.yaml:7:29 no-address"], "names no address"),

@@ -58,7 +58,7 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
             suffix = parse_address(manifest.annotations[SUFFIX])
         except ValueError as error:
             message = f'{SUFFIX}: {error}; write a host part, as in "::f000:0:0:10"'
-            wrong = annotation_problem(manifest, "invalid-address", message, key=SUFFIX)
+            wrong = annotation_problem(manifest, "invalid-value", message, key=SUFFIX)
             return Bound(problems=(*problems, wrong))
     elif not (reference.address_range or reference.subnet):
         message = f"the Service names no address: add {SERVICE_ADDRESS_RANGE}, or {SUFFIX}"
