@@ -91,6 +91,12 @@ SCENARIOS = {
     "an ISP that returns to A at once": Scenario(
         [*every(600, 0, 3000, A), *every(600, 3000, 6000, B), *every(600, 6000, 9000, A)], A, changes=2
     ),
+    "an ISP that returns to A after hours: as at once as for a new one": Scenario(
+        [repeats(0, A), *every(600, 3000, 9000, B), repeats(9000, A)], A, changes=2
+    ),
+    "several notices of one advertisement do not make it look fast": Scenario(
+        [repeats(0, A), repeats(3, B), *every(0.1, 600, 601, A), repeats(603, B), repeats(1203, B)], A
+    ),
     "deprecated, with B": Scenario([repeats(0, A), repeats(9, pio(A, preferred=0), B)], B, changes=1),
     "deprecated, and nothing else": Scenario([repeats(0, A), repeats(9, pio(A, preferred=0))], A, FAILED),
     "withdrawn, and nothing else": Scenario([repeats(0, A), repeats(9, pio(A, 0, 0))], A, FAILED),
@@ -167,6 +173,12 @@ def test_what_is_left_out_is_told_with_its_reason():
     decision = walk(repeats(0, A), repeats(600, B))[-1]
     verdicts = {one.prefix: one.verdict for one in decision.candidates}
     assert verdicts == {A: Verdict.LEFT_OUT, B: Verdict.CANDIDATE}
+
+
+def test_what_was_repeated_since_another_appeared_is_a_candidate_again():
+    """Two routers: the second one's appearance counts once."""
+    decision = walk(repeats(0, A), repeats(600, B), repeats(700, A), repeats(1300, B))[-1]
+    assert {one.verdict for one in decision.candidates} == {Verdict.CANDIDATE}
 
 
 def test_a_router_on_the_link_is_not_the_kernel_and_the_other_way_round():
