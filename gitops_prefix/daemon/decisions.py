@@ -16,14 +16,18 @@ from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.candidate import Verdict, refusal
+from gitops_prefix.decide.kernel import accept
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe
 from gitops_prefix.decide.selection import Decision, Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.vouched import Followed, vouched
-from gitops_prefix.watch.watcher import Advertised, Dropped, Event, Flooded, LinkChanged
+from gitops_prefix.watch.learnt import Accepted, Deaf
+from gitops_prefix.watch.watcher import Advertised, Dropped, Flooded, LinkChanged
 
 log = logging.getLogger(__name__)
+
+Event = Advertised | Dropped | LinkChanged | Flooded | Accepted | Deaf
 
 OTHERS = "other"
 """What routers are counted as, beyond those that have a name in the metrics."""
@@ -41,9 +45,12 @@ class Watched:
     def on(self, interface: str) -> "Watched":
         """The same, listened for on `interface` in place of the links it names."""
         acquisition = self.specification.acquisition
-        if not (interface and acquisition.interfaces):
+        if not interface:
             return self
-        acquisition = replace(acquisition, interfaces=(interface,))
+        if acquisition.interfaces:
+            acquisition = replace(acquisition, interfaces=(interface,))
+        if acquisition.kernel_interface:
+            acquisition = replace(acquisition, kernel_interface=interface)
         return replace(self, specification=replace(self.specification, acquisition=acquisition))
 
 
@@ -64,9 +71,10 @@ class Decisions:
         self._decisions: dict[str, Decision] = {}
         self._vouched: frozenset[Router] = frozenset()
         self._labelled: set[Router] = set()
+        self._links: dict[str, tuple[bool, bool]] = {}
 
     def take(self, event: Event) -> None:
-        """Take in one event of the watcher; wake the loop if a decision changed."""
+        """Take in one event of a watcher; wake the loop if a decision changed."""
         match event:
             case Advertised():
                 self._hear(event)
@@ -76,6 +84,10 @@ class Decisions:
                 self._follow(event)
             case Flooded():
                 self._resist(event)
+            case Accepted():
+                self._accept(event)
+            case Deaf():
+                self._warn(event)
 
     def configure(self, watched: Mapping[str, Watched]) -> None:
         """Take over specifications and statuses: the repository is the database."""
@@ -153,6 +165,20 @@ class Decisions:
         if changed:
             self._wake()
 
+    def _accept(self, event: Accepted) -> None:
+        with self._lock:
+            self._routers = accept(self._routers, event.interface, event.prefixes, event.at)
+            changed = self._differs(event.at)
+        if changed:
+            self._wake()
+
+    def _warn(self, event: Deaf) -> None:
+        self._metrics.kernel_accepts.labels(event.interface).set(not event.reason)
+        if event.reason:
+            log.warning("%s", event.reason)
+        else:
+            log.info("the kernel takes Router Advertisements on %s", event.interface)
+
     def _admit(self, event: Advertised) -> bool:
         """Whether policy lets any of its prefixes count; what it refuses is counted and logged."""
         admitted = False
@@ -225,6 +251,11 @@ class Decisions:
             )
 
     def _follow(self, event: LinkChanged) -> None:
+        state_now = (event.present, event.up)
+        if self._links.get(event.interface) == state_now:
+            # The other watcher said so already.
+            return
+        self._links[event.interface] = state_now
         self._metrics.link_up.labels(event.interface).set(event.up)
         if event.up:
             log.info("link %s is up", event.interface)

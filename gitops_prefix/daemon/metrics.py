@@ -55,6 +55,11 @@ class Metrics:
             ["dynamic_prefix"],
         )
         self.link_up = gauge("link_up", "Whether the link is there and up.", ["interface"])
+        self.kernel_accepts = gauge(
+            "kernel_accepts_advertisements",
+            "Whether the kernel takes Router Advertisements, where it is asked.",
+            ["interface"],
+        )
         self.reconciliations = counter(
             "reconciliations", "Passes, by what they came to.", ["outcome"]
         )

@@ -34,7 +34,7 @@ class _Watch:
     index: int = 0
     up: bool = False
     told: bool = False
-    deaf: str = ""
+    deaf: str | None = None
     learnt: Learnt = field(default_factory=Learnt)
     changed: bool = False
 
@@ -141,7 +141,7 @@ class KernelWatcher:
             self._kernel.ask()
 
     def _look(self, watch: _Watch) -> None:
-        """Say once that the kernel takes nothing, and once that it does again."""
+        """Say whether the kernel takes anything, at first and when it changes."""
         reason = deafness(watch.name, read_settings(watch.name))
         if reason != watch.deaf:
             watch.deaf = reason

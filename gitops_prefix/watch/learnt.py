@@ -60,7 +60,7 @@ class Accepted(NamedTuple):
 
 
 class Deaf(NamedTuple):
-    """The kernel takes no Router Advertisements on a link, or does again.
+    """Whether the kernel takes Router Advertisements on a link.
 
     Attributes:
         reason: why, and how to mend it; empty when it does take them.
