@@ -35,7 +35,9 @@ def test_a_name_follows_its_address_in_a_commit_of_its_own(remote: Path, tmp_pat
     for minute, prefix in ((0, A), (60, B), (65, B), (70, B), (75, B)):
         choice = Choice(prefix)
         now = NOON + timedelta(minutes=minute)
-        publication.run(lambda watched, choice=choice: dict.fromkeys(watched, choice), now)
+        publication.run(
+            lambda watched, choice=choice: dict.fromkeys(watched, choice), now, look=True
+        )
     repository.close()
 
     assert git(remote, "log", "--reverse", "--format=%s", "main").splitlines()[1:] == [
