@@ -42,13 +42,15 @@ class FieldEdit:
     Attributes:
         edits: in the manifest's own text; empty when the field stands right already.
         before: as plain values; None when the field is not there.
-        after: the whole field as it will be.
+        after: the field as it will be; the whole of it, unless `whole` says that.
+        whole: what the whole field will be, where `after` is only our part of it.
     """
 
     edits: tuple[Edit, ...]
     before: Value
     after: Value
     problems: tuple[Problem, ...] = ()
+    whole: Value = None
 
 
 @dataclass(frozen=True, slots=True)

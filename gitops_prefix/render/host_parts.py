@@ -36,7 +36,8 @@ def assign_host_parts(
     claims = {
         claim: rooms
         for claim in claiming
-        if (rooms := _rooms(claim, followings[claim.reference.dynamic_prefix])) is not None
+        if (following := followings.get(claim.reference.dynamic_prefix)) is not None
+        and (rooms := _rooms(claim, following)) is not None
     }
     assignment = assign(claims)
     before = {

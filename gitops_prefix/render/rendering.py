@@ -3,8 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from gitops_prefix.decide.address import BITS
 from gitops_prefix.decide.fields import Path, dotted
-from gitops_prefix.decide.status import Status, status_document
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import USUAL_LENGTH
+from gitops_prefix.decide.status import PrefixSource, Status, status_document
+from gitops_prefix.decide.transition import settle
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Binding, Following
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, edit_status
@@ -124,10 +128,11 @@ def _edit_bindings(
         for name, document in inventory.dynamic_prefixes.items()
         if name in statuses
     }
-    bindings = [one for one in inventory.bindings if one.dynamic_prefix in followings]
-    host_parts = assign_host_parts(bindings, followings)
+    host_parts = assign_host_parts(inventory.bindings, _imagine(inventory) | followings)
     problems.extend(host_parts.problems)
-    for binding in bindings:
+    for binding in inventory.bindings:
+        if binding.dynamic_prefix not in followings:
+            continue
         following = followings[binding.dynamic_prefix]
         if binding.claim is not None:
             if binding.claim not in host_parts.after:
@@ -140,6 +145,20 @@ def _edit_bindings(
         yield from _edit_binding(binding, following, problems)
 
 
+def _imagine(inventory: Inventory) -> dict[str, Following]:
+    """What each would follow in some prefix: two Services on one suffix need no real one."""
+    imagined = {}
+    for number, (name, document) in enumerate(inventory.dynamic_prefixes.items()):
+        prefix = Prefix(number << (BITS - USUAL_LENGTH), USUAL_LENGTH)
+        try:
+            status = settle(document.specification, Status(prefix, PrefixSource.UNKNOWN, None))
+        except ValueError:
+            # A range or subnet that fits other lengths alone.
+            continue
+        imagined[name] = Following(document.specification, None, status)
+    return imagined
+
+
 def _edit_binding(
     binding: Binding, following: Following, problems: list[Problem]
 ) -> Iterator[_FieldEdit]:
@@ -150,8 +169,9 @@ def _edit_binding(
         problems.append(_refused(manifest, error))
     else:
         problems.extend(edited.problems)
+        wanted = edited.after if edited.whole is None else edited.whole
         yield _FieldEdit(
-            manifest, binding.field_path, edited.edits, edited.before, edited.after, edited.after
+            manifest, binding.field_path, edited.edits, edited.before, edited.after, wanted
         )
 
 

@@ -4,6 +4,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings
 from tests.render.repository import A, B, C, render_once
 
@@ -220,6 +221,17 @@ def test_what_is_refused(manifests, places, said):
     files |= {f"{number}.yaml": text.encode() for number, text in enumerate(manifests)}
     rendering = render_once(files, A)
     assert rendering.files == {}
+    assert [f"{one.place} {one.code}" for one in rendering.problems] == places
+    assert said in str(rendering.problems[0])
+
+
+@pytest.mark.parametrize("case", ["two on one suffix", "a suffix outside its range"])
+def test_no_prefix_is_needed_to_see_what_cannot_be(case):
+    """Before the first advertisement, too."""
+    manifests, places, said = REFUSED[case]
+    files = {"home.yaml": PREFIX}
+    files |= {f"{number}.yaml": text.encode() for number, text in enumerate(manifests)}
+    rendering = render(read_inventory(files, Settings()), {})
     assert [f"{one.place} {one.code}" for one in rendering.problems] == places
     assert said in str(rendering.problems[0])
 
