@@ -1,6 +1,6 @@
 """Setting a field of a manifest, whether it is there, empty, null or missing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gitops_prefix.decide.fields import dotted
 from gitops_prefix.render.comments import comments
@@ -58,7 +58,7 @@ def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
     if not rest and isinstance(node, SequenceNode) and node.items:
         return edit_sequence(text, entry.key, node, plan_change(node.items, ours, wanted), style)
     if isinstance(node, MappingNode) and rest:
-        return [_add_entry(text, node, rest[0], _nested(rest[1:], wanted), style)]
+        return [_add_entries(text, node, {rest[0]: _nested(rest[1:], wanted)}, style)]
     if is_null(node) or (isinstance(node, SequenceNode) and not node.items):
         return _fill(text, entry, _nested(rest, wanted), style, in_flow=in_flow)
     if isinstance(node, AliasNode):
@@ -92,8 +92,41 @@ def edit_text(text: str, root: Node, path: tuple[str, ...], wanted: str, style: 
             return Edit(colon, colon, f" {flow_text(wanted, style)}")
         raise RefusedEditError(node, f"{dotted(path)} is no string of its own: write one here")
     if isinstance(node, MappingNode):
-        return _add_entry(text, node, rest[0], _nested(rest[1:], wanted), style)
+        return _add_entries(text, node, {rest[0]: _nested(rest[1:], wanted)}, style)
     raise RefusedEditError(node, f"{dotted(path)} cannot be written: this is no mapping")
+
+
+def edit_entries(
+    text: str, root: Node, key: str, wanted: Mapping[str, str], style: Style
+) -> list[Edit]:
+    """The edits that make the mapping behind a root's `key` say `wanted`, whatever else it holds.
+
+    What is missing goes in as one insertion, so that it needs one `key:` at most.
+
+    Args:
+        text: the document.
+        root: its nodes.
+        key: of the mapping; it may be missing, too.
+        wanted: its entries that are not what they should be.
+        style: of the document.
+
+    Raises:
+        RefusedEditError: an entry stands where it cannot be edited.
+    """
+    entry, rest, in_flow = _deepest(root, (key,))
+    node = entry.value
+    if isinstance(node, MappingNode) and rest:
+        return [_add_entries(text, node, {key: wanted}, style)]
+    if is_null(node) or (isinstance(node, MappingNode) and not node.entries):
+        return _fill(text, entry, wanted, style, in_flow=in_flow)
+    if not isinstance(node, MappingNode):
+        raise RefusedEditError(node, f"{key} is no mapping of its own: write one here")
+    there = [name for name in wanted if node.entry(name)]
+    edits = [edit_text(text, root, (key, name), wanted[name], style) for name in there]
+    missing = {name: value for name, value in wanted.items() if name not in there}
+    if not missing:
+        return edits
+    return [*edits, _add_entries(text, node, missing, style)]
 
 
 def _nested(keys: tuple[str, ...], value: Tree) -> Tree:
@@ -117,18 +150,28 @@ def _deepest(root: Node, path: tuple[str, ...]) -> tuple[Entry, tuple[str, ...],
 
 def add_block_entry(text: str, mapping: MappingNode, key: str, value: Tree, style: Style) -> Edit:
     """Add an entry at the end of a block mapping."""
-    lines = list(block_lines({key: value}, column(text, mapping.start), style))
+    return _add_block_entries(text, mapping, {key: value}, style)
+
+
+def _add_block_entries(
+    text: str, mapping: MappingNode, entries: Mapping[str, Tree], style: Style
+) -> Edit:
+    lines = list(block_lines(entries, column(text, mapping.start), style))
     return insert_lines(text, line_end(text, content_end(mapping)), lines, style)
 
 
-def _add_entry(text: str, mapping: MappingNode, key: str, value: Tree, style: Style) -> Edit:
+def _add_entries(
+    text: str, mapping: MappingNode, entries: Mapping[str, Tree], style: Style
+) -> Edit:
     if not mapping.flow:
-        return add_block_entry(text, mapping, key, value, style)
-    entry = f"{flow_text(key, style)}: {flow_text(value, style)}"
+        return _add_block_entries(text, mapping, entries, style)
+    written = ", ".join(
+        f"{flow_text(key, style)}: {flow_text(value, style)}" for key, value in entries.items()
+    )
     if not mapping.entries:
-        return Edit(mapping.end - 1, mapping.end - 1, entry)
+        return Edit(mapping.end - 1, mapping.end - 1, written)
     position = mapping.entries[-1].value.end or mapping.end - 1
-    return Edit(position, position, f", {entry}")
+    return Edit(position, position, f", {written}")
 
 
 def _fill(text: str, entry: Entry, value: Tree, style: Style, *, in_flow: bool) -> list[Edit]:

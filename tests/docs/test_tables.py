@@ -15,6 +15,7 @@ from gitops_prefix.render.reference import (
     SKIP_DNS,
     SUBNET,
     SUFFIX,
+    VARIABLES,
 )
 from gitops_prefix.render.target import Target
 from gitops_prefix.render.targets import TARGETS
@@ -43,6 +44,7 @@ def test_the_annotations_of_the_page_are_those_that_are_read():
         SERVICE_SUBNET,
         SUFFIX,
         SKIP_DNS,
+        VARIABLES,
     }
 
 

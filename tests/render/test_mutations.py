@@ -45,13 +45,16 @@ def without_ours(document: object) -> object:
     spec = document.get("spec")
     spec = dict(spec) if isinstance(spec, dict) else spec
     if isinstance(spec, dict):
-        for field in ("blocks", "externalCIDRs"):
+        for field in ("blocks", "externalCIDRs", "addresses"):
             items = [
                 one for one in spec.pop(field, None) or [] if "2001:db8:" not in str(one).lower()
             ]
             spec |= {field: items} if items else {}
-    rest = {key: value for key, value in document.items() if key != "spec"}
-    return rest | ({"spec": spec} if spec else {})
+    data = document.get("data")
+    if isinstance(data, dict):
+        data = {key: value for key, value in data.items() if not str(key).startswith("HOME_")}
+    rest = {key: value for key, value in document.items() if key not in {"spec", "data"}}
+    return rest | ({"spec": spec} if spec else {}) | ({"data": data} if data else {})
 
 
 @settings(deadline=None, max_examples=250)

@@ -6,13 +6,20 @@ not know each other.
 
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.target import Target
-from gitops_prefix.render.targets import cilium_cidr_group, cilium_pool, metallb_pool, service
+from gitops_prefix.render.targets import (
+    cilium_cidr_group,
+    cilium_pool,
+    config_map,
+    metallb_pool,
+    service,
+)
 
 TARGETS: tuple[Target, ...] = (
     cilium_pool.TARGET,
     cilium_cidr_group.TARGET,
     service.TARGET,
     metallb_pool.TARGET,
+    config_map.TARGET,
 )
 
 
