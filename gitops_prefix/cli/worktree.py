@@ -16,6 +16,8 @@ from gitops_prefix.render.files import looks_managed
 IGNORE_FILE = ".gitops-prefixignore"
 MOST_BYTES = 5 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml")
+_MOST_MANIFESTS = 64 * 1024
+"""Bytes that hold most manifests whole: those cost an open, a read and a close."""
 
 
 def read_managed_files(
@@ -78,10 +80,19 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
 
 
 def _read(path: str) -> bytes | None:
+    """A file's content, None when it is too long; this runs for every file of a repository."""
     try:
-        # One buffer of the right size: this runs for every file of a repository.
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  a Path an entry is dear
-            size = os.fstat(file.fileno()).st_size
-            return file.read(size) if size <= MOST_BYTES else None
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            content = os.read(descriptor, _MOST_MANIFESTS)
+            if len(content) < _MOST_MANIFESTS:
+                return content
+            if os.fstat(descriptor).st_size > MOST_BYTES:
+                return None
+            while more := os.read(descriptor, MOST_BYTES):
+                content += more
+            return content
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise InputError(Problem("unreadable", f"{path}: {error.strerror}")) from error

@@ -5,8 +5,9 @@ of (YAML 1.2, 9.1.2), so the documents that hold nothing managed need no parser.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gitops_prefix.errors import Place
@@ -35,6 +36,7 @@ class Source:
     path: str
     text: str
     bom: bool = False
+    _breaks: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def decode(cls, path: str, content: bytes) -> "Source":
@@ -52,9 +54,12 @@ class Source:
 
     def place(self, offset: int) -> Place:
         """Line and column of an offset, as editors count."""
-        line_start = self.text.rfind("\n", 0, offset) + 1
-        line = self.text.count("\n", 0, offset) + 1
-        return Place(self.path, line, offset - line_start + 1)
+        if not self._breaks:
+            # Found once: a file of ten thousand documents is asked for as many places.
+            self._breaks.extend(one.start() for one in re.finditer("\n", self.text))
+        line = bisect_left(self._breaks, offset)
+        line_start = self._breaks[line - 1] + 1 if line else 0
+        return Place(self.path, line + 1, offset - line_start + 1)
 
     def documents(self) -> Iterator[DocumentSpan]:
         """The documents in order; comments alone before the first `---` are none."""
