@@ -8,7 +8,7 @@ import errno
 import struct
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv6Address
-from socket import AF_INET6
+from socket import AF_INET6, MSG_DONTWAIT
 from typing import Any, NamedTuple
 
 from pyroute2 import IPRSocket
@@ -30,7 +30,11 @@ from gitops_prefix.watch.learnt import KernelAddress, KernelNotice
 
 _RTM_NEWNETCONF = 80  # linux/rtnetlink.h
 _RTMGRP_IPV6_NETCONF = 1 << 24
-_ON_LINK, _AUTONOMOUS = 0x01, 0x02  # IF_PREFIX_*, of linux/if_addr.h
+# IF_PREFIX_* of linux/if_addr.h; later kernels hand on the option's own octet (seen in 6.18).
+_ON_LINK, _AUTONOMOUS = 0x01 | 0x80, 0x02 | 0x40
+
+_MOST_STALE = 4096
+"""Datagrams passed over after a loss: in a flood that goes on, the socket never runs empty."""
 
 
 class prefixmsg(nlmsg):  # type: ignore[misc]  # noqa: N801  the C structure's name
@@ -104,9 +108,21 @@ class KernelSocket:
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
+            self._drain()
             self.ask()
             return [AddressesMissed()]
         return [one for one in map(self._follow, read_notices(messages)) if one is not None]
+
+    def _drain(self) -> None:
+        """What was told before the loss says of no address whether it is there still."""
+        for _ in range(_MOST_STALE):
+            try:
+                self._socket.recv(65536, MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
 
     def _follow(self, told: Told | Refused) -> Told | None:
         """A question that was refused is asked again after the answer that is under way."""
