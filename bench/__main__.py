@@ -8,8 +8,10 @@ from bench import (
     codec,
     daemon_at_rest,
     flooding,
+    growing,
     publishing,
     repetition,
+    replacing,
     starting,
 )
 
@@ -18,7 +20,7 @@ def main() -> None:
     """Print the rows."""
     codec.main()
     repetition.main()
-    for row in (publishing, checking, daemon_at_rest, flooding):
+    for row in (publishing, checking, replacing, growing, daemon_at_rest, flooding):
         with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as directory:
             row.main(Path(directory))
     starting.main()

@@ -55,20 +55,33 @@ def make(directory: Path, files: int, managed: int) -> tuple[Path, Path]:
         managed: how many of them are pools that follow the prefix.
     """
     tree, remote = directory / "tree", directory / "remote.git"
-    tree.mkdir()
-    (tree / "prefix.yaml").write_text(PREFIX)
-    for number in range(files - 1):
-        folder = tree / "apps" / f"group-{number % 97}"
-        folder.mkdir(parents=True, exist_ok=True)
-        template = POOL if number < managed else OTHER
-        (folder / f"app-{number}.yaml").write_text(template.format(number=number))
-    git(tree, "init", "-q", "-b", "main")
-    git(tree, "add", "-A")
+    write(tree, files, managed)
     git(tree, "commit", "-qm", "start")
     git(directory, "clone", "-q", "--bare", str(tree), str(remote))
     git(tree, "remote", "add", "origin", str(remote))
     git(tree, "fetch", "-q", "origin")
     return tree, remote
+
+
+def write(tree: Path, files: int, managed: int) -> list[Path]:
+    """A checkout whose files Git knows, which is all that `git grep` needs.
+
+    Returns:
+        The pools.
+    """
+    tree.mkdir()
+    (tree / "prefix.yaml").write_text(PREFIX)
+    paths = [
+        tree / "apps" / f"group-{number % 97}" / f"app-{number}.yaml" for number in range(files - 1)
+    ]
+    for folder in {path.parent for path in paths}:
+        folder.mkdir(parents=True)
+    for number, path in enumerate(paths):
+        template = POOL if number < managed else OTHER
+        path.write_text(template.format(number=number))
+    git(tree, "init", "-q", "-b", "main")
+    git(tree, "-c", "core.looseCompression=0", "-c", "core.fsync=none", "add", "-A")
+    return paths[:managed]
 
 
 def git(directory: Path, *words: str, stdin: bytes = b"") -> str:
