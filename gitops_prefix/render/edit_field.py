@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gitops_prefix.decide.fields import dotted
+from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.render.comments import comments
 from gitops_prefix.render.dump import Tree, block_lines, flow_text
 from gitops_prefix.render.edit_block_items import insert_lines
@@ -35,7 +35,7 @@ def is_null(node: Node) -> bool:
 def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
     text: str,
     root: Node,
-    path: tuple[str, ...],
+    path: Path,
     ours: Sequence[Item | None],
     wanted: Sequence[Item],
     style: Style,
@@ -45,7 +45,7 @@ def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
     Args:
         text: the document.
         root: its nodes.
-        path: keys from the root.
+        path: keys, and indices that are there, from the root.
         ours: for each item there is, which of our items it says, or None.
         wanted: what is to be ours.
         style: of the document.
@@ -66,7 +66,7 @@ def edit_list(  # noqa: PLR0913, PLR0917  a document is its text, root and style
     raise RefusedEditError(node, f"{dotted(path)} is no list: write one, or remove it")
 
 
-def edit_text(text: str, root: Node, path: tuple[str, ...], wanted: str, style: Style) -> Edit:
+def edit_text(text: str, root: Node, path: Path, wanted: str, style: Style) -> Edit:
     """The edit that makes the scalar at `path` say `wanted`.
 
     Args:
@@ -136,15 +136,23 @@ def _nested(keys: tuple[str, ...], value: Tree) -> Tree:
     return value
 
 
-def _deepest(root: Node, path: tuple[str, ...]) -> tuple[Entry, tuple[str, ...], bool]:
-    """The last entry on the way that is there, the keys that are not, and whether in braces."""
+def _deepest(root: Node, path: Path) -> tuple[Entry, tuple[str, ...], bool]:
+    """The last entry on the way that is there, the keys that are not, and whether in braces.
+
+    An item of a list is its own key; its index has to be there.
+    """
     entry, in_flow = Entry(root, root), False
-    for depth, key in enumerate(path):
+    for depth, step in enumerate(path):
         node = entry.value
-        following = node.entry(key) if isinstance(node, MappingNode) else None
+        if isinstance(node, SequenceNode) and isinstance(step, int):
+            item = node.items[step]
+            following: Entry | None = Entry(item, item)
+        else:
+            following = node.entry(str(step)) if isinstance(node, MappingNode) else None
         if following is None:
-            return entry, path[depth:], in_flow
-        entry, in_flow = following, isinstance(node, MappingNode) and node.flow
+            return entry, tuple(map(str, path[depth:])), in_flow
+        in_flow = isinstance(node, MappingNode | SequenceNode) and node.flow
+        entry = following
     return entry, (), in_flow
 
 

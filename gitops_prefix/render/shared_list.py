@@ -18,9 +18,9 @@ from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_span import Span
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.edit_field import edit_list
-from gitops_prefix.render.edit_scalar import RefusedEditError
 from gitops_prefix.render.list_change import Item
 from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.merged import refuse_merged
 from gitops_prefix.render.node import Node, SequenceNode, Value, at_path, nearest_node
 from gitops_prefix.render.plain_value import value_at
 from gitops_prefix.render.reference import read_reference
@@ -68,10 +68,7 @@ def edit_shared_list(
     """
     field = at_path(manifest.root, target.path)
     before = value_at(manifest.content, target.path)
-    if field is None and before is not None:
-        # Written here, ours would hide what the merge brings, the author's items too.
-        message = f"{dotted(target.path)} comes from a merge (`<<`): write the list itself here"
-        raise RefusedEditError(nearest_node(manifest.root, target.path), message)
+    refuse_merged(manifest, target.path)
     nodes = field.items if isinstance(field, SequenceNode) else ()
     # Behind an alias there are items, too, but none that could be edited here.
     items = before if nodes and isinstance(before, list) else []

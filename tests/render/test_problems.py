@@ -66,8 +66,8 @@ CASES = {
     ),
     "a list that a merge brings": (
         GROUP + "x: &x\n  externalCIDRs: [10.0.0.0/8]\nspec:\n  <<: *x\n",
-        "manifest.yaml:9:3 edit-refused: spec.externalCIDRs comes from a merge (`<<`): write the "
-        "list itself here",
+        "manifest.yaml:9:3 edit-refused: spec.externalCIDRs comes from a merge (`<<`): write it "
+        "out here",
     ),
     "an entry that will not follow, by an alias": (
         GROUP + "spec:\n  a: &a 2001:db8:a::1\n  externalCIDRs: [*a]\n",

@@ -7,6 +7,7 @@ not know each other.
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.target import Target
 from gitops_prefix.render.targets import (
+    cilium_bgp,
     cilium_cidr_group,
     cilium_pool,
     config_map,
@@ -20,6 +21,7 @@ TARGETS: tuple[Target, ...] = (
     service.TARGET,
     metallb_pool.TARGET,
     config_map.TARGET,
+    cilium_bgp.TARGET,
 )
 
 

@@ -13,9 +13,9 @@ from gitops_prefix.decide.fields import dotted
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.edit_field import edit_entries
-from gitops_prefix.render.edit_scalar import RefusedEditError
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import at_path, nearest_node
+from gitops_prefix.render.merged import refuse_merged
+from gitops_prefix.render.node import nearest_node
 from gitops_prefix.render.plain_value import value_at
 from gitops_prefix.render.problems import at_node
 from gitops_prefix.render.reference import (
@@ -89,9 +89,7 @@ def _left_over(manifest: Manifest, wanted: tuple[Variable, ...], first: str) -> 
 
 def _edit(manifest: Manifest, wanted: tuple[Variable, ...], following: Following) -> FieldEdit:
     data = value_at(manifest.content, _PATH)
-    if data is not None and at_path(manifest.root, _PATH) is None:
-        node = nearest_node(manifest.root, _PATH)
-        raise RefusedEditError(node, "data comes from a merge (`<<`): write it out here")
+    refuse_merged(manifest, _PATH)
     there = data if isinstance(data, Mapping) else {}
     after = {one.name: one.value(following.specification, following.after) for one in wanted}
     moving = {name: value for name, value in after.items() if there.get(name) != value}
