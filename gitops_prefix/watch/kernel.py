@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pyroute2 import IPRSocket
 from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, nla, nlmsg
+from pyroute2.netlink.exceptions import NetlinkDecodeError
 from pyroute2.netlink.rtnl import (
     RTM_DELADDR,
     RTM_GETADDR,
@@ -147,7 +148,7 @@ class _Notices(MarshalRtnl):  # type: ignore[misc]
 
 
 _NOTICES = _Notices()
-_MALFORMED = (struct.error, TypeError, KeyError, ValueError)
+_MALFORMED = (NetlinkDecodeError, struct.error, TypeError, KeyError, ValueError)
 """What pyroute2 raises at bytes that no kernel sends (tests/watch/test_kernel.py)."""
 
 

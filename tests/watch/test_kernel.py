@@ -91,6 +91,7 @@ TABLE = {
     "several": (address() + prefix() + address(GONE), [TOLD, NOTICE, TOLD._replace(present=False)]),
     "the end of the list": (address() + message(DONE, bytes(4)), [TOLD, AddressesListed()]),
     "a question that is refused": (message(ERROR, struct.pack("=i", -16) + address()), [Refused()]),
+    "a refusal of a damaged question": (message(ERROR, struct.pack("=i", -16) + address()[:30]), []),
     "a setting": (message(NETCONF, struct.pack("=B3x", 10)), [SettingsChanged()]),
     "a link": (message(16, bytes(16)), []),
     "nothing": (b"", []),
@@ -110,7 +111,8 @@ def test_cut_at_any_length_it_is_nothing(whole):
         assert list(read_notices(whole[:length])) == []
 
 
-USUAL = st.sampled_from([address(), prefix(), address(GONE), message(DONE, bytes(4))])
+REFUSAL = message(ERROR, struct.pack("=i", -16) + address())
+USUAL = st.sampled_from([address(), prefix(), address(GONE), message(DONE, bytes(4)), REFUSAL])
 
 
 @st.composite
