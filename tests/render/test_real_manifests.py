@@ -1,4 +1,8 @@
-"""Real manifests of home labs: annotated by the test, everything else stays as it was."""
+"""Real manifests of home labs: annotated by the test, everything else stays as it was.
+
+What a file is to hold is worked out here, from the values of the file and the three
+prefixes, without any of the program's own.
+"""
 
 import io
 import re
@@ -7,74 +11,124 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.examples.repositories import build
 from tests.parts import require
-from tests.render.repository import PREFIX, A, B, render_once
+from tests.render import repository
+from tests.render.repository import A, B, C, render_once
 
 REAL = Path(__file__).parents[3] / "shared" / "real-manifests"
 FILES = sorted(REAL.glob("*.yaml"))
-KINDS = {"CiliumLoadBalancerIPPool": "blocks", "CiliumCIDRGroup": "externalCIDRs"}
-ADVERTISEMENT = "kind: CiliumBGPAdvertisement\n"
-COMMUNITY = b'bgp: {advertise: true, community: "65000:100"}'
-
-
-def test_the_manifests_are_here():
-    require("shared")
-    assert len(FILES) > 20
+COMMUNITY = "65000:100"
+PREFIX = (
+    repository.PREFIX.replace(
+        b"prefixLength: 72}", b'prefixLength: 72, bgp: {advertise: true, community: "65000:100"}}'
+    )
+    + b"  transition: {mode: ha}\n"
+)
+NETWORKS = [f"2001:db8:{letter}:0:" for letter in "cba"]
+"""After A, B and C: the current one, then the past."""
+IPS, TARGET = "lbipam.cilium.io/ips", "external-dns.alpha.kubernetes.io/target"
+POOLS = "dynamic-prefix.io/address-range: lb"
+SERVICES = 'dynamic-prefix.io/suffix: "::f000:0:0:%x"'
+ADVERTISEMENTS = "dynamic-prefix.io/subnet: low"
+HOW = {"Service": SERVICES, "CiliumBGPAdvertisement": ADVERTISEMENTS}
+OURS = re.compile(
+    rf"2001:db8:|^    {re.escape(IPS)}: |{COMMUNITY}|^ +(attributes|communities|standard):$"
+)
+MANAGED = re.compile(
+    r"(?m)^kind: (CiliumLoadBalancerIPPool|CiliumCIDRGroup|CiliumBGPAdvertisement|Service)$"
+)
 
 
 def annotated(text: str) -> str:
-    """Every document gets the annotations, beside those that it has."""
+    """Every document gets annotations beside those that it has; a Service gets a suffix."""
     documents = re.split(r"(?m)^(?=---)", text)
     for number, document in enumerate(documents):
-        part = "subnet: low" if ADVERTISEMENT in document else "address-range: lb"
-        ours = f"    dynamic-prefix.io/name: home\n    dynamic-prefix.io/{part}\n"
+        kind = re.search(r"(?m)^kind: (\w+)$", document)
+        how = HOW.get(kind[1], POOLS) if kind else POOLS
+        how = how % number if "%" in how else how
+        ours = f"    dynamic-prefix.io/name: home\n    {how}\n"
         head = "metadata:\n" if "\n  annotations:\n" not in document else "  annotations:\n"
         key = "  annotations:\n" if head == "metadata:\n" else ""
         documents[number] = document.replace(f"\n{head}", f"\n{head}{key}{ours}", 1)
     return "".join(documents)
 
 
-@pytest.mark.parametrize("path", FILES or [REAL], ids=lambda path: path.stem)
-def test_a_real_file_keeps_every_line(path: Path):
-    """Lines come and go only in the list that is ours; what was in it stays behind ours."""
-    require("shared")
-    text = annotated(path.read_text())
+def load(text: str) -> list[dict]:
+    """What YAML 1.2 makes of it."""
+    return list(YAML(typ="safe", pure=True).load_all(io.StringIO(text)))
+
+
+def expected(document: dict) -> dict:
+    """What one document is to say after the three prefixes."""
+    spec = document["spec"]
+    if document["kind"] == "CiliumLoadBalancerIPPool":
+        ours = [{"start": f"{one}f000::", "stop": f"{one}ffff:ffff:ffff:ffff"} for one in NETWORKS]
+        return document | {"spec": spec | {"blocks": ours + spec["blocks"]}}
+    if document["kind"] == "CiliumCIDRGroup":
+        ours = [f"{one}f000::/68" for one in NETWORKS]
+        return document | {"spec": spec | {"externalCIDRs": ours + spec["externalCIDRs"]}}
+    if document["kind"] == "CiliumBGPAdvertisement":
+        ours = {"attributes": {"communities": {"standard": [COMMUNITY]}}}
+        return document | {
+            "spec": spec | {"advertisements": [one | ours for one in spec["advertisements"]]}
+        }
+    if document["kind"] == "Service":
+        metadata = document["metadata"]
+        annotations = metadata["annotations"]
+        part = annotations["dynamic-prefix.io/suffix"].removeprefix("::").replace(":0:0:", "::")
+        held = [f"{one}{part}" for one in NETWORKS]
+        now = {IPS: ",".join([*held, annotations[IPS]]), TARGET: held[0]}
+        return document | {"metadata": metadata | {"annotations": annotations | now}}
+    return document
+
+
+def rendered(text: str) -> str:
+    """After A, B and C; each time a second rendering has nothing to do."""
     files = {"home.yaml": PREFIX, "real.yaml": text.encode()}
-    for hour, prefix in enumerate((A, B)):
+    for hour, prefix in enumerate((A, B, C)):
         rendering = render_once(files, prefix, hour)
         assert [str(one) for one in rendering.problems if one.severity == "error"] == []
         files |= rendering.files
-    after = files["real.yaml"].decode()
-    added = [line for line in after.splitlines() if "2001:db8:a" in line or "2001:db8:b" in line]
-    assert [line for line in after.splitlines() if line not in added] == text.splitlines()
-    old, new = (
-        (list(YAML(typ="safe", pure=True).load_all(io.StringIO(one))) for one in (text, after))
-        if added
-        else ([], [])
-    )
-    for before, now in zip(old, new, strict=True):
-        if now["kind"] not in KINDS:
-            assert before == now
-            continue
-        field = KINDS[now["kind"]]
-        assert len(now["spec"][field]) == len(before["spec"][field]) + 2
-        assert now["spec"][field][2:] == before["spec"][field]
-    pools = sum(text.count(f"\nkind: {kind}\n") for kind in KINDS)
-    assert bool(added) == bool(pools)
+        assert render_once(files, prefix, hour).files == {}
+    return files["real.yaml"].decode()
 
 
-ADVERTISING = [one for one in FILES if ADVERTISEMENT in one.read_text()]
+def test_the_manifests_are_here():
+    """And every kind that is worked out above is among them."""
+    require("shared")
+    assert len(FILES) > 20
+    kinds = {kind for path in FILES for kind in MANAGED.findall(path.read_text())}
+    assert len(kinds) == 4
 
 
-@pytest.mark.parametrize("path", ADVERTISING or [REAL], ids=lambda path: path.stem)
-def test_a_real_advertisement_gets_its_community(path: Path):
-    """In every entry, and nothing else in the file moves."""
+@pytest.mark.parametrize("path", FILES or [REAL], ids=lambda path: path.stem)
+def test_a_real_file_keeps_every_line(path: Path):
+    """Managed lines come, go and change; all others stay, and every value is the expected one."""
     require("shared")
     text = annotated(path.read_text())
-    home = PREFIX.replace(b"prefixLength: 72}", b"prefixLength: 72, " + COMMUNITY + b"}")
-    after = render_once({"home.yaml": home, "real.yaml": text.encode()}, A).files["real.yaml"]
-    for document in YAML(typ="safe", pure=True).load_all(after):
-        for entry in document["spec"].get("advertisements", []):
-            assert entry["attributes"]["communities"]["standard"] == ["65000:100"]
-    lines = iter(after.decode().splitlines())
-    assert all(line in lines for line in text.splitlines())
+    after = rendered(text)
+    theirs = [line for line in text.split("\n") if not OURS.search(line)]
+    assert [line for line in after.split("\n") if not OURS.search(line)] == theirs
+    assert (after != text) == bool(MANAGED.search(text))
+    if after != text:
+        assert load(after) == [*map(expected, load(text))]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [one for one in FILES if MANAGED.search(one.read_text())] or [REAL],
+    ids=lambda path: path.stem,
+)
+def test_kustomize_reads_the_expected_values(path: Path, tmp_path: Path):
+    """As Flux and Argo CD build it: the same values, whatever else kustomize does to a file."""
+    require("shared", "kubectl")
+    text = annotated(path.read_text())
+    (tmp_path / "real.yaml").write_text(rendered(text))
+    (tmp_path / "kustomization.yaml").write_text("resources: [real.yaml]\n")
+    built = build(tmp_path)
+    assert sorted(built, key=_identity) == sorted(map(expected, load(text)), key=_identity)
+
+
+def _identity(document: dict) -> tuple[str, str]:
+    return document["kind"], document["metadata"]["name"]
