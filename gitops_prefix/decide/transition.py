@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from math import isinf
 
+from gitops_prefix.decide.address import BITS
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import Specification
-from gitops_prefix.decide.status import Condition, PastPrefix, Status
+from gitops_prefix.decide.specification import USUAL_LENGTH, Specification
+from gitops_prefix.decide.status import Condition, PastPrefix, PrefixSource, Status
 
 UNKNOWN_LIFETIME = timedelta(seconds=2_592_000)
 """What a past prefix has left when nobody told: the default of routers, and far above
@@ -63,6 +64,23 @@ def settle(specification: Specification, status: Status, now: datetime | None = 
     """
     settled = _fit(specification, status)
     return status if settled.same_decision(status) else _with_conditions(settled, now)
+
+
+def imagine(specification: Specification, number: int = 0) -> Status | None:
+    """A status in a made-up prefix, to try what is asked of the real one.
+
+    Args:
+        specification: what it must agree with.
+        number: tells the prefixes of several apart.
+
+    Returns:
+        None when a range or subnet fits prefixes of other lengths alone.
+    """
+    prefix = Prefix(number << (BITS - USUAL_LENGTH), USUAL_LENGTH)
+    try:
+        return _fit(specification, Status(prefix, PrefixSource.UNKNOWN, None))
+    except ValueError:
+        return None
 
 
 def _fit(specification: Specification, status: Status) -> Status:

@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitops_prefix.decide.address import BITS
 from gitops_prefix.decide.fields import Path, dotted
-from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import USUAL_LENGTH
-from gitops_prefix.decide.status import PrefixSource, Status, status_document
-from gitops_prefix.decide.transition import settle
+from gitops_prefix.decide.status import Status, status_document
+from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Binding, Following
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, edit_status
@@ -147,16 +144,11 @@ def _edit_bindings(
 
 def _imagine(inventory: Inventory) -> dict[str, Following]:
     """What each would follow in some prefix: two Services on one suffix need no real one."""
-    imagined = {}
-    for number, (name, document) in enumerate(inventory.dynamic_prefixes.items()):
-        prefix = Prefix(number << (BITS - USUAL_LENGTH), USUAL_LENGTH)
-        try:
-            status = settle(document.specification, Status(prefix, PrefixSource.UNKNOWN, None))
-        except ValueError:
-            # A range or subnet that fits other lengths alone.
-            continue
-        imagined[name] = Following(document.specification, None, status)
-    return imagined
+    return {
+        name: Following(document.specification, None, status)
+        for number, (name, document) in enumerate(inventory.dynamic_prefixes.items())
+        if (status := imagine(document.specification, number)) is not None
+    }
 
 
 def _edit_binding(
