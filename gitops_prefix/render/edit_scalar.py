@@ -33,10 +33,10 @@ def replace_scalar(node: Node, text: str, *, in_flow: bool = True) -> Edit:
         RefusedEditError: it is an alias, a block scalar, or no scalar.
     """
     if not isinstance(node, ScalarNode):
-        raise RefusedEditError(node, "is no string of its own: write the value here")
+        raise RefusedEditError(node, "this is no string of its own: write the value here")
     if node.style == '"' or node.style == "'":  # noqa: PLR1714  mypy narrows only this form
         return Edit(node.start, node.end, quoted(text, node.style))
     if node.style is not None:
-        raise RefusedEditError(node, "is a block scalar: write the value in quotes instead")
+        raise RefusedEditError(node, "this is a block scalar: write the value in quotes instead")
     plain = is_plain_safe(text, in_flow=in_flow)
     return Edit(node.start, node.end, text if plain else quoted(text))

@@ -2,7 +2,7 @@
 
 tests/golden/render/CASE holds `before/` and `after/`, or `problems` where nothing may be
 rendered; a file that `after/` lacks must stay as it is. Without a DynamicPrefix of its
-own a case gets the one of tests/render/repository.py.
+own a case gets the one of tests/render/repository.py, in mode ha where Services are.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from gitops_prefix.decide.prefix import Prefix
 from tests.render.repository import PREFIX, render_once
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "render"
+HA = b"  transition: {mode: ha}\n"
 CASES = sorted(one for one in GOLDEN.iterdir() if one.is_dir())
 RENDERED = [one for one in CASES if (one / "after").is_dir()]
 REFUSED = [one for one in CASES if (one / "problems").is_file()]
@@ -25,7 +26,8 @@ def read(directory: Path) -> dict[str, bytes]:
 def start(case: Path) -> dict[str, bytes]:
     files = read(case / "before")
     own = any(b"kind: DynamicPrefix" in content for content in files.values())
-    return files if own else {"home-ipv6.yaml": PREFIX} | files
+    mode = HA if any(b"Service" in content for content in files.values()) else b""
+    return files if own else {"home-ipv6.yaml": PREFIX + mode} | files
 
 
 @pytest.mark.parametrize("case", RENDERED, ids=[one.name for one in RENDERED])
