@@ -30,11 +30,17 @@ def _netns() -> bool:
     return os.geteuid() == 0 and _has("ip")() and _runs("unshare", "--net", "true")
 
 
+def _vlan() -> bool:
+    make = "ip link add v0 type veth peer name v1 && ip link add link v0 name v0.1 type vlan id 1"
+    return _netns() and _runs("unshare", "--net", "sh", "-c", make)
+
+
 PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "netns": (
         _netns,
         "root and iproute2 (apt install iproute2), in a kernel with network namespaces",
     ),
+    "vlan": (_vlan, "root, iproute2, and the kernel's 8021q"),
     "radvd": (_has("radvd"), "apt install radvd"),
     "dnsmasq": (_has("dnsmasq"), "apt install dnsmasq-base"),
     "rdisc6": (_has("rdisc6"), "apt install ndisc6"),

@@ -148,7 +148,7 @@ class _Notices(MarshalRtnl):  # type: ignore[misc]
 
 
 _NOTICES = _Notices()
-_MALFORMED = (NetlinkDecodeError, struct.error, TypeError, KeyError, ValueError)
+_MALFORMED = (NetlinkDecodeError, struct.error, TypeError, KeyError, ValueError, OverflowError)
 """What pyroute2 raises at bytes that no kernel sends (tests/watch/test_kernel.py)."""
 
 

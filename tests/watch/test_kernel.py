@@ -92,6 +92,9 @@ TABLE = {
     "the end of the list": (address() + message(DONE, bytes(4)), [TOLD, AddressesListed()]),
     "a question that is refused": (message(ERROR, struct.pack("=i", -16) + address()), [Refused()]),
     "a refusal of a damaged question": (message(ERROR, struct.pack("=i", -16) + address()[:30]), []),
+    "an end that tells of an error with no such number": (
+        bytes.fromhex("14000000030002ff010000000000000000000080"), [],
+    ),
     "a setting": (message(NETCONF, struct.pack("=B3x", 10)), [SettingsChanged()]),
     "a link": (message(16, bytes(16)), []),
     "nothing": (b"", []),
