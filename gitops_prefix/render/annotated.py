@@ -41,10 +41,14 @@ def is_annotated(manifest: Manifest) -> bool:
 
 def bind_annotated(manifest: Manifest, surroundings: Surroundings) -> Bound:
     """The managed fields of an annotated manifest, and what is wrong with it."""
+    if not is_annotated(manifest):
+        return Bound()
     problems = [*_misspelt(manifest)]
     target = target_of(manifest)
     if target is None:
         return Bound(problems=(*problems, *_unmanaged_kind(manifest)))
+    if PARENT_POOL in manifest.annotations:
+        return Bound(problems=(*problems, *_without_parent(manifest, surroundings)))
     if not any(key in BINDING for key in manifest.annotations):
         return Bound(problems=tuple(problems))
     problems.extend(_old_version(manifest, target))
@@ -75,6 +79,19 @@ def _unmanaged_kind(manifest: Manifest) -> Iterator[Problem]:
         f"gitops-prefix writes (it knows: {kinds}); it stays as it is"
     )
     yield Problem("kind-not-managed", message, manifest.place(node), Severity.WARNING)
+
+
+def _without_parent(manifest: Manifest, surroundings: Surroundings) -> Iterator[Problem]:
+    parent = manifest.annotations[PARENT_POOL]
+    for one in surroundings.manifests:
+        if (one.path, one.kind, one.name) == (manifest.path, manifest.kind, parent):
+            return
+    node = nearest_node(manifest.root, ("metadata", "annotations", PARENT_POOL))
+    message = (
+        f'{manifest.kind} "{parent}", which this one is for the past of, is not in this file; it '
+        "stays as it is: remove it, or move it behind that one"
+    )
+    yield Problem("sibling-alone", message, manifest.place(node), Severity.WARNING)
 
 
 def _old_version(manifest: Manifest, target: Target) -> Iterator[Problem]:

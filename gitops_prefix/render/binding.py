@@ -8,6 +8,7 @@ from gitops_prefix.decide.service_address import Claim
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Place, Problem
+from gitops_prefix.render.document_edit import DocumentEdit
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.splice import Edit
@@ -44,6 +45,7 @@ class FieldEdit:
         before: as plain values; None when the field is not there.
         after: the field as it will be; the whole of it, unless `whole` says that.
         whole: what the whole field will be, where `after` is only our part of it.
+        documents: whole documents that come and go, where the edits are of these.
     """
 
     edits: tuple[Edit, ...]
@@ -51,6 +53,7 @@ class FieldEdit:
     after: Value
     problems: tuple[Problem, ...] = ()
     whole: Value = None
+    documents: DocumentEdit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,9 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
     ]
     documents = _read_dynamic_prefixes(manifests, problems)
     surroundings = Surroundings(
-        {name: one.specification for name, one in documents.items()}, settings
+        {name: one.specification for name, one in documents.items()},
+        settings,
+        tuple(manifests),
     )
     bindings = tuple(_read_bindings(manifests, surroundings, problems))
     return Inventory(documents, bindings, tuple(problems))

@@ -8,6 +8,7 @@ from gitops_prefix.decide.status import Status, status_document
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Binding, Following
+from gitops_prefix.render.document_edit import DocumentEdit, prove_documents
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, edit_status
 from gitops_prefix.render.edit_scalar import RefusedEditError
 from gitops_prefix.render.host_parts import assign_host_parts
@@ -64,6 +65,7 @@ class _FieldEdit:
     after: Value
     wanted: Value
     """What the field is to be, as plain values; `after` may say it in short."""
+    documents: DocumentEdit | None = None
 
 
 def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
@@ -163,7 +165,13 @@ def _edit_binding(
         problems.extend(edited.problems)
         wanted = edited.after if edited.whole is None else edited.whole
         yield _FieldEdit(
-            manifest, binding.field_path, edited.edits, edited.before, edited.after, wanted
+            manifest,
+            binding.field_path,
+            edited.edits,
+            edited.before,
+            edited.after,
+            wanted,
+            edited.documents,
         )
 
 
@@ -174,7 +182,11 @@ def _refused(manifest: Manifest, error: RefusedEditError) -> Problem:
 def _splice(changed: list[_FieldEdit], problems: list[Problem]) -> dict[str, bytes]:
     by_path: dict[str, list[_FieldEdit]] = {}
     for one in changed:
-        problem = prove(one.manifest, one.path, one.edits, one.wanted)
+        problem = (
+            prove(one.manifest, one.path, one.edits, one.wanted)
+            if one.documents is None
+            else prove_documents(one.documents)
+        )
         if problem is not None:
             problems.append(problem)
         by_path.setdefault(one.manifest.path, []).append(one)

@@ -17,10 +17,12 @@ class Surroundings:
 
     Attributes:
         specifications: the repository's DynamicPrefixes by name.
+        manifests: every document that carries an annotation of ours.
     """
 
     specifications: Mapping[str, Specification]
     settings: Settings
+    manifests: tuple[Manifest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

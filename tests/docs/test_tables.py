@@ -10,6 +10,7 @@ import pytest
 from gitops_prefix.render.reference import (
     ADDRESS_RANGE,
     NAME,
+    PARENT_POOL,
     SERVICE_ADDRESS_RANGE,
     SERVICE_SUBNET,
     SKIP_DNS,
@@ -45,6 +46,7 @@ def test_the_annotations_of_the_page_are_those_that_are_read():
         SUFFIX,
         SKIP_DNS,
         VARIABLES,
+        PARENT_POOL,
     }
 
 

@@ -38,6 +38,10 @@ def load(text: str) -> list | None:
         return None
 
 
+def is_sibling(document: object) -> bool:
+    return "dynamic-prefix.io/parent-pool" in str(document)
+
+
 def without_ours(document: object) -> object:
     """A document without our items and without what only held them."""
     if not isinstance(document, dict):
@@ -45,6 +49,8 @@ def without_ours(document: object) -> object:
     spec = document.get("spec")
     spec = dict(spec) if isinstance(spec, dict) else spec
     if isinstance(spec, dict):
+        if "2001:db8:" in str(spec.get("cidr")):
+            del spec["cidr"]
         for field in ("blocks", "externalCIDRs", "addresses"):
             items = [
                 one for one in spec.pop(field, None) or [] if "2001:db8:" not in str(one).lower()
@@ -75,4 +81,7 @@ def test_a_mutant_is_refused_or_rendered_right(text: str):
         if before is not None:
             after = load(files["m.yaml"].decode())
             assert after is not None
+            before, after = (
+                [one for one in each if not is_sibling(one)] for each in (before, after)
+            )
             assert [*map(without_ours, after)] == [*map(without_ours, before)]

@@ -7,6 +7,7 @@ not know each other.
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.target import Target
 from gitops_prefix.render.targets import (
+    calico_pool,
     cilium_bgp,
     cilium_cidr_group,
     cilium_pool,
@@ -22,6 +23,7 @@ TARGETS: tuple[Target, ...] = (
     metallb_pool.TARGET,
     config_map.TARGET,
     cilium_bgp.TARGET,
+    calico_pool.TARGET,
 )
 
 
