@@ -137,23 +137,22 @@ def _nested(keys: tuple[str, ...], value: Tree) -> Tree:
 
 
 def _deepest(root: Node, path: Path) -> tuple[Entry, tuple[str, ...], bool]:
-    """The last entry on the way that is there, the keys that are not, and whether in braces.
-
-    An item of a list is its own key; its index has to be there.
-    """
+    """The last entry on the way that is there, the keys that are not, and whether in braces."""
     entry, in_flow = Entry(root, root), False
     for depth, step in enumerate(path):
         node = entry.value
-        if isinstance(node, SequenceNode) and isinstance(step, int):
-            item = node.items[step]
-            following: Entry | None = Entry(item, item)
-        else:
-            following = node.entry(str(step)) if isinstance(node, MappingNode) else None
+        following = _following(node, step)
         if following is None:
             return entry, tuple(map(str, path[depth:])), in_flow
-        in_flow = isinstance(node, MappingNode | SequenceNode) and node.flow
-        entry = following
+        entry, in_flow = following, isinstance(node, MappingNode | SequenceNode) and node.flow
     return entry, (), in_flow
+
+
+def _following(node: Node, step: str | int) -> Entry | None:
+    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
+        # An item has no key to stand behind: it is its own.
+        return Entry(node.items[step], node.items[step])
+    return node.entry(str(step)) if isinstance(node, MappingNode) else None
 
 
 def add_block_entry(text: str, mapping: MappingNode, key: str, value: Tree, style: Style) -> Edit:

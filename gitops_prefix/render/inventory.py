@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from gitops_prefix.decide.fields import Path
 from gitops_prefix.decide.specification import API_VERSION, KIND
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.annotated import bind_annotated, is_annotated
 from gitops_prefix.render.binding import Binding
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
-from gitops_prefix.render.files import MARKER, text_looks_managed
+from gitops_prefix.render.files import text_looks_managed
+from gitops_prefix.render.lists_of_objects import nested_in_list
 from gitops_prefix.render.locate import NotYamlError, locate
 from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.marked import bind_marked, is_marked
 from gitops_prefix.render.node import duplicate_keys
 from gitops_prefix.render.plain_value import plain_value
 from gitops_prefix.render.settings import Settings
@@ -60,11 +63,6 @@ def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[M
         problems.append(Problem("not-utf8", message, Place(path)))
         return
     for span in source.documents():
-        marker = source.text.find(MARKER, span.start, span.end)
-        if marker >= 0:
-            message = "gitops-prefix does not follow markers yet; this field stays as it is"
-            place = source.place(marker)
-            problems.append(Problem("marker-not-managed", message, place, Severity.WARNING))
         if text_looks_managed(source.text, span.start, span.end):
             yield from _read_document(source, span, problems)
 
@@ -83,9 +81,10 @@ def _read_document(
         message = f"does not parse as YAML, and holds something managed: {error}"
         problems.append(Problem("not-yaml", message, source.place(span.start)))
         return
-    if root is not None and isinstance(content, dict):
+    if root is not None:
         manifest = Manifest(source, span, root, content)
-        if _is_ours(manifest) or is_annotated(manifest):
+        problems.extend(nested_in_list(manifest))
+        if _is_ours(manifest) or is_annotated(manifest) or is_marked(manifest):
             yield manifest
             problems.extend(
                 Problem(
@@ -129,8 +128,15 @@ def _read_bindings(
     for manifest in manifests:
         if _is_ours(manifest):
             continue
-        for bound in (bind_annotated(manifest, surroundings),):
+        bindings: dict[Path, Binding] = {}
+        for bind in (bind_annotated, bind_marked):
+            bound = bind(manifest, surroundings)
             problems.extend(
                 one for one in bound.problems if complete or one.code != "unknown-dynamic-prefix"
             )
-            yield from bound.bindings
+            for binding in bound.bindings:
+                if binding.field_path in bindings:
+                    message = f"{binding.field} follows by annotation already: remove the marker"
+                    problems.append(Problem("marker-misplaced", message, binding.place))
+                bindings[binding.field_path] = binding
+        yield from bindings.values()

@@ -6,6 +6,7 @@ from gitops_prefix.decide.specification import API_VERSION
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Value, nearest_node
+from gitops_prefix.render.plain_value import value_at
 
 _ANNOTATIONS = "dynamic-prefix.io/"
 
@@ -16,7 +17,7 @@ def nested_in_list(manifest: Manifest) -> Iterator[Problem]:
     Args:
         manifest: any document; one that is no list of objects gives nothing.
     """
-    items = manifest.content.get("items")
+    items = value_at(manifest.content, ("items",))
     if not manifest.kind.endswith("List") or not isinstance(items, list):
         return
     for index, item in enumerate(items):

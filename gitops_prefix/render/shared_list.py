@@ -4,12 +4,12 @@ An item is ours when it equals, as an address and not as text, what the old or t
 new status renders. That is all the ownership record there is (DESIGN 4).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from gitops_prefix.decide.fields import dotted
+from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import Specification
@@ -29,23 +29,34 @@ from gitops_prefix.render.target import Bound, Surroundings
 
 Items: TypeAlias = Callable[[Placed], tuple[Item, ...]]
 """What one placed part comes to."""
+ItemsIn: TypeAlias = Callable[[Specification, Status], Sequence[Item]]
+"""What is ours in a status."""
 
 
 @dataclass(frozen=True, slots=True)
-class SharedList:
-    """A list field of a kind.
+class ListField:
+    """A list of addresses that we share with its author.
 
     Attributes:
-        path: keys of the list.
-        items: what one placed part comes to.
+        path: keys and indices of the list.
         span: what an item of the list stands for, or None when it is no address.
         overlap_is_error: whether the kind breaks when a foreign item overlaps ours.
     """
 
-    path: tuple[str, ...]
-    items: Items
+    path: Path
     span: Callable[[Value], Span | None]
     overlap_is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedList(ListField):
+    """A list field of a kind.
+
+    Attributes:
+        items: what one placed part comes to.
+    """
+
+    items: Items
 
     def bind(self, manifest: Manifest, surroundings: Surroundings) -> Bound:
         """Bind the list by the annotations that all kinds have in common."""
@@ -53,15 +64,28 @@ class SharedList:
         if reference is None:
             return Bound(problems=problems)
         place = manifest.place(nearest_node(manifest.root, self.path))
-        edit = partial(edit_shared_list, manifest, self, reference)
+        edit = partial(edit_shared_list, manifest, self, partial(self.items_in, reference))
         binding = Binding(manifest, self.path, reference.dynamic_prefix, place, edit)
         return Bound((binding,), problems)
 
+    def items_in(
+        self, reference: Reference, specification: Specification, status: Status
+    ) -> list[Item]:
+        """What a reference comes to in a status: current, then the history."""
+        placed = reference.placed(specification, status)
+        return [item for one in placed for item in self.items(one)]
+
 
 def edit_shared_list(
-    manifest: Manifest, target: SharedList, reference: Reference, following: Following
+    manifest: Manifest, target: ListField, items_in: ItemsIn, following: Following
 ) -> FieldEdit:
     """Make a list follow its prefix.
+
+    Args:
+        manifest: where the list is, or will be.
+        target: the list.
+        items_in: what is ours in a status.
+        following: what the list follows.
 
     Raises:
         RefusedEditError: the field stands where it cannot be edited.
@@ -72,10 +96,10 @@ def edit_shared_list(
     nodes = field.items if isinstance(field, SequenceNode) else ()
     # Behind an alias there are items, too, but none that could be edited here.
     items = before if nodes and isinstance(before, list) else []
-    wanted = _items(target, reference, following.specification, following.after)
+    wanted = [*items_in(following.specification, following.after)]
     known = dict(_by_span(target, wanted))
     if following.before is not None:
-        old = _items(target, reference, following.specification, following.before)
+        old = items_in(following.specification, following.before)
         known = dict(_by_span(target, old)) | known
     spans = [target.span(item) for item in items]
     ours = [known.get(span) if span is not None else None for span in spans]
@@ -99,15 +123,7 @@ def edit_shared_list(
     return FieldEdit(tuple(edits), before, after, problems)
 
 
-def _items(
-    target: SharedList, reference: Reference, specification: Specification, status: Status
-) -> list[Item]:
-    return [
-        item for placed in reference.placed(specification, status) for item in target.items(placed)
-    ]
-
-
-def _by_span(target: SharedList, items: list[Item]) -> Iterator[tuple[Span, Item]]:
+def _by_span(target: ListField, items: Sequence[Item]) -> Iterator[tuple[Span, Item]]:
     for item in items:
         span = target.span(item)
         if span is not None:
@@ -122,7 +138,7 @@ def _stands(ours: list[Item | None], wanted: list[Item]) -> bool:
 
 def _find_problems(
     manifest: Manifest,
-    target: SharedList,
+    target: ListField,
     foreign: list[tuple[Node, Value, Span]],
     wanted: list[Item],
     status: Status,

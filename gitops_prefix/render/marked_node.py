@@ -1,0 +1,140 @@
+"""Where markers stand: the comment that ends a line, and the value that it is about.
+
+ips: "2001:db8:1234:0:f000::10"   # {"$dynamicprefix": "home:lb:address:::10"}
+cidrs:                            # {"$dynamicprefix": "home:lb:cidrs"}
+- 2001:db8:1234:0:f000::/68
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitops_prefix.decide.fields import Path
+from gitops_prefix.render.edit_field import is_null
+from gitops_prefix.render.files import MARKER
+from gitops_prefix.render.node import AliasNode, MappingNode, Node, ScalarNode, SequenceNode
+from gitops_prefix.render.plain_value import resolve
+
+_COMMENT = re.compile(r"(?:^|(?<=[ \t]))#[^\r\n]*", re.MULTILINE)
+_FORM = re.compile(rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)")
+_PROPERTIES = re.compile(r"\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A value that may be marked.
+
+    Attributes:
+        path: keys and indices from the document's root.
+        key: what stands before its colon; None for an item of a list.
+        in_flow: whether it stands inside braces or brackets.
+    """
+
+    path: Path
+    node: Node
+    key: Node | None
+    in_flow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedNode:
+    """A comment in the form of a marker.
+
+    Attributes:
+        text: what `$dynamicprefix` says; None when the comment does not parse.
+        offset: of the comment.
+        position: what it is about; None when there is nothing on its line.
+        in_scalar: the block scalar that the comment is only text of, or None.
+    """
+
+    text: str | None
+    offset: int
+    position: Position | None
+    in_scalar: ScalarNode | None = None
+
+
+def find_marked_nodes(text: str, root: Node) -> Iterator[MarkedNode]:
+    """Every comment in the form of a marker, and what it is about."""
+    if MARKER not in text:
+        return
+    positions = list(_walk((), root, None, in_flow=False))
+    scalars = [*_scalars(root)]
+    for comment in _COMMENT.finditer(text):
+        form = _FORM.fullmatch(comment.group().rstrip())
+        if form is None:
+            continue
+        offset = comment.start()
+        around = next((one for one in scalars if one.start <= offset < one.end), None)
+        if around is None:
+            yield MarkedNode(_read(form.group(1)), offset, _before(text, offset, positions))
+        elif around.style in {"|", ">"}:
+            yield MarkedNode(_read(form.group(1)), offset, None, around)
+
+
+def _read(text: str) -> str | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    marker = found.get(MARKER) if isinstance(found, dict) else None
+    return marker if isinstance(marker, str) else None
+
+
+def _walk(path: Path, node: Node, key: Node | None, *, in_flow: bool) -> Iterator[Position]:
+    """Every value with its path, in the order of the text."""
+    pending = [Position(path, node, key, in_flow)]
+    while pending:
+        one = pending.pop()
+        yield one
+        if isinstance(one.node, MappingNode):
+            inside = one.in_flow or one.node.flow
+            pending += [
+                Position((*one.path, _step(entry.key)), entry.value, entry.key, inside)
+                for entry in reversed(one.node.entries)
+                if isinstance(entry.key, ScalarNode)
+            ]
+        elif isinstance(one.node, SequenceNode):
+            inside = one.in_flow or one.node.flow
+            pending += [
+                Position((*one.path, index), item, None, inside)
+                for index, item in reversed([*enumerate(one.node.items)])
+            ]
+
+
+def _step(key: ScalarNode) -> str | int:
+    """A key as the document's values have it."""
+    value = key.text if key.style or key.tag else resolve(key.text)
+    return value if type(value) is int else key.text
+
+
+def _scalars(root: Node) -> Iterator[ScalarNode]:
+    pending: list[Node] = [root]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ScalarNode):
+            yield node
+        elif isinstance(node, MappingNode):
+            pending += [part for entry in node.entries for part in entry]
+        elif isinstance(node, SequenceNode):
+            pending += node.items
+
+
+def _before(text: str, offset: int, positions: list[Position]) -> Position | None:
+    """The value that ends on this line, or whose key does."""
+    line_start = text.rfind("\n", 0, offset) + 1
+    found = None
+    for one in positions:
+        for end in _ends(one):
+            if line_start < end <= offset and _PROPERTIES.fullmatch(text, end, offset):
+                found = one
+    return found
+
+
+def _ends(one: Position) -> Iterator[int]:
+    node = one.node
+    beside = isinstance(node, AliasNode | ScalarNode) or node.flow
+    if beside and node.end > node.start:
+        yield node.end
+    if one.key is not None and (not beside or is_null(node)):
+        yield one.key.end

@@ -1,0 +1,207 @@
+"""Markers: any scalar or list of any YAML file follows the prefix."""
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from gitops_prefix.decide.address import parse_address
+from tests.decide.strategies import link_prefix
+from tests.render.repository import A, B, problems_of, render_all
+
+
+def marked(text: str) -> str:
+    """`text` with `<NAME:FIELD>` written out as a marker."""
+    return text.replace("<", '# {"$dynamicprefix": "').replace(">", '"}')
+
+
+FIELDS = {
+    "home:prefix": "2001:db8:b::/64",
+    "home:network": "2001:db8:b:0",
+    "home:start": "2001:db8:b::",
+    "home:end": "2001:db8:b:0:ffff:ffff:ffff:ffff",
+    "home:cidr": "2001:db8:b::/64",
+    "home:cidrs": "2001:db8:b::/64",
+    "home:range": "2001:db8:b::-2001:db8:b:0:ffff:ffff:ffff:ffff",
+    "home:address:::10": "2001:db8:b::10",
+    "home:addresses:::10": "2001:db8:b::10,2001:db8:a::10",
+    "home:lb:prefix": "2001:db8:b::/64",
+    "home:lb:network": "2001:db8:b:0",
+    "home:lb:start": "2001:db8:b:0:f000::",
+    "home:lb:end": "2001:db8:b:0:ffff:ffff:ffff:ffff",
+    "home:lb:cidr": "2001:db8:b:0:f000::/68",
+    "home:lb:range": "2001:db8:b:0:f000::-2001:db8:b:0:ffff:ffff:ffff:ffff",
+    "home:lb:address:::f000:0:0:10": "2001:db8:b:0:f000::10",
+    "home:lb:addresses:::f000:0:0:10": "2001:db8:b:0:f000::10,2001:db8:a:0:f000::10",
+    "home:odd:cidrs": "2001:db8:b::5/128,2001:db8:b::6/127,2001:db8:b::8/127,2001:db8:b::a/128",
+    "home:low:prefix": "2001:db8:b:0:100::/72",
+    "home:low:cidr": "2001:db8:b:0:100::/72",
+    "home:low:start": "2001:db8:b:0:100::",
+    "home:low:address:::10": "2001:db8:b:0:100::10",
+}
+
+
+@pytest.mark.parametrize(("marker", "expected"), FIELDS.items(), ids=FIELDS)
+def test_every_field_of_the_grammar(marker: str, expected: str):
+    text = marked(f'x: "anything"  <{marker}>\n')
+    assert render_all(text, A, B) == text.replace("anything", expected)
+
+
+PLACED = {
+    "plain": ("a: x <home:prefix>\n", "a: 2001:db8:b::/64 <home:prefix>\n"),
+    "single quotes": ("a: 'x' <home:prefix>\n", "a: '2001:db8:b::/64' <home:prefix>\n"),
+    "deep in Helm values": (
+        "kind: HelmRelease\nspec:\n  values:\n    service:\n      - ips: x  <home:address:::1>\n",
+        "kind: HelmRelease\nspec:\n  values:\n    service:\n      - ips: 2001:db8:b::1  <home:address:::1>\n",
+    ),
+    "an item of a list": (
+        "- a\n- x <home:address:::1>\n- b\n",
+        "- a\n- 2001:db8:b::1 <home:address:::1>\n- b\n",
+    ),
+    "the last value of braces on a line": (
+        "{a: 1,\n b: x, <home:prefix>\n c: 2}\n",
+        "{a: 1,\n b: 2001:db8:b::/64, <home:prefix>\n c: 2}\n",
+    ),
+    "no value, for one": ("a: <home:prefix>\nb: 1\n", 'a: "2001:db8:b::/64" <home:prefix>\nb: 1\n'),
+    "a list below its key": (
+        "a: <home:lb:cidrs>\n  - 2001:db8:a:0:f000::/68\n  - 192.0.2.0/24 # mine\nb: 1\n",
+        "a: <home:lb:cidrs>\n  - 2001:db8:b:0:f000::/68\n  - 192.0.2.0/24 # mine\nb: 1\n",
+    ),
+    "a list of several, where there was one": (
+        "a: <home:addresses:::1>\n- 'x'\n",
+        "a: <home:addresses:::1>\n- '2001:db8:b::1'\n- '2001:db8:a::1'\n- 'x'\n",
+    ),
+    "a list in brackets": (
+        "a: [192.0.2.1] <home:addresses:::1>\n",
+        'a: ["2001:db8:b::1", "2001:db8:a::1", 192.0.2.1] <home:addresses:::1>\n',
+    ),
+    "an empty list in brackets": (
+        "a: [] <home:addresses:::1>\n",
+        'a: <home:addresses:::1>\n  - "2001:db8:b::1"\n  - "2001:db8:a::1"\n',
+    ),
+    "a list in a list": (
+        "rules:\n  - to: <home:lb:cidrs>\n      - 2001:db8:a:0:f000::/68\n    port: 1\n",
+        "rules:\n  - to: <home:lb:cidrs>\n      - 2001:db8:b:0:f000::/68\n    port: 1\n",
+    ),
+    "addresses beside an IPv4": (
+        "a: 192.0.2.1,2001:db8:a::1 <home:addresses:::1>\n",
+        "a: 2001:db8:b::1,2001:db8:a::1,192.0.2.1 <home:addresses:::1>\n",
+    ),
+    "CRLF": ("a: x <home:prefix>\r\nb: 1\r\n", "a: 2001:db8:b::/64 <home:prefix>\r\nb: 1\r\n"),
+    "several documents": (
+        "a: x\n---\na: x <home:prefix>\n---\na: x\n",
+        "a: x\n---\na: 2001:db8:b::/64 <home:prefix>\n---\na: x\n",
+    ),
+    "two in one document": (
+        "a: x <home:prefix>\nb: {c: [y]}\nd: z <home:network>\n",
+        "a: 2001:db8:b::/64 <home:prefix>\nb: {c: [y]}\nd: 2001:db8:b:0 <home:network>\n",
+    ),
+    "a number for a key": ("80: x <home:prefix>\n", "80: 2001:db8:b::/64 <home:prefix>\n"),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), PLACED.values(), ids=PLACED)
+def test_wherever_it_stands(before: str, after: str):
+    """Byte for byte; rendering again changes nothing."""
+    assert render_all(marked(before), A, B) == marked(after)
+
+
+SAID_ALREADY = {
+    "in another notation": 'a: "2001:0DB8:000B::/64" <home:prefix>\n',
+    "a range with blanks": "a: '2001:DB8:b:: - 2001:db8:b:0:ffff:ffff:ffff:ffff' <home:range>\n",
+}
+
+
+@pytest.mark.parametrize("text", SAID_ALREADY.values(), ids=SAID_ALREADY)
+def test_what_is_right_is_left_alone(text: str):
+    assert render_all(marked(text), B) == marked(text)
+
+
+NO_MARKERS = {
+    "in quotes": """a: '# {"$dynamicprefix": "home:prefix"}'\n""",
+    "prose": "a: x  # write $dynamicprefix here some day\n",
+    "a line that was commented out": marked("# a: x <home:prefix>\nb: 1\n"),
+    "another program's": """a: x  # {"$imagepolicy": "a:b"} $dynamicprefix\n""",
+}
+
+
+@pytest.mark.parametrize("text", NO_MARKERS.values(), ids=NO_MARKERS)
+def test_what_is_no_marker(text: str):
+    assert render_all(text, A, B) == text
+
+
+REFUSED = {
+    "no JSON": ('a: x # {"$dynamicprefix": home}\n', "1:6 marker-not-json"),
+    "no string": ('a: x # {"$dynamicprefix": 1}\n', "1:6 marker-not-json"),
+    "another name": ("a: x <hoem:prefix>\n", "1:6 unknown-dynamic-prefix"),
+    "another part": ("a: x <home:lbs:cidr>\n", "1:6 unknown-part"),
+    "another field": ("a: x <home:lb:cdir>\n", "1:6 unknown-field"),
+    "no field": ("a: x <home>\n", "1:6 unknown-field"),
+    "only a part": ("a: x <home:lb>\n", "1:6 unknown-field"),
+    "a host where none is taken": ("a: x <home:prefix:::1>\n", "1:6 unknown-field"),
+    "no host": ("a: x <home:lb:address>\n", "1:6 missing-host"),
+    "a host that is none": ("a: x <home:lb:address:ten>\n", "1:6 missing-host"),
+    "a host outside of the range": ("a: x <home:lb:address:::10>\n", "1:6 host-outside"),
+    "a host with prefix bits": ("a: x <home:address:2001:db8::1>\n", "1:6 host-outside"),
+    "a range of several CIDRs": ("a: x <home:odd:cidr>\n", "1:6 several-cidrs"),
+    "a network that ends inside of a group": ("a: x <home:low:network>\n", "1:6 no-whole-network"),
+    "a line of its own": ("<home:prefix>\na: x\n", "1:1 marker-misplaced"),
+    "an item without a value": ("- <home:prefix>\n- a\n", "1:3 marker-misplaced"),
+    "a mapping": ("a: <home:prefix>\n  b: 1\n", "1:4 marker-misplaced"),
+    "a mapping in braces": ("a: {b: 1} <home:prefix>\n", "1:11 marker-misplaced"),
+    "an alias": ("a: &x 1\nb: *x <home:prefix>\n", "2:7 marker-misplaced"),
+    "text of a block scalar": ("a: |\n  b: x <home:prefix>\n", "2:8 marker-misplaced"),
+    "an anchor that others use": ("a: &x y <home:prefix>\nb: *x\n", "1:7 edit-refused"),
+    "a key that is there twice": ("a: x <home:prefix>\na: y\n", "2:1 duplicate-key"),
+}
+
+
+@pytest.mark.parametrize(("text", "place"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(text: str, place: str):
+    """With its place, a code and what to write; no file is touched."""
+    first, *_ = problems_of(marked(text))
+    assert first.startswith(f"manifest.yaml:{place}: ")
+
+
+def test_a_field_that_an_annotation_manages_takes_no_marker():
+    text = marked(
+        "apiVersion: cilium.io/v2\nkind: CiliumCIDRGroup\nmetadata:\n  name: g\n  annotations:\n"
+        "    dynamic-prefix.io/name: home\nspec:\n  externalCIDRs: [] <home:cidrs>\n"
+    )
+    (problem,) = problems_of(text)
+    assert problem.startswith("manifest.yaml:8:18 marker-misplaced: ")
+
+
+values = st.sampled_from(["x", "'x'", '"x"', '""', "10", "~", "2001:db8:f::/64", "'it''s'"])
+lines = st.lists(
+    st.sampled_from(["# a comment", "b: 1", "c: [1, 2]  # d", "", "e:\n  - f\n  - g", 'h: "#"']),
+    unique=True,
+    max_size=4,
+)
+paddings = st.sampled_from([" ", "  ", "   "])
+markers = st.sampled_from([one for one in FIELDS if "addresses" not in one])
+
+
+@settings(max_examples=60)
+@given(lines, values, paddings, markers, lines, st.sampled_from(["\n", "\r\n"]))
+def test_nothing_else_changes(before, value, padding, marker, after, newline):
+    """The text outside of the value is byte-equal, and a parser reads what is meant."""
+    assume(value != "~" or "cidrs" not in marker)  # which makes a list of nothing
+    head = "".join(f"{one}\n" for one in before) + "a: "
+    tail = (
+        f"{padding}"
+        + marked(f"<{marker}>\n")
+        + "".join(f"z{one}\n" for one in after if one[:1].isalpha())
+    )
+    head, tail = (part.replace("\n", newline) for part in (head, tail))
+    rendered = render_all(head + value + tail, A, B)
+    assert rendered.startswith(head)
+    assert rendered.endswith(tail)
+    assert YAML(typ="safe", pure=True).load(rendered)["a"] == FIELDS[marker]
+
+
+@given(st.integers(0, 0xFFFF).map(link_prefix))
+def test_the_address_keeps_its_host_part(prefix):
+    rendered = render_all(marked("a: x <home:lb:address:::f00d:0:0:7>\n"), prefix)
+    address = parse_address(YAML(typ="safe").load(rendered)["a"])
+    assert address == prefix.network + (0xF00D << 48) + 7
