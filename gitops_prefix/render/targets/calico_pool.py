@@ -44,19 +44,11 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     siblings = siblings_of(manifest, surroundings.manifests)
     taken = frozenset(one.name for one in surroundings.manifests if one.kind == manifest.kind)
     name = reference.dynamic_prefix
-    return Bound(
-        (
-            Binding(manifest, _CIDR, name, place, partial(_edit_cidr, manifest, reference)),
-            Binding(
-                manifest,
-                ("siblings",),
-                name,
-                place,
-                partial(_edit_siblings, manifest, reference, siblings, taken),
-            ),
-        ),
-        problems,
-    )
+    edit = partial(_edit_cidr, manifest, reference)
+    copy = partial(_edit_siblings, manifest, reference, siblings, taken)
+    current = Binding(manifest, _CIDR, name, place, edit)
+    past = Binding(manifest, ("siblings",), name, place, copy)
+    return Bound((current, past), problems)
 
 
 def _cidrs(reference: Reference, following: Following) -> list[Prefix]:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from gitops_prefix.decide.fields import dotted
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.edit_field import edit_entries
@@ -76,12 +75,11 @@ def _odd_annotations(manifest: Manifest) -> Iterator[Problem]:
 def _left_over(manifest: Manifest, wanted: tuple[Variable, ...], first: str) -> Iterator[Problem]:
     data = value_at(manifest.content, _PATH)
     ours = re.compile(rf"{first}_(\w+_)?({'|'.join((*WHOLE, *RANGE))})")
-    names = {one.name for one in wanted}
     for key in map(str, data if isinstance(data, Mapping) else ()):
-        if key not in names and ours.fullmatch(key):
+        if key not in {one.name for one in wanted} and ours.fullmatch(key):
             node = nearest_node(manifest.root, (*_PATH, key))
             message = (
-                f"{dotted((*_PATH, key))} is named like a variable, but no part of the prefix "
+                f"data.{key} is named like a variable, but no part of the prefix "
                 "gives it, and it will not follow: remove or rename it"
             )
             yield at_node(manifest, node, "left-over-variable", message, Severity.WARNING)
