@@ -87,7 +87,8 @@ def services(draw) -> tuple[str, str, dict[str, str]]:
         nonlocal text, pattern
         put(f"{key}:{before}")
         text += value
-        pattern += HOLE if key in OURS else re.escape(value)
+        quote = value[:1] if value[:1] in {"'", '"'} else ""
+        pattern += f"{quote}{HOLE}{quote}" if key in OURS else re.escape(value)
 
     indent = step * 2
     if in_flow:
