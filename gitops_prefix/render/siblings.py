@@ -36,6 +36,26 @@ def siblings_of(parent: Manifest, manifests: Iterable[Manifest]) -> tuple[Manife
     )
 
 
+def parent_of(manifest: Manifest, manifests: Iterable[Manifest]) -> Manifest:
+    """The first document of that name in the file, whose siblings they are: it, or another."""
+    same = (
+        one
+        for one in manifests
+        if (one.path, one.kind, one.name) == (manifest.path, manifest.kind, manifest.name)
+    )
+    return next(same, manifest)
+
+
+def names_beside(parent: Manifest, manifests: Iterable[Manifest]) -> frozenset[str]:
+    """Names of objects of that kind in its directory; another directory is another cluster's."""
+    directory = parent.path.rpartition("/")[0]
+    return frozenset(
+        one.name
+        for one in manifests
+        if one.kind == parent.kind and one.path.rpartition("/")[0] == directory
+    )
+
+
 def edit_siblings(
     parent: Manifest, siblings: Sequence[Manifest], taken: frozenset[str], past: Sequence[Prefix]
 ) -> FieldEdit:
@@ -44,7 +64,7 @@ def edit_siblings(
     Args:
         parent: the document that they are copies of.
         siblings: those there are.
-        taken: names that another object has.
+        taken: names that another object beside it has.
         past: what each is to hold.
 
     Raises:

@@ -106,6 +106,7 @@ def test_a_long_name_stays_a_name():
     ("manifest", "said"),
     [
         (POOL.replace("-range: lb", "-range: odd"), "manifest.yaml:7:38 not-one-cidr"),
+        (POOL + "---\n" + POOL, "manifest.yaml:16:29 duplicate-pool"),
         (SIBLING, "manifest.yaml:7:36 sibling-alone"),
         (POOL.replace("  cidr", "  <<: {cidr: a}\n  #"), "manifest.yaml:9:3 edit-refused"),
         (POOL.replace('"2001:db8:a:0:f000::/68"', "[a]"), "manifest.yaml:9:9 edit-refused"),
@@ -129,6 +130,16 @@ def test_a_pool_with_the_name_elsewhere_is_not_made_again():
     assert [f"{one.place} {one.code}" for one in rendering.problems] == [
         "old.yaml:7:36 sibling-alone"
     ]
+
+
+def test_the_same_pool_of_another_cluster_is_another_pool():
+    """Clusters of one repository have directories of their own, and the same names in them."""
+    files = {"home.yaml": PREFIX, "b/pools.yaml": POOL.encode()}
+    files |= render_once(files, A).files
+    files |= render_once(files, B, 1).files
+    files["a/pools.yaml"] = POOL.encode()
+    files |= render_once(files, B, 2).files
+    assert files["a/pools.yaml"] == files["b/pools.yaml"] == (POOL_B + SIBLING).encode()
 
 
 ANCHORED = POOL.replace("annotations:", "annotations: &x")

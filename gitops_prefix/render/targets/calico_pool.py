@@ -18,7 +18,7 @@ from gitops_prefix.render.merged import refuse_merged
 from gitops_prefix.render.node import nearest_node
 from gitops_prefix.render.plain_value import value_at
 from gitops_prefix.render.reference import ADDRESS_RANGE, annotation_problem, read_reference
-from gitops_prefix.render.siblings import edit_siblings, siblings_of
+from gitops_prefix.render.siblings import edit_siblings, names_beside, parent_of, siblings_of
 from gitops_prefix.render.style import style_of
 from gitops_prefix.render.target import Bound, Surroundings, Target
 
@@ -40,9 +40,14 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
             )
             wrong = annotation_problem(manifest, "not-one-cidr", message, key=ADDRESS_RANGE)
             return Bound(problems=(*problems, wrong))
+    first = parent_of(manifest, surroundings.manifests)
+    if first.span != manifest.span:
+        message = f'IPPool "{manifest.name}" is in this file twice: rename or remove one'
+        wrong = annotation_problem(manifest, "duplicate-pool", message)
+        return Bound(problems=(*problems, wrong))
     place = manifest.place(nearest_node(manifest.root, _CIDR))
     siblings = siblings_of(manifest, surroundings.manifests)
-    taken = frozenset(one.name for one in surroundings.manifests if one.kind == manifest.kind)
+    taken = names_beside(manifest, surroundings.manifests)
     name = reference.dynamic_prefix
     edit = partial(_edit_cidr, manifest, reference)
     copy = partial(_edit_siblings, manifest, reference, siblings, taken)
