@@ -75,7 +75,7 @@ class Marker:
         cidrs = placed.cidrs if isinstance(placed, PlacedRange) else (_prefix(placed),)
         if self.field == "cidr" and len(cidrs) > 1:
             message = f"{self.reference.address_range} is {len(cidrs)} CIDRs, not one: use cidrs"
-            raise MarkerError("several-cidrs", message)
+            raise MarkerError("not-one-cidr", message)
         return tuple(map(str, cidrs))
 
 
@@ -95,10 +95,10 @@ def parse_marker(text: str, specifications: Mapping[str, Specification]) -> Mark
     part, words = (words[0], words[1:]) if has_part and words else ("", words)
     if not words:
         message = f'"{text}" names no field: write {_SHAPE}, where FIELD is {", ".join(FIELDS)}'
-        raise MarkerError("unknown-field", message + nearest(part, FIELDS))
+        raise MarkerError("marker-field", message + nearest(part, FIELDS))
     field, host = words[0], ":".join(words[1:])
     if field not in FIELDS:
-        raise _unknown("unknown-field", "field", field, [*FIELDS])
+        raise _unknown("marker-field", "field", field, [*FIELDS])
     reference = Reference(name)
     if part:
         reference = _part(specification, part)
@@ -119,16 +119,16 @@ def _part(specification: Specification, part: str) -> Reference:
 def _host(field: str, host: str) -> int | None:
     if field not in WITH_HOST:
         if host:
-            raise MarkerError("unknown-field", f'{field} takes no HOST: remove ":{host}"')
+            raise MarkerError("marker-field", f'{field} takes no HOST: remove ":{host}"')
         return None
     if not host:
         message = f'{field} needs a HOST: write {field}:::f000:0:0:10 for "::f000:0:0:10"'
-        raise MarkerError("missing-host", message)
+        raise MarkerError("marker-host", message)
     try:
         return parse_address(host)
     except ValueError as error:
         message = f'{error}: a HOST is a host part, as in {field}:::10 for "::10"'
-        raise MarkerError("missing-host", message) from error
+        raise MarkerError("marker-host", message) from error
 
 
 def _unknown(code: str, what: str, written: str, known: list[str]) -> MarkerError:
@@ -160,13 +160,13 @@ def _address(placed: Placed, host: int, status: Status) -> int:
     try:
         check_suffix(host, prefix.length)
     except ValueError as error:
-        raise MarkerError("host-outside", str(error)) from error
+        raise MarkerError("marker-host", str(error)) from error
     address = prefix.network + host
     start, end = _ends(placed)
     if not start <= address <= end:
         first, last = (format_address(one - prefix.network) for one in (start, end))
         message = f"HOST {format_address(host)} lies outside of the range, {first} to {last}"
-        raise MarkerError("host-outside", message)
+        raise MarkerError("marker-host", message)
     return address
 
 

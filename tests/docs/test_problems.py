@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "problems.md").read_text()
 _WITH_CODE = {
     "Problem": 0,
+    "MarkerError": 0,
     "FieldProblem": 1,
     "problem": 1,
     "annotation_problem": 1,
@@ -18,7 +19,7 @@ _WITH_CODE = {
 """Where each call that makes a problem has its code."""
 
 # Made of the annotation's name (render/reference.py).
-COMPOSED = {"unknown-dynamic-prefix", "unknown-address-range", "unknown-subnet"}
+COMPOSED = {"unknown-part", "unknown-dynamic-prefix", "unknown-address-range", "unknown-subnet"}
 
 
 def problems_in(source: str) -> Iterator[tuple[str, str]]:
