@@ -5,6 +5,7 @@ One socket serves every link. It is let alone by everything but type 134
 `accept_ra=0` and `forwarding=1` too: a raw socket hears what the host ignores.
 """
 
+import contextlib
 import ctypes
 import errno
 import socket
@@ -101,17 +102,20 @@ class RouterAdvertisementSocket:
     def join(self, interface_index: int) -> None:
         """Join the all-nodes group on a link; joining twice is as good as once.
 
-        Raises:
-            OSError: the link is gone.
+        The kernel is in it on every link that has IPv6 (RFC 4291 2.8), and hands us what
+        it gets: a link that cannot be joined yet, for want of IPv6, is heard all the same.
         """
-        request = struct.pack(
-            "@16sI", socket.inet_pton(socket.AF_INET6, ALL_NODES), interface_index
-        )
-        try:
-            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
+        with contextlib.suppress(OSError):
+            self._set(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, _membership(interface_index))
+
+    def leave(self, interface_index: int) -> None:
+        """Leave the group on a link that is gone, or is not ours any more.
+
+        The kernel keeps a membership of a link that was removed, and counts it against
+        net.core.optmem_max: a few hundred of them, and no link could be joined any more.
+        """
+        with contextlib.suppress(OSError):
+            self._set(socket.IPPROTO_IPV6, socket.IPV6_LEAVE_GROUP, _membership(interface_index))
 
     def solicit(self, interface_index: int) -> None:
         """Ask the routers of a link to advertise now (RFC 4861 6.3.7).
@@ -178,6 +182,11 @@ def _program(sources: Iterable[bytes]) -> bytes:
 
 
 _PASSING = {errno.EAGAIN, errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
+
+
+def _membership(interface_index: int) -> bytes:
+    """A struct ipv6_mreq for the all-nodes group (RFC 3493 5.2)."""
+    return _PACKET_INFO.pack(socket.inet_pton(socket.AF_INET6, ALL_NODES), interface_index)
 
 
 def _only(kind: int) -> bytes:

@@ -155,11 +155,18 @@ class Watcher:
                 self._lose(watch)
 
     def _lose(self, watch: _Watch) -> None:
-        self._by_index.pop(watch.index, None)
-        watch.index, watch.up = 0, False
+        self._release(watch)
+        watch.up = False
         watch.hearing.forget()
         watch.solicitation = watch.solicitation.answered()
         self._tell(watch, present=False)
+
+    def _release(self, watch: _Watch) -> None:
+        """Let go of the index that a link had."""
+        if watch.index:
+            self._by_index.pop(watch.index, None)
+            self._packets.leave(watch.index)
+        watch.index = 0
 
     def _follow(self, link: Link) -> None:
         """Take in what became of a link: it may be ours now, or no longer."""
@@ -172,11 +179,10 @@ class Watcher:
             return
         came = watch.index != link.ifindex
         if came:
-            self._by_index.pop(watch.index, None)
+            self._release(watch)
             watch.index = link.ifindex
             self._by_index[link.ifindex] = watch
-            with contextlib.suppress(OSError):
-                self._packets.join(link.ifindex)
+            self._packets.join(link.ifindex)
         if came or watch.up != link.up:
             watch.up = link.up
             watch.hearing.forget()

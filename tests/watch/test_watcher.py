@@ -70,6 +70,9 @@ def watching(node: netns.Namespace, *interfaces: str):
 def lab():
     require("netns")
     with netns.lab() as made:
+        # Else the kernel solicits, too, and nobody knows who asked.
+        settings = (f"net.ipv6.conf.{link}.accept_ra=0" for link in ("default", "eth0"))
+        made.node.run("sysctl", "-qw", *settings)
         yield made
 
 
@@ -245,6 +248,108 @@ def test_a_link_that_is_removed_comes_back_with_another_index():
         with lab_router(lab.router) as router:
             router.advertise(A)
             assert seen.prefixes() == [A]
+
+
+def test_links_that_are_made_anew_again_and_again_do_not_use_up_the_memberships():
+    """The kernel keeps those of removed links: thousands later, no link could be joined."""
+    require("netns")
+    with netns.lab() as lab:
+        room = "/proc/sys/net/core/optmem_max"
+        if lab.node.run("sh", "-c", f"test -w {room} && echo yes || true").stdout.strip() != "yes":
+            pytest.skip("needs a kernel that has net.core.optmem_max in each namespace (6.8)")
+        lab.node.run("sysctl", "-qw", "net.core.optmem_max=1024")
+        with watching(lab.node) as seen:
+            for _ in range(40):
+                lab.node.run("ip", "link", "del", "eth0")
+                while seen.link() != (False, False):
+                    pass
+                lab.node.run("ip", "link", "add", "eth0", "type", "bridge")
+                while not seen.link()[0]:
+                    pass
+            lab.node.run("ip", "link", "del", "eth0")
+            lab.connect()
+            with lab_router(lab.router) as router:
+                router.advertise(A)
+                assert seen.prefixes() == [A]
+            assert members(lab.node) == 2
+
+
+def members(node: netns.Namespace) -> int:
+    """Who is in the all-nodes group on eth0: the kernel itself (RFC 4291 2.8), and sockets."""
+    lines = node.run("cat", "/proc/net/igmp6").stdout.splitlines()
+    [users] = [
+        int(line.split()[3]) for line in lines if " eth0 " in line and f"ff02{'0' * 27}1" in line
+    ]
+    return users
+
+
+def test_the_membership_is_kept_through_the_life_of_a_link(lab):
+    with watching(lab.node) as seen:
+        assert seen.link() == (True, True)
+        assert members(lab.node) == 2
+        lab.link("down")
+        seen.link()
+        lab.link("up")
+        seen.link()
+        assert members(lab.node) == 2
+        lab.link("down")
+        seen.link()
+        lab.node.run("ip", "link", "set", "eth0", "name", "other")
+        assert seen.link() == (False, False)
+        lab.node.run("ip", "link", "set", "other", "name", "eth0")
+        seen.link()
+        lab.link("up")
+        assert seen.link() == (True, True)
+        assert members(lab.node) == 2
+    assert members(lab.node) == 1
+
+
+def test_a_link_that_is_made_anew_is_asked_again(lab):
+    """The router answers solicitations alone: without ours it would say nothing for minutes."""
+    with watching(lab.node) as seen:
+        assert seen.link() == (True, True)
+        lab.node.run("ip", "link", "del", "eth0")
+        while seen.link() != (False, False):
+            pass
+        lab.connect()
+        with lab_router(lab.router) as router:
+            assert router.solicited().hlim == 255
+            router.advertise(A)
+            assert seen.prefixes() == [A]
+
+
+@pytest.mark.parametrize("mtu", [1280, 9000])
+def test_another_mtu_is_no_news(lab, router, mtu):
+    """The kernel tells of it as of any change of a link: nothing is told on, all is heard on."""
+    with watching(lab.node) as seen:
+        assert seen.link() == (True, True)
+        lab.node.run("ip", "link", "set", "eth0", "mtu", str(mtu))
+        router.advertise(A)
+        told = seen.next(LinkChanged, Advertised)
+        assert isinstance(told, Advertised)
+    lab.node.run("ip", "link", "set", "eth0", "mtu", "1500")
+
+
+def test_an_mtu_too_small_for_ipv6_and_back(lab):
+    """RFC 8200 5: below 1280 the kernel takes IPv6 off the link, and every group with it."""
+    with watching(lab.node) as seen, lab_router(lab.router) as router:
+        assert seen.link() == (True, True)
+        lab.node.run("ip", "link", "set", "eth0", "mtu", "1000")
+        lab.node.run("ip", "link", "set", "eth0", "mtu", "1500")
+        netns.until(lab.node.has_address, "a link-local address")
+        router.advertise(A)
+        assert seen.prefixes() == [A]
+
+
+def test_a_link_without_ipv6_at_the_start_is_heard_and_asked_when_it_has_it(lab):
+    lab.node.run("ip", "link", "set", "eth0", "mtu", "1000")
+    with watching(lab.node) as seen, lab_router(lab.router) as router:
+        assert seen.link() == (True, True)
+        lab.node.run("ip", "link", "set", "eth0", "mtu", "1500")
+        netns.until(lab.node.has_address, "a link-local address")
+        router.solicited()
+        router.advertise(A)
+        assert seen.prefixes() == [A]
 
 
 def test_among_hundreds_of_links_none_is_taken_for_missing():
