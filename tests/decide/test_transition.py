@@ -400,7 +400,9 @@ def test_a_past_prefix_of_an_unknown_time_stays():
     status = replace(after(LIFETIME, B), history=(PastPrefix(A, None, None),))
 
     assert due(LIFETIME, status) is None
-    assert advance(LIFETIME, status, observed(B), TEN + 9999 * HOUR).history == (PastPrefix(A, None, None),)
+    assert advance(LIFETIME, status, observed(B), TEN + 9999 * HOUR).history == (
+        PastPrefix(A, None, None),
+    )
 
 
 @pytest.mark.parametrize(
