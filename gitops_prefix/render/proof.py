@@ -5,6 +5,8 @@ and must be an error before it is a commit.
 """
 
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.errors import Problem
@@ -48,6 +50,35 @@ def prove(manifest: Manifest, path: Path, edits: tuple[Edit, ...], wanted: Value
         f"{dotted(path)} cannot be edited without changing something else (an anchor, an alias?): "
         "write it out plainly",
         manifest.place(nearest_node(manifest.root, path)),
+    )
+
+
+class FieldChange(NamedTuple):
+    """The edits of one field, and what they are to make of it."""
+
+    path: Path
+    edits: tuple[Edit, ...]
+    wanted: Value
+
+
+def prove_together(manifest: Manifest, changes: Sequence[FieldChange]) -> Problem | None:
+    """What is wrong with the edits of several fields, each of which is right alone, or None."""
+    edits = [edit for one in changes for edit in one.edits]
+    try:
+        content = plain_value(locate(splice(manifest.text, edits)))
+    except (NotYamlError, ValueError):
+        content = None
+    right = all(value_at(content, one.path) == one.wanted for one in changes)
+    before = manifest.content
+    for one in changes:
+        content, before = _without(content, one.path), _without(before, one.path)
+    if right and content == before:
+        return None
+    fields = " and ".join(dotted(one.path) for one in changes)
+    return Problem(
+        "edit-refused",
+        f"{fields} cannot be edited together: write one of them on a line of its own",
+        manifest.place(nearest_node(manifest.root, changes[0].path)),
     )
 
 

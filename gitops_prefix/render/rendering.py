@@ -16,7 +16,7 @@ from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.problems import at_node
-from gitops_prefix.render.proof import prove
+from gitops_prefix.render.proof import FieldChange, prove, prove_together
 from gitops_prefix.render.splice import Edit, splice
 
 
@@ -181,6 +181,7 @@ def _refused(manifest: Manifest, error: RefusedEditError) -> Problem:
 
 def _splice(changed: list[_FieldEdit], problems: list[Problem]) -> dict[str, bytes]:
     by_path: dict[str, list[_FieldEdit]] = {}
+    by_document: dict[tuple[str, int], list[_FieldEdit]] = {}
     for one in changed:
         problem = (
             prove(one.manifest, one.path, one.edits, one.wanted)
@@ -190,6 +191,14 @@ def _splice(changed: list[_FieldEdit], problems: list[Problem]) -> dict[str, byt
         if problem is not None:
             problems.append(problem)
         by_path.setdefault(one.manifest.path, []).append(one)
+        if one.documents is None and problem is None:
+            document = (one.manifest.path, one.manifest.span.number)
+            by_document.setdefault(document, []).append(one)
+    for together in by_document.values():
+        changes = [FieldChange(one.path, one.edits, one.wanted) for one in together]
+        problem = prove_together(together[0].manifest, changes) if len(changes) > 1 else None
+        if problem is not None:
+            problems.append(problem)
     return {
         path: edits[0].manifest.source.encode(
             splice(
