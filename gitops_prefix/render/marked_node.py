@@ -7,8 +7,10 @@ cidrs:                            # {"$dynamicprefix": "home:lb:cidrs"}
 
 import json
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from gitops_prefix.decide.fields import Path
 from gitops_prefix.render.edit_field import is_null
@@ -58,18 +60,23 @@ def find_marked_nodes(text: str, root: Node) -> Iterator[MarkedNode]:
     """Every comment in the form of a marker, and what it is about."""
     if MARKER not in text:
         return
-    positions = list(_walk((), root, None, in_flow=False))
-    scalars = [*_scalars(root)]
+    scalars = sorted(_scalars(root), key=_start)
+    ends = sorted(_ends(root, scalars), key=itemgetter(0))
     for comment in _COMMENT.finditer(text):
         form = _FORM.fullmatch(comment.group().rstrip())
         if form is None:
             continue
         offset = comment.start()
-        around = next((one for one in scalars if one.start <= offset < one.end), None)
+        index = bisect_right(scalars, offset, key=_start) - 1
+        around = scalars[index] if index >= 0 and offset < scalars[index].end else None
         if around is None:
-            yield MarkedNode(_read(form.group(1)), offset, _before(text, offset, positions))
+            yield MarkedNode(_read(form.group(1)), offset, _before(text, offset, ends))
         elif around.style in {"|", ">"}:
             yield MarkedNode(_read(form.group(1)), offset, None, around)
+
+
+def _start(node: ScalarNode) -> int:
+    return node.start
 
 
 def _read(text: str) -> str | None:
@@ -81,18 +88,18 @@ def _read(text: str) -> str | None:
     return marker if isinstance(marker, str) else None
 
 
-def _walk(path: Path, node: Node, key: Node | None, *, in_flow: bool) -> Iterator[Position]:
+def _walk(root: Node, anchors: Mapping[str, ScalarNode]) -> Iterator[Position]:
     """Every value with its path, in the order of the text."""
-    pending = [Position(path, node, key, in_flow)]
+    pending = [Position((), root, None, in_flow=False)]
     while pending:
         one = pending.pop()
         yield one
         if isinstance(one.node, MappingNode):
             inside = one.in_flow or one.node.flow
             pending += [
-                Position((*one.path, _step(entry.key)), entry.value, entry.key, inside)
+                Position((*one.path, _step(name)), entry.value, entry.key, inside)
                 for entry in reversed(one.node.entries)
-                if isinstance(entry.key, ScalarNode)
+                if (name := _name(entry.key, anchors)) is not None
             ]
         elif isinstance(one.node, SequenceNode):
             inside = one.in_flow or one.node.flow
@@ -100,6 +107,13 @@ def _walk(path: Path, node: Node, key: Node | None, *, in_flow: bool) -> Iterato
                 Position((*one.path, index), item, None, inside)
                 for index, item in reversed([*enumerate(one.node.items)])
             ]
+
+
+def _name(key: Node, anchors: Mapping[str, ScalarNode]) -> ScalarNode | None:
+    """What a key says, behind an alias too: `*app :` is a habit of Helm values."""
+    if isinstance(key, AliasNode):
+        return anchors.get(key.anchor)
+    return key if isinstance(key, ScalarNode) else None
 
 
 def _step(key: ScalarNode) -> str | int:
@@ -120,21 +134,24 @@ def _scalars(root: Node) -> Iterator[ScalarNode]:
             pending += node.items
 
 
-def _before(text: str, offset: int, positions: list[Position]) -> Position | None:
+def _before(text: str, offset: int, ends: list[tuple[int, Position]]) -> Position | None:
     """The value that ends on this line, or whose key does."""
     line_start = text.rfind("\n", 0, offset) + 1
-    found = None
-    for one in positions:
-        for end in _ends(one):
-            if line_start < end <= offset and _PROPERTIES.fullmatch(text, end, offset):
-                found = one
-    return found
+    first = bisect_right(ends, line_start, key=itemgetter(0))
+    last = bisect_right(ends, offset, key=itemgetter(0))
+    for end, position in reversed(ends[first:last]):
+        if _PROPERTIES.fullmatch(text, end, offset):
+            return position
+    return None
 
 
-def _ends(one: Position) -> Iterator[int]:
-    node = one.node
-    beside = isinstance(node, AliasNode | ScalarNode) or node.flow
-    if beside and node.end > node.start:
-        yield node.end
-    if one.key is not None and (not beside or is_null(node)):
-        yield one.key.end
+def _ends(root: Node, scalars: list[ScalarNode]) -> Iterator[tuple[int, Position]]:
+    """Where a marker of each value may follow: behind it, or behind its key."""
+    anchors = {one.anchor: one for one in scalars if one.anchor is not None}
+    for one in _walk(root, anchors):
+        node = one.node
+        beside = isinstance(node, AliasNode | ScalarNode) or node.flow
+        if beside and node.end > node.start:
+            yield node.end, one
+        if one.key is not None and (not beside or is_null(node)):
+            yield one.key.end, one

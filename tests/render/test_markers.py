@@ -96,6 +96,10 @@ PLACED = {
         "a: x <home:prefix>\nb: {c: [y]}\nd: z <home:network>\n",
         "a: 2001:db8:b::/64 <home:prefix>\nb: {c: [y]}\nd: 2001:db8:b:0 <home:network>\n",
     ),
+    "an alias for a key": (
+        "a: &n app\nb:\n  *n :\n    c: x <home:prefix>\n",
+        "a: &n app\nb:\n  *n :\n    c: 2001:db8:b::/64 <home:prefix>\n",
+    ),
     "a number for a key": ("80: x <home:prefix>\n", "80: 2001:db8:b::/64 <home:prefix>\n"),
 }
 
