@@ -106,6 +106,7 @@ def test_a_long_name_stays_a_name():
     ("manifest", "said"),
     [
         (POOL.replace("-range: lb", "-range: odd"), "manifest.yaml:7:38 not-one-cidr"),
+        (POOL.replace("2001:db8:a:0:f000::/68", "10.0.0.0/16"), "manifest.yaml:9:9 edit-refused"),
         (POOL + "---\n" + POOL, "manifest.yaml:16:29 duplicate-pool"),
         (SIBLING, "manifest.yaml:7:36 sibling-alone"),
         (POOL.replace("  cidr", "  <<: {cidr: a}\n  #"), "manifest.yaml:9:3 edit-refused"),

@@ -50,8 +50,8 @@ def without_ours(document: object) -> object:
     spec = document.get("spec")
     spec = dict(spec) if isinstance(spec, dict) else spec
     if isinstance(spec, dict):
-        if "2001:db8:" in str(spec.get("cidr")):
-            del spec["cidr"]
+        if document.get("kind") == "IPPool":
+            spec.pop("cidr", None)
         for field in ("blocks", "externalCIDRs", "addresses"):
             items = [
                 one for one in spec.pop(field, None) or [] if "2001:db8:" not in str(one).lower()

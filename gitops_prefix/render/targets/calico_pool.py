@@ -13,6 +13,7 @@ from gitops_prefix.decide.subnet import PlacedSubnet
 from gitops_prefix.render.address_span import address_span
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.edit_field import edit_text
+from gitops_prefix.render.edit_scalar import RefusedEditError
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.merged import refuse_merged
 from gitops_prefix.render.node import nearest_node
@@ -71,7 +72,11 @@ def _edit_cidr(manifest: Manifest, reference: Reference, following: Following) -
     refuse_merged(manifest, _CIDR)
     before = value_at(manifest.content, _CIDR)
     current = str(_cidrs(reference, following)[0])
-    if address_span(before) == address_span(current):
+    span = address_span(before)
+    if span is not None and span.version == 4:
+        message = f"spec.cidr is {before}, and would become IPv6: annotate a pool of IPv6"
+        raise RefusedEditError(nearest_node(manifest.root, _CIDR), message)
+    if span == address_span(current):
         return FieldEdit((), before, before)
     style = style_of(manifest.text, manifest.root)
     edit = edit_text(manifest.text, manifest.root, _CIDR, current, style)
@@ -90,9 +95,5 @@ def _edit_siblings(
 
 
 TARGET = Target(
-    kind="IPPool",
-    group="projectcalico.org",
-    versions=("v3",),
-    fields=("spec.cidr",),
-    bind=_bind,
+    kind="IPPool", group="projectcalico.org", versions=("v3",), fields=("spec.cidr",), bind=_bind
 )
