@@ -1,16 +1,20 @@
 """`--interface` stands for the links that the repository names."""
 
+import subprocess
+import sys
 import time
 
 import pytest
 
 from gitops_prefix.cli.rehearsal import ROUTER, advertisement
-from gitops_prefix.daemon.listening import interfaces_of
+from gitops_prefix.daemon.decisions import Watched
+from gitops_prefix.daemon.listening import interfaces_of, kernel_interfaces_of
 from gitops_prefix.daemon.loop import Loop
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.watch.codec import decode
 from gitops_prefix.watch.watcher import Advertised
@@ -41,3 +45,25 @@ def test_only_what_is_heard_on_the_link_counts(tmp_path, given, heard_on, counts
         assert loop.run_once().result is expected
     finally:
         repository.close()
+
+
+SOURCES = {
+    "advertisements": (Acquisition(interfaces=("eth0", "eth1")), {"br0"}, set()),
+    "the kernel": (Acquisition(kernel_interface="eth0"), set(), {"br0"}),
+    "both: advertisements": (Acquisition(("eth0",), kernel_interface="eth0"), {"br0"}, set()),
+    "a static prefix": (Acquisition(("eth0",), kernel_interface="eth0", static=A), set(), set()),
+    "none": (Acquisition(), set(), set()),
+}
+
+
+@pytest.mark.parametrize(("acquisition", "links", "kernel"), SOURCES.values(), ids=SOURCES)
+def test_a_given_link_stands_for_the_named_one_whatever_the_source(acquisition, links, kernel):
+    watched = {"home": Watched(Specification("home", acquisition), None).on("br0")}
+    assert interfaces_of(watched) == links
+    assert kernel_interfaces_of(watched) == kernel
+
+
+def test_nobody_pays_for_pyroute2_who_does_not_use_it():
+    """8 MiB: it is imported when a watcher of the kernel starts."""
+    words = "import sys, gitops_prefix.cli.run; sys.exit('pyroute2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
