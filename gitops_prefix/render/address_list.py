@@ -51,7 +51,7 @@ def address_of(entry: str) -> int | None:
         return None
 
 
-def edit_address_list(manifest: Manifest, path: tuple[str, ...], ownership: Ownership) -> FieldEdit:
+def edit_address_list(manifest: Manifest, path: Path, ownership: Ownership) -> FieldEdit:
     """Make a list of addresses in a string follow.
 
     Raises:

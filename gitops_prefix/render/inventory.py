@@ -127,6 +127,7 @@ def _read_bindings(
     complete = not any(problem.severity is Severity.ERROR for problem in problems)
     for manifest in manifests:
         if _is_ours(manifest):
+            problems.extend(_marked_in_vain(manifest, surroundings))
             continue
         bindings: dict[Path, Binding] = {}
         for bind in (bind_annotated, bind_marked):
@@ -135,8 +136,25 @@ def _read_bindings(
                 one for one in bound.problems if complete or one.code != "unknown-dynamic-prefix"
             )
             for binding in bound.bindings:
-                if binding.field_path in bindings:
-                    message = f"{binding.field} follows by annotation already: remove the marker"
+                other = _within(binding.field_path, bindings)
+                if other is not None:
+                    message = (
+                        f"{binding.field} is written already, with {other.field}: remove the marker"
+                    )
                     problems.append(Problem("marker-misplaced", message, binding.place))
                 bindings[binding.field_path] = binding
         yield from bindings.values()
+
+
+def _within(path: Path, bindings: Mapping[Path, Binding]) -> Binding | None:
+    """What writes a field at `path`, or one that holds it; what it holds comes behind it."""
+    heads = (path[:length] for length in range(len(path), 0, -1))
+    return next((bindings[head] for head in heads if head in bindings), None)
+
+
+def _marked_in_vain(manifest: Manifest, surroundings: Surroundings) -> Iterator[Problem]:
+    bound = bind_marked(manifest, surroundings)
+    yield from bound.problems
+    for binding in bound.bindings:
+        message = f"{binding.field} says where the prefix comes from, and follows none"
+        yield Problem("marker-misplaced", f"{message}: remove the marker", binding.place)

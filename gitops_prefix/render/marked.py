@@ -4,14 +4,17 @@ On a scalar the scalar is replaced, its quoting kept; on a list, or a key whose 
 follows, our items are: what its author added stays, as in every list.
 """
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 
+from gitops_prefix.decide.address import parse_address
 from gitops_prefix.decide.fields import dotted
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Problem
-from gitops_prefix.render.address_list import entries
+from gitops_prefix.render.address_list import Ownership, edit_address_list, entries
 from gitops_prefix.render.address_span import Span, address_span, range_span
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.edit_field import is_null
@@ -20,7 +23,7 @@ from gitops_prefix.render.files import MARKER
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.marked_node import MarkedNode, Position, find_marked_nodes
 from gitops_prefix.render.marker import Marker, MarkerError, parse_marker
-from gitops_prefix.render.node import ScalarNode, SequenceNode, Value
+from gitops_prefix.render.node import ScalarNode, SequenceNode, Value, at_path
 from gitops_prefix.render.plain_value import value_at
 from gitops_prefix.render.shared_list import ListField, edit_shared_list
 from gitops_prefix.render.splice import Edit
@@ -103,7 +106,8 @@ def _values(
 def _edit_list(
     manifest: Manifest, position: Position, marker: Marker, following: Following
 ) -> FieldEdit:
-    target = ListField(position.path, _span)
+    _refuse_alias_key(manifest, position)
+    target = ListField(position.path, _network_span if marker.field == "network" else _span)
     return edit_shared_list(manifest, target, partial(_values, position, marker), following)
 
 
@@ -113,26 +117,43 @@ def _span(item: Value) -> Span | None:
     return range_span(start.strip(), end.strip()) if dash else address_span(item)
 
 
+def _refuse_alias_key(manifest: Manifest, position: Position) -> None:
+    """A list is found by its keys, and `*key :` is none (a scalar is found by its place)."""
+    if at_path(manifest.root, position.path) is not position.node:
+        message = f"{dotted(position.path)} stands behind an alias for a key: write the key out"
+        raise RefusedEditError(position.node, message)
+
+
+def _network_span(item: Value) -> Span | None:
+    """What `network` writes: hextets that a `::/64` would make a CIDR of."""
+    if not isinstance(item, str) or "::" in item or "/" in item:
+        return _span(item)
+    return address_span(f"{item}::/{16 * len(item.split(':'))}")
+
+
 def _edit_scalar(
     manifest: Manifest, position: Position, marker: Marker, following: Following
 ) -> FieldEdit:
-    before = value_at(manifest.content, position.path)
-    wanted = [*_values(position, marker, following.specification, following.after)]
     if marker.field == "addresses":
-        # The other family has no other place in a scalar.
-        wanted += [entry for entry in entries(before) if _is_ipv4(entry)]
+        _refuse_alias_key(manifest, position)
+        return edit_address_list(manifest, position.path, _ownership(position, marker, following))
+    before = value_at(manifest.content, position.path)
+    wanted = _values(position, marker, following.specification, following.after)
     if _says(before, wanted):
         return FieldEdit((), before, before)
     after = ",".join(wanted)
     return FieldEdit((_replace(manifest.text, position, after),), before, after)
 
 
-def _is_ipv4(entry: str) -> bool:
-    span = address_span(entry)
-    return span is not None and span.version == 4
+def _ownership(position: Position, marker: Marker, following: Following) -> Ownership:
+    after, *before = (
+        tuple(map(parse_address, _values(position, marker, following.specification, status)))
+        for status in following.statuses
+    )
+    return Ownership(after, frozenset(chain(after, *before)), following.after.prefixes)
 
 
-def _says(before: Value, wanted: list[str]) -> bool:
+def _says(before: Value, wanted: Sequence[str]) -> bool:
     """Whether it is there already, in whatever notation."""
     there = entries(before)
     return len(there) == len(wanted) and all(

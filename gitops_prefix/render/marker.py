@@ -102,6 +102,8 @@ def parse_marker(text: str, specifications: Mapping[str, Specification]) -> Mark
     reference = Reference(name)
     if part:
         reference = _part(specification, part)
+    if len(words) > 1 and not host and field not in WITH_HOST:
+        raise MarkerError("marker-field", f'{field} is followed by nothing: remove the last ":"')
     return Marker(reference, field, _host(field, host))
 
 

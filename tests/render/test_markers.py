@@ -1,5 +1,7 @@
 """Markers: any scalar or list of any YAML file follows the prefix."""
 
+import re
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from ruamel.yaml import YAML
 
 from gitops_prefix.decide.address import parse_address
 from tests.decide.strategies import link_prefix
-from tests.render.repository import A, B, problems_of, render_all
+from tests.render.repository import PREFIX, A, B, problems_of, render_all, render_once
 
 
 def marked(text: str) -> str:
@@ -43,8 +45,9 @@ FIELDS = {
 
 @pytest.mark.parametrize(("marker", "expected"), FIELDS.items(), ids=FIELDS)
 def test_every_field_of_the_grammar(marker: str, expected: str):
-    text = marked(f'x: "anything"  <{marker}>\n')
-    assert render_all(text, A, B) == text.replace("anything", expected)
+    # What is no address of ours would stay in a string of addresses.
+    text = marked(f'x: "{"" if "addresses" in marker else "anything"}"  <{marker}>\n')
+    assert render_all(text, A, B) == re.sub('".*"  #', f'"{expected}"  #', text)
 
 
 PLACED = {
@@ -82,6 +85,14 @@ PLACED = {
     "a list in a list": (
         "rules:\n  - to: <home:lb:cidrs>\n      - 2001:db8:a:0:f000::/68\n    port: 1\n",
         "rules:\n  - to: <home:lb:cidrs>\n      - 2001:db8:b:0:f000::/68\n    port: 1\n",
+    ),
+    "addresses beside what their author wrote": (
+        "a: fd00::1, 2001:db8:a::1, example.org, 192.0.2.1 <home:addresses:::1>\n",
+        "a: 2001:db8:b::1, 2001:db8:a::1, fd00::1, example.org, 192.0.2.1 <home:addresses:::1>\n",
+    ),
+    "hextets in a list": (
+        "a: <home:network>\n- '2001:DB8:a:0'\n- 2001:db8:9\n- x\n",
+        "a: <home:network>\n- '2001:db8:b:0'\n- 2001:db8:9\n- x\n",
     ),
     "addresses beside an IPv4": (
         "a: 192.0.2.1,2001:db8:a::1 <home:addresses:::1>\n",
@@ -156,6 +167,15 @@ REFUSED = {
     "an alias": ("a: &x 1\nb: *x <home:prefix>\n", "2:7 marker-misplaced"),
     "text of a block scalar": ("a: |\n  b: x <home:prefix>\n", "2:8 marker-misplaced"),
     "an anchor that others use": ("a: &x y <home:prefix>\nb: *x\n", "1:7 edit-refused"),
+    "a field that ends with a colon": ("a: x <home:prefix:>\n", "1:6 marker-field"),
+    "an item of a list that is marked itself": (
+        "a: <home:cidrs>\n- x <home:prefix>\n",
+        "2:3 marker-misplaced",
+    ),
+    "a list behind an alias for a key": (
+        "a: &n b\nc:\n  *n : <home:cidrs>\n  - x\n",
+        "4:3 edit-refused",
+    ),
     "a key that is there twice": ("a: x <home:prefix>\na: y\n", "2:1 duplicate-key"),
 }
 
@@ -174,6 +194,22 @@ def test_a_field_that_an_annotation_manages_takes_no_marker():
     )
     (problem,) = problems_of(text)
     assert problem.startswith("manifest.yaml:8:18 marker-misplaced: ")
+
+
+def test_an_item_of_a_list_that_an_annotation_manages_takes_no_marker():
+    text = marked(
+        "apiVersion: cilium.io/v2\nkind: CiliumCIDRGroup\nmetadata:\n  name: g\n  annotations:\n"
+        "    dynamic-prefix.io/name: home\nspec:\n  externalCIDRs:\n  - x <home:cidrs>\n"
+    )
+    first, *_ = problems_of(text)
+    assert first.startswith("manifest.yaml:9:5 marker-misplaced: ")
+
+
+def test_a_dynamic_prefix_takes_no_marker():
+    """It is where the prefix comes from."""
+    spec = PREFIX.replace(b"name: home\n", marked("name: home  <home:prefix>\n").encode())
+    problems = render_once({"home.yaml": spec}, A).problems
+    assert [f"{one.place} {one.code}" for one in problems] == ["home.yaml:4:9 marker-misplaced"]
 
 
 values = st.sampled_from(["x", "'x'", '"x"', '""', "10", "~", "2001:db8:f::/64", "'it''s'"])
