@@ -8,13 +8,14 @@ is held for microseconds: nothing in here does I/O but the log.
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.candidate import Verdict, refusal
 from gitops_prefix.decide.kernel import accept
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe
@@ -152,7 +153,7 @@ class Decisions:
         with self._lock:
             # Who was pushed out may come back by repeating itself.
             news = not event.repeated or router not in self._routers
-            admitted = news and self._admit(event)
+            admitted = news and self._admit(router, event.advertisement.prefixes, event.at)
             if not (admitted or router in self._routers or self._has_room(router.interface)):
                 self._metrics.advertisements.labels(router.interface, OTHERS).inc()
                 return
@@ -166,11 +167,20 @@ class Decisions:
             self._wake()
 
     def _accept(self, event: Accepted) -> None:
+        router = Router(event.interface, KERNEL)
+        just_now = [one.information for one in event.prefixes if one.heard_at == event.at]
         with self._lock:
-            self._routers = accept(self._routers, event.interface, event.prefixes, event.at)
+            self._admit(router, just_now, event.at)
+            counts = partial(self._counts, router)
+            self._routers = accept(self._routers, event.interface, event.prefixes, event.at, counts)
             changed = self._differs(event.at)
         if changed:
             self._wake()
+
+    def _counts(self, router: Router, information: PrefixInformation) -> bool:
+        """Whether some policy lets a prefix of the kernel count."""
+        acquisitions = (one.specification.acquisition for one in self._watched.values())
+        return any(refusal(router, information, one) is None for one in acquisitions)
 
     def _warn(self, event: Deaf) -> None:
         self._metrics.kernel_accepts.labels(event.interface).set(not event.reason)
@@ -179,30 +189,27 @@ class Decisions:
         else:
             log.info("the kernel takes Router Advertisements on %s", event.interface)
 
-    def _admit(self, event: Advertised) -> bool:
-        """Whether policy lets any of its prefixes count; what it refuses is counted and logged."""
+    def _admit(self, router: Router, announced: Collection[PrefixInformation], now: float) -> bool:
+        """Whether policy lets any prefix count; what it refuses is counted and logged."""
         admitted = False
         for name, watched in self._watched.items():
             acquisition = watched.specification.acquisition
-            if (
-                acquisition.static is not None
-                or event.router.interface not in acquisition.interfaces
-            ):
+            if acquisition.static is not None or not acquisition.hears(router):
                 continue
-            for information in event.advertisement.prefixes:
-                verdict = refusal(event.router, information, acquisition)
+            for information in announced:
+                verdict = refusal(router, information, acquisition)
                 if verdict is None:
                     admitted = True
                     continue
                 self._metrics.refusals.labels(name, verdict.name.lower()).inc()
-                held_back = self._once.admit(f"{name} {verdict}", event.at)
+                held_back = self._once.admit(f"{name} {verdict}", now)
                 if held_back is not None:
                     log.info(
                         "%s: refused %s: %s",
                         name,
                         information.prefix,
                         verdict,
-                        extra={"router": str(event.router), "held_back": held_back},
+                        extra={"router": str(router), "held_back": held_back},
                     )
         return admitted
 

@@ -12,7 +12,7 @@ it counts when a prefix appeared, and when it was last repeated:
 Times are seconds of a monotonic clock.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -55,12 +55,16 @@ class KernelState(RouterState):
 
 
 def accept(
-    routers: Routers, interface: str, prefixes: Iterable[KernelPrefix], now: float
+    routers: Routers,
+    interface: str,
+    prefixes: Iterable[KernelPrefix],
+    now: float,
+    counts: Callable[[PrefixInformation], bool] = lambda _: True,
 ) -> Routers:
     """The routers, now that the kernel has these prefixes on a link, and no others.
 
     A kernel without any is silent, not a router that withdraws: nothing was announced
-    yet, or nothing is any more.
+    yet, or nothing is any more. What does not count, by policy, leaves no other one out.
     """
     router = Router(interface, KERNEL)
     before = routers.get(router)
@@ -70,11 +74,16 @@ def accept(
         return others
     appeared = dict(_appearances(before, told))
     announcements = {prefix: _announce(before, one) for prefix, one in told.items()}
+    rivals = {
+        prefix: one
+        for prefix, one in announcements.items()
+        if one.information.preferred_lifetime and counts(one.information)
+    }
     others[router] = KernelState(
         Preference.MEDIUM,
         now,
         before.known_since if before else now,
-        {prefix: _stand(one, announcements, appeared) for prefix, one in announcements.items()},
+        {prefix: _stand(one, rivals, appeared) for prefix, one in announcements.items()},
         appeared,
     )
     return others
@@ -107,17 +116,16 @@ def _announce(before: RouterState | None, one: KernelPrefix) -> Announcement:
 
 def _stand(
     one: Announcement,
-    announcements: Mapping[Prefix, Announcement],
+    rivals: Mapping[Prefix, Announcement],
     appeared: Mapping[Prefix, float],
 ) -> Announcement:
     """The announcement, left out as far as the others of its kind say so."""
     ours = one.information.prefix
     others = [
         (other, appeared[prefix])
-        for prefix, other in announcements.items()
+        for prefix, other in rivals.items()
         if prefix != ours
         and GLOBAL_UNICAST.covers(prefix) == GLOBAL_UNICAST.covers(ours)
-        and other.information.preferred_lifetime
         and other.heard_at > one.heard_at + SAME
     ]
     if not others:

@@ -1,5 +1,6 @@
 """What the kernel has, and which prefix is current by it: docs/selection.md, "The kernel's word"."""
 
+from functools import partial
 from itertools import pairwise
 from math import inf
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import KERNEL, Router
-from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.candidate import Verdict, refusal
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import observe
@@ -40,6 +41,10 @@ def following(**acquisition) -> Specification:
 FOLLOWING = following()
 
 
+def admits(acquisition: Acquisition, information) -> bool:
+    return refusal(Router("eth0", KERNEL), information, acquisition) is None
+
+
 def walk(
     *events: Has, known: Prefix | None = None, specification: Specification = FOLLOWING
 ) -> list[Decision]:
@@ -52,7 +57,8 @@ def walk(
             has[option.prefix] = KernelPrefix(option, at, old.appeared_at if old else at)
         for prefix in gone:
             del has[prefix]
-        routers = accept(routers, "eth0", has.values(), at)
+        counts = partial(admits, specification.acquisition)
+        routers = accept(routers, "eth0", has.values(), at, counts)
         decisions.append(select(selection, specification, routers, at))
         selection = decisions[-1].selection
     return decisions
@@ -125,6 +131,9 @@ SCENARIOS = {
         [repeats(0, A)], None, Standing.WAITING, specification=following(within=(B,))
     ),
     "neither on-link nor autonomous": Scenario([repeats(0, pio(A, flags=""))], None, Standing.WAITING),
+    "what policy refuses is no renumbering": Scenario(
+        [repeats(0, A), repeats(600, B)], A, specification=following(within=(A,))
+    ),
     "on-link alone: hosts have addresses by DHCPv6": Scenario([repeats(0, pio(A, flags="L"))], A),
     "`routers` names none whom the kernel could tell": Scenario(
         [repeats(0, A)], A, specification=following(routers=("fe80::1",))
