@@ -106,11 +106,6 @@ CASES = {
         "manifest.yaml:5:79 unknown-annotation: gitops-prefix reads no annotation "
         'dynamic-prefix.io/adress-range. Did you mean "dynamic-prefix.io/address-range"?',
     ),
-    "a marker, which nobody follows yet": (
-        'a: x # {"$dynamicprefix": "home:lb:cidr"}\n',
-        "manifest.yaml:1:10 marker-not-managed: gitops-prefix does not follow markers yet; this field "
-        "stays as it is",
-    ),
     "a kind without a field of ours": (
         POOL.replace("cilium.io/v2", "v1").replace("CiliumLoadBalancerIPPool", "Secret"),
         'manifest.yaml:5:41 kind-not-managed: v1 Secret "p" has no field that gitops-prefix writes '
