@@ -38,5 +38,7 @@ def replace_scalar(node: Node, text: str, *, in_flow: bool = True) -> Edit:
         return Edit(node.start, node.end, quoted(text, node.style))
     if node.style is not None:
         raise RefusedEditError(node, "this is a block scalar: write the value in quotes instead")
-    plain = is_plain_safe(text, in_flow=in_flow)
+    # In braces libyaml takes a colon for YAML 1.1's: only its author may risk one there.
+    new_colon = in_flow and ":" in text and ":" not in node.text
+    plain = is_plain_safe(text, in_flow=in_flow) and not new_colon
     return Edit(node.start, node.end, text if plain else quoted(text))

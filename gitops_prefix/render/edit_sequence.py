@@ -31,7 +31,7 @@ def edit_sequence(
         edit
         for node, item in zip(sequence.items, change.kept, strict=False)
         if item is not None
-        for edit in _replace_item(node, item)
+        for edit in _replace_item(node, item, in_flow=sequence.flow)
     ]
     style = replace(style, quote=_quote(sequence.items))
     if sequence.flow:
@@ -39,11 +39,11 @@ def edit_sequence(
     return [*edits, *edit_block_items(text, key, sequence, change, style)]
 
 
-def _replace_item(node: Node, item: Item) -> list[Edit]:
+def _replace_item(node: Node, item: Item, *, in_flow: bool) -> list[Edit]:
     if isinstance(item, str) or not isinstance(node, MappingNode):
-        return [replace_scalar(node, item)] if isinstance(item, str) else []
+        return [replace_scalar(node, item, in_flow=in_flow)] if isinstance(item, str) else []
     return [
-        replace_scalar(value, item[name])
+        replace_scalar(value, item[name], in_flow=in_flow or node.flow)
         for entry_key, value in node.entries
         if (name := key_text(entry_key)) is not None
         and not (isinstance(value, ScalarNode) and value.text == item[name])

@@ -63,7 +63,7 @@ PLACED = {
     ),
     "the last value of braces on a line": (
         "{a: 1,\n b: x, <home:prefix>\n c: 2}\n",
-        "{a: 1,\n b: 2001:db8:b::/64, <home:prefix>\n c: 2}\n",
+        '{a: 1,\n b: "2001:db8:b::/64", <home:prefix>\n c: 2}\n',
     ),
     "no value, for one": ("a: <home:prefix>\nb: 1\n", 'a: "2001:db8:b::/64" <home:prefix>\nb: 1\n'),
     "a list below its key": (
