@@ -142,7 +142,7 @@ class KernelWatcher:
 
     def _look(self, watch: _Watch) -> None:
         """Say whether the kernel takes anything, at first and when it changes."""
-        reason = deafness(watch.name, read_settings(watch.name))
+        reason = deafness(watch.name, read_settings(watch.name), watch.learnt.count)
         if reason != watch.deaf:
             watch.deaf = reason
             self._sink(Deaf(watch.name, reason, self._clock()))
@@ -177,6 +177,7 @@ class KernelWatcher:
         watch.changed = True
         if isinstance(told, KernelAddress):
             watch.learnt.take(told, now)
+            self._look(watch)
             return
         watch.learnt.notice(told.information, now)
         if watch.deaf:

@@ -87,6 +87,7 @@ class Learnt:
 
     _prefixes: dict[Prefix, KernelPrefix] = field(default_factory=dict)
     _addresses: dict[int, Prefix] = field(default_factory=dict)
+    _present: set[int] = field(default_factory=set)
     _listed: set[int] = field(default_factory=set)
 
     def take(self, address: KernelAddress, now: float) -> None:
@@ -94,9 +95,10 @@ class Learnt:
         if not address.present:
             self._lose(address.address)
             return
+        self._present.add(address.address)
+        self._listed.add(address.address)
         if not is_learnt(address):
             return
-        self._listed.add(address.address)
         prefix = Prefix.enclosing(address.address, address.length)
         self._addresses[address.address] = prefix
         heard_at = now - _age(address.updated, now)
@@ -124,7 +126,7 @@ class Learnt:
 
     def listed(self) -> None:
         """All addresses were told: others are gone."""
-        for address in self._addresses.keys() - self._listed:
+        for address in self._present - self._listed:
             self._lose(address)
         self._listed.clear()
 
@@ -132,6 +134,13 @@ class Learnt:
         """The link is gone, and all that was on it."""
         self._prefixes.clear()
         self._addresses.clear()
+        self._present.clear()
+        self._listed.clear()
+
+    @property
+    def count(self) -> int:
+        """How many addresses the link has, of whatever kind."""
+        return len(self._present)
 
     def prefixes(self, now: float) -> tuple[KernelPrefix, ...]:
         """What is there, and still valid or just withdrawn, in the order of prefixes."""
@@ -146,6 +155,7 @@ class Learnt:
         self._prefixes[one.information.prefix] = one
 
     def _lose(self, address: int) -> None:
+        self._present.discard(address)
         prefix = self._addresses.pop(address, None)
         if prefix is not None and prefix not in self._addresses.values():
             self._prefixes.pop(prefix, None)

@@ -25,6 +25,21 @@ def test_a_deaf_kernel_is_known(settings, remedy):
     )
 
 
+FULL = {
+    "room for one more": (15, 16, ""),
+    "full": (16, 16, "max_addresses=64"),
+    "beyond: some were there before": (40, 16, "max_addresses=64"),
+    "no limit": (1000, 0, ""),
+}
+
+
+@pytest.mark.parametrize(("addresses", "most", "remedy"), FULL.values(), ids=list(FULL))
+def test_a_link_that_is_full_takes_no_more(addresses, most, remedy):
+    reason = deafness("eth0", DEFAULT | {"max_addresses": most}, addresses)
+    assert remedy in reason
+    assert bool(reason) is bool(remedy)
+
+
 def test_what_cannot_be_read_is_no_reason():
     """A container may hide /proc/sys."""
     assert read_settings("nosuchlink") == {}

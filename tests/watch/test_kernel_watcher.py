@@ -175,6 +175,19 @@ def test_a_kernel_that_takes_nothing_is_told_with_the_remedy(lab, settings, why,
         seen.until(A)
 
 
+def test_a_link_that_is_full_of_addresses_is_told_with_the_remedy(lab):
+    """An ISP that renumbers daily, with lifetimes of weeks: the kernel takes sixteen, and no more."""
+    with watching(lab.node) as seen, lab_router(lab.router) as router:
+        assert seen.next(Deaf).reason == ""
+        router.advertise(*(f"2001:db8:{number:x}::/64" for number in range(1, 16)))
+        reason = seen.next(Deaf).reason
+        assert "it has 16 addresses there" in reason
+        lab.node.run(*reason.partition("`")[2].partition("`")[0].split())
+        router.advertise(A)
+        while A not in {str(one.information.prefix) for one in seen.next(Accepted).prefixes}:
+            pass
+
+
 def test_a_node_that_begins_to_forward_is_told(lab):
     """What a cluster's network does minutes after the daemon began."""
     lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=1")
