@@ -131,10 +131,13 @@ def test_a_crash_says_no_goodbye(lab):
 
 
 def test_thousands_are_heard_or_counted_as_lost(lab):
-    """5,000 as fast as can be, and the goodbye: what we did not hear, the kernel says it dropped."""
+    """A thousand a second, and the goodbye: what we did not hear, the kernel says it dropped.
+
+    Faster is a flood, in which routers that do not count are left to the kernel uncounted.
+    """
     drops = "d=$(awk 'NR>1 {n += $NF} END {print n+0}' /proc/net/raw6); echo $d"
     with observing(lab) as observer:
-        words = ["--prefix", A, "--interval", "0s", "--count", "5000"]
+        words = ["--prefix", A, "--interval", "1ms", "--count", "3000"]
         with rehearsing(lab, *words) as router:
             said, _ = router.communicate(timeout=60)
         lines: list[str] = []
@@ -143,10 +146,10 @@ def test_thousands_are_heard_or_counted_as_lost(lab):
             if json.loads(line)["router_lifetime"] == 0:
                 break
         lost = int(call(lab.node, "sh", "-c", drops).stdout)
-    assert "sent 5000," in said
+    assert "sent 3000," in said
     told = [json.loads(line) for line in lines]
     assert all(line["accepted"] and line["current"] == A for line in told)
-    assert len(told) + lost == 5001
+    assert len(told) + lost == 3001
 
 
 def test_a_link_that_people_use_is_refused(lab):
