@@ -42,7 +42,7 @@ def prove(manifest: Manifest, path: Path, edits: tuple[Edit, ...], wanted: Value
         content = plain_value(locate(splice(manifest.text, edits)))
     except (NotYamlError, ValueError):
         content = None
-    untouched = _without(content, path) == _without(manifest.content, path)
+    untouched = _without(content, [path]) == _without(manifest.content, [path])
     if untouched and value_at(content, path) == wanted:
         return None
     return Problem(
@@ -62,17 +62,19 @@ class FieldChange(NamedTuple):
 
 
 def prove_together(manifest: Manifest, changes: Sequence[FieldChange]) -> Problem | None:
-    """What is wrong with the edits of several fields, each of which is right alone, or None."""
+    """What is wrong with the edits of all fields of a document, or None.
+
+    It says that something is; `prove` says it of the one field that is to blame, if one is.
+    """
     edits = [edit for one in changes for edit in one.edits]
     try:
         content = plain_value(locate(splice(manifest.text, edits)))
     except (NotYamlError, ValueError):
         content = None
+    paths = [one.path for one in changes]
     right = all(value_at(content, one.path) == one.wanted for one in changes)
-    before = manifest.content
-    for one in changes:
-        content, before = _without(content, one.path), _without(before, one.path)
-    if right and content == before:
+    untouched = _without(content, paths) == _without(manifest.content, paths)
+    if right and untouched and not _AMBIGUOUS.search(manifest.text):
         return None
     fields = " and ".join(dotted(one.path) for one in changes)
     return Problem(
@@ -82,17 +84,22 @@ def prove_together(manifest: Manifest, changes: Sequence[FieldChange]) -> Proble
     )
 
 
-def _without(content: Value, path: Path) -> Value:
-    """The content without one field, and without the mappings that held only it."""
-    step, rest = path[0], path[1:]
-    if isinstance(content, list) and isinstance(step, int) and step < len(content):
-        # An item is blanked, not left out: the others keep their numbers.
-        inner = _without(content[step], rest) if rest else None
-        return [*content[:step], inner, *content[step + 1 :]]
-    if not isinstance(content, dict) or step not in content:
+def _without(content: Value, paths: Sequence[Path]) -> Value:
+    """The content without some fields, and without the mappings that held only them."""
+    if not isinstance(content, dict | list):
         return content
-    others = {key: value for key, value in content.items() if key != step}
-    if not rest:
-        return others
-    inner = _without(content[step], rest)
-    return {**others, step: inner} if inner else others
+    below: dict[str | int, list[Path]] = {}
+    for path in paths:
+        below.setdefault(path[0], []).append(path[1:])
+    if isinstance(content, list):
+        # An item is blanked, not left out: the others keep their numbers.
+        return [_rest(item, below.get(index, ())) for index, item in enumerate(content)]
+    rests = {key: _rest(value, below.get(key, ())) for key, value in content.items()}
+    return {key: rest for key, rest in rests.items() if key not in below or rest}
+
+
+def _rest(value: Value, paths: Sequence[Path]) -> Value:
+    """What stays of a value; nothing, when one of the paths ends here."""
+    if not paths:
+        return value
+    return _without(value, paths) if all(paths) else None

@@ -83,10 +83,10 @@ def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
     edits = [*_edit_statuses(inventory, statuses, problems)]
     edits += _edit_bindings(inventory, statuses, problems)
     changed = [one for one in edits if one.edits]
-    files = _splice(changed, problems)
-    problems = list(dict.fromkeys(problems))
+    problems = list(dict.fromkeys([*problems, *_prove(changed)]))
     if any(problem.severity is Severity.ERROR for problem in problems):
         return Rendering(problems=tuple(problems))
+    files = _splice(changed)
     changes = sorted(map(_change, changed), key=lambda one: (one.path, one.document, one.field))
     return Rendering(files, tuple(changes), len(edits) - len(changed), tuple(problems))
 
@@ -179,26 +179,32 @@ def _refused(manifest: Manifest, error: RefusedEditError) -> Problem:
     return at_node(manifest, error.node, "edit-refused", str(error))
 
 
-def _splice(changed: list[_FieldEdit], problems: list[Problem]) -> dict[str, bytes]:
-    by_path: dict[str, list[_FieldEdit]] = {}
+def _prove(changed: list[_FieldEdit]) -> Iterator[Problem]:
     by_document: dict[tuple[str, int], list[_FieldEdit]] = {}
     for one in changed:
-        problem = (
-            prove(one.manifest, one.path, one.edits, one.wanted)
-            if one.documents is None
-            else prove_documents(one.documents)
-        )
-        if problem is not None:
-            problems.append(problem)
-        by_path.setdefault(one.manifest.path, []).append(one)
-        if one.documents is None and problem is None:
+        if one.documents is None:
             document = (one.manifest.path, one.manifest.span.number)
             by_document.setdefault(document, []).append(one)
+        elif (problem := prove_documents(one.documents)) is not None:
+            yield problem
     for together in by_document.values():
-        changes = [FieldChange(one.path, one.edits, one.wanted) for one in together]
-        problem = prove_together(together[0].manifest, changes) if len(changes) > 1 else None
-        if problem is not None:
-            problems.append(problem)
+        yield from _prove_document(together)
+
+
+def _prove_document(together: list[_FieldEdit]) -> Iterator[Problem]:
+    """Parsed once for all its fields; once for each only to tell which one is wrong."""
+    manifest = together[0].manifest
+    changes = [FieldChange(one.path, one.edits, one.wanted) for one in together]
+    problem = prove_together(manifest, changes)
+    if problem is not None:
+        alone = [found for one in changes if (found := prove(manifest, *one)) is not None]
+        yield from alone or [problem]
+
+
+def _splice(changed: list[_FieldEdit]) -> dict[str, bytes]:
+    by_path: dict[str, list[_FieldEdit]] = {}
+    for one in changed:
+        by_path.setdefault(one.manifest.path, []).append(one)
     return {
         path: edits[0].manifest.source.encode(
             splice(
