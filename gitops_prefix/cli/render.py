@@ -37,6 +37,7 @@ from gitops_prefix.cli.writing import write_files
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, Place, Problem, Severity
+from gitops_prefix.render.field_name import field_name
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.rendering import Rendering, render
 
@@ -160,13 +161,12 @@ def _report(  # noqa: PLR0913  all that there is to tell
     print_problems(problems, form)
     if form is Format.TEXT and not quiet:
         for change in rendering.changes:
-            place = f"{change.namespace}/" if change.namespace else ""
-            click.echo(f"{change.path}: {change.kind} {place}{change.name}: {change.field}")
+            click.echo(f"{change.path}: {field_name(change)}")
         click.echo(f"{len(rendering.changes)} changed, {rendering.unchanged} unchanged", err=True)
 
 
 def _notice(path: str, rendering: Rendering) -> Problem:
-    fields = [f"{c.kind} {c.name} {c.field}" for c in rendering.changes if c.path == path]
+    fields = [field_name(c) for c in rendering.changes if c.path == path]
     return Problem(
         "would-change", f"not rendered: {', '.join(fields)}", Place(path), Severity.WARNING
     )

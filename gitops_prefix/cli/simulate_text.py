@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from gitops_prefix.cli.simulate_document import commit_subject
+from gitops_prefix.render.field_name import field_name
 from gitops_prefix.render.rendering import Change
 from gitops_prefix.simulate.steps import Held, Step, Walk
 from gitops_prefix.simulate.words import decision_words, event_words, item_changes, items
@@ -80,8 +81,7 @@ def _change(change: Change) -> Iterator[str]:
 
 
 def _field(one: Change | Held) -> str:
-    owner = f"{one.namespace}/{one.name}" if one.namespace else one.name
-    return f"{one.path}  {one.kind} {owner}: {one.field}"
+    return f"{one.path}  {field_name(one)}"
 
 
 def _end(walk: Walk) -> Iterator[str]:

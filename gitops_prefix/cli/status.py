@@ -16,6 +16,7 @@ from gitops_prefix.cli.options import (
 from gitops_prefix.cli.output import Format, print_json
 from gitops_prefix.decide.status import Status, format_time, status_document
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
+from gitops_prefix.render.field_name import field_name
 from gitops_prefix.render.inventory import Inventory
 
 
@@ -88,11 +89,7 @@ def _print_text(inventory: Inventory) -> None:
         _print_status(document.status)
         for binding in inventory.bindings:
             if binding.dynamic_prefix == name:
-                place = f"{binding.namespace}/" if binding.namespace else ""
-                click.echo(
-                    f"  bound    {binding.kind} {place}{binding.name}: {binding.field} "
-                    f"({binding.path})"
-                )
+                click.echo(f"  bound    {field_name(binding)} ({binding.path})")
 
 
 def _print_status(status: Status | None) -> None:

@@ -5,21 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gitops_prefix.decide.status import Status
+from gitops_prefix.render.field_name import NamedField, field_name
 
 
-class Changed(Protocol):
+class Changed(NamedField, Protocol):
     """A managed field that changed."""
 
     @property
     def path(self) -> str: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def namespace(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def field(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +74,7 @@ def _what(one: Transition) -> str:
 
 
 def _line(change: Changed) -> str:
-    owner = f"{change.namespace}/{change.name}" if change.namespace else change.name
-    return _one_line(f"{change.path}: {change.kind} {owner}: {change.field}")
+    return _one_line(f"{change.path}: {field_name(change)}")
 
 
 def _one_line(text: str) -> str:
