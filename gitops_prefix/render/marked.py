@@ -4,7 +4,7 @@ On a scalar the scalar is replaced, its quoting kept; on a list, or a key whose 
 follows, our items are: what its author added stays, as in every list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain
 
@@ -13,7 +13,7 @@ from gitops_prefix.decide.fields import dotted
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import imagine
-from gitops_prefix.errors import Problem
+from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.address_list import Ownership, edit_address_list, entries
 from gitops_prefix.render.address_span import Span, address_span, range_span
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
@@ -44,10 +44,13 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
     problems: list[Problem] = []
     seen: set[object] = set()
     for one in find_marked_nodes(manifest.text, manifest.root):
+        place = manifest.source.place(manifest.span.start + one.offset)
+        problems.extend(_oddities(one, place))
+        if one.aside:
+            continue
         try:
             binding = _bind(manifest, one, surroundings)
         except MarkerError as error:
-            place = manifest.source.place(manifest.span.start + one.offset)
             problems.append(Problem(error.code, f"marker: {error}", place))
             continue
         if binding.field_path in seen:
@@ -57,6 +60,17 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
         seen.add(binding.field_path)
         bindings.append(binding)
     return Bound(tuple(bindings), tuple(problems))
+
+
+def _oddities(one: MarkedNode, place: Place) -> Iterator[Problem]:
+    if one.aside:
+        message = (
+            f'words before it keep this from being a marker: write # {{"{MARKER}": ...}} alone'
+        )
+        yield Problem("marker-aside", message, place, Severity.WARNING)
+    if one.others:
+        message = f"marker: nothing reads {', '.join(one.others)} beside it: remove it"
+        yield Problem("marker-other-key", message, place, Severity.WARNING)
 
 
 def _bind(manifest: Manifest, one: MarkedNode, surroundings: Surroundings) -> Binding:

@@ -20,6 +20,7 @@ from gitops_prefix.render.plain_value import resolve
 
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#[^\r\n]*", re.MULTILINE)
 _FORM = re.compile(rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)")
+_ASIDE = re.compile(rf'\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:')
 _PROPERTIES = re.compile(r"\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*")
 
 
@@ -48,12 +49,16 @@ class MarkedNode:
         offset: of the comment.
         position: what it is about; None when there is nothing on its line.
         in_scalar: the block scalar that the comment is only text of, or None.
+        others: keys of its JSON that say nothing to us.
+        aside: whether words stand before its JSON, so that it is none.
     """
 
     text: str | None
     offset: int
     position: Position | None
     in_scalar: ScalarNode | None = None
+    others: tuple[str, ...] = ()
+    aside: bool = False
 
 
 def find_marked_nodes(text: str, root: Node) -> Iterator[MarkedNode]:
@@ -62,30 +67,46 @@ def find_marked_nodes(text: str, root: Node) -> Iterator[MarkedNode]:
         return
     scalars = sorted(_scalars(root), key=_start)
     ends = sorted(_ends(root, scalars), key=itemgetter(0))
-    for comment in _COMMENT.finditer(text):
-        form = _FORM.fullmatch(comment.group().rstrip())
-        if form is None:
-            continue
+    for comment, around in _comments(text, scalars):
         offset = comment.start()
-        index = bisect_right(scalars, offset, key=_start) - 1
-        around = scalars[index] if index >= 0 and offset < scalars[index].end else None
-        if around is None:
-            yield MarkedNode(_read(form.group(1)), offset, _before(text, offset, ends))
-        elif around.style in {"|", ">"}:
-            yield MarkedNode(_read(form.group(1)), offset, None, around)
+        form = _FORM.fullmatch(comment.group().rstrip())
+        position = _before(text, offset, ends)
+        if form is not None:
+            said, others = _read(form.group(1))
+            yield MarkedNode(said, offset, position, around, others)
+        elif position is not None and _ASIDE.search(comment.group()):
+            yield MarkedNode(None, offset, position, around, aside=True)
+
+
+def _comments(
+    text: str, scalars: list[ScalarNode]
+) -> Iterator[tuple[re.Match[str], ScalarNode | None]]:
+    """Every comment, and the block scalar around it; none in quotes or in a plain scalar."""
+    comment = _COMMENT.search(text)
+    while comment is not None:
+        index = bisect_right(scalars, comment.start(), key=_start) - 1
+        inside = index >= 0 and comment.start() < scalars[index].end
+        around = scalars[index] if inside else None
+        if around is None or around.style in {"|", ">"}:
+            yield comment, around
+            comment = _COMMENT.search(text, comment.end())
+        else:
+            comment = _COMMENT.search(text, around.end)
 
 
 def _start(node: ScalarNode) -> int:
     return node.start
 
 
-def _read(text: str) -> str | None:
+def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
+    """What the marker says, if it says one thing, and the other keys beside it."""
     try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    marker = found.get(MARKER) if isinstance(found, dict) else None
-    return marker if isinstance(marker, str) else None
+        pairs = json.loads(text, object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        return None, ()
+    said = [value for key, value in pairs if key == MARKER]
+    others = tuple(key for key, _ in pairs if key != MARKER)
+    return (said[0] if len(said) == 1 and isinstance(said[0], str) else None), others
 
 
 def _walk(root: Node, anchors: Mapping[str, ScalarNode]) -> Iterator[Position]:

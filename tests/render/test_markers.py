@@ -111,6 +111,10 @@ PLACED = {
         "a: &n app\nb:\n  *n :\n    c: x <home:prefix>\n",
         "a: &n app\nb:\n  *n :\n    c: 2001:db8:b::/64 <home:prefix>\n",
     ),
+    "behind quotes that hold a hash": (
+        "a: 'x # y' <home:prefix>\n\"b # c\": x <home:prefix>\n",
+        "a: '2001:db8:b::/64' <home:prefix>\n\"b # c\": 2001:db8:b::/64 <home:prefix>\n",
+    ),
     "a number for a key": ("80: x <home:prefix>\n", "80: 2001:db8:b::/64 <home:prefix>\n"),
 }
 
@@ -145,7 +149,36 @@ def test_what_is_no_marker(text: str):
     assert render_all(text, A, B) == text
 
 
+WARNED = {
+    "words before it": (
+        'a: x # the LAN {"$dynamicprefix": "home:prefix"}\n',
+        "1:6 marker-aside",
+    ),
+    "behind a comment": (marked("a: x # the LAN <home:prefix>\n"), "1:6 marker-aside"),
+    "a key beside it": (
+        'a: "2001:db8:a::/64" # {"$dynamicprefix": "home:prefix", "why": 1}\n',
+        "1:22 marker-other-key",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "place"), WARNED.values(), ids=WARNED)
+def test_what_is_only_told(text: str, place: str):
+    (said,) = problems_of(text)
+    assert said.startswith(f"manifest.yaml:{place}: ")
+
+
+def test_a_thousand_markers_in_a_document():
+    """Whatever is done for each of them and grows with their number is felt here."""
+    text = marked("".join(f"k{n}: x <home:address:::{n + 1:x}>\n" for n in range(1000)))
+    assert render_all(text, A).count("2001:db8:a::") == 1000
+
+
 REFUSED = {
+    "two in one comment": (
+        'a: x # {"$dynamicprefix": "home:prefix", "$dynamicprefix": "home:start"}\n',
+        "1:6 marker-not-json",
+    ),
     "no JSON": ('a: x # {"$dynamicprefix": home}\n', "1:6 marker-not-json"),
     "no string": ('a: x # {"$dynamicprefix": 1}\n', "1:6 marker-not-json"),
     "another name": ("a: x <hoem:prefix>\n", "1:6 unknown-dynamic-prefix"),
