@@ -138,9 +138,10 @@ def _read_bindings(
             for binding in bound.bindings:
                 other = _within(binding.field_path, bindings)
                 if other is not None:
-                    message = (
-                        f"{binding.field} is written already, with {other.field}: remove the marker"
-                    )
+                    message = f"{binding.field} is in {other.field}, which follows already"
+                    if other.field_path == binding.field_path:
+                        message = f"{binding.field} follows by annotation already"
+                    message = f"{message}: remove the marker"
                     problems.append(Problem("marker-misplaced", message, binding.place))
                 bindings[binding.field_path] = binding
         yield from bindings.values()
