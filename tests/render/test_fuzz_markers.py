@@ -131,3 +131,39 @@ def test_a_marked_value_is_the_only_thing_that_changes(made, bom):
         re.findall(r"#.*", line) for line in text.splitlines() if "# {" in line
     ]
     assert after.count("\r\n") == 0 or "\r\n" in text
+
+
+PIECES = [
+    "a: ",
+    "- ",
+    "x ",
+    "'",
+    '"',
+    "{",
+    "}",
+    "[",
+    "]",
+    "|",
+    "\n",
+    "\n  ",
+    "\t",
+    ", ",
+    "&n ",
+    "*n ",
+    "? ",
+    "#",
+    "0",
+]
+torn = st.lists(st.sampled_from([*PIECES, *map(marker, SCALARS), *map(marker, LISTS)]), max_size=12)
+
+
+@settings(deadline=None, max_examples=300)
+@given(torn.map("".join))
+def test_no_document_with_markers_gives_a_traceback(text):
+    """It is rendered, and then stands, or it is a problem and not a byte moves."""
+    files = {"home.yaml": PREFIX, "m.yaml": text.encode()}
+    rendering = render_once(files, A)
+    refused = any(one.severity == "error" for one in rendering.problems)
+    assert not (refused and rendering.files)
+    if not refused:
+        assert render_once(files | rendering.files, A, 1).files == {}
