@@ -8,9 +8,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 # list holds scapy (GPL, 44 MiB): the daemon never needs it.
 COPY requirements.lock requirements-build.lock ./
 RUN python -m venv /build \
- && /build/bin/pip install --require-hashes --requirement requirements-build.lock \
+ && /build/bin/pip install --no-deps --require-hashes --requirement requirements-build.lock \
  && python -m venv /opt/gitops-prefix \
- && /opt/gitops-prefix/bin/pip install --require-hashes --requirement requirements.lock
+ && /opt/gitops-prefix/bin/pip install --no-deps --require-hashes --requirement requirements.lock
 COPY . .
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
  && /opt/gitops-prefix/bin/pip install --no-deps /dist/*.whl \

@@ -35,7 +35,7 @@ $(INSTALLED): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo '"$(PYTHON)" has no venv or ensurepip: on Debian and Ubuntu, `apt install python3-venv`' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --requirement requirements-dev.lock
+	$(PIP) install --no-deps --require-hashes --requirement requirements-dev.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
