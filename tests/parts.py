@@ -35,6 +35,12 @@ def _vlan() -> bool:
     return _netns() and _runs("unshare", "--net", "sh", "-c", make)
 
 
+def _assets() -> bool:
+    folder = os.environ.get("KUBEBUILDER_ASSETS")
+    programs = ("kube-apiserver", "etcd", "kubectl")
+    return bool(folder) and all(os.access(Path(folder) / name, os.X_OK) for name in programs)
+
+
 PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "netns": (
         _netns,
@@ -56,6 +62,14 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "kubectl": (
         lambda: _has("kubectl")() or _has("kustomize")(),
         "kubectl 1.28 or later, or kustomize 5, on PATH",
+    ),
+    "helm": (_has("helm"), "go install helm.sh/helm/v3/cmd/helm@v3.19.0"),
+    "promtool": (_has("promtool"), "apt install prometheus"),
+    "systemd": (_has("systemd-analyze"), "apt install systemd"),
+    "gpg": (_has("gpg"), "apt install gnupg"),
+    "cluster": (
+        _assets,
+        "KUBEBUILDER_ASSETS: a folder with kube-apiserver, etcd and kubectl (.ci/kubernetes makes one)",
     ),
     "pre-commit": (_has("pre-commit"), "pip install pre-commit"),
     "shared": (

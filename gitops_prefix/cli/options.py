@@ -31,6 +31,11 @@ def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:
     return click.option(*names, envvar=variable, show_envvar=True, **attributes)
 
 
+def file_option(name: str, text: str) -> Callable[[Function], Function]:
+    """An option that names a file, which need not be there yet."""
+    return option(name, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help=text)
+
+
 class Parsed(click.ParamType[object]):
     """A value that a function of `decide` reads from text."""
 

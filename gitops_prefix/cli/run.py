@@ -3,16 +3,15 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from gitops_prefix.cli.credential_options import credential_options
 from gitops_prefix.cli.exit_codes import DONE
 from gitops_prefix.cli.options import (
     DURATION,
-    Function,
     config_option,
     exclude_option,
     option,
@@ -22,17 +21,12 @@ from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.loop import Pace
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service
-from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.publish.credentials import Credentials, NoCredentials, SshKey, token_from
+from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.repository import Repository, Scope
 
 _GRACE_SECONDS = 9
 """SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""
-
-
-def _file(name: str, text: str) -> Callable[[Function], Function]:
-    return option(name, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help=text)
 
 
 @click.command("run")
@@ -59,10 +53,7 @@ def _file(name: str, text: str) -> Callable[[Function], Function]:
     show_default=True,
     help="How often the branch is looked at when nothing else happens.",
 )
-@_file("--ssh-key", "Private key for ssh; needs --known-hosts.")
-@_file("--known-hosts", "Host keys that are believed.")
-@_file("--token-file", "A file that holds the token for https.")
-@option("--username", default="x-access-token", show_default=True, help="Beside the token.")
+@credential_options
 @option("--author-name", default=Identity().name, show_default=True, help="Of the commits.")
 @option("--author-email", default=Identity().email, show_default=True, help="Of the commits.")
 @option("--verbose", is_flag=True, help="Log more.")
@@ -79,10 +70,7 @@ def command(  # noqa: PLR0913  one parameter an option
     wait: timedelta,
     settle: timedelta,
     interval: timedelta,
-    ssh_key: Path | None,
-    known_hosts: Path | None,
-    token_file: Path | None,
-    username: str,
+    credentials: Credentials,
     author_name: str,
     author_email: str,
     verbose: bool,
@@ -97,7 +85,7 @@ def command(  # noqa: PLR0913  one parameter an option
         clone_dir or default_clone_dir(repo, branch),
         repo,
         branch,
-        credentials=_credentials(ssh_key, known_hosts, token_file, username),
+        credentials=credentials,
         author=Identity(author_name, author_email),
         scope=Scope(path, exclude),
     )
@@ -123,20 +111,6 @@ def default_clone_dir(repo: str, branch: str) -> Path:
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     name = "".join(c if c.isalnum() or c in "-." else "_" for c in f"{repo}@{branch}")
     return state / "gitops-prefix" / name[-150:].lstrip(".")
-
-
-def _credentials(
-    ssh_key: Path | None, known_hosts: Path | None, token_file: Path | None, username: str
-) -> Credentials:
-    if ssh_key is not None and known_hosts is not None:
-        return SshKey(ssh_key, known_hosts)
-    if ssh_key is not None or known_hosts is not None:
-        message = "--ssh-key and --known-hosts belong together: give both"
-        raise InputError(Problem("no-known-hosts", message))
-    if token_file is not None:
-        token = token_from(token_file)
-        return type(token)(token.read, username)
-    return NoCredentials()
 
 
 def _stop_on_signals(service: Service) -> None:
