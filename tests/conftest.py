@@ -4,6 +4,11 @@ import os
 
 from hypothesis import settings
 
+from tests import apiserver
+
+# The cluster, and a namespace in it, for every test that asks for them.
+_cluster, _namespace = apiserver.fixtures
+
 # The same examples on every machine, so that a run says something about a change.
 # HYPOTHESIS_PROFILE=explore looks for new ones; what it finds becomes a named row.
 settings.register_profile("stable", derandomize=True, deadline=None)

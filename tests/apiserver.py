@@ -1,0 +1,303 @@
+"""A real API server on loopback, by the convention of envtest: etcd, kube-apiserver, kubectl.
+
+Nothing but these two runs: no controller makes or deletes anything behind a test's
+back, and a namespace that is deleted stays. All is gone with the session.
+
+    cluster     the server, with the CRDs of DESIGN 4 and of the neighbours; one a session
+    namespace   a fresh namespace; what is cluster-wide is deleted after the test
+"""
+
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.custom_resources import definitions, names
+from tests.git_servers import Start, free_port, start_here
+from tests.netns import run, until
+from tests.parts import require
+
+ADMIN = "admin"
+STRANGER = "stranger"
+"""Somebody whom the server knows, and who may do nothing."""
+_TOKENS = {ADMIN: "token-of-the-admin", STRANGER: "token-of-a-stranger"}
+_GROUPS = {ADMIN: "system:masters", STRANGER: "strangers"}
+_SECONDS = 60.0
+"""A loaded machine takes its time."""
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """Where it is, and how a test talks to it.
+
+    Attributes:
+        directory: certificate, kubeconfigs and logs.
+        prefix: what a command begins with that runs where the server is.
+    """
+
+    directory: Path
+    url: str
+    prefix: tuple[str, ...] = ()
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that a client must believe."""
+        return self.directory / "certificate.pem"
+
+    def kubeconfig(self, user: str, token: str | None = None) -> Path:
+        """A file for one user; ADMIN and STRANGER are known."""
+        path = self.directory / f"{user}.kubeconfig"
+        if token is None and path.exists():
+            return path
+        cluster = {"server": self.url, "certificate-authority": str(self.authority)}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": user, "user": {"token": token or _TOKENS[user]}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
+            "current-context": "test",
+        }
+        path.write_text(json.dumps(document))
+        path.chmod(0o600)
+        return path
+
+    def ask(
+        self, *words: str, stdin: str = "", user: str = ADMIN
+    ) -> subprocess.CompletedProcess[str]:
+        """kubectl, whatever it answers."""
+        program = Path(os.environ["KUBEBUILDER_ASSETS"]) / "kubectl"
+        command = [*self.prefix, str(program), "--kubeconfig", str(self.kubeconfig(user)), *words]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory)}
+        return subprocess.run(
+            command,
+            input=stdin,
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+
+    def kubectl(self, *words: str, stdin: str = "", user: str = ADMIN) -> str:
+        """What kubectl says; it must not fail."""
+        answer = self.ask(*words, stdin=stdin, user=user)
+        assert answer.returncode == 0, f"kubectl {' '.join(words)}: {answer.stderr}{answer.stdout}"
+        return answer.stdout
+
+    def apply(self, *objects: Mapping | str, manager: str = "kubectl", force: bool = False) -> None:
+        """Server-side apply, as one manager or another: a reconciler's, a person's.
+
+        Args:
+            objects: documents, or YAML text.
+            manager: "kustomize-controller", for example.
+            force: take over fields of others.
+        """
+        texts = [one if isinstance(one, str) else json.dumps(one) for one in objects]
+        words = ["apply", "--server-side", f"--field-manager={manager}", "-f", "-"]
+        words += ["--force-conflicts"] if force else []
+        self.kubectl(*words, stdin="\n---\n".join(texts))
+
+    def get(self, kind: str, name: str, namespace: str = "") -> dict:
+        """An object, with its managedFields.
+
+        Args:
+            kind: as kubectl takes it, as in "ciliumloadbalancerippools".
+            name: of the object.
+            namespace: of the object, if it has one.
+        """
+        words = ["get", kind, name, "-o", "json", "--show-managed-fields"]
+        return json.loads(self.kubectl(*words, *(["-n", namespace] if namespace else [])))
+
+    def managers(self, kind: str, name: str, namespace: str = "") -> dict[str, dict]:
+        """Which manager owns what, as `fieldsV1`; of one that owns in several ways, the last."""
+        entries = self.get(kind, name, namespace)["metadata"].get("managedFields", [])
+        return {one["manager"]: one["fieldsV1"] for one in entries}
+
+    @contextmanager
+    def watch(self, kind: str, name: str, namespace: str = "") -> Iterator[list[dict]]:
+        """Every state of an object from now on, as a list that grows, and is whole at the end.
+
+        The end is marked by an annotation that the admin sets, so that no state is missed.
+        """
+        seen: list[dict] = []
+        where = ["-n", namespace] if namespace else []
+        program = Path(os.environ["KUBEBUILDER_ASSETS"]) / "kubectl"
+        command = [*self.prefix, str(program), "--kubeconfig", str(self.kubeconfig(ADMIN))]
+        command += ["get", kind, name, *where, "-o", "json", "--watch"]
+        path = self.directory / f"watch-{next(_numbers)}"
+        with path.open("w") as out, start_here(*command, stdout=out):
+            until(lambda: path.stat().st_size, "the first state", _SECONDS)
+            yield seen
+            mark = f"tests/watched={next(_numbers)}"
+            self.kubectl("annotate", kind, name, *where, mark, "--overwrite")
+            key, _, number = mark.partition("=")
+            wanted = f'"{key}": "{number}"'
+            until(lambda: wanted in path.read_text(), "the last state", _SECONDS)
+        seen.extend(_documents(path.read_text()))
+
+    def account(
+        self, name: str, rules: Iterable[Mapping] = (), *, namespace: str = "default"
+    ) -> str:
+        """A ServiceAccount with exactly these rules in the whole cluster; the name to use as `user`.
+
+        Its rules may also come from manifests that the test applies: then give none.
+        """
+        made = {"namespace": namespace, "name": name}
+        user = f"{namespace}.{name}"
+        documents: list[Mapping] = [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": made}
+        ]
+        if rules:
+            documents += bound_role(user, list(rules), subject={"kind": "ServiceAccount", **made})
+        self.apply(*documents)
+        token = self.kubectl("create", "token", name, "-n", namespace).strip()
+        self.kubeconfig(user, token)
+        return user
+
+
+def bound_role(name: str, rules: list[Mapping], *, subject: Mapping) -> list[Mapping]:
+    """A ClusterRole, and what binds it to somebody."""
+    group = "rbac.authorization.k8s.io"
+    role = {"apiGroup": group, "kind": "ClusterRole", "name": name}
+    return [
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": name},
+            "rules": rules,
+        },
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": role,
+            "subjects": [subject],
+        },
+    ]
+
+
+@contextmanager
+def api_server(
+    directory: Path, *, start: Start = start_here, prefix: tuple[str, ...] = ()
+) -> Iterator[ApiServer]:
+    """etcd and kube-apiserver, without any custom resource.
+
+    Args:
+        directory: for all its files; it is made.
+        start: starts a process; `Namespace.start` elsewhere.
+        prefix: begins a command that runs elsewhere, as in `Namespace.command()`.
+    """
+    require("cluster")
+    assets = Path(os.environ["KUBEBUILDER_ASSETS"])
+    directory.mkdir(parents=True)
+    server = ApiServer(directory, f"https://127.0.0.1:{free_port()}", prefix)
+    _make_keys(server)
+    etcd = f"http://127.0.0.1:{free_port()}"
+    with ExitStack() as stack:
+        for name, options in {
+            "etcd": _etcd(directory, etcd),
+            "kube-apiserver": {"etcd-servers": etcd, **_api(server)},
+        }.items():
+            words = [f"--{key}={text}" for key, text in options.items()]
+            log = stack.enter_context((directory / f"{name}.log").open("w"))
+            process = start(str(assets / name), *words, stdout=log, stderr=log)
+            started = stack.enter_context(process)
+
+        def ready() -> bool:
+            assert started.poll() is None, log_of(server)
+            return server.ask("get", "--raw", "/readyz").returncode == 0
+
+        until(ready, "the API server", _SECONDS)
+        yield server
+
+
+def log_of(server: ApiServer) -> str:
+    """The end of what the API server said."""
+    return (server.directory / "kube-apiserver.log").read_text()[-2000:]
+
+
+def install(server: ApiServer) -> None:
+    """Every custom resource, and wait until each is served."""
+    server.kubectl("apply", "--server-side", "-f", "-", stdin="\n---\n".join(definitions()))
+    crds = [f"crd/{name}" for name in names()]
+    server.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+
+
+def _etcd(directory: Path, url: str) -> dict[str, object]:
+    # Nobody joins it; it is told to listen for others on loopback all the same.
+    peer = f"http://127.0.0.1:{free_port()}"
+    return {
+        "data-dir": directory / "etcd",
+        "listen-client-urls": url,
+        "advertise-client-urls": url,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster": f"default={peer}",
+        "unsafe-no-fsync": "true",
+    }
+
+
+def _api(server: ApiServer) -> dict[str, object]:
+    directory = server.directory
+    return {
+        "bind-address": "127.0.0.1",
+        "advertise-address": "127.0.0.1",
+        "secure-port": server.url.rpartition(":")[2],
+        "cert-dir": directory,
+        "tls-cert-file": server.authority,
+        "tls-private-key-file": directory / "key.pem",
+        "token-auth-file": directory / "tokens.csv",
+        "authorization-mode": "RBAC",
+        "service-account-issuer": "https://kubernetes.test",
+        "service-account-key-file": server.authority,
+        "service-account-signing-key-file": directory / "key.pem",
+        "service-cluster-ip-range": "10.0.0.0/24,fd00:10::/112",
+        # No controller makes the accounts that it would ask for, nor keeps the endpoints.
+        "disable-admission-plugins": "ServiceAccount",
+        "endpoint-reconciler-type": "none",
+    }
+
+
+def _make_keys(server: ApiServer) -> None:
+    key = server.directory / "key.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    words += ["-nodes", "-keyout", str(key), "-out", str(server.authority), "-days", "2"]
+    run(*words, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    lines = (f'{token},{user},{user},"{_GROUPS[user]}"' for user, token in _TOKENS.items())
+    (server.directory / "tokens.csv").write_text("\n".join(lines) + "\n")
+
+
+def _documents(text: str) -> Iterator[dict]:
+    """JSON documents, one after the other."""
+    decoder = json.JSONDecoder()
+    while text := text.lstrip():
+        document, end = decoder.raw_decode(text)
+        yield document
+        text = text[end:]
+
+
+@pytest.fixture(scope="session", name="cluster")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    require("cluster")
+    with api_server(tmp_path_factory.mktemp("cluster") / "server") as server:
+        install(server)
+        yield server
+
+
+@pytest.fixture(name="namespace")
+def _namespace(cluster: ApiServer) -> Iterator[str]:
+    name = f"test-{next(_numbers)}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "--all", "--wait=false", ",".join(names(scope="Cluster")))
+
+
+fixtures = (_cluster, _namespace)
