@@ -145,10 +145,12 @@ def test_the_daemon_knows_each_option(container):
     assert _options(container).keys() <= known
 
 
-@pytest.mark.parametrize("name", DEPLOYED)
+@pytest.mark.parametrize("name", [*DEPLOYED, "kustomize"])
 def test_an_example_deploys_the_daemon_as_init_writes_it(name, tmp_path):
-    written = init(tmp_path, "--for", name) / "gitops-prefix"
-    (directory,) = [path for path in kustomizations(example(name)) if path.name == "gitops-prefix"]
+    written = init(tmp_path) / "gitops-prefix"
+    (directory,) = [
+        path for path in kustomizations(example(name)) if path.name in {"gitops-prefix", "base"}
+    ]
     assert {path.name: path.read_text() for path in directory.iterdir()} == {
         path.name: path.read_text() for path in written.iterdir()
     }
@@ -179,6 +181,9 @@ def _parameters(name):
 
 
 def _options(container):
-    command, *words = container["args"]
-    assert command == "run"
-    return dict(zip(words[::2], words[1::2], strict=True))
+    """By the names of the command line; each stands as its environment variable."""
+    assert container["args"] == ["run"]
+    return {
+        "--" + one["name"].removeprefix("GITOPS_PREFIX_").replace("_", "-").lower(): one["value"]
+        for one in container["env"]
+    }

@@ -77,12 +77,13 @@ def test_every_value_arrives_as_the_string_it_is(tmp_path, reconciler):
     assert prefix["metadata"]["name"] == "1234"
     assert prefix["spec"]["acquisition"]["routerAdvertisement"]["interface"] == "0x10"
     assert pool["metadata"]["annotations"]["dynamic-prefix.io/name"] == "1234"
-    arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert arguments[1:5] == [
-        "--repo",
-        "ssh://git@git.example.com/$branch/${name}.git",
-        "--branch",
-        "on",
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["env"][:2] == [
+        {
+            "name": "GITOPS_PREFIX_REPO",
+            "value": "ssh://git@git.example.com/$branch/${name}.git",
+        },
+        {"name": "GITOPS_PREFIX_BRANCH", "value": "on"},
     ]
     followed = [
         (document["spec"].get("url"), document["spec"]["ref"]["branch"])
