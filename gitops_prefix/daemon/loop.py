@@ -5,20 +5,23 @@ changes something, or the branch is to be looked at. What woke it does not matte
 a pass looks at all there is, and the latest observation wins.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import inf
 
 from gitops_prefix.daemon.backoff import Backoff
+from gitops_prefix.daemon.clocks import Clocks
 from gitops_prefix.daemon.decisions import Decisions, Watched
 from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.daemon.progress import Progress, show_progress
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
+from gitops_prefix.daemon.stopwatch import Stopwatch
 from gitops_prefix.daemon.wakeup import Wakeup
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.transition import advance, due
+from gitops_prefix.publish.stages import Stage
 
 _MOST_CONTESTS = 10
 """Waits in a row for a branch that keeps moving; then for the next look at it."""
@@ -40,19 +43,6 @@ class Pace:
     interval: float = 300.0
 
 
-def utc_now() -> datetime:
-    """The calendar's time, in whole seconds."""
-    return datetime.now(UTC).replace(microsecond=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """The two clocks: one that only goes forward, in seconds, and the calendar."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    calendar: Callable[[], datetime] = utc_now
-
-
 class Loop:
     """Runs passes until it is told to stop."""
 
@@ -62,7 +52,7 @@ class Loop:
         metrics: Metrics,
         *,
         pace: Pace = Pace(),
-        clocks: Clocks = Clocks(),
+        clocks: Clocks = Clocks(),  # noqa: B008  frozen
         on_read: Callable[[Mapping[str, Watched]], None] = lambda _: None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
         interface: str = "",
@@ -92,12 +82,13 @@ class Loop:
         self._look_at = -inf
         self._retry_at = inf
         self._watched: dict[str, Watched] = {}
-        self._pending = False
         self._shown: dict[str, str] = {}
         self._tried: dict[str, Prefix | None] | None = None
         self.decisions = Decisions(metrics, clocks.monotonic, self._wakeup.nudge)
-        self.outcome: Outcome | None = None
+        self.progress = Progress()
         self.alive_at = clocks.monotonic()
+        publication.repository.stages.observe = Stopwatch(metrics.publish_seconds, clocks.monotonic)
+        show_progress(metrics, clocks, lambda: self.progress)
 
     def stop(self) -> None:
         """Leave after the pass under way. A signal handler may call it."""
@@ -134,7 +125,6 @@ class Loop:
         outcome = self._publication.run(
             self._observe, self._clocks.calendar(), look=look, news=self._has_news()
         )
-        self.outcome = outcome
         self._plan_next(outcome, looked=look)
         self._count(outcome, self._clocks.monotonic() - now)
         self._on_outcome(outcome)
@@ -174,6 +164,10 @@ class Loop:
         if self._tried is not None:
             # That pass came to nothing, and would again until something else is decided.
             return self._tried != {name: one.choice.prefix for name, one in decided.items()}
+        return self._differs(decided)
+
+    def _differs(self, decided: Mapping[str, Decision]) -> bool:
+        """Whether a decision is not what the branch, or our commit, says."""
         return any(self._would_change(name, one.choice) for name, one in decided.items())
 
     def _would_change(self, name: str, choice: Choice) -> bool:
@@ -232,17 +226,16 @@ class Loop:
     def _count(self, outcome: Outcome, seconds: float) -> None:
         metrics = self._metrics
         metrics.reconciliations.labels(outcome.result.value).inc()
-        calendar = self._clocks.calendar().timestamp()
-        if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
-            metrics.last_success.set(calendar)
-            metrics.pending_since.set(0)
-        elif outcome.commit and not self._pending:
-            metrics.pending_since.set(calendar)
-        self._pending = bool(outcome.commit) and outcome.result is not Result.PUBLISHED
+        self.progress = self.progress.after(
+            outcome,
+            self._clocks.now(),
+            pending=bool(outcome.commit) or self._differs(self.decisions.decide()),
+            next_try_at=min(self._look_at, self._retry_at),
+        )
         if outcome.result is Result.PUBLISHED:
-            metrics.publish_seconds.observe(seconds)
-        elif outcome.result is not Result.UNCHANGED:
-            metrics.publish_failures.labels(outcome.result.value).inc()
+            metrics.publish_seconds.labels(Stage.WHOLE.value).observe(seconds)
+        if outcome.failure is not None:
+            metrics.publish_failures.labels(*outcome.failure).inc()
         for name, status in (outcome.statuses or {}).items():
             self._show_current(name, str(status.current))
         for transition in outcome.transitions:

@@ -65,14 +65,21 @@ class Metrics:
         )
         self.publish_seconds = histogram(
             "publish_duration_seconds",
-            "From the begin of a pass to its commit on the branch.",
+            "Stages of a publication; whole: from the begin of a pass to its commit on the branch.",
+            ["stage"],
             buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
         )
         self.publish_failures = counter(
-            "publish_failures", "Publications that failed, by reason.", ["reason"]
+            "publish_failures",
+            "Publications that failed, by where and why.",
+            ["stage", "reason"],
         )
         self.last_success = gauge(
             "last_success_timestamp_seconds", "When a pass last found or made the branch right."
+        )
+        self.pending_age = gauge(
+            "pending_change_age_seconds",
+            "How long a change waits to be published; 0 when none does.",
         )
         self.pending_since = gauge(
             "pending_since_timestamp_seconds",

@@ -8,10 +8,12 @@ from enum import StrEnum
 from gitops_prefix.daemon.reconcile import Observe, Plan, plan
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
+from gitops_prefix.publish.failure import Failure, Reason, reason_of
 from gitops_prefix.publish.git import GitFailedError
 from gitops_prefix.publish.message import Transition, commit_message
 from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
 from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
+from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.inventory import read_inventory
 from gitops_prefix.render.rendering import Change
 from gitops_prefix.render.settings import Settings
@@ -39,12 +41,17 @@ _RESULTS: Mapping[type[PushReport], Result] = {
 }
 
 
+_WORDS_SAY = {Result.UNREACHABLE, Result.REFUSED}
+"""Results of which the words may say more; the others are reasons by themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a pass came to, and what the repository says now.
 
     Attributes:
         words: for people: what failed, or nothing.
+        failure: what it is counted as, when it failed.
         commit: ours, when there is one.
         statuses: by name, as our last commit has them; None when nothing was read.
         problems: errors first; any of them stops a rendering.
@@ -52,6 +59,7 @@ class Outcome:
 
     result: Result
     words: str = ""
+    failure: Failure | None = None
     commit: str = ""
     statuses: Mapping[str, Status] | None = None
     transitions: tuple[Transition, ...] = ()
@@ -105,44 +113,55 @@ class Publication:
         try:
             self.repository.fetch()
         except UnreachableError as error:
-            return Outcome(Result.UNREACHABLE, str(error))
+            return self._failed(Result.UNREACHABLE, str(error))
         except RefusedError as error:
-            return Outcome(Result.REFUSED, str(error))
+            return self._failed(Result.REFUSED, str(error))
         except InputError as error:
-            return Outcome(Result.REFUSED, str(error), problems=error.problems)
+            return self._failed(Result.REFUSED, str(error), error.problems)
         return None
 
     def _publish(self, observe: Observe, now: datetime, away: Outcome | None) -> Outcome:
         try:
             outcome = self._commit(observe, now)
         except (GitFailedError, UnreachableError) as error:
-            return Outcome(Result.UNREACHABLE, str(error))
+            return self._failed(Result.UNREACHABLE, str(error))
         if outcome.result is Result.INVALID:
             return outcome
         if away is not None:
             problems = (*away.problems, *outcome.problems)
-            return replace(outcome, result=away.result, words=away.words, problems=problems)
+            failed = replace(outcome, result=away.result, words=away.words, failure=away.failure)
+            return replace(failed, problems=problems)
         if self.repository.unpublished is None:
             return outcome
         try:
             report = self.repository.push()
         except OutsideError as error:
             report = Unreachable(str(error))
-        result = _RESULTS[type(report)]
-        words = "" if isinstance(report, Published) else report.words
-        return replace(outcome, result=result, words=words)
+        if isinstance(report, Published):
+            return replace(outcome, result=Result.PUBLISHED)
+        failed = self._failed(_RESULTS[type(report)], report.words)
+        return replace(outcome, result=failed.result, words=failed.words, failure=failed.failure)
+
+    def _failed(self, result: Result, words: str, problems: tuple[Problem, ...] = ()) -> Outcome:
+        stage = self.repository.stages.last
+        reason = Reason(result.value)
+        if result in _WORDS_SAY:
+            reason = reason_of(stage, words, otherwise=reason)
+        return Outcome(result, words, Failure(stage, reason), problems=problems)
 
     def _commit(self, observe: Observe, now: datetime) -> Outcome:
         """Plan, and commit if there is anything to write."""
         repository = self.repository
         base = repository.base
         if base is None:
-            return Outcome(Result.UNREACHABLE, "the branch was never seen")
+            return self._failed(Result.UNREACHABLE, "the branch was never seen")
         leftover = repository.unpublished if repository.stale else None
         unpublished = self._statuses(leftover) if leftover else {}
-        planned = plan(repository.managed_files(base), observe, now, unpublished)
+        files = repository.managed_files(base)
+        with repository.stages.enter(Stage.RENDER):
+            planned = plan(files, observe, now, unpublished)
         if any(problem.severity is Severity.ERROR for problem in planned.problems):
-            return Outcome(Result.INVALID, "the repository has errors", problems=planned.problems)
+            return self._failed(Result.INVALID, "the repository has errors", planned.problems)
         transitions = _transitions(planned)
         rendering = planned.rendering
         commit = ""

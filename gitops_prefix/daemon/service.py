@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Mapping
 
+from gitops_prefix.daemon.clocks import Clocks
 from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.daemon.listening import Listening
 from gitops_prefix.daemon.logs import OncePerMinute
-from gitops_prefix.daemon.loop import Clocks, Loop, Pace
+from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.page import Report, render_page
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
@@ -101,7 +102,7 @@ class Service:
             log.warning("%s: %s%s", outcome.result, outcome.words, waits)
 
     def _page(self) -> Page:
-        outcome = self.loop.outcome
+        outcome = self.loop.progress.outcome
         report = Report(
             branch=f"{self._repository.branch} of {self._repository.url}",
             tip=(outcome.commit if outcome else "") or self._repository.tip or "",

@@ -24,6 +24,7 @@ from gitops_prefix.publish.push_report import (
 )
 from gitops_prefix.publish.remote import TIP, RefusedError, Remote, TimeLimits, UnreachableError
 from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.publish.stages import Stage, Stages
 
 __all__ = ["RefusedError", "Repository", "Scope", "TimeLimits", "UnreachableError"]
 
@@ -53,6 +54,7 @@ class Repository:
         self._credentials = credentials or NoCredentials()
         self._author = author
         self._scope = scope
+        self.stages = Stages()
         self._clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
         self._git = self._clone.git()
         self._remote = Remote(url, branch, self._credentials, self._clone, limits)
@@ -128,8 +130,9 @@ class Repository:
         if not self._clone.path.is_dir():
             # Git has nowhere to run, and could not even ask.
             self._heal()
-        if self._remote.tip() == self.tip:
-            return False
+        with self.stages.enter(Stage.LOOK):
+            if self._remote.tip() == self.tip:
+                return False
         self._fetch()
         self._clone.tidy()
         return True
@@ -142,7 +145,7 @@ class Repository:
             GitFailedError: git failed otherwise.
         """
         if commit not in self._files:
-            with self._mending():
+            with self.stages.enter(Stage.READ), self._mending():
                 files = read_managed_files(self._git, commit, self._scope)
             while len(self._files) >= _REMEMBERED_COMMITS:
                 del self._files[next(iter(self._files))]
@@ -165,7 +168,7 @@ class Repository:
             UnreachableError: the clone had to be made anew; a fetch fills it.
             GitFailedError: git failed otherwise.
         """
-        with self._mending():
+        with self.stages.enter(Stage.COMMIT), self._mending():
             commit = self._import(base, files, message, moment)
         known = self._files.get(base)
         if known is not None:
@@ -208,7 +211,9 @@ class Repository:
     def _push(self, commit: str) -> PushReport:
         try:
             with self._mending():
-                return self._confirm(self._remote.push(commit), commit)
+                with self.stages.enter(Stage.PUSH):
+                    report = self._remote.push(commit)
+                return self._confirm(report, commit)
         except (RefusedError, InputError) as error:
             return Refused(str(error))
         except UnreachableError as error:
@@ -220,18 +225,19 @@ class Repository:
             raise UnreachableError(report.words)
         if not isinstance(report, Published):
             return report
-        seen = self._remote.tip()
-        if seen == commit:
-            self._git.run("update-ref", TIP, commit)
-            return report
-        self._remote.fetch(depth=_DEPTH)
-        if self._holds(TIP, commit):
-            return report
+        with self.stages.enter(Stage.CONFIRM):
+            seen = self._remote.tip()
+            if seen == commit:
+                self._git.run("update-ref", TIP, commit)
+                return report
+            self._remote.fetch(depth=_DEPTH)
+            if self._holds(TIP, commit):
+                return report
         return Moved(f"the branch shows {seen[:12]} after the push of {commit[:12]}")
 
     def _fetch(self) -> None:
         depth = 1 if self.unpublished is None else _DEPTH
-        with self._mending():
+        with self.stages.enter(Stage.FETCH), self._mending():
             self._remote.fetch(depth=depth)
 
     @contextmanager

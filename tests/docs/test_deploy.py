@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.publish.failure import MEANINGS, Reason
+from gitops_prefix.publish.stages import Stage
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
@@ -32,3 +34,17 @@ def test_the_key_is_made_as_the_deployment_wants_it():
         assert f"/etc/gitops-prefix/ssh/{file}\n" in DEPLOYMENT
     for line in ("hostNetwork: true", "allowPrivilegeEscalation: true", "- NET_RAW"):
         assert line in DEPLOYMENT
+
+
+def _table(head: str) -> dict[str, str]:
+    block = PAGE.partition(f"| {head} |")[2].partition("\n\n")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", block, re.MULTILINE))
+
+
+def test_every_stage_and_reason_has_its_row():
+    """Labels are a promise, and there are no others: cardinality is bounded."""
+    assert list(_table("stage | is")) == [stage.value for stage in Stage]
+    assert _table("reason | means") == {
+        reason.value: meaning for reason, meaning in MEANINGS.items()
+    }
+    assert set(MEANINGS) == set(Reason)

@@ -1,0 +1,56 @@
+"""What a failure is counted as: git's words, and servers', to one of a few reasons."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_prefix.publish.failure import Reason, reason_of
+from gitops_prefix.publish.stages import Stage
+
+WORDS = [
+    # what git and servers say, what it comes to
+    ("[remote rejected] (protected branch hook declined)", Reason.PROTECTED),
+    ("remote: error: GH006: Protected branch update failed; [remote rejected]", Reason.PROTECTED),
+    ("[remote rejected] (pre-receive hook declined); remote: only on weekdays", Reason.HOOK),
+    ("Host key verification failed.; fatal: Could not read from remote", Reason.IDENTITY),
+    ("fatal: unable to access 'https://x/': SSL certificate problem: self-signed", Reason.IDENTITY),
+    ("No ED25519 host key is known for [127.0.0.1]:22 and you have requested", Reason.IDENTITY),
+    ("[remote rejected] (unpacker error); remote: fatal: No space left on device", Reason.SERVER),
+    ("fatal: unable to access 'https://x/': The requested URL returned error: 503", Reason.SERVER),
+    ("git@x: Permission denied (publickey).", Reason.AUTHENTICATION),
+    ("fatal: Authentication failed for 'https://x/'", Reason.AUTHENTICATION),
+    ("fatal: unable to access 'https://x/': returned error: 403", Reason.AUTHENTICATION),
+    ("--token-file /run/token: No such file or directory", Reason.AUTHENTICATION),
+    ("ERROR: The key has been marked as read only.", Reason.AUTHENTICATION),
+    ('the remote has no branch "man" (it has: main)', Reason.MISSING),
+    ("fatal: '/srv/x.git' does not appear to be a git repository", Reason.MISSING),
+    ("fatal: write error: No space left on device", Reason.LOCAL),
+    ("the clone was damaged and is made anew (git fetch: x)", Reason.LOCAL),
+    ("fatal: unable to access 'https://x/': Could not resolve host: x", Reason.DNS),
+    ("ssh: Could not resolve hostname x: Name or service not known", Reason.DNS),
+    ("no answer within 60 s", Reason.TIMEOUT),
+    ("ssh: connect to host x port 22: Connection timed out", Reason.TIMEOUT),
+    ("ssh: connect to host x port 22: Connection refused", Reason.UNREACHABLE),
+    # no row knows these, or a name only looks like one
+    ("", Reason.UNREACHABLE),
+    ("fatal: the remote end hung up unexpectedly", Reason.UNREACHABLE),
+    ("fatal: unable to access 'https://x/forbidden/home.git/': Empty reply", Reason.UNREACHABLE),
+]
+
+
+@pytest.mark.parametrize(("words", "reason"), WORDS)
+@pytest.mark.parametrize("stage", [Stage.LOOK, Stage.FETCH, Stage.PUSH, Stage.CONFIRM])
+def test_the_words_say_why(words, reason, stage):
+    assert reason_of(stage, words, otherwise=Reason.UNREACHABLE) is reason
+
+
+@pytest.mark.parametrize("words", [words for words, _ in WORDS])
+@pytest.mark.parametrize("stage", [Stage.READ, Stage.COMMIT])
+def test_what_asks_only_our_own_disk_fails_for_its_sake(words, stage):
+    """A file in the repository that is called "permission denied" is no server's answer."""
+    assert reason_of(stage, words, otherwise=Reason.UNREACHABLE) is Reason.LOCAL
+
+
+@given(st.text(), st.sampled_from(Stage))
+def test_whatever_a_server_says_is_one_of_a_few_reasons(words, stage):
+    assert reason_of(stage, words, otherwise=Reason.REFUSED) in set(Reason)
