@@ -1,0 +1,271 @@
+"""A small HTTP client for what speaks JSON beside git: forges' APIs, webhooks.
+
+One request, one answer, and what went wrong is a value. It is urllib.request, which the
+daemon has loaded for its metrics anyway; a TLS context costs 1.3 MiB when it is made.
+"""
+
+import http.client
+import json
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, build_opener
+from urllib.request import Request as UrllibRequest
+
+from gitops_prefix import __version__
+from gitops_prefix.publish.scrub import scrub
+
+MOST_BYTES = 4 * 1024 * 1024
+_MOST_WORDS = 300
+_MOST_REDIRECTS = 3
+_TRY_LATER = frozenset({408, 425, 429})
+_SECRET_HEADERS = frozenset({"authorization", "private-token"})
+_SHORTEST_SECRET = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked.
+
+    Attributes:
+        headers: those named Authorization or Private-Token are secrets, and are shown nowhere.
+        content: sent as JSON, or as it is when it is bytes; None sends no body.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer with a status of 200 to 299.
+
+    Attributes:
+        headers: names in small letters.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON; None when it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server said no, and would again until something changes.
+
+    Attributes:
+        words: the server's own, fit to be shown.
+        status: 0 when nothing was sent at all.
+        content: the body as JSON, for callers that know its shape.
+        date: the server's clock as it wrote it, or empty.
+    """
+
+    words: str
+    status: int = 0
+    content: Any = None
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The server did not answer, is in trouble, or has enough of us for now.
+
+    Attributes:
+        retry_after: how long it wants to be left alone, in seconds; 0 when it did not say.
+    """
+
+    words: str
+    retry_after: float = 0.0
+
+
+Answer: TypeAlias = Response | Refused | Unreachable
+Failure: TypeAlias = Refused | Unreachable
+Send: TypeAlias = Callable[[Request], Answer]
+"""What the forges and webhooks ask through."""
+
+
+class HttpClient:
+    """Sends one request at a time; proxies are the environment's."""
+
+    def __init__(self, *, seconds: float = 10.0, ca_file: Path | None = None) -> None:
+        """Set the limits; nothing is sent yet.
+
+        Args:
+            seconds: how long an answer may take, from the name's look-up to the last byte.
+            ca_file: whose certificates are believed; else the system's, or SSL_CERT_FILE.
+        """
+        self._seconds = seconds
+        self._ca_file = ca_file
+        self._late: threading.Thread | None = None
+
+    def send(self, request: Request) -> Answer:
+        """Ask, and read the whole answer."""
+        if self._late is not None and self._late.is_alive():
+            return Unreachable("the request before this one still hangs")
+        answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        # Sockets have a limit for each read, and look-ups of names have none: a thread that
+        # is late is left behind, and while it lives no other one is made.
+        thread = threading.Thread(
+            target=lambda: answers.put(self._exchange(request)), name="http-client", daemon=True
+        )
+        thread.start()
+        try:
+            return answers.get(timeout=self._seconds)
+        except queue.Empty:
+            self._late = thread
+            return Unreachable(f"{_host(request.url)}: no answer within {self._seconds:g} s")
+
+    def _exchange(self, request: Request) -> Answer:
+        secrets = _secrets(request)
+        host = _host(request.url)
+        try:
+            with self._opener().open(_urllib_request(request), timeout=self._seconds) as response:
+                body = response.read(MOST_BYTES + 1)
+                headers = _lowered(response.headers.items())
+                status = response.status
+        except HTTPError as error:
+            with error:
+                return _read_error(host, error, secrets)
+        except ValueError:
+            # Its message would quote the header, and so the token, that cannot be sent.
+            return Refused(f"{host}: no URL, or no header, that can be sent")
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            return Unreachable(f"{host}: {fit_to_show(str(reason), secrets)}")
+        if len(body) > MOST_BYTES:
+            return Refused(f"{host}: the answer is longer than {MOST_BYTES} bytes", status)
+        return Response(status, headers, body)
+
+    def _opener(self) -> OpenerDirector:
+        import ssl  # noqa: PLC0415  a context is 1.3 MiB: only for those who ask something
+
+        # Made anew each time, so that a bundle that was replaced on the disk counts.
+        context = ssl.create_default_context(cafile=self._ca_file and str(self._ca_file))
+        return build_opener(HTTPSHandler(context=context), _SameServer())
+
+
+class _SameServer(HTTPRedirectHandler):
+    """A redirect is followed on the same server, as the same request: GitHub's renamed ones."""
+
+    max_redirections = _MOST_REDIRECTS
+
+    def redirect_request(  # noqa: PLR0913, PLR0917  urllib's
+        self, req: UrllibRequest, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> UrllibRequest | None:
+        del fp, msg, headers
+        here, there = urlsplit(req.full_url), urlsplit(newurl)
+        moved = code in {301, 307, 308} or req.get_method() == "GET"
+        if (here.scheme, here.netloc) != (there.scheme, there.netloc) or not moved:
+            return None
+        again = UrllibRequest(newurl, req.data, dict(req.headers), method=req.get_method())  # noqa: S310  the same scheme
+        again.unredirected_hdrs.update(req.unredirected_hdrs)
+        return again
+
+
+def _urllib_request(request: Request) -> UrllibRequest:
+    content = request.content
+    headers = {"User-Agent": f"gitops-prefix/{__version__}", "Accept": "application/json"}
+    if content is not None and not isinstance(content, bytes):
+        content = json.dumps(content).encode()
+    if content is not None:
+        headers["Content-Type"] = "application/json"
+    if urlsplit(request.url).scheme not in {"http", "https"}:
+        raise ValueError("only http and https are spoken")
+    return UrllibRequest(  # noqa: S310  checked above
+        request.url, content, headers | dict(request.headers), method=request.method
+    )
+
+
+def _read_error(host: str, error: HTTPError, secrets: Iterable[str]) -> Failure:
+    headers = _lowered(error.headers.items())
+    try:
+        body = error.read(MOST_BYTES)
+    except (OSError, http.client.HTTPException):
+        body = b""
+    content, text = _parse(body)
+    words = fit_to_show(_said(content) or text, secrets)
+    words = f"{host}: {error.code} {words}".rstrip()
+    if "location" in headers and 300 <= error.code < 400:
+        # Whoever stands there would be shown our token.
+        target = fit_to_show(headers["location"], secrets)
+        return Refused(f"{host}: redirects to {target}, which is not followed", error.code)
+    waits = _seconds_to_wait(headers)
+    limited = error.code == 403 and (waits or headers.get("x-ratelimit-remaining") == "0")
+    if error.code >= 500 or error.code in _TRY_LATER or limited:
+        return Unreachable(words, waits)
+    return Refused(words, error.code, content, headers.get("date", ""))
+
+
+def _parse(body: bytes) -> tuple[Any, str]:
+    text = body.decode(errors="replace")
+    try:
+        return json.loads(text), ""
+    except ValueError:
+        # The page of a proxy: its tags say nothing to a reader of logs.
+        return None, re.sub(r"<[^>]*>", " ", text)
+
+
+def _said(content: Any) -> str:
+    """The words in an error of GitHub, GitLab, Gitea, or most others."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "; ".join(filter(None, map(_said, content)))
+    if not isinstance(content, Mapping):
+        return ""
+    said = [_said(content.get(key)) for key in ("message", "error", "error_description", "errors")]
+    return ": ".join(one for one in said if one)
+
+
+def fit_to_show(text: str, secrets: Iterable[str] = ()) -> str:
+    """Words of others in one short line, without our secrets in them."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return " ".join(scrub(text).split())[:_MOST_WORDS]
+
+
+def _secrets(request: Request) -> list[str]:
+    texts = [text for name, text in request.headers.items() if name.lower() in _SECRET_HEADERS]
+    words = [word for text in texts for word in (text, text.split()[-1] if text.split() else "")]
+    return [word for word in words if len(word) >= _SHORTEST_SECRET]
+
+
+def _seconds_to_wait(headers: Mapping[str, str]) -> float:
+    """From Retry-After, in seconds or a date, or GitHub's X-RateLimit-Reset; the server's clock."""
+    after = headers.get("retry-after", "")
+    if after.isdigit():
+        return float(after)
+    try:
+        there = parsedate_to_datetime(headers["date"]).timestamp()
+        if after:
+            return max(0.0, parsedate_to_datetime(after).timestamp() - there)
+        if headers.get("x-ratelimit-remaining") == "0":
+            return max(0.0, float(headers["x-ratelimit-reset"]) - there)
+    except (KeyError, ValueError):
+        pass
+    return 0.0
+
+
+def _lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name.lower(): text for name, text in headers}
+
+
+def _host(url: str) -> str:
+    """Where a request goes; the path of a webhook may be as good as a secret."""
+    return urlsplit(url).netloc.rpartition("@")[2] or "a URL without a host"
