@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 _MOVED = re.compile(
-    r"fetch first|non-fast-forward|stale info|cannot lock ref|failed to update ref"
+    r"fetch first|non-fast-forward|stale info|cannot lock ref|failed to (update ref|lock)\b"
     r"|incorrect old value|reference already exists",
     re.IGNORECASE,
 )
@@ -17,15 +17,33 @@ _REFUSED = re.compile(
     r"hook declined|protected branch|permission denied|permission to .* denied"
     r"|authentication failed|could not read (username|password)|host key verification failed"
     r"|remote host identification has changed|repository .*not found|does not appear to be a git"
-    r"|access denied|not allowed|unauthorized|forbidden|error: 40[0134]|returned error: 40[0134]"
+    r"|could not be found or you don't have|access denied|not allowed|not permitted|unauthorized"
+    r"|not authorized|forbidden|(returned error:|http code|http) (40[01347]|413)\b"
     r"|remote rejected|pre-receive|\bdeny(ing)?\b|does not exist|invalid username"
-    r"|marked as read only",
+    r"|marked as read.only|\bis read.only\b|insufficient permission|does not have write access"
+    r"|write access to repository not granted|account is suspended|has enabled or enforced saml"
+    r"|too many authentication failures|unable to negotiate with|no mutual signature",
     re.IGNORECASE,
 )
-# A server's own trouble passes, though it is the server that rejects.
-_TROUBLE = re.compile(r"internal server error|returned error: 5\d\d", re.IGNORECASE)
+# What a server cannot do now passes, though it is the server that rejects: its disk is
+# full, it has too much to do, somebody works on it.
+_TROUBLE = re.compile(
+    r"internal (server )?(connection )?error|internal api|system error|fatal error in commit_refs"
+    r"|(returned error:|\berror|http) (408|425|429|5\d\d)\b|unpacker error|\(failure\)"
+    r"|unable to migrate objects|no space left on device|disk quota exceeded|out of memory"
+    r"|cannot (allocate memory|fork)|resource temporarily unavailable|too many open files"
+    r"|rate.?limit|too many (requests|connections|concurrent)|requested too many times"
+    r"|heavy load|overloaded|deadline exceeded|not available at this time"
+    r"|(temporarily|currently) (read.only|unavailable|disabled)|(try|retry)( again)? later"
+    r"|\b(in|under|undergoing|for|down for) (\S+ )?maintenance\b|maintenance (mode|window)",
+    re.IGNORECASE,
+)
+# The same rejection, "unpacker error", for a disk that is full and for one that is not ours.
+_NOT_OURS = re.compile(
+    r"insufficient permission|permission denied|read-only file system", re.IGNORECASE
+)
 # "Could not resolve host" for /denys/home.git is no denial.
-_QUOTED_URL = re.compile(r"'[^'\s]*[:/][^'\s]*'")
+_ADDRESS = re.compile(r"'[^'\s]*[:/][^'\s]*'|\b[a-z+]+://\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +92,39 @@ def read_push(status: int, stdout: str, stderr: str, commit: str) -> PushReport:
     lines = [line for line in stdout.splitlines() if line.startswith("!")]
     rejected = "\n".join(line.split("\t")[-1] for line in lines)
     words = _words(f"{rejected}\n{stderr}") or f"exit status {status}"
-    # A line for the branch is the remote's own answer; it comes before other words.
-    for text in (rejected, _QUOTED_URL.sub("", stderr)):
-        if _TROUBLE.search(text):
-            return Unreachable(words)
-        if _MOVED.search(text):
-            return Moved(words)
-        if _REFUSED.search(text):
-            return Refused(words)
-    return Unreachable(words)
+    others = _ADDRESS.sub("", stderr)
+    # A line for the branch is the remote's own answer; it comes before other words. A hook
+    # may say what it likes, but for why the server cannot.
+    if _MOVED.search(rejected):
+        return Moved(words)
+    if _is_trouble(f"{rejected}\n{others}"):
+        return Unreachable(words)
+    if _MOVED.search(others) and not rejected:
+        return Moved(words)
+    return Refused(words) if _REFUSED.search(f"{rejected}\n{others}") else Unreachable(words)
 
 
 def read_failure(status: int, stderr: str) -> Failure:
     """What a fetch or ls-remote that failed came to."""
     words = _words(stderr) or f"exit status {status}"
-    text = _QUOTED_URL.sub("", stderr)
-    refused = _REFUSED.search(text) and not _TROUBLE.search(text)
+    text = _ADDRESS.sub("", stderr)
+    refused = _REFUSED.search(text) and not _is_trouble(text)
     return Refused(words) if refused else Unreachable(words)
+
+
+def _is_trouble(text: str) -> bool:
+    return bool(_TROUBLE.search(text)) and not _NOT_OURS.search(text)
 
 
 def _words(text: str) -> str:
     """The lines that say something, as one; "hint:" lines are for people at a prompt."""
     lines = (line.strip() for line in text.splitlines())
-    wanted = [line for line in lines if line and not line.startswith(("hint:", "To ", "Done"))]
+    wanted = [line for line in lines if _says_something(line)]
     return "; ".join(dict.fromkeys(wanted))[:2000]
+
+
+def _says_something(line: str) -> bool:
+    """Forges draw boxes around their words."""
+    if line.startswith(("hint:", "To ", "Done")):
+        return False
+    return any(character.isalnum() for character in line.removeprefix("remote:"))
