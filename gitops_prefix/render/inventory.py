@@ -23,11 +23,16 @@ from gitops_prefix.render.target import Surroundings
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What was found, and every problem; nothing may be rendered when one is an error."""
+    """What was found, and every problem; nothing may be rendered when one is an error.
+
+    Attributes:
+        manifests: every document that carries an annotation or a marker of ours.
+    """
 
     dynamic_prefixes: Mapping[str, DynamicPrefixDocument] = field(default_factory=dict)
     bindings: tuple[Binding, ...] = ()
     problems: tuple[Problem, ...] = ()
+    manifests: tuple[Manifest, ...] = ()
 
 
 def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
@@ -50,7 +55,7 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
         tuple(manifests),
     )
     bindings = tuple(_read_bindings(manifests, surroundings, problems))
-    return Inventory(documents, bindings, tuple(problems))
+    return Inventory(documents, bindings, tuple(problems), surroundings.manifests)
 
 
 def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[Manifest]:

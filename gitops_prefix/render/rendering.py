@@ -3,21 +3,20 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.decide.fields import dotted
 from gitops_prefix.decide.status import Status, status_document
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Binding, Following
-from gitops_prefix.render.document_edit import DocumentEdit, prove_documents
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, edit_status
 from gitops_prefix.render.edit_scalar import RefusedEditError
+from gitops_prefix.render.edited_field import EditedField, prove_edits, splice_files
 from gitops_prefix.render.host_parts import assign_host_parts
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.problems import at_node
-from gitops_prefix.render.proof import FieldChange, prove, prove_together
-from gitops_prefix.render.splice import Edit, splice
+from gitops_prefix.render.splice import Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +55,6 @@ class Rendering:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _FieldEdit:
-    manifest: Manifest
-    path: Path
-    edits: tuple[Edit, ...]
-    before: Value
-    after: Value
-    wanted: Value
-    """What the field is to be, as plain values; `after` may say it in short."""
-    documents: DocumentEdit | None = None
-
-
 def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
     """Make every managed field follow its DynamicPrefix's status.
 
@@ -83,17 +70,17 @@ def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
     edits = [*_edit_statuses(inventory, statuses, problems)]
     edits += _edit_bindings(inventory, statuses, problems)
     changed = [one for one in edits if one.edits]
-    problems = list(dict.fromkeys([*problems, *_prove(changed)]))
+    problems = list(dict.fromkeys([*problems, *prove_edits(changed)]))
     if any(problem.severity is Severity.ERROR for problem in problems):
         return Rendering(problems=tuple(problems))
-    files = _splice(changed)
-    changes = sorted(map(_change, changed), key=lambda one: (one.path, one.document, one.field))
+    files = splice_files(changed)
+    changes = sorted(map(change_of, changed), key=lambda one: (one.path, one.document, one.field))
     return Rendering(files, tuple(changes), len(edits) - len(changed), tuple(problems))
 
 
 def _edit_statuses(
     inventory: Inventory, statuses: Mapping[str, Status], problems: list[Problem]
-) -> Iterator[_FieldEdit]:
+) -> Iterator[EditedField]:
     for name, document in inventory.dynamic_prefixes.items():
         if name not in statuses:
             continue
@@ -107,9 +94,9 @@ def _edit_statuses(
 
 def _status_edit(
     document: DynamicPrefixDocument, status: Status, edits: tuple[Edit, ...]
-) -> _FieldEdit:
+) -> EditedField:
     before = document.status
-    return _FieldEdit(
+    return EditedField(
         document.manifest,
         ("status",),
         edits,
@@ -121,7 +108,7 @@ def _status_edit(
 
 def _edit_bindings(
     inventory: Inventory, statuses: Mapping[str, Status], problems: list[Problem]
-) -> Iterator[_FieldEdit]:
+) -> Iterator[EditedField]:
     followings = {
         name: Following(document.specification, document.status, statuses[name])
         for name, document in inventory.dynamic_prefixes.items()
@@ -155,7 +142,7 @@ def _imagine(inventory: Inventory) -> dict[str, Following]:
 
 def _edit_binding(
     binding: Binding, following: Following, problems: list[Problem]
-) -> Iterator[_FieldEdit]:
+) -> Iterator[EditedField]:
     manifest = binding.manifest
     try:
         edited = binding.edit(following)
@@ -164,7 +151,7 @@ def _edit_binding(
     else:
         problems.extend(edited.problems)
         wanted = edited.after if edited.whole is None else edited.whole
-        yield _FieldEdit(
+        yield EditedField(
             manifest,
             binding.field_path,
             edited.edits,
@@ -179,44 +166,8 @@ def _refused(manifest: Manifest, error: RefusedEditError) -> Problem:
     return at_node(manifest, error.node, "edit-refused", str(error))
 
 
-def _prove(changed: list[_FieldEdit]) -> Iterator[Problem]:
-    by_document: dict[tuple[str, int], list[_FieldEdit]] = {}
-    for one in changed:
-        if one.documents is None:
-            document = (one.manifest.path, one.manifest.span.number)
-            by_document.setdefault(document, []).append(one)
-        elif (problem := prove_documents(one.documents)) is not None:
-            yield problem
-    for together in by_document.values():
-        yield from _prove_document(together)
-
-
-def _prove_document(together: list[_FieldEdit]) -> Iterator[Problem]:
-    """Parsed once for all its fields; once for each only to tell which one is wrong."""
-    manifest = together[0].manifest
-    changes = [FieldChange(one.path, one.edits, one.wanted) for one in together]
-    problem = prove_together(manifest, changes)
-    if problem is not None:
-        alone = [found for one in changes if (found := prove(manifest, *one)) is not None]
-        yield from alone or [problem]
-
-
-def _splice(changed: list[_FieldEdit]) -> dict[str, bytes]:
-    by_path: dict[str, list[_FieldEdit]] = {}
-    for one in changed:
-        by_path.setdefault(one.manifest.path, []).append(one)
-    return {
-        path: edits[0].manifest.source.encode(
-            splice(
-                edits[0].manifest.source.text,
-                (edit.shifted(one.manifest.span.start) for one in edits for edit in one.edits),
-            )
-        )
-        for path, edits in sorted(by_path.items())
-    }
-
-
-def _change(one: _FieldEdit) -> Change:
+def change_of(one: EditedField) -> Change:
+    """An edited field as it is told."""
     manifest = one.manifest
     return Change(
         manifest.path,
