@@ -4,13 +4,15 @@ docs.cilium.io, "LoadBalancer IPAM"; metallb.io, "Usage"; external-dns, "annotat
 A target annotation replaces A and AAAA records alike, so its author's entries survive.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from gitops_prefix.decide.address import parse_address
+from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import Claim, room_of
+from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.errors import Severity
+from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_list import Ownership, address_of, edit_address_list, entries
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.manifest import Manifest
@@ -36,12 +38,7 @@ DNS_TARGETS = ("external-dns.alpha.kubernetes.io/target", "external-dns.kubernet
 
 
 def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
-    reference, problems = read_reference(
-        manifest,
-        surroundings.specifications,
-        range_keys=(SERVICE_ADDRESS_RANGE, ADDRESS_RANGE),
-        subnet_keys=(SERVICE_SUBNET, SUBNET),
-    )
+    reference, problems = service_reference(manifest, surroundings.specifications)
     if reference is None:
         return Bound(problems=problems)
     specification = surroundings.specifications[reference.dynamic_prefix]
@@ -52,28 +49,46 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
         )
         wrong = annotation_problem(manifest, "mode-simple", message, severity=Severity.WARNING)
         return Bound(problems=(*problems, wrong))
-    suffix = None
-    if SUFFIX in manifest.annotations:
-        try:
-            suffix = parse_address(manifest.annotations[SUFFIX])
-        except ValueError as error:
-            message = f'{SUFFIX}: {error}; write a host part, as in "::f000:0:0:10"'
-            wrong = annotation_problem(manifest, "invalid-value", message, key=SUFFIX)
-            return Bound(problems=(*problems, wrong))
-    elif not (reference.address_range or reference.subnet):
+    try:
+        claim = claim_of(manifest, reference)
+    except ValueError as error:
+        message = f'{SUFFIX}: {error}; write a host part, as in "::f000:0:0:10"'
+        wrong = annotation_problem(manifest, "invalid-value", message, key=SUFFIX)
+        return Bound(problems=(*problems, wrong))
+    if claim.suffix is None and not (reference.address_range or reference.subnet):
         message = f"the Service names no address: add {SERVICE_ADDRESS_RANGE}, or {SUFFIX}"
         return Bound(problems=(*problems, annotation_problem(manifest, "no-address", message)))
-    claim = Claim(
+    fields = [*_address_fields(manifest), *_dns_fields(manifest, surroundings.settings)]
+    return Bound(tuple(_binding(manifest, claim, key) for key in fields), problems)
+
+
+def service_reference(
+    manifest: Manifest, specifications: Mapping[str, Specification]
+) -> tuple[Reference | None, tuple[Problem, ...]]:
+    """What a Service is bound to, or None when that is wrong, and every problem."""
+    return read_reference(
+        manifest,
+        specifications,
+        range_keys=(SERVICE_ADDRESS_RANGE, ADDRESS_RANGE),
+        subnet_keys=(SERVICE_SUBNET, SUBNET),
+    )
+
+
+def claim_of(manifest: Manifest, reference: Reference) -> Claim:
+    """The host part that a Service wants.
+
+    Raises:
+        ValueError: its suffix is no address.
+    """
+    return Claim(
         manifest.namespace,
         manifest.name,
         reference,
         f"{manifest.path}:{manifest.span.number}",
-        suffix,
+        parse_address(manifest.annotations[SUFFIX]) if SUFFIX in manifest.annotations else None,
         tuple(_addresses(manifest)),
         str(manifest.annotations.get(SHARING_KEY) or ""),
     )
-    fields = [*_address_fields(manifest), *_dns_fields(manifest, surroundings.settings)]
-    return Bound(tuple(_binding(manifest, claim, key) for key in fields), problems)
 
 
 def _addresses(manifest: Manifest) -> Iterator[int]:
