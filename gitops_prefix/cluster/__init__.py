@@ -1,0 +1,1 @@
+"""The cluster. `kubernetes` is imported here and nowhere else, and never in the daemon's process."""

@@ -1,0 +1,144 @@
+"""The rules of a Lease: one leads, the others wait, and no clock of another machine counts."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_prefix.cluster.election import Durations, Election, Record, Step, micro_time
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+OTHERS = Record("other", 15, "a", "b", 3)
+US = Election("us")
+
+
+def seeing(record: Record | None, at: float = 100) -> Election:
+    return US.see(record, at)
+
+
+STEPS = {
+    "nobody made it yet": (seeing(None), 100, Step.CREATE),
+    "another one just renewed it": (seeing(OTHERS), 100, Step.WAIT),
+    "another one did so a moment too recently": (seeing(OTHERS), 114.9, Step.WAIT),
+    "another one said nothing for as long as it lasts": (seeing(OTHERS), 115, Step.TAKE),
+    "its own duration counts, not ours": (seeing(replace(OTHERS, seconds=60)), 159, Step.WAIT),
+    "it was given up": (seeing(replace(OTHERS, holder="")), 100, Step.TAKE),
+    "it has our name, and we know nothing of it": (seeing(replace(OTHERS, holder="us")), 100, Step.RENEW),
+    "its times are of tomorrow": (
+        seeing(replace(OTHERS, renewed="2999-01-01T00:00:00Z")),
+        115,
+        Step.TAKE,
+    ),
+    "its times are of long ago": (
+        seeing(replace(OTHERS, renewed="1970-01-01T00:00:00Z")),
+        114,
+        Step.WAIT,
+    ),
+    "seen again unchanged, it ages": (seeing(OTHERS).see(OTHERS, 114), 115, Step.TAKE),
+    "seen again and renewed, it does not": (
+        seeing(OTHERS).see(replace(OTHERS, renewed="c"), 114),
+        115,
+        Step.WAIT,
+    ),
+    "deleted meanwhile": (seeing(OTHERS).see(None, 101), 101, Step.CREATE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("election", "now", "step"), STEPS.values(), ids=STEPS)
+def test_what_a_candidate_does(election, now, step):
+    assert election.step(now) is step
+
+
+LED = US.wrote(Record("us", 15, "a", "b"), 100)
+LEADING = {
+    "who wrote nothing": (US, 100, False),
+    "who waits": (seeing(OTHERS), 100, False),
+    "who just wrote": (LED, 100, True),
+    "until its deadline": (LED, 109.9, True),
+    "not at its deadline": (LED, 110, False),
+    "who renewed": (LED.wrote(Record("us", 15, "a", "c"), 109), 118.9, True),
+    "who sees its own name": (LED.see(LED.record, 105), 106, True),
+    "who sees another name": (LED.see(OTHERS, 105), 105, False),
+    "who sees nothing where its record was": (LED.see(None, 105), 105, False),
+    "who sees its name again, without having written": (
+        LED.see(OTHERS, 105).see(LED.record, 106),
+        106,
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("election", "now", "leads"), LEADING.values(), ids=LEADING)
+def test_who_leads(election, now, leads):
+    assert election.leads(now) is leads
+
+
+def test_a_record_says_since_when_and_how_often_it_changed_hands():
+    first = seeing(None).claim(NOON)
+    assert first == Record("us", 15, micro_time(NOON), micro_time(NOON), 0)
+    later = NOON + timedelta(seconds=2)
+    renewed = US.wrote(first, 0).claim(later)
+    assert renewed == Record("us", 15, micro_time(NOON), micro_time(later), 0)
+    taken = seeing(OTHERS).claim(NOON)
+    assert (taken.holder, taken.transitions, taken.acquired) == ("us", 4, micro_time(NOON))
+
+
+def test_what_is_given_up_is_free_at_once():
+    given_up = LED.release(NOON)
+    assert Election("next").see(given_up, 100).step(100) is Step.TAKE
+
+
+def test_times_are_as_the_api_writes_them():
+    cet = NOON.replace(microsecond=5).astimezone(timezone(timedelta(hours=1)))
+    assert micro_time(cet) == "2026-11-25T12:00:00.000005Z"
+
+
+@pytest.mark.parametrize(
+    "wrong", [(10, 10, 2), (15, 2, 2), (15, 10, 0), (2, 10, 15), (15, 16, 2), (15, 10, -1)]
+)
+def test_durations_that_would_let_two_lead_are_refused(wrong):
+    with pytest.raises(ValueError, match="has to be longer"):
+        Durations(*wrong)
+
+
+@st.composite
+def histories(draw):
+    """Who tries when, how long its request takes, and whether it comes through."""
+    moments = draw(st.lists(st.floats(0, 200), min_size=1, max_size=60))
+    return [
+        (moment, draw(st.integers(0, 2)), draw(st.floats(0, 5)), draw(st.integers(0, 3)) > 0)
+        for moment in sorted(moments)
+    ]
+
+
+@given(histories(), st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3))
+def test_two_never_lead_at_once(history, offsets):
+    """Three candidates on clocks that disagree, with requests that take long or fail.
+
+    The server refuses a write of what is not its newest state any more, as an update does
+    with a resourceVersion.
+    """
+    candidates = [Election(f"c{number}") for number in range(3)]
+    server: Record | None = None
+    busy = [0.0] * 3
+    for moment, number, latency, comes_through in history:
+        if moment < busy[number]:
+            continue
+        busy[number] = moment + latency
+        local = moment + offsets[number]
+        if not comes_through:
+            continue
+        one = candidates[number].see(server, local)
+        if one.step(local) is not Step.WAIT:
+            record = one.claim(NOON + timedelta(seconds=moment))
+            server = record
+            one = one.wrote(record, local)
+        candidates[number] = one
+        leading = [
+            one.identity
+            for one, offset in zip(candidates, offsets, strict=True)
+            if one.leads(moment + offset)
+        ]
+        assert len(leading) <= 1
