@@ -1,1 +1,4 @@
-"""The cluster. `kubernetes` is imported here and nowhere else, and never in the daemon's process."""
+"""What talks to an API server: the only place that imports `kubernetes`, and only when needed.
+
+The daemon starts what is here as child processes, and never imports it.
+"""

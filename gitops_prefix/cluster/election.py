@@ -33,8 +33,8 @@ class Durations:
         """
         if not 0 < self.retry < self.renew < self.lease:
             raise ValueError(
-                f"the lease ({self.lease:g} s) has to be longer than the renewal ({self.renew:g} s), "
-                f"and that than the time between tries ({self.retry:g} s)"
+                f"the lease ({self.lease:g} s) has to be longer than the renewal "
+                f"({self.renew:g} s), and that than the time between tries ({self.retry:g} s)"
             )
 
 

@@ -133,8 +133,8 @@ def _match(
 
 def _ambiguous(one: _Written, meant: Sequence[LiveService]) -> Problem:
     message = (
-        f"{one} has no namespace, and {' or '.join(map(str, meant))} may be it or another one: write "
-        "its metadata.namespace"
+        f"{one} has no namespace, and {' or '.join(map(str, meant))} may be it or another one: "
+        "write its metadata.namespace"
     )
     return annotation_problem(one.manifest, "namespace-unknown", message, severity=Severity.WARNING)
 

@@ -1,0 +1,50 @@
+"""The way to an API server: a kubeconfig, or the service account of the pod that we run in."""
+
+import os
+from typing import TYPE_CHECKING
+
+from gitops_prefix.errors import InputError, OutsideError, Problem
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+
+def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
+    """A client, by the given file, else $KUBECONFIG, else the pod's account, else ~/.kube/config.
+
+    Nothing is sent yet.
+
+    Args:
+        kubeconfig: a file, or empty.
+        context: of the kubeconfig, or empty for its current one.
+
+    Raises:
+        InputError: the kubeconfig is none, or lacks the context.
+        OutsideError: the pod has no account.
+    """
+    from kubernetes import client, config  # noqa: PLC0415  48 MiB
+
+    configuration = client.Configuration()
+    # We have our own way of trying again, and its pace.
+    configuration.retries = False
+    in_pod = not (kubeconfig or context or os.environ.get("KUBECONFIG"))
+    try:
+        if in_pod and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            config.load_kube_config(
+                kubeconfig or None, context or None, client_configuration=configuration
+            )
+    except config.ConfigException as error:
+        if in_pod and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            raise OutsideError(f"this pod has no service account token: {error}") from error
+        named = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        message = f"{named}: {error}: name a kubeconfig, and one of its contexts"
+        raise InputError(Problem("invalid-kubeconfig", message)) from error
+    except Exception as error:  # what a broken file makes of the loader: KeyError, YAMLError, ...
+        named = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        message = (
+            f"{named} is no kubeconfig ({type(error).__name__}): `kubectl config view` reads one"
+        )
+        raise InputError(Problem("invalid-kubeconfig", message)) from error
+    return client.ApiClient(configuration)

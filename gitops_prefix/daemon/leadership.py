@@ -1,0 +1,155 @@
+"""Whether this daemon leads, as the process says that holds the Lease.
+
+That process is a child, since it imports `kubernetes`; it ends with us. Each renewal says
+until when it holds, by the clock that both share: a child that hangs or dies ends our lead
+in time, with nobody's help.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import IO
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 3
+"""How long the child may take to give the Lease up."""
+_AGAIN_SECONDS = 5.0
+"""Between the end of one child and the start of the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidacy:
+    """Which Lease, and how.
+
+    Attributes:
+        namespace: empty for the one that we run in.
+        lease: how long the others wait for a leader that says nothing, in seconds.
+        renew: how long a leader leads after its last renewal.
+        retry: between two tries.
+        kubeconfig: empty for the cluster that we run in, or the usual file.
+        context: of the kubeconfig; empty for its current one.
+    """
+
+    name: str = "gitops-prefix"
+    namespace: str = ""
+    lease: float = 15.0
+    renew: float = 10.0
+    retry: float = 2.0
+    kubeconfig: str = ""
+    context: str = ""
+
+    @property
+    def command(self) -> list[str]:
+        """The child's command line."""
+        options = {
+            "name": self.name,
+            "namespace": self.namespace,
+            "lease": self.lease,
+            "renew": self.renew,
+            "retry": self.retry,
+            "kubeconfig": self.kubeconfig,
+            "context": self.context,
+        }
+        words = [f"--{key}={text}" for key, text in options.items()]
+        return [sys.executable, "-m", "gitops_prefix.cluster.lease", *words]
+
+
+class Leadership:
+    """Keeps the child running, and knows until when we lead."""
+
+    def __init__(
+        self, command: Sequence[str], clock: Callable[[], float], on_lead: Callable[[], None]
+    ) -> None:
+        """Hold nothing yet; `start` does.
+
+        Args:
+            command: starts the child.
+            clock: the monotonic one, which the child reads too.
+            on_lead: called in a thread when we begin to lead.
+        """
+        self._command, self._clock, self._on_lead = command, clock, on_lead
+        self._until = -inf
+        self._holder: str | None = None
+        self._child: subprocess.Popen[str] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leadership", daemon=True)
+
+    def start(self) -> None:
+        """Become a candidate."""
+        self._thread.start()
+
+    def leads(self) -> bool:
+        """Whether we may publish now."""
+        return self._clock() < self._until
+
+    def stop(self) -> None:
+        """Give the Lease up, so that another need not wait."""
+        self._stopping.set()
+        self._until = -inf
+        child = self._child
+        if child is not None:
+            child.terminate()
+        if self._thread.is_alive():
+            self._thread.join(timeout=_PATIENCE_SECONDS)
+        if child is not None and child.poll() is None:
+            child.kill()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._follow_child()
+            except OSError as error:
+                log.warning("cannot ask for the Lease: %s", error)
+            self._until = -inf
+            self._stopping.wait(_AGAIN_SECONDS)
+
+    def _follow_child(self) -> None:
+        """Start a child, and listen until it ends."""
+        with subprocess.Popen(
+            self._command,
+            # Its end of file is how it learns that we are gone.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=_environment(os.environ),
+        ) as child:
+            self._child = child
+            if self._stopping.is_set():
+                child.terminate()
+            self._listen(child.stdout)
+        if not self._stopping.is_set():
+            log.warning("what holds the Lease ended with exit code %s; again", child.returncode)
+
+    def _listen(self, lines: IO[str] | None) -> None:
+        for line in lines or ():
+            try:
+                said = json.loads(line)
+            except ValueError:
+                continue
+            if "error" in said:
+                log.warning("Lease: %s", said["error"])
+            else:
+                self._take(said.get("until"), said.get("holder", ""))
+
+    def _take(self, until: float | None, holder: str) -> None:
+        led = self.leads()
+        if not self._stopping.is_set():
+            self._until = -inf if until is None else until
+        leads = self.leads()
+        if (leads, holder) != (led, self._holder):
+            log.info("we lead" if leads else "%s leads", *([] if leads else [holder or "nobody"]))
+        self._holder = holder
+        if leads and not led:
+            self._on_lead()
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """Without options of ours: the child gets its own, and has no use for secrets."""
+    return {key: text for key, text in ours.items() if not key.startswith("GITOPS_PREFIX_")}
