@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.credential_options import credential_options
+from gitops_prefix.cli.commit_options import CommitStyle, commit_options
+from gitops_prefix.cli.credential_options import credential_options, transport_options
 from gitops_prefix.cli.exit_codes import DONE
 from gitops_prefix.cli.options import (
     DURATION,
@@ -22,8 +23,8 @@ from gitops_prefix.daemon.loop import Pace
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service
 from gitops_prefix.publish.credentials import Credentials
-from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.repository import Repository, Scope
+from gitops_prefix.publish.transport import Transport
 
 _GRACE_SECONDS = 9
 """SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""
@@ -54,8 +55,8 @@ _GRACE_SECONDS = 9
     help="How often the branch is looked at when nothing else happens.",
 )
 @credential_options
-@option("--author-name", default=Identity().name, show_default=True, help="Of the commits.")
-@option("--author-email", default=Identity().email, show_default=True, help="Of the commits.")
+@transport_options
+@commit_options
 @option("--verbose", is_flag=True, help="Log more.")
 def command(  # noqa: PLR0913  one parameter an option
     *,
@@ -71,8 +72,8 @@ def command(  # noqa: PLR0913  one parameter an option
     settle: timedelta,
     interval: timedelta,
     credentials: Credentials,
-    author_name: str,
-    author_email: str,
+    transport: Transport,
+    style: CommitStyle,
     verbose: bool,
 ) -> int:
     """Watch Router Advertisements, and keep a branch true to the current prefix.
@@ -86,7 +87,9 @@ def command(  # noqa: PLR0913  one parameter an option
         repo,
         branch,
         credentials=credentials,
-        author=Identity(author_name, author_email),
+        transport=transport,
+        author=style.author,
+        committer=style.committer,
         scope=Scope(path, exclude),
     )
     pace = Pace(settle.total_seconds(), max(1.0, interval.total_seconds()))

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from gitops_prefix.publish.scrub import redact
+
 _STANDARD = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime"}
 
 
@@ -25,9 +27,16 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class _Redacting(logging.StreamHandler[TextIO]):
+    """The last door: no secret that was read leaves in a line, whoever wrote it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
 def configure(stream: TextIO = sys.stderr, *, verbose: bool = False) -> None:
     """Send the project's log to `stream`, in the form that suits it."""
-    handler = logging.StreamHandler(stream)
+    handler = _Redacting(stream)
     if stream.isatty():
         handler.setFormatter(
             logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")

@@ -8,6 +8,7 @@ from gitops_prefix import __version__
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.decide.status import Status, format_time
+from gitops_prefix.publish.scrub import redact
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
@@ -46,7 +47,7 @@ def render_page(report: Report, decisions: Mapping[str, Decision]) -> bytes:
         for name, status in sorted(report.statuses.items())
     ]
     problems = "".join(f"<li><code>{escape(line)}</code></li>" for line in report.problems)
-    return (
+    page = (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width">'
         f"<title>gitops-prefix</title><style>{_STYLE}</style>"
@@ -55,7 +56,8 @@ def render_page(report: Report, decisions: Mapping[str, Decision]) -> bytes:
         f"</code>. {escape(report.publishing)}</p>"
         + (f"<h2>Problems</h2><ul>{problems}</ul>" if problems else "")
         + ("".join(sections) or "<p>No DynamicPrefix was read yet.</p>")
-    ).encode()
+    )
+    return redact(page).encode()
 
 
 def _section(name: str, status: Status | None, decision: Decision | None) -> str:

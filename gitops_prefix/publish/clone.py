@@ -7,13 +7,13 @@ as it can be read.
 import fcntl
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.git import Git
+from gitops_prefix.publish.loan import Loan
 
 _OWNER = "gitops-prefix.lock"
 # A file system of its own, as volumes are, begins with a "lost+found".
@@ -33,14 +33,13 @@ class Clone:
         """
         self.directory = directory.absolute()
         self.path = self.directory / "repository.git"
-        self.private = Path()
         self._damaged = self.directory / "damaged.git"
         self._serves = serves.encode(errors="surrogateescape")
         self._lock: int | None = None
 
-    def git(self, environment: Mapping[str, str] | None = None) -> Git:
+    def git(self, loan: Loan | None = None) -> Git:
         """Git in this repository, and in no other that happens to be around it."""
-        return Git(self.path, environment={"GIT_DIR": str(self.path), **(environment or {})})
+        return Git(self.path, environment={"GIT_DIR": str(self.path)}, loan=loan)
 
     def open(self) -> None:
         """Take the directory, and mend what a crash left behind.
@@ -53,8 +52,6 @@ class Clone:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._refuse_foreign()
             lock = self._take_lock()
-            # Not in the clone: a secret must not stay on a volume when we are killed.
-            self.private = Path(tempfile.mkdtemp(prefix="gitops-prefix-"))
             self._forget_another_remote(lock)
             self._sweep()
             self._make()
@@ -64,9 +61,6 @@ class Clone:
 
     def close(self) -> None:
         """Let another process have it."""
-        if self.private != Path():
-            shutil.rmtree(self.private, ignore_errors=True)
-            self.private = Path()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -1,20 +1,22 @@
 """Who we are to the remote: an ssh key, a token, or nobody.
 
-What is secret stays in a file that only this process's user can read: git and ssh
-are told where it is, and never what it holds.
+What is secret stays in the file or variable that holds it, and is lent to git for one
+call at a time (loan.py): git and ssh are told where it is, and never what it holds.
 """
 
-import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.private_key import usable_key
+from gitops_prefix.publish.scrub import learn, scrub
+from gitops_prefix.publish.transport import answer_with
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # "ext::sh -c …" is a program for git to run, gitremote-helpers(7).
@@ -28,15 +30,11 @@ _SCP_LIKE = re.compile(r"[^/:\s]+@?[^/:\s]*:(?!//)\S+")
 class Credentials(Protocol):
     """Something that makes a remote believe us."""
 
-    def environment(self, url: str, private: Path) -> Mapping[str, str]:
-        """Variables for git.
-
-        Args:
-            url: the remote.
-            private: a directory that only we can read, for files of ours.
+    def lend(self, url: str, loan: Loan) -> None:
+        """Add to what git is lent for one call to the remote at `url`.
 
         Raises:
-            InputError: a file that was named cannot be read.
+            InputError: a file that was named cannot be read, or holds something else.
         """
         ...
 
@@ -45,10 +43,8 @@ class Credentials(Protocol):
 class NoCredentials:
     """A remote that asks for none."""
 
-    def environment(self, url: str, private: Path) -> Mapping[str, str]:
+    def lend(self, url: str, loan: Loan) -> None:
         """Nothing."""
-        del url, private
-        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +54,15 @@ class SshKey:
     key: Path
     known_hosts: Path
 
-    def environment(self, url: str, private: Path) -> Mapping[str, str]:
+    def lend(self, url: str, loan: Loan) -> None:
         """GIT_SSH_COMMAND, with a copy of the key that ssh accepts.
 
         Kubernetes mounts secrets readable for a group, and ssh refuses such a key; it
         is read anew each time, so that a rotated one counts.
         """
         del url
-        copy = private / "ssh-key"
-        _write_private(copy, _read(self.key, "--ssh-key").rstrip(b"\n") + b"\n")
-        _read(self.known_hosts, "--known-hosts")
+        hidden = loan.hide(read_private_key(self.key, "--ssh-key", "invalid-ssh-key"))
+        _check_known_hosts(self.known_hosts)
         options = {
             "BatchMode": "yes",
             "ConnectTimeout": "10",
@@ -78,10 +73,14 @@ class SshKey:
             # ssh replaces what begins with a percent sign (ssh_config(5), TOKENS).
             "UserKnownHostsFile": f'"{str(self.known_hosts.absolute()).replace("%", "%%")}"',
         }
-        words = ["ssh", "-F", "/dev/null", "-i", str(copy)]
+        words = ["ssh", "-F", "/dev/null"]
         for name, text in options.items():
             words += ["-o", f"{name}={text}"]
-        return {"GIT_SSH_COMMAND": shlex.join(words), "GIT_SSH_VARIANT": "ssh"}
+        # ssh closes every descriptor that it inherits (closefrom(2)): the shell that waits
+        # for it holds the key open, and ssh reads it there.
+        command = f'{shlex.join(words)} -i "/proc/$$/fd/{hidden}" "$@"'
+        loan.variables["GIT_SSH_COMMAND"] = f"f() {{ {command}; exit $?; }}; f"
+        loan.variables["GIT_SSH_VARIANT"] = "ssh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +95,23 @@ class Token:
     read: Callable[[], str]
     username: str = "x-access-token"
 
-    def environment(self, url: str, private: Path) -> Mapping[str, str]:
+    def lend(self, url: str, loan: Loan) -> None:
         """A credential helper that answers for this remote's host, and no other.
 
         Raises:
-            InputError: the token is empty, or more than a line.
+            InputError: the token or the user is empty, or more than a line.
         """
-        answer = private / "credential"
         token = self.read().strip()
-        if not token or len(token.splitlines()) > 1:
-            message = "--token-file must hold the token, in one line, and nothing else"
+        # Both become a line of an answer to git; a line more would be an answer more.
+        if not token or not token.isprintable():
+            message = "the token must be one line: write it, and nothing else, into --token-file"
             raise InputError(Problem("no-token", message))
-        fields = f"username={self.username}\npassword={token}\n"
-        _write_private(answer, fields.encode())
+        if not self.username or not self.username.isprintable():
+            raise InputError(Problem("invalid-username", "--username must be one line, not empty"))
+        learn(token, user=self.username)
+        hidden = loan.hide(f"username={self.username}\npassword={token}\n".encode())
         parts = urlsplit(url)
-        helper = f'!f() {{ test "$1" = get && cat {shlex.quote(str(answer))}; }}; f'
-        return {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"credential.{parts.scheme}://{parts.netloc}.helper",
-            "GIT_CONFIG_VALUE_0": helper,
-        }
+        loan.configure(f"credential.{parts.scheme}://{parts.netloc}.helper", answer_with(hidden))
 
 
 def token_from(path: Path) -> Token:
@@ -124,8 +120,8 @@ def token_from(path: Path) -> Token:
     Raises:
         InputError: it cannot be read.
     """
-    _read(path, "--token-file")
-    return Token(lambda: _read(path, "--token-file").decode(errors="replace"))
+    read_secret(path, "--token-file")
+    return Token(lambda: read_secret(path, "--token-file").decode(errors="replace"))
 
 
 def check_url(url: str, credentials: Credentials) -> None:
@@ -149,7 +145,7 @@ def check_url(url: str, credentials: Credentials) -> None:
         raise InputError(Problem("secret-in-url", message))
     clear = parts is not None and parts.scheme == "http" and parts.hostname not in _LOOPBACK
     if clear and isinstance(credentials, Token):
-        message = "--token-file over http would send the token in the clear: use https"
+        message = "a token would travel over http in the clear: use https"
         raise InputError(Problem("token-over-http", message))
     is_ssh = parts.scheme in _SSH if parts else bool(_SCP_LIKE.fullmatch(url))
     if is_ssh and not isinstance(credentials, SshKey):
@@ -182,15 +178,35 @@ def local_path(url: str) -> Path | None:
     return Path(url)
 
 
-def _read(path: Path, name: str) -> bytes:
+def read_private_key(path: Path, name: str, code: str) -> bytes:
+    """An ssh private key that was named by the option `name`.
+
+    Raises:
+        InputError: it cannot be read (unreadable), or is no key that opens by itself (`code`).
+    """
+    try:
+        key = usable_key(read_secret(path, name))
+    except ValueError as error:
+        raise InputError(Problem(code, f"{name} {path} {error}")) from error
+    learn(key.decode(errors="replace"))
+    return key
+
+
+def _check_known_hosts(path: Path) -> None:
+    lines = read_secret(path, "--known-hosts").splitlines()
+    if not any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
+        message = f"--known-hosts {path} holds no host key: `ssh-keyscan HOST` prints them"
+        raise InputError(Problem("no-known-hosts", message))
+
+
+def read_secret(path: Path, name: str) -> bytes:
+    """A file that was named by the option `name`; read at each use, for it is replaced under us.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
         problem = Problem("unreadable", f"{name} {path}: {error.strerror}")
         raise InputError(problem) from error
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)

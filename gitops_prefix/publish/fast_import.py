@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Author and committer."""
+    """Who made a commit: its author, or its committer."""
 
     name: str = "gitops-prefix"
     email: str = "gitops-prefix@localhost"
@@ -23,7 +23,7 @@ def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its six parts
     base: str,
     files: Mapping[str, tuple[str, bytes]],
     message: str,
-    author: Identity,
+    people: tuple[Identity, Identity],
     moment: datetime,
 ) -> bytes:
     """The stream (git-fast-import(1)); its answer is the id of the commit.
@@ -33,20 +33,19 @@ def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its six parts
         base: its parent.
         files: mode and content by path.
         message: the whole message.
-        author: also the committer.
-        moment: also the committer's; written in UTC.
+        people: author and committer.
+        moment: of both; written in UTC.
     """
-    return b"".join(_commands(reference, base, files, message, f"{author} {_raw(moment)}"))
+    author, committer = (f"{one} {_raw(moment)}".encode() for one in people)
+    head = b"commit %s\nmark :1\nauthor %s\ncommitter %s\n" % (
+        reference.encode(),
+        author,
+        committer,
+    )
+    return head + b"".join(_commands(base, files, message))
 
 
-def _commands(
-    reference: str,
-    base: str,
-    files: Mapping[str, tuple[str, bytes]],
-    message: str,
-    author: str,
-) -> Iterator[bytes]:
-    yield f"commit {reference}\nmark :1\nauthor {author}\ncommitter {author}\n".encode()
+def _commands(base: str, files: Mapping[str, tuple[str, bytes]], message: str) -> Iterator[bytes]:
     yield _counted(message.encode())
     yield f"from {base}\n".encode()
     for path, (mode, content) in sorted(files.items()):

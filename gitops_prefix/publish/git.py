@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gitops_prefix.errors import OutsideError
+from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.scrub import scrub
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -38,14 +39,6 @@ _INHERITED = (
     "TMPDIR",
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
-    # libcurl reads either spelling, but http_proxy in small letters alone.
-    "http_proxy",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
-    "no_proxy",
-    "NO_PROXY",
 )
 _SETTINGS = {
     # After a power cut, a commit that waits for its remote is there: its pack and its
@@ -100,12 +93,19 @@ class GitFailedError(OutsideError):
 class Git:
     """git in one directory."""
 
-    def __init__(self, directory: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        loan: Loan | None = None,
+    ) -> None:
         """Name a directory, which may not exist yet.
 
         Args:
             directory: where git runs; it is never looked for further up.
-            environment: added to the scrubbed one, for credentials.
+            environment: added to the scrubbed one.
+            loan: what a call that needs credentials is lent.
         """
         program = shutil.which("git")
         if program is None:
@@ -114,6 +114,10 @@ class Git:
         # A directory that is damaged must not lead git to a repository around it.
         ceiling = {"GIT_CEILING_DIRECTORIES": str(directory.parent)}
         self._variables = {**_ENVIRONMENT, **ceiling, **(environment or {})}
+        self._descriptors: tuple[int, ...] = ()
+        if loan is not None:
+            self._variables |= loan.environment
+            self._descriptors = loan.descriptors
         # GitPython leaves out a directory that is gone, and git would work in ours.
         self._command = [program, "-C", str(directory)]
         for name, text in _SETTINGS.items():
@@ -125,12 +129,15 @@ class Git:
         # added stays out of the command line, which every user of the machine can read.
         foreign = os.environ.keys() - set(_INHERITED) - self._variables.keys()
         unset = [word for name in sorted(foreign) for word in ("-u", name)]
+        # A token that we were started with is not in the environment of `env`, either.
+        blank = dict.fromkeys(foreign, "")
         try:
             process = git.Git().execute(
                 ["env", *unset, *self._command, *arguments],
                 istream=subprocess.PIPE,
                 as_process=True,
-                env=self._variables,
+                env={**blank, **self._variables},
+                pass_fds=self._descriptors,
                 start_new_session=True,
             )
         except (OSError, git.GitCommandNotFound) as error:

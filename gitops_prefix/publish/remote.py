@@ -3,14 +3,16 @@
 Each question names the URL anew and nothing of it is kept in the clone's config.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, local_path
 from gitops_prefix.publish.git import Answer
+from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.push_report import PushReport, Refused, read_failure, read_push
+from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.publish.transport import Transport
 
 TIP = "refs/remotes/origin/tip"
 """The branch's commit when it was last seen."""
@@ -42,8 +44,15 @@ class TimeLimits:
 class Remote:
     """One branch of one remote."""
 
-    def __init__(
-        self, url: str, branch: str, credentials: Credentials, clone: Clone, limits: TimeLimits
+    def __init__(  # noqa: PLR0913  all that there is to name
+        self,
+        url: str,
+        branch: str,
+        credentials: Credentials,
+        clone: Clone,
+        limits: TimeLimits,
+        *,
+        transport: Transport,
     ) -> None:
         """Name a branch; nothing is asked yet."""
         path = local_path(url)
@@ -53,6 +62,7 @@ class Remote:
         self._reference = f"refs/heads/{branch}"
         self._branch = branch
         self._credentials = credentials
+        self._transport = transport
         self._clone = clone
         self._limits = limits
 
@@ -70,6 +80,7 @@ class Remote:
                 return commit
         heads = self._run("ls-remote", "--heads", "--", self._url).lines()
         known = ", ".join(line.partition("refs/heads/")[2] for line in heads[:20]) or "none"
+        known = scrub(known)
         message = f'the remote has no branch "{self._branch}" (it has: {known})'
         raise InputError(Problem("no-such-branch", message))
 
@@ -90,7 +101,7 @@ class Remote:
             answer = self._ask("push", *options, "--", self._url, f"{commit}:{self._reference}")
         except RefusedError as error:
             return Refused(str(error))
-        stdout = answer.stdout.decode(errors="replace")
+        stdout = scrub(answer.stdout.decode(errors="replace"))
         return read_push(answer.status, stdout, answer.stderr, commit)
 
     def _run(self, *arguments: str, seconds: float | None = None) -> Answer:
@@ -102,12 +113,20 @@ class Remote:
         raise kind(f"git {arguments[0]}: {failure.words}")
 
     def _ask(self, *arguments: str, seconds: float | None = None) -> Answer:
-        git = self._clone.git(self._authenticate())
-        return git.ask(*arguments, seconds=self._limits.ask if seconds is None else seconds)
+        seconds = self._limits.ask if seconds is None else seconds
+        with Loan() as loan:
+            try:
+                self.lend(loan)
+            except InputError as error:
+                # It was good when we started: a secret that is being replaced comes back.
+                raise RefusedError(str(error)) from error
+            return self._clone.git(loan).ask(*arguments, seconds=seconds)
 
-    def _authenticate(self) -> Mapping[str, str]:
-        try:
-            return self._credentials.environment(self._url, self._clone.private)
-        except InputError as error:
-            # It was good when we started: a secret that is being replaced comes back.
-            raise RefusedError(str(error)) from error
+    def lend(self, loan: Loan) -> None:
+        """Lend git what it needs to reach the remote.
+
+        Raises:
+            InputError: something that was named cannot be read, or is something else.
+        """
+        self._transport.lend(loan)
+        self._credentials.lend(self._url, loan)

@@ -14,6 +14,7 @@ from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, NoCredentials, check_url, local_path
 from gitops_prefix.publish.fast_import import Identity, fast_import_stream
 from gitops_prefix.publish.git import Git, GitFailedError
+from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.managed_files import Scope, read_managed_files, read_modes
 from gitops_prefix.publish.push_report import (
     Moved,
@@ -25,6 +26,7 @@ from gitops_prefix.publish.push_report import (
 from gitops_prefix.publish.remote import TIP, RefusedError, Remote, TimeLimits, UnreachableError
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stage, Stages
+from gitops_prefix.publish.transport import Transport
 
 __all__ = ["RefusedError", "Repository", "Scope", "TimeLimits", "UnreachableError"]
 
@@ -44,7 +46,9 @@ class Repository:
         branch: str,
         *,
         credentials: Credentials | None = None,
-        author: Identity = Identity(),  # noqa: B008  frozen
+        transport: Transport = Transport(),  # noqa: B008  frozen
+        author: Identity = Identity(),  # noqa: B008
+        committer: Identity | None = None,
         scope: Scope = Scope(),  # noqa: B008
         limits: TimeLimits = TimeLimits(),  # noqa: B008
     ) -> None:
@@ -53,11 +57,14 @@ class Repository:
         self.branch = branch
         self._credentials = credentials or NoCredentials()
         self._author = author
+        self._committer = committer or author
         self._scope = scope
         self.stages = Stages()
         self._clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
         self._git = self._clone.git()
-        self._remote = Remote(url, branch, self._credentials, self._clone, limits)
+        self._remote = Remote(
+            url, branch, self._credentials, self._clone, limits, transport=transport
+        )
         self._files: dict[str, Mapping[str, bytes]] = {}
 
     def open(self) -> None:
@@ -81,7 +88,8 @@ class Repository:
             raise InputError(Problem("no-repository", message))
         try:
             self._clone.open()
-            self._credentials.environment(self.url, self._clone.private)
+            with Loan() as loan:
+                self._remote.lend(loan)
         except BaseException:
             self.close()
             raise
@@ -182,7 +190,7 @@ class Repository:
             base,
             {path: (modes.get(path, "100644"), content) for path, content in files.items()},
             message,
-            self._author,
+            (self._author, self._committer),
             moment,
         )
         answer = self._git.run(

@@ -14,6 +14,7 @@ _WITH_CODE = {
     "problem": 1,
     "annotation_problem": 1,
     "at_node": 2,
+    "read_private_key": 2,
     "_problem": 2,
 }
 """Where each call that makes a problem has its code."""

@@ -11,6 +11,7 @@ import pytest
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.credentials import SshKey
 from gitops_prefix.publish.git import GitFailedError
+from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.push_report import Published
 from gitops_prefix.publish.repository import Repository, TimeLimits, UnreachableError
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened, somebody_pushes
@@ -202,23 +203,11 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path, remote):
         Repository(tmp_path / "file" / "clone", str(remote), "main").open()
 
 
-def test_nothing_private_is_left_behind(tmp_path, remote, monkeypatch):
-    """Neither after a good end, nor when the clone was somebody else's."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    with opened(tmp_path / "clone", remote):
-        with pytest.raises(InputError):
-            Repository(tmp_path / "clone", str(remote), "main").open()
-        assert len(list(temporary.iterdir())) == 1
-    assert not list(temporary.iterdir())
-
-
 class Through(SshKey):
     """An ssh of ours, which runs the server's side here, and may stop in the middle."""
 
-    def environment(self, url: str, private: Path) -> dict[str, str]:
-        return {"GIT_SSH": str(self.key), "GIT_SSH_VARIANT": "simple"}
+    def lend(self, url: str, loan: Loan) -> None:
+        loan.variables |= {"GIT_SSH": str(self.key), "GIT_SSH_VARIANT": "simple"}
 
 
 def test_a_fetch_that_hangs_in_the_middle_is_in_nobodys_way(tmp_path, remote, store):

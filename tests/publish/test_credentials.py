@@ -1,7 +1,8 @@
 """Who we are to the remote: which URLs go with what, and where a secret is kept."""
 
+import os
 import shlex
-import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from gitops_prefix.publish.credentials import (
     token_from,
 )
 from gitops_prefix.publish.git import Git
+from gitops_prefix.publish.loan import Loan
+from tests.git_servers import new_key
 
 NOBODY = NoCredentials()
 KEY = SshKey(Path("key"), Path("known_hosts"))
@@ -87,36 +90,46 @@ def test_which_urls_name_a_directory(url: str, path: str | None):
     assert local_path(url) == (None if path is None else Path(path))
 
 
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
 def ssh_key(tmp_path: Path) -> SshKey:
     """As Kubernetes mounts a secret: the group may read it."""
     directory = tmp_path / "a secret's 100% place"
     directory.mkdir()
+    new_key(directory / "key")
+    (directory / "known_hosts").write_text("host ssh-ed25519 AAAA\n")
     for name in ("key", "known_hosts"):
-        (directory / name).write_text(f"{name} of ours\n\n")
         (directory / name).chmod(0o440)
     return SshKey(directory / "key", directory / "known_hosts")
+
+
+def ssh_words(key: SshKey) -> tuple[list[str], bytes]:
+    """The command line that git gives to ssh, and the key that it finds there."""
+    with Loan() as loan:
+        key.lend("ssh://host/x", loan)
+        (descriptor,) = loan.descriptors
+        assert os.fstat(descriptor).st_mode & 0o777 == 0o600
+        command = loan.variables["GIT_SSH_COMMAND"]
+        assert f'-i "/proc/$$/fd/{descriptor}" ' in command
+        # Git runs it by a shell like this, and the shell is there until ssh ends.
+        look = command.replace("ssh -F", f"cat /proc/$$/fd/{descriptor}; true -F", 1)
+        shell = ["sh", "-c", f'{look} "$@"', "git", "host"]
+        found = subprocess.run(shell, pass_fds=loan.descriptors, capture_output=True, check=True)
+    return shlex.split(command), found.stdout
 
 
 def test_a_key_is_copied_so_that_ssh_accepts_it(tmp_path):
     """ssh refuses one that the group may read; the copy is ours alone, and newer ones count."""
     key = ssh_key(tmp_path)
-    words = shlex.split(key.environment("ssh://host/x", tmp_path)["GIT_SSH_COMMAND"])
-    copy = Path(words[words.index("-i") + 1])
-    assert (mode(copy), copy.read_text()) == (0o600, "key of ours\n")
+    assert ssh_words(key)[1] == key.key.read_bytes()
+    new_key(tmp_path / "another")
     key.key.chmod(0o640)
-    key.key.write_text("another\n")
-    key.environment("ssh://host/x", tmp_path)
-    assert copy.read_text() == "another\n"
+    key.key.write_bytes((tmp_path / "another").read_bytes())
+    assert ssh_words(key)[1] == (tmp_path / "another").read_bytes()
 
 
 def test_ssh_believes_only_the_host_keys_that_were_named(tmp_path):
     """There is no insecure default, and nobody's own configuration."""
-    words = shlex.split(ssh_key(tmp_path).environment("ssh://host/x", tmp_path)["GIT_SSH_COMMAND"])
-    assert words[1:3] == ["-F", "/dev/null"]
+    words, _ = ssh_words(ssh_key(tmp_path))
+    assert words[words.index("ssh") + 1 :][:2] == ["-F", "/dev/null"]
     assert {
         "StrictHostKeyChecking=yes",
         "GlobalKnownHostsFile=/dev/null",
@@ -130,26 +143,45 @@ def test_ssh_believes_only_the_host_keys_that_were_named(tmp_path):
 def test_a_file_that_is_gone_is_named(tmp_path, name):
     key = ssh_key(tmp_path)
     getattr(key, name).unlink()
-    with pytest.raises(InputError, match=f"--(ssh-key|known-hosts) .*/{name}: No such file"):
-        key.environment("ssh://host/x", tmp_path)
+    with (
+        Loan() as loan,
+        pytest.raises(InputError, match=f"--(ssh-key|known-hosts) .*/{name}: No such file"),
+    ):
+        key.lend("ssh://host/x", loan)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# git.example.com:22 SSH-2.0-OpenSSH_9.2\n"])
+def test_a_file_without_a_host_key_is_told(tmp_path, text):
+    """As ssh-keyscan leaves it when the host did not answer."""
+    key = ssh_key(tmp_path)
+    key.known_hosts.chmod(0o600)
+    key.known_hosts.write_text(text)
+    with (
+        Loan() as loan,
+        pytest.raises(InputError, match="known_hosts holds no host key: `ssh-keyscan"),
+    ):
+        key.lend("ssh://host/x", loan)
 
 
 def ask(git_url: str, asked: str, tmp_path: Path) -> str:
     """What git believes a password to be."""
-    environment = TOKEN.environment(git_url, tmp_path)
-    assert "s3cret" not in "".join([*environment, *environment.values()])
     protocol, _, host = asked.partition("://")
     wanted = f"protocol={protocol}\nhost={host}\n\n"
-    git = Git(tmp_path, environment=environment)
-    return git.ask("credential", "fill", stdin=wanted.encode()).stdout.decode()
+    with Loan() as loan:
+        TOKEN.lend(git_url, loan)
+        assert "s3cret" not in "".join([*loan.environment, *loan.environment.values()])
+        return (
+            Git(tmp_path, loan=loan)
+            .ask("credential", "fill", stdin=wanted.encode())
+            .stdout.decode()
+        )
 
 
 @pytest.mark.parametrize("host", ["git.example.com", "git.example.com:8443", "[2001:db8::1]:8443"])
 def test_a_token_answers_for_its_host(tmp_path, host):
-    """Through a credential helper: the token is in no variable, and in one file that is ours alone."""
+    """Through a credential helper: the token is in no variable, and in no file with a name."""
     answer = ask(f"https://{host}/me/home.git", f"https://{host}", tmp_path)
     assert "username=x-access-token\npassword=s3cret\n" in answer
-    assert mode(tmp_path / "credential") == 0o600
 
 
 @pytest.mark.parametrize(
@@ -162,6 +194,13 @@ def test_a_token_answers_for_no_other_host(tmp_path, other):
     assert "s3cret" not in ask("https://git.example.com/me/home.git", other, tmp_path)
 
 
+def lent_by(token: Token) -> bytes:
+    with Loan() as loan:
+        token.lend("https://host/x", loan)
+        (descriptor,) = loan.descriptors
+        return Path(f"/proc/self/fd/{descriptor}").read_bytes()
+
+
 def test_a_token_is_read_anew_each_time(tmp_path):
     """A rotated one counts without a restart, and blanks around it do not."""
     file = tmp_path / "token"
@@ -169,16 +208,21 @@ def test_a_token_is_read_anew_each_time(tmp_path):
     token = token_from(file)
     for text in ("one", "two"):
         file.write_text(f"  {text} \n\n")
-        token.environment("https://host/x", tmp_path)
-        assert (tmp_path / "credential").read_text().endswith(f"password={text}\n")
+        assert lent_by(token).endswith(f"password={text}\n".encode())
 
 
-@pytest.mark.parametrize("text", ["", " \n", "one\ntwo\n", "one\rhost=evil\n"])
+@pytest.mark.parametrize("text", ["", " \n", "one\ntwo\n", "one\rhost=evil\n", "one\0two"])
 def test_a_file_that_holds_no_token_is_told(tmp_path, text):
     """A line more would be an answer more to git's question."""
     (tmp_path / "token").write_text(text)
-    with pytest.raises(InputError, match="--token-file must hold the token"):
-        token_from(tmp_path / "token").environment("https://host/x", tmp_path)
+    with pytest.raises(InputError, match=r"must be one line: .*--token-file"):
+        lent_by(token_from(tmp_path / "token"))
+
+
+@pytest.mark.parametrize("user", ["", "me\npassword=theirs"])
+def test_a_user_is_one_line_too(user):
+    with pytest.raises(InputError, match="--username must be one line"):
+        lent_by(Token(lambda: "s3cret", user))
 
 
 def test_a_token_file_that_is_not_there_is_named_at_once(tmp_path):

@@ -21,10 +21,18 @@ def stream(**changes) -> bytes:
         "base": "abc",
         "files": {"a.yaml": ("100644", b"a: 1\n")},
         "message": "one\n",
-        "author": Identity(),
+        "people": (Identity(), Identity()),
         "moment": NOON,
     }
     return fast_import_stream(**{**words, **changes})
+
+
+def test_author_and_committer_may_be_two():
+    people = (Identity("Ada", "ada@example.com"), Identity("Bot", "bot@example.com"))
+    assert (
+        f"author Ada <ada@example.com> {SECONDS} +0000\ncommitter Bot <bot@example.com> {SECONDS} +0000\n".encode()
+        in stream(people=people)
+    )
 
 
 def test_the_whole_stream():

@@ -10,7 +10,7 @@ from gitops_prefix.publish.git import Git, GitFailedError
 from tests.gitrepo import commit_all, git
 from tests.netns import until
 
-SECRET = "pa55word-of-the-proxy"
+SECRET = "s3cret-of-nobody"
 
 
 @pytest.fixture
@@ -56,12 +56,11 @@ def test_git_sees_no_variable_but_those_it_needs(tmp_path, monkeypatch):
     assert "GIT_CONFIG_COUNT" not in names
     assert names["LC_ALL"] == "C"
     assert names["GIT_TERMINAL_PROMPT"] == "0"
-    assert names["HTTPS_PROXY"] == "http://proxy:3128"
+    assert "HTTPS_PROXY" not in names, "it is lent to those that go out (test_transport.py)"
 
 
 def test_variables_are_in_no_command_line(tmp_path, monkeypatch):
-    """Whoever may list the processes must not read a proxy's password, or where a key is."""
-    monkeypatch.setenv("https_proxy", f"http://me:{SECRET}@proxy:3128")
+    """Whoever may list the processes must not read where a key is."""
     programs, seen = tmp_path / "programs", tmp_path / "seen"
     programs.mkdir()
     # What starts git tells with what words, and its ssh looks at every process meanwhile.
@@ -71,6 +70,20 @@ def test_variables_are_in_no_command_line(tmp_path, monkeypatch):
     spied(tmp_path, look, OURS=SECRET).ask("ls-remote", "ssh://host/x")
     words = seen.read_bytes()
     assert words.count(b"ls-remote") > 1, "both were there"
+    assert SECRET.encode() not in words
+
+
+def test_what_we_were_started_with_is_in_no_childs_environment(tmp_path, monkeypatch):
+    """Not even in that of `env`, before it becomes git."""
+    monkeypatch.setenv("A_TOKEN_OF_OURS", SECRET)
+    programs, seen = tmp_path / "programs", tmp_path / "seen"
+    programs.mkdir()
+    look = f"cat /proc/self/environ >> {seen}"
+    script(programs / "env", f'{look}; exec {shutil.which("env")} "$@"')
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    spied(tmp_path, f"{look}; exit 1").ask("ls-remote", "ssh://host/x")
+    words = seen.read_bytes()
+    assert words.count(b"GIT_TERMINAL_PROMPT=0") == 2, "both were there"
     assert SECRET.encode() not in words
 
 

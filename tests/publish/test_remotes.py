@@ -51,13 +51,15 @@ def test_a_key_publishes(tmp_path, ssh):
 
 def test_a_host_key_that_is_not_known_is_refused(tmp_path, ssh):
     """There is no first use that is trusted; nothing is written down."""
-    (ssh.directory / "known_hosts").write_text("")
+    known = ssh.directory / "known_hosts"
+    of_another = f"git.example.com {(ssh.directory / 'host.pub').read_text()}"
+    known.write_text(of_another)
     with (
         opened(tmp_path / "clone", ssh.url, credentials=key(ssh)) as repository,
         pytest.raises(RefusedError, match="Host key verification failed"),
     ):
         repository.fetch()
-    assert (ssh.directory / "known_hosts").read_text() == ""
+    assert known.read_text() == of_another
 
 
 def test_another_host_key_is_refused(tmp_path, ssh):

@@ -1,10 +1,15 @@
 """Nothing secret is left in words that git and servers wrote."""
 
+import base64
+import html
+import json
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.publish.scrub import Secrets, learn, scrub
 
 WORDS = {
     "fatal: unable to access 'https://me:hunter2@git.example.com/x.git/'": "fatal: unable to access 'https://git.example.com/x.git/'",
@@ -39,3 +44,56 @@ def test_nothing_is_left_that_a_terminal_obeys():
         scrub("remote: \x1b[31mno\x07\u202e\rremote: yes\n\tnö")
         == "remote: ?[31mno??\nremote: yes\n\tnö"
     )
+
+
+SECRET = 'pa"ss/w&rd+é'
+
+
+@pytest.mark.parametrize(
+    "form",
+    [SECRET, json.dumps(SECRET, ensure_ascii=False), html.escape(SECRET), quote(SECRET), quote(SECRET, safe=""),
+     base64.b64encode(f"me:{SECRET}".encode()).decode(), base64.b64encode(SECRET.encode()).decode()],
+)  # fmt: skip
+def test_a_secret_that_was_read_is_found_in_every_form(form: str):
+    """As it is, in JSON, on a page, in a URL, and as http sends it."""
+    secrets = Secrets()
+    secrets.learn(SECRET, user="me")
+    assert secrets.redact(f"<{form}>").strip('<">') == "[secret]"
+
+
+def test_every_line_of_a_key_is_a_secret():
+    """But for the ones that begin and end it."""
+    secrets = Secrets()
+    key = "-----BEGIN KEY-----\nb3BlbnNzaC1r\nZXktdjEAAA==\n-----END KEY-----\n"
+    secrets.learn(key)
+    assert secrets.redact("x b3BlbnNzaC1r y ZXktdjEAAA== -----BEGIN KEY-----") == (
+        "x [secret] y [secret] -----BEGIN KEY-----"
+    )
+
+
+@pytest.mark.parametrize("short", ["", "a", "main", "token"])
+def test_what_is_too_short_to_be_secret_mutilates_no_words(short: str):
+    secrets = Secrets()
+    secrets.learn(short)
+    assert secrets.redact("a token for main") == "a token for main"
+
+
+def test_a_longer_secret_is_not_cut_by_a_shorter_one():
+    secrets = Secrets()
+    secrets.learn("s3cret")
+    secrets.learn("s3cret-and-more")
+    assert secrets.redact("s3cret-and-more s3cret") == "[secret] [secret]"
+
+
+def test_of_secrets_that_are_renewed_for_years_the_newest_are_remembered():
+    secrets = Secrets()
+    for number in range(1000):
+        secrets.learn(f"token-{number:04}")
+    assert secrets.redact("token-0999") == "[secret]"
+    assert secrets.redact("token-0000") == "token-0000"
+    assert len(secrets._forms) <= 64
+
+
+def test_what_a_server_repeats_is_scrubbed():
+    learn("t0ken-of-a-test")
+    assert scrub("remote: t0ken-of-a-test is not\x07 welcome") == "remote: [secret] is not? welcome"

@@ -1,5 +1,6 @@
 """A real sshd: keys as they are mounted, replaced and limited; hosts that say nothing."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gitops_prefix.publish.repository import RefusedError, Repository, TimeLimit
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import SshServer, free_port, listener, new_key, ssh_server
 from tests.gitrepo import git
+from tests.netns import run
 
 NEW = {"a.yaml": MANAGED + b"new\n"}
 
@@ -63,22 +65,88 @@ def test_odd_paths_are_paths(tmp_path, remote, server):
         assert repository.push() == Published(commit)
 
 
-def test_the_keys_copy_is_private_and_goes_with_us(tmp_path, remote, server, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    url, credentials = server.url(remote), server.credentials
-    with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
-        (copy,) = tmp_path.glob("gitops-prefix-*/ssh-key")
-        assert copy.stat().st_mode & 0o777 == 0o600
-        assert copy.parent.stat().st_mode & 0o777 == 0o700
-        assert repository.tip is not None
-    assert not copy.parent.exists()
-
-
-def test_a_key_with_a_passphrase_does_not_open_the_door(tmp_path, remote, server):
-    """Nobody is asked for it, and no agent or key of the user's is tried."""
+def test_a_key_with_a_passphrase_is_bad_input(tmp_path, remote, server):
+    """Nobody is there to be asked for it, and no agent or key of the user's is tried."""
     new_key(tmp_path / "key", "12345")
     credentials = SshKey(tmp_path / "key", server.credentials.known_hosts)
-    assert "Permission denied" in refusal(tmp_path, server.url(remote), credentials)
+    repository = Repository(tmp_path / "clone", server.url(remote), "main", credentials=credentials)
+    with pytest.raises(InputError, match=r"--ssh-key .*key is protected by a passphrase"):
+        repository.open()
+
+
+def test_a_key_that_is_replaced_by_one_with_a_passphrase_is_refused(tmp_path, remote, server):
+    """The daemon is told, and stays."""
+    key = tmp_path / "key"
+    key.write_bytes(server.credentials.key.read_bytes())
+    credentials = SshKey(key, server.credentials.known_hosts)
+    with fetched(tmp_path / "clone", server.url(remote), credentials=credentials) as repository:
+        new_key(tmp_path / "locked", "12345")
+        key.write_bytes((tmp_path / "locked").read_bytes())
+        with pytest.raises(RefusedError, match="protected by a passphrase"):
+            repository.fetch()
+
+
+def as_scanned(server: SshServer, *options: str) -> bytes:
+    """What ssh-keyscan prints, comments and all."""
+    words = ["ssh-keyscan", *options, "-p", str(server.port), "127.0.0.1"]
+    answer = subprocess.run(words, capture_output=True, check=True, timeout=60)
+    assert answer.stdout
+    return answer.stderr + answer.stdout
+
+
+KNOWN_HOSTS = {
+    "ssh-keyscan": lambda ours, _: ours,
+    "ssh-keyscan -H": lambda _, hashed: hashed,
+    "comments and empty lines": lambda ours, _: b"# ours\n\n  # more\n" + ours + b"\n",
+    "no line end at the end": lambda ours, _: ours.rstrip(),
+    "keys of other types and hosts": lambda ours, _: (
+        b"git.example.com,192.0.2.1 ecdsa-sha2-nistp256 AAAAE2VjZHNh ops@example.com\n" + ours
+    ),
+    "several, hashed and plain": lambda ours, hashed: hashed + ours,
+}
+
+
+@pytest.mark.parametrize("written", KNOWN_HOSTS.values(), ids=KNOWN_HOSTS)
+def test_host_keys_as_people_write_them_down(tmp_path, remote, server, written):
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_bytes(written(as_scanned(server), as_scanned(server, "-H")))
+    credentials = SshKey(server.credentials.key, known_hosts)
+    with fetched(tmp_path / "clone", server.url(remote), credentials=credentials) as repository:
+        assert repository.tip is not None
+
+
+def test_host_keys_of_others_are_not_believed(tmp_path, remote, server):
+    """A host that nobody wrote down is refused, though its name may be right."""
+    known_hosts = tmp_path / "known_hosts"
+    stranger = (server.directory / "stranger.pub").read_text()
+    known_hosts.write_text(f"git.example.com {stranger}")
+    credentials = SshKey(server.credentials.key, known_hosts)
+    assert "Host key verification failed" in refusal(tmp_path, server.url(remote), credentials)
+
+
+KEYS = {
+    "ed25519": ("-t", "ed25519"),
+    "rsa": ("-t", "rsa", "-b", "2048"),
+    "rsa in PEM": ("-t", "rsa", "-b", "2048", "-m", "PEM"),
+    "ecdsa in PKCS 8": ("-t", "ecdsa", "-m", "PKCS8"),
+}
+
+
+@pytest.mark.parametrize("options", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""], ids=["LF", "CRLF", "no end"])
+def test_a_key_of_any_type_and_form_opens_the_door(tmp_path, remote, server, options, end):
+    """As it comes out of a secret that went through somebody's editor."""
+    key = tmp_path / "key"
+    run("ssh-keygen", "-q", *options, "-N", "", "-f", str(key))
+    with (server.directory / "authorized_keys").open("a") as authorized:
+        authorized.write(key.with_name("key.pub").read_text())
+    lines = key.read_bytes().splitlines()
+    key.with_name("key.pub").unlink()
+    key.write_bytes((end or b"\n").join(lines) + end)
+    key.chmod(0o440)
+    credentials = SshKey(key, server.credentials.known_hosts)
+    with fetched(tmp_path / "clone", server.url(remote), credentials=credentials) as repository:
+        assert repository.tip is not None
 
 
 def test_a_repository_that_is_not_there_is_refused(tmp_path, server):
