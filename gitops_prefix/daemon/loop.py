@@ -77,7 +77,7 @@ class Loop:
         self._on_outcome = on_outcome
         self._interface = interface
         self._wakeup = Wakeup()
-        self._backoff = Backoff()
+        self._backoff, self._contests = Backoff(), Backoff()
         self._stopping = False
         self._look_at = -inf
         self._retry_at = inf
@@ -197,17 +197,19 @@ class Loop:
         now = self._clocks.monotonic()
         if looked:
             self._look_at = now + self._pace.interval
-        contested = outcome.result is Result.CONTESTED
-        if outcome.result is Result.UNREACHABLE or (
-            contested and self._backoff.failures < _MOST_CONTESTS
-        ):
-            self._retry_at = now + self._backoff.fail()
-        elif contested or outcome.result in {Result.REFUSED, Result.INVALID}:
-            # Permanent until something changes: the branch, a token, a hook.
-            self._retry_at = now + max(self._backoff.fail(), self._pace.interval)
-        else:
-            self._backoff.succeed()
-            self._retry_at = inf
+        match outcome.result:
+            case Result.UNREACHABLE:
+                self._retry_at = now + self._backoff.fail()
+            # Counted apart: after a long outage, a race is met again within a second.
+            case Result.CONTESTED if self._contests.failures < _MOST_CONTESTS:
+                self._retry_at = now + self._contests.fail()
+            case Result.CONTESTED | Result.REFUSED | Result.INVALID:
+                # Permanent until something changes: the branch, a token, a hook.
+                self._retry_at = now + max(self._backoff.fail(), self._pace.interval)
+            case _:
+                self._backoff.succeed()
+                self._contests.succeed()
+                self._retry_at = inf
         self._remember(outcome)
 
     def _remember(self, outcome: Outcome) -> None:

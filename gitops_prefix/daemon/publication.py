@@ -73,6 +73,8 @@ class Publication:
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self._right: Outcome | None = None
+        # What our commit decided that is not on the branch yet: a clone may be lost.
+        self._waiting: Mapping[str, Status] = {}
 
     def run(self, observe: Observe, now: datetime, *, look: bool, news: bool = True) -> Outcome:
         """One pass.
@@ -138,6 +140,7 @@ class Publication:
         except OutsideError as error:
             report = Unreachable(str(error))
         if isinstance(report, Published):
+            self._waiting = {}
             return replace(outcome, result=Result.PUBLISHED)
         failed = self._failed(_RESULTS[type(report)], report.words)
         return replace(outcome, result=failed.result, words=failed.words, failure=failed.failure)
@@ -156,7 +159,7 @@ class Publication:
         if base is None:
             return self._failed(Result.UNREACHABLE, "the branch was never seen")
         leftover = repository.unpublished if repository.stale else None
-        unpublished = self._statuses(leftover) if leftover else {}
+        unpublished = self._statuses(leftover) if leftover else self._waiting
         files = repository.managed_files(base)
         with repository.stages.enter(Stage.RENDER):
             planned = plan(files, observe, now, unpublished)
@@ -170,9 +173,11 @@ class Publication:
             commit = repository.commit(base, rendering.files, message, now)
         elif leftover:
             repository.drop()
+        waits = commit or repository.unpublished or ""
+        self._waiting = planned.statuses if waits else {}
         return Outcome(
             Result.UNCHANGED,
-            commit=commit or repository.unpublished or "",
+            commit=waits,
             statuses=planned.statuses,
             transitions=transitions if commit else (),
             changes=rendering.changes,

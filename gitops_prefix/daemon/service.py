@@ -45,11 +45,14 @@ class Service:
         """Run until `loop.stop` is called.
 
         Raises:
-            InputError: the remote has no such branch.
-            OutsideError: the remote refuses us from the start, or no raw socket.
+            InputError: the remote has no such branch, and never had.
+            OutsideError: the remote refuses us and always did, or no raw socket.
         """
         try:
-            _raise_for(self.loop.run_once())
+            outcome = self.loop.run_once()
+            if self._repository.tip is None:
+                # Who was let in once waits: what was not published yet is in the clone.
+                _raise_for(outcome)
             self.loop.run()
         finally:
             self._listening.stop()
@@ -99,7 +102,9 @@ class Service:
             log.info("published %s: %d fields", outcome.commit[:12], len(outcome.changes))
         elif outcome.result is not Result.UNCHANGED:
             waits = "; our commit is kept" if outcome.commit else ""
-            log.warning("%s: %s%s", outcome.result, outcome.words, waits)
+            # Refused means that a person must act.
+            level = logging.ERROR if outcome.result is Result.REFUSED else logging.WARNING
+            log.log(level, "%s: %s%s", outcome.result, outcome.words, waits)
 
     def _page(self) -> Page:
         outcome = self.loop.progress.outcome

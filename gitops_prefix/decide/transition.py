@@ -99,6 +99,10 @@ def _fit(specification: Specification, status: Status) -> Status:
 def _change(
     specification: Specification, status: Status, choice: Choice, prefix: Prefix, now: datetime
 ) -> Status:
+    if status.acquired_at is not None:
+        # A calendar that was set back must not end a prefix before it began: the order of
+        # these times is the order of what happened, also to `replay`.
+        now = max(now, status.acquired_at)
     outgoing = PastPrefix(
         status.current,
         acquired_at=status.acquired_at,

@@ -112,6 +112,17 @@ def test_a_past_prefix_knows_its_times():
     )
 
 
+def test_a_calendar_that_is_set_back_keeps_the_order_of_what_happened():
+    status = after(PLAIN, A, B, step=HOUR)
+    status = advance(PLAIN, status, observed(C), TEN - 24 * HOUR)
+
+    assert status.acquired_at == TEN + HOUR
+    assert status.history == (
+        PastPrefix(B, TEN + HOUR, TEN + HOUR),
+        PastPrefix(A, TEN, TEN + HOUR),
+    )
+
+
 def test_a_prefix_that_returns_is_acquired_anew():
     status = after(PLAIN, A, B, A)
 
