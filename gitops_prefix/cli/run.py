@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from gitops_prefix.cli.cluster_options import cluster_options
 from gitops_prefix.cli.commit_options import CommitStyle, commit_options
 from gitops_prefix.cli.credential_options import credential_options, transport_options
 from gitops_prefix.cli.exit_codes import DONE
+from gitops_prefix.cli.leader_options import leader_options
 from gitops_prefix.cli.options import (
     DURATION,
     config_option,
@@ -18,10 +20,13 @@ from gitops_prefix.cli.options import (
     option,
     path_option,
 )
+from gitops_prefix.daemon.leadership import Candidacy
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.loop import Pace
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service
+from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.repository import Repository, Scope
 from gitops_prefix.publish.transport import Transport
@@ -57,6 +62,8 @@ _GRACE_SECONDS = 9
 @credential_options
 @transport_options
 @commit_options
+@cluster_options
+@leader_options
 @option("--verbose", is_flag=True, help="Log more.")
 def command(  # noqa: PLR0913  one parameter an option
     *,
@@ -74,6 +81,8 @@ def command(  # noqa: PLR0913  one parameter an option
     credentials: Credentials,
     transport: Transport,
     style: CommitStyle,
+    cluster: ClusterAccess,
+    candidacy: Candidacy | None,
     verbose: bool,
 ) -> int:
     """Watch Router Advertisements, and keep a branch true to the current prefix.
@@ -82,6 +91,9 @@ def command(  # noqa: PLR0913  one parameter an option
     finishes the push under way and leaves with exit code 0.
     """
     configure(verbose=verbose)
+    if once and candidacy is not None:
+        message = "--once publishes and leaves, with --leader-elect or without: leave that out"
+        raise InputError(Problem("invalid-lease", message))
     repository = Repository(
         clone_dir or default_clone_dir(repo, branch),
         repo,
@@ -93,7 +105,9 @@ def command(  # noqa: PLR0913  one parameter an option
         scope=Scope(path, exclude),
     )
     pace = Pace(settle.total_seconds(), max(1.0, interval.total_seconds()))
-    service = Service(repository, pace=pace, interface=interface)
+    service = Service(
+        repository, pace=pace, interface=interface, cluster=cluster, candidacy=candidacy
+    )
     _stop_on_signals(service)
     repository.open()
     server = Server(listen, service.pages) if listen else None

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import IO
 
+from gitops_prefix.publish.cluster_access import ClusterAccess
+
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 3
@@ -33,8 +35,6 @@ class Candidacy:
         lease: how long the others wait for a leader that says nothing, in seconds.
         renew: how long a leader leads after its last renewal.
         retry: between two tries.
-        kubeconfig: empty for the cluster that we run in, or the usual file.
-        context: of the kubeconfig; empty for its current one.
     """
 
     name: str = "gitops-prefix"
@@ -42,11 +42,8 @@ class Candidacy:
     lease: float = 15.0
     renew: float = 10.0
     retry: float = 2.0
-    kubeconfig: str = ""
-    context: str = ""
 
-    @property
-    def command(self) -> list[str]:
+    def command(self, cluster: ClusterAccess) -> list[str]:
         """The child's command line."""
         options = {
             "name": self.name,
@@ -54,11 +51,23 @@ class Candidacy:
             "lease": self.lease,
             "renew": self.renew,
             "retry": self.retry,
-            "kubeconfig": self.kubeconfig,
-            "context": self.context,
         }
         words = [f"--{key}={text}" for key, text in options.items()]
-        return [sys.executable, "-m", "gitops_prefix.cluster.lease", *words]
+        return [sys.executable, "-m", "gitops_prefix.cluster.lease", *words, *cluster.words]
+
+
+class Alone:
+    """Without a Lease: each daemon publishes, and a race that it loses leaves nothing to do."""
+
+    def start(self) -> None:
+        """Nothing is asked for."""
+
+    def leads(self) -> bool:
+        """Always."""
+        return True
+
+    def stop(self) -> None:
+        """Nothing is given up."""
 
 
 class Leadership:

@@ -5,6 +5,7 @@ changes something, or the branch is to be looked at. What woke it does not matte
 a pass looks at all there is, and the latest observation wins.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -79,6 +80,7 @@ class Loop:
         self._wakeup = Wakeup()
         self._backoff, self._contests = Backoff(), Backoff()
         self._stopping = False
+        self._called = threading.Event()
         self._look_at = -inf
         self._retry_at = inf
         self._watched: dict[str, Watched] = {}
@@ -93,6 +95,11 @@ class Loop:
     def stop(self) -> None:
         """Leave after the pass under way. A signal handler may call it."""
         self._stopping = True
+        self._wakeup.nudge()
+
+    def look_now(self) -> None:
+        """Look at the branch again, whatever was decided before. Any thread may call it."""
+        self._called.set()
         self._wakeup.nudge()
 
     def run(self) -> None:
@@ -121,9 +128,11 @@ class Loop:
     def run_once(self) -> Outcome:
         """One pass, and what it means for the next."""
         now = self._clocks.monotonic()
-        look = now >= min(self._look_at, self._retry_at)
+        called = self._called.is_set()
+        self._called.clear()
+        look = called or now >= min(self._look_at, self._retry_at)
         outcome = self._publication.run(
-            self._observe, self._clocks.calendar(), look=look, news=self._has_news()
+            self._observe, self._clocks.calendar(), look=look, news=called or self._has_news()
         )
         self._plan_next(outcome, looked=look)
         self._count(outcome, self._clocks.monotonic() - now)
@@ -156,7 +165,8 @@ class Loop:
     def _has_reason(self) -> bool:
         """Whether a pass could change anything now: else no Git, and no YAML."""
         now = self._clocks.monotonic()
-        return now >= min(self._look_at, self._retry_at) or self._has_news()
+        due_now = now >= min(self._look_at, self._retry_at)
+        return due_now or self._called.is_set() or self._has_news()
 
     def _has_news(self) -> bool:
         """Whether the link, or time, decided something that the branch does not say."""

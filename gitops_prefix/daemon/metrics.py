@@ -54,6 +54,7 @@ class Metrics:
             "Whether the current prefix is held because it changed too often.",
             ["dynamic_prefix"],
         )
+        self.leads = gauge("leads", "Whether this daemon is the one that publishes.")
         self.link_up = gauge("link_up", "Whether the link is there and up.", ["interface"])
         self.kernel_accepts = gauge(
             "kernel_accepts_advertisements",

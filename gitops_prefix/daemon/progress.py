@@ -12,7 +12,7 @@ from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Result
 
-_RIGHT = {Result.PUBLISHED, Result.UNCHANGED}
+_RIGHT = {Result.PUBLISHED, Result.UNCHANGED, Result.FOLLOWING}
 
 
 @dataclass(frozen=True, slots=True)

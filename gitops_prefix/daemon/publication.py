@@ -1,6 +1,6 @@
 """A pass against the branch: look, plan, commit, push; and again when it moved."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -31,6 +31,8 @@ class Result(StrEnum):
     CONTESTED = "contested"
     REFUSED = "refused"
     INVALID = "invalid"
+    FOLLOWING = "following"
+    """There is something to publish, and another daemon leads."""
 
 
 _RESULTS: Mapping[type[PushReport], Result] = {
@@ -70,8 +72,17 @@ class Outcome:
 class Publication:
     """Makes the branch hold what was decided."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(
+        self, repository: Repository, may_publish: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Make none yet.
+
+        Args:
+            repository: whose branch it is.
+            may_publish: asked before each commit, and again before each push.
+        """
         self.repository = repository
+        self._may_publish = may_publish
         self._right: Outcome | None = None
         # What our commit decided that is not on the branch yet: a clone may be lost.
         self._waiting: Mapping[str, Status] = {}
@@ -133,8 +144,13 @@ class Publication:
             problems = (*away.problems, *outcome.problems)
             failed = replace(outcome, result=away.result, words=away.words, failure=away.failure)
             return replace(failed, problems=problems)
-        if self.repository.unpublished is None:
+        if self.repository.unpublished is None or outcome.result is Result.FOLLOWING:
             return outcome
+        return self._push(outcome)
+
+    def _push(self, outcome: Outcome) -> Outcome:
+        if not self._may_publish():
+            return replace(outcome, result=Result.FOLLOWING, statuses=None)
         try:
             report = self.repository.push()
         except OutsideError as error:
@@ -168,6 +184,8 @@ class Publication:
         transitions = _transitions(planned)
         rendering = planned.rendering
         commit = ""
+        if rendering.files and not self._may_publish():
+            return Outcome(Result.FOLLOWING, problems=planned.problems)
         if rendering.files:
             message = commit_message(transitions, rendering.changes)
             commit = repository.commit(base, rendering.files, message, now)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from gitops_prefix.daemon.clocks import Clocks
 from gitops_prefix.daemon.decisions import Watched
+from gitops_prefix.daemon.leadership import Alone, Candidacy, Leadership
 from gitops_prefix.daemon.listening import Listening
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.loop import Loop, Pace
@@ -13,6 +14,7 @@ from gitops_prefix.daemon.page import Report, render_page
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.daemon.server import Page, Pages, text_page
 from gitops_prefix.errors import InputError, OutsideError, Severity
+from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.repository import Repository
 
 log = logging.getLogger(__name__)
@@ -21,15 +23,37 @@ log = logging.getLogger(__name__)
 class Service:
     """One repository, kept true to what the links say."""
 
-    def __init__(self, repository: Repository, *, pace: Pace, interface: str = "") -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        pace: Pace,
+        interface: str = "",
+        cluster: ClusterAccess = ClusterAccess(),  # noqa: B008  frozen
+        candidacy: Candidacy | None = None,
+    ) -> None:
+        """Put it together; `run` starts it.
+
+        Args:
+            repository: open when it is run.
+            pace: how long things may wait.
+            interface: the link that stands for those the repository names, or empty.
+            cluster: for what talks to one.
+            candidacy: for the Lease of the daemon that publishes; None: each does.
+        """
         self._repository = repository
         self._metrics = Metrics()
         self._reached = False
         self._watched: Mapping[str, Watched] = {}
         self._once = OncePerMinute()
         self._clocks = Clocks()
+        self._leadership: Leadership | Alone = Alone()
+        if candidacy is not None:
+            command = candidacy.command(cluster)
+            self._leadership = Leadership(command, self._clocks.monotonic, self._lead)
+        self._metrics.leads.set_function(self._leadership.leads)
         self.loop = Loop(
-            Publication(repository),
+            Publication(repository, self._leadership.leads),
             self._metrics,
             pace=pace,
             clocks=self._clocks,
@@ -48,6 +72,7 @@ class Service:
             InputError: the remote has no such branch, and never had.
             OutsideError: the remote refuses us and always did, or no raw socket.
         """
+        self._leadership.start()
         try:
             outcome = self.loop.run_once()
             if self._repository.tip is None:
@@ -55,6 +80,7 @@ class Service:
                 _raise_for(outcome)
             self.loop.run()
         finally:
+            self._leadership.stop()
             self._listening.stop()
 
     def run_once(self, patience: float) -> Outcome:
@@ -85,6 +111,9 @@ class Service:
             "/metrics": lambda: text_page(self._metrics.exposition().decode().rstrip("\n")),
         }
 
+    def _lead(self) -> None:
+        self.loop.look_now()
+
     def _follow(self, watched: Mapping[str, Watched]) -> None:
         self._watched = watched
         self._listening.follow(watched)
@@ -100,6 +129,8 @@ class Service:
             log.info("%s: %s -> %s", one.name, before, one.current.current)
         if outcome.result is Result.PUBLISHED:
             log.info("published %s: %d fields", outcome.commit[:12], len(outcome.changes))
+        elif outcome.result is Result.FOLLOWING:
+            log.info("we do not lead: who does publishes this")
         elif outcome.result is not Result.UNCHANGED:
             waits = "; our commit is kept" if outcome.commit else ""
             # Refused means that a person must act.

@@ -12,7 +12,7 @@ from gitops_prefix.daemon.progress import Progress, show_progress
 from gitops_prefix.daemon.publication import Outcome, Result
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-RIGHT = [Result.PUBLISHED, Result.UNCHANGED]
+RIGHT = [Result.PUBLISHED, Result.UNCHANGED, Result.FOLLOWING]
 WRONG = [result for result in Result if result not in RIGHT]
 
 

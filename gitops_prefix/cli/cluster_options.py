@@ -1,0 +1,20 @@
+"""The options that say which cluster, for every command that talks to one."""
+
+from pathlib import Path
+
+from gitops_prefix.cli.option_group import option_group
+from gitops_prefix.cli.options import file_option, option
+from gitops_prefix.publish.cluster_access import ClusterAccess
+
+
+def make_cluster_access(*, kubeconfig: Path | None, context: str) -> ClusterAccess:
+    """What the options come to."""
+    return ClusterAccess(str(kubeconfig or ""), context)
+
+
+cluster_options = option_group(
+    "cluster",
+    make_cluster_access,
+    file_option("--kubeconfig", "The cluster. [default: the pod's account, or kubectl's]"),
+    option("--context", default="", metavar="NAME", help="Of the kubeconfig."),
+)

@@ -1,0 +1,126 @@
+"""Two daemons on one repository and one API server: each change is one commit."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.branch import bare_repository
+from tests.gitrepo import git
+from tests.netns import until
+
+PREFIX = """\
+apiVersion: dynamic-prefix.io/v1alpha1
+kind: DynamicPrefix
+metadata: {name: home}
+spec:
+  acquisition:
+    static: {prefix: "2001:db8:%d::/64"}
+"""
+LEASE = ["--leader-elect", "--lease-duration=3s", "--renew-deadline=2s", "--retry-period=0.2s"]
+
+
+class Daemon:
+    """`run` in a process of its own, whose commits have its name."""
+
+    def __init__(self, name: str, directory: Path, remote: Path, *options: str) -> None:
+        self.name = name
+        self.log = directory / f"{name}.log"
+        words = [sys.executable, "-m", "gitops_prefix", "run", f"--repo={remote}"]
+        words += [f"--clone-dir={directory / name}", f"--author-name={name}", "--interval=1s"]
+        with self.log.open("w") as stderr:
+            self.process = subprocess.Popen([*words, *options], stderr=stderr, cwd=directory)
+
+    def says(self, words: str) -> bool:
+        return words in self.log.read_text()
+
+
+@contextmanager
+def daemons(directory: Path, remote: Path, *options: str) -> Iterator[tuple[Daemon, Daemon]]:
+    with ExitStack() as stack:
+        both = tuple(Daemon(name, directory, remote, *options) for name in ("one", "two"))
+        for daemon in both:
+            stack.callback(daemon.process.wait)
+            stack.callback(daemon.process.kill)
+        yield both
+
+
+def renumber(directory: Path, remote: Path, number: int) -> None:
+    """A person writes another static prefix."""
+    tree = directory / "person"
+    if not tree.exists():
+        git(directory, "clone", "-q", str(remote), str(tree))
+    git(tree, "pull", "-q", "--rebase")
+    path = tree / "prefix.yaml"
+    head, _, status = path.read_text().partition("status:")
+    old = head.split('prefix: "')[1].split('"')[0]
+    path.write_text(
+        head.replace(old, f"2001:db8:{number}::/64") + (f"status:{status}" if status else "")
+    )
+    git(
+        tree, "-c", "user.name=person", "-c", "user.email=p@localhost", "commit", "-qam", "renumber"
+    )
+    git(tree, "push", "-q")
+
+
+def authors(remote: Path) -> list[str]:
+    """Of the commits, newest first."""
+    return git(remote, "log", "--format=%an", "main").splitlines()
+
+
+@pytest.fixture
+def remote(tmp_path):
+    return bare_repository(tmp_path, {"prefix.yaml": (PREFIX % 1).encode()})
+
+
+def test_the_leader_publishes_and_the_other_takes_over_when_it_is_killed(
+    cluster, namespace, tmp_path, remote
+):
+    options = [
+        *LEASE,
+        f"--lease-namespace={namespace}",
+        f"--kubeconfig={cluster.kubeconfig('admin')}",
+    ]
+    with daemons(tmp_path, remote, *options) as both:
+        until(lambda: any(one.says("we lead") for one in both), "a leader", 30)
+        leader, follower = sorted(both, key=lambda one: not one.says("we lead"))
+        until(lambda: authors(remote)[0] == leader.name, "the leader's commit", 30)
+        renumber(tmp_path, remote, 2)
+        until(lambda: follower.says("we do not lead"), "the follower that waits", 30)
+        until(lambda: authors(remote)[0] == leader.name, "the second commit", 30)
+        leader.process.kill()
+        renumber(tmp_path, remote, 3)
+        until(lambda: authors(remote)[0] == follower.name, "the follower's commit", 30)
+        assert authors(remote)[:5] == [follower.name, "person", leader.name, "person", leader.name]
+        follower.process.send_signal(signal.SIGTERM)
+        assert follower.process.wait(30) == 0
+    # Killed by SIGKILL, the first gave nothing up; the second did.
+    assert cluster.get("lease", "gitops-prefix", namespace)["spec"]["holderIdentity"] == ""
+    assert "2001:db8:3::/64" in git(remote, "show", "main:prefix.yaml")
+
+
+def test_who_cannot_reach_the_api_server_publishes_nothing(tmp_path, remote):
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("{}")
+    with daemons(tmp_path, remote, *LEASE, f"--kubeconfig={kubeconfig}") as both:
+        for daemon in both:
+            until(lambda one=daemon: one.says("we do not lead"), "the wait", 30)
+            until(lambda one=daemon: one.says("Lease: "), "the reason", 30)
+        assert len(authors(remote)) == 1
+
+
+def test_without_a_lease_they_converge(tmp_path, remote):
+    """Both see each change; one commit each, whoever was first."""
+    with daemons(tmp_path, remote):
+        until(lambda: len(authors(remote)) == 2, "the first commit", 30)
+        for number in range(2, 6):
+            renumber(tmp_path, remote, number)
+            until(lambda n=number: len(authors(remote)) == 2 * n, "the next commit", 30)
+    assert authors(remote).count("person") == 4
+    status = git(remote, "show", "main:prefix.yaml").partition("status:")[2]
+    assert 'currentPrefix: "2001:db8:5::/64"' in status
+    assert status.count('prefix: "2001:db8:4::/64"') == status.count('"2001:db8:3::/64"') == 1
