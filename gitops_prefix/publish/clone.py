@@ -8,17 +8,23 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.git import Git
 from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.missing_blobs import has_every_tree, missing_from
 
 _OWNER = "gitops-prefix.lock"
 # A file system of its own, as volumes are, begins with a "lost+found".
 _OURS_TO_TAKE = frozenset({"lost+found"})
-_WORTH_SAVING = ("refs/gitops-prefix/*", "refs/remotes/*")
+# The tip first: what waits stands on it, and needs little more.
+_REFERENCES = ("for-each-ref", "--sort=-refname", "--format=%(objectname) %(refname)", "refs")
+_MOST_PACKS = 50
+"""As many as git itself lets be (gc.autoPackLimit)."""
+# Contents may be missing, and for want of a URL nothing is ever fetched.
+_PROMISED = ("-c", "remote.origin.promisor=true")
 
 
 class Clone:
@@ -33,7 +39,7 @@ class Clone:
         """
         self.directory = directory.absolute()
         self.path = self.directory / "repository.git"
-        self._damaged = self.directory / "damaged.git"
+        self._aside = self.directory / "aside.git"
         self._serves = serves.encode(errors="surrogateescape")
         self._lock: int | None = None
 
@@ -84,10 +90,26 @@ class Clone:
         return True
 
     def tidy(self) -> None:
-        """Pack what many small fetches left behind, when it is much; git counts it."""
-        settings = ("-c", "gc.auto=2000", "-c", "gc.autoDetach=false")
-        # Nobody else writes here, so what nothing refers to can go at once.
-        self.git().ask(*settings, "gc", "--auto", "--quiet", "--prune=now", seconds=600)
+        """Keep what references reach, in one pack, when fetches and commits left many.
+
+        Git's gc never lets go of what came from a remote that left something out.
+        """
+        if len(list(self.path.glob("objects/pack/*.pack"))) < _MOST_PACKS:
+            return
+        # What goes wrong here is met again, and mended, by whoever needs the clone next.
+        with suppress(OSError, OutsideError):
+            before = self._holdings()
+            self._set_aside()
+            copied = False
+            try:
+                self._make()
+                self._take_over()
+                copied = self._holdings() == before
+            finally:
+                if not copied:
+                    shutil.rmtree(self.path, ignore_errors=True)
+                    self._aside.rename(self.path)
+                shutil.rmtree(self._aside, ignore_errors=True)
 
     def _make(self) -> None:
         """An empty repository, or the one that is here with HEAD and config as they should be."""
@@ -98,25 +120,62 @@ class Clone:
 
     def _remake(self) -> None:
         with self._reporting():
-            shutil.rmtree(self._damaged, ignore_errors=True)
             if self.path.exists():
-                self.path.rename(self._damaged)
+                self._set_aside()
             self._make()
             self._salvage()
 
+    def _set_aside(self) -> None:
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self.path.rename(self._aside)
+
     def _salvage(self) -> None:
-        """Take over what can still be read of a damaged clone; git checks each object."""
-        if not self._damaged.exists():
+        """Take over what can still be read of a clone that is damaged, or was being tidied."""
+        if not self._aside.exists():
             return
-        for names in _WORTH_SAVING:
-            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow")
-            self.git().ask("fetch", *options, "--", str(self._damaged), f"+{names}:{names}")
-        shutil.rmtree(self._damaged, ignore_errors=True)
+        self._take_over()
+        if not self._is_whole():
+            shutil.rmtree(self.path)
+            self._make()
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+    def _take_over(self) -> None:
+        """Copy what references of the clone that is set aside reach, as far as it is there."""
+        aside = Git(self._aside, environment={"GIT_DIR": str(self._aside)})
+        taken = ""
+        for line in aside.ask(*_REFERENCES).lines():
+            commit, _, name = line.partition(" ")
+            # Missing contents are no damage; `_is_whole` sees to the rest.
+            options = ("--quiet", "--revs", "--missing=allow-any")
+            target = str(self.path / "objects" / "pack" / "pack")
+            wanted = f"{commit}\n{taken}".encode()
+            packed = aside.ask("pack-objects", *options, target, stdin=wanted)
+            if packed.status == 0:
+                Path(f"{target}-{packed.word()}.promisor").touch()
+                self.git().ask("update-ref", name, commit)
+                taken += f"^{commit}\n"
+        self._take_over_shallow()
+
+    def _take_over_shallow(self) -> None:
+        """Where history ends, of what was taken over (gitrepository-layout(5), shallow)."""
+        try:
+            ends = (self._aside / "shallow").read_bytes()
+        except FileNotFoundError:
+            return
+        known = self.git().ask("cat-file", "--batch-check", stdin=ends).lines()
+        here = [line.partition(" ")[0] for line in known if " commit " in line]
+        (self.path / "shallow").write_text("".join(f"{commit}\n" for commit in here))
+
+    def _holdings(self) -> tuple[object, ...]:
+        """The references, and what is missing of what they reach."""
+        git = self.git()
+        return git.run(*_REFERENCES).stdout, missing_from(git)
 
     def _is_whole(self, *options: str) -> bool:
-        answer = self.git().ask("fsck", *options, "--no-dangling", "--no-progress")
+        git = self.git()
+        answer = git.ask(*_PROMISED, "fsck", *options, "--no-dangling", "--no-progress")
         # A time that is over, or a kernel that ended git, says nothing about the clone.
-        return answer.status <= 0
+        return answer.status < 0 or (answer.status == 0 and has_every_tree(git))
 
     def _refuse_foreign(self) -> None:
         names = {path.name for path in self.directory.iterdir()} - _OURS_TO_TAKE
@@ -145,7 +204,7 @@ class Clone:
             return
         if served:
             shutil.rmtree(self.path, ignore_errors=True)
-            shutil.rmtree(self._damaged, ignore_errors=True)
+            shutil.rmtree(self._aside, ignore_errors=True)
         os.ftruncate(lock, 0)
         os.pwrite(lock, self._serves, 0)
 

@@ -1,6 +1,7 @@
 """The managed files of a commit, read without a work tree: a byte search, then one read."""
 
 import posixpath
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from gitops_prefix.render.settings import SETTINGS_FILE
 IGNORE_FILE = ".gitops-prefixignore"
 MOST_BYTES = 5 * 1024 * 1024
 _MOST_ARGUMENTS = 1000
+_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,19 @@ class Scope:
         below = posixpath.normpath(self.below or ".")
         return below == "." or path.startswith(f"{below}/")
 
+    def searches(self, path: str) -> bool:
+        """Whether a file's content is needed to know if it is managed."""
+        if path in {SETTINGS_FILE, IGNORE_FILE}:
+            return True
+        return path.endswith(_SUFFIXES) and self.holds(path)
+
+    @property
+    def pathspecs(self) -> list[str]:
+        """The same for git (gitglossary(7), pathspec)."""
+        below = posixpath.normpath(self.below or ".")
+        folder = "" if below == "." else re.sub(r"([*?\[\\])", r"\\\1", below) + "/"
+        return [f":(top,glob){folder}**/*{suffix}" for suffix in _SUFFIXES]
+
     @property
     def outside(self) -> bool:
         """Whether it leads out of the repository, where nothing is."""
@@ -43,7 +58,7 @@ def read_managed_files(git: Git, commit: str, scope: Scope) -> dict[str, bytes]:
     Raises:
         GitFailedError: not every file could be read.
     """
-    contents = _read(git, commit, [*_own_files(git, commit), *_search(git, commit)])
+    contents = _read(git, commit, [*_own_files(git, commit), *_search(git, commit, scope)])
     lines = contents.pop(IGNORE_FILE, b"").decode(errors="replace").splitlines()
     ignored = ignored_paths([*lines, *scope.exclude])
     return {
@@ -69,10 +84,10 @@ def _own_files(git: Git, commit: str) -> list[str]:
     return [path for path, mode in modes.items() if mode.startswith("100")]
 
 
-def _search(git: Git, commit: str) -> list[str]:
+def _search(git: Git, commit: str, scope: Scope) -> list[str]:
     needles = [word for needle in NEEDLES for word in ("-e", needle.decode())]
     options = ("-l", "-z", "-I", "-F", *needles)
-    found = git.ask("grep", *options, commit, "--", "*.yaml", "*.yml")
+    found = git.ask("grep", *options, commit, "--", *scope.pathspecs)
     # Status 1 is "nothing found"; a blob that cannot be read is told, and passed over.
     if found.status not in {0, 1} or "error:" in found.stderr:
         raise GitFailedError("grep", found)

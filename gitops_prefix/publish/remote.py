@@ -3,19 +3,32 @@
 Each question names the URL anew and nothing of it is kept in the clone's config.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, local_path
 from gitops_prefix.publish.git import Answer
 from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.managed_files import MOST_BYTES
 from gitops_prefix.publish.push_report import PushReport, Refused, read_failure, read_push
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.transport import Transport
 
 TIP = "refs/remotes/origin/tip"
 """The branch's commit when it was last seen."""
+
+
+_ORIGIN = "origin"
+
+
+class Leave(StrEnum):
+    """File contents that a fetch does without (git-rev-list(1), --filter)."""
+
+    CONTENTS = "blob:none"
+    LONG_ONES = f"blob:limit={MOST_BYTES + 1}"
 
 
 class UnreachableError(OutsideError):
@@ -84,19 +97,58 @@ class Remote:
         message = f'the remote has no branch "{self._branch}" (it has: {known})'
         raise InputError(Problem("no-such-branch", message))
 
-    def fetch(self, *, depth: int) -> None:
-        """Bring the branch's last `depth` commits, and let `TIP` be the last of them.
+    def fetch(self, *, depth: int, into: str, leave: Leave, anew: bool = False) -> None:
+        """Bring the branch's last `depth` commits.
+
+        Args:
+            depth: how many.
+            into: the reference that is to be the last of them.
+            leave: which contents to do without, where the server can leave any out.
+            anew: whether to ask for what was left out before, too.
 
         Raises:
             UnreachableError, RefusedError: as `tip` does.
         """
-        options = ("--quiet", "--no-tags", "--no-write-fetch-head", f"--depth={depth}")
-        refspec = f"+{self._reference}:{TIP}"
-        self._run("fetch", *options, "--", self._url, refspec, seconds=self._limits.fetch)
+        options = (f"--depth={depth}", f"--filter={leave}", *(("--refetch",) if anew else ()))
+        refspec = f"+{self._reference}:{into}"
+        self._fetch(*options, "--", _ORIGIN, refspec)
+
+    def fetch_blobs(self, blobs: Iterable[str]) -> bool:
+        """Bring file contents that an earlier fetch did without, all at once.
+
+        Returns:
+            Whether the server gives single objects; if not, none came.
+
+        Raises:
+            UnreachableError, RefusedError: as `tip` does.
+        """
+        options = ("--no-auto-gc", f"--filter={Leave.CONTENTS}", "--stdin")
+        settings = ("-c", "fetch.negotiationAlgorithm=noop")
+        wanted = "".join(f"{blob}\n" for blob in blobs).encode()
+        try:
+            self._fetch(*options, "--", _ORIGIN, settings=settings, stdin=wanted)
+        except (RefusedError, UnreachableError) as error:
+            if "unadvertised object" in str(error):
+                return False
+            raise
+        return True
+
+    def _fetch(self, *words: str, settings: tuple[str, ...] = (), stdin: bytes = b"") -> None:
+        # A remote with a name may leave contents out (gitformat-pack, promisor packs); it
+        # has one for this call alone, and the clone's config stays empty.
+        origin = {"url": self._url, "promisor": "true", "partialCloneFilter": Leave.CONTENTS}
+        named = [
+            word
+            for key, text in origin.items()
+            for word in ("-c", f"remote.{_ORIGIN}.{key}={text}")
+        ]
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no")
+        seconds = self._limits.fetch
+        self._run(*named, *settings, "fetch", *options, *words, seconds=seconds, stdin=stdin)
 
     def push(self, commit: str) -> PushReport:
         """Add a commit to the branch: never by force."""
-        options = ("--porcelain", "--no-verify", "--no-follow-tags")
+        options = ("--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no")
         try:
             answer = self._ask("push", *options, "--", self._url, f"{commit}:{self._reference}")
         except RefusedError as error:
@@ -104,15 +156,16 @@ class Remote:
         stdout = scrub(answer.stdout.decode(errors="replace"))
         return read_push(answer.status, stdout, answer.stderr, commit)
 
-    def _run(self, *arguments: str, seconds: float | None = None) -> Answer:
-        answer = self._ask(*arguments, seconds=seconds)
+    def _run(self, *arguments: str, seconds: float | None = None, stdin: bytes = b"") -> Answer:
+        answer = self._ask(*arguments, seconds=seconds, stdin=stdin)
         if answer.status == 0:
             return answer
         failure = read_failure(answer.status, answer.stderr)
         kind = RefusedError if isinstance(failure, Refused) else UnreachableError
-        raise kind(f"git {arguments[0]}: {failure.words}")
+        verb = next(word for word in ("fetch", "ls-remote") if word in arguments)
+        raise kind(f"git {verb}: {failure.words}")
 
-    def _ask(self, *arguments: str, seconds: float | None = None) -> Answer:
+    def _ask(self, *arguments: str, seconds: float | None = None, stdin: bytes = b"") -> Answer:
         seconds = self._limits.ask if seconds is None else seconds
         with Loan() as loan:
             try:
@@ -120,7 +173,7 @@ class Remote:
             except InputError as error:
                 # It was good when we started: a secret that is being replaced comes back.
                 raise RefusedError(str(error)) from error
-            return self._clone.git(loan).ask(*arguments, seconds=seconds)
+            return self._clone.git(loan).ask(*arguments, seconds=seconds, stdin=stdin)
 
     def lend(self, loan: Loan) -> None:
         """Lend git what it needs to reach the remote.

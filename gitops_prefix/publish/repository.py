@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.publish.arrival import Arrival
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, NoCredentials, check_url, local_path
 from gitops_prefix.publish.fast_import import Identity, fast_import_stream
@@ -65,6 +66,7 @@ class Repository:
         self._remote = Remote(
             url, branch, self._credentials, self._clone, limits, transport=transport
         )
+        self._arrival = Arrival(self._remote, self._clone, scope)
         self._files: dict[str, Mapping[str, bytes]] = {}
 
     def open(self) -> None:
@@ -139,8 +141,11 @@ class Repository:
             # Git has nowhere to run, and could not even ask.
             self._heal()
         with self.stages.enter(Stage.LOOK):
-            if self._remote.tip() == self.tip:
-                return False
+            moved = self._remote.tip() != self.tip
+        if not moved:
+            with self._mending():
+                self._arrival.complete()
+            return False
         self._fetch()
         self._clone.tidy()
         return True
@@ -238,7 +243,7 @@ class Repository:
             if seen == commit:
                 self._git.run("update-ref", TIP, commit)
                 return report
-            self._remote.fetch(depth=_DEPTH)
+            self._arrival.fetch(depth=_DEPTH)
             if self._holds(TIP, commit):
                 return report
         return Moved(f"the branch shows {seen[:12]} after the push of {commit[:12]}")
@@ -246,7 +251,7 @@ class Repository:
     def _fetch(self) -> None:
         depth = 1 if self.unpublished is None else _DEPTH
         with self.stages.enter(Stage.FETCH), self._mending():
-            self._remote.fetch(depth=depth)
+            self._arrival.fetch(depth=depth)
 
     @contextmanager
     def _mending(self) -> Iterator[None]:
@@ -260,6 +265,7 @@ class Repository:
             raise UnreachableError(message) from error
 
     def _heal(self) -> bool:
+        self._arrival.doubt()
         try:
             damaged = self._clone.heal()
         except OutsideError as error:
