@@ -56,6 +56,17 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
 
+    def document(self) -> dict[str, object]:
+        """The problem as JSON has it; without a place, path is null and line and column 0."""
+        place = self.place
+        return {
+            "path": place.path if place else None,
+            "line": place.line if place else 0,
+            "column": place.column if place else 0,
+            "code": self.code,
+            "message": self.message,
+        }
+
 
 class GitopsPrefixError(Exception):
     """The family of errors that `cli` turns into a message and an exit code."""

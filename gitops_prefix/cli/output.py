@@ -40,8 +40,8 @@ def print_errors(problems: Iterable[Problem], form: Format) -> None:
     if form is Format.JSON:
         told = list(problems)
         errors = [one for one in told if one.severity is Severity.ERROR]
-        others = [problem_document(one) for one in told if one not in errors]
-        answer = {"errors": [problem_document(one) for one in errors]}
+        others = [one.document() for one in told if one not in errors]
+        answer = {"errors": [one.document() for one in errors]}
         print_json(answer | ({"warnings": others} if others else {}))
     else:
         print_problems(problems, form)
@@ -57,18 +57,6 @@ def print_problems(problems: Iterable[Problem], form: Format) -> None:
             place = f"{problem.place}: " if problem.place else ""
             line = f"{place}{label}: {problem.message} [{problem.code}]"
             click.echo(line, err=True, color=colour_wish())
-
-
-def problem_document(problem: Problem) -> dict[str, object]:
-    """A problem as JSON has it; without a place, path is null and line and column 0."""
-    place = problem.place
-    return {
-        "path": place.path if place else None,
-        "line": place.line if place else 0,
-        "column": place.column if place else 0,
-        "code": problem.code,
-        "message": problem.message,
-    }
 
 
 def _workflow_command(problem: Problem) -> str:

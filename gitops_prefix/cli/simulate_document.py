@@ -1,6 +1,5 @@
 """A simulation as JSON (docs/simulate.md), and what its commits would be called."""
 
-from gitops_prefix.cli.output import problem_document
 from gitops_prefix.decide.status import Status, format_time
 from gitops_prefix.publish.message import Transition, commit_message
 from gitops_prefix.simulate.steps import Look, Step, Walk
@@ -65,7 +64,7 @@ def _step(step: Step) -> dict[str, object]:
             }
             for change in step.changes
         ],
-        "problems": [problem_document(problem) for problem in step.problems],
+        "problems": [problem.document() for problem in step.problems],
         "repeated": step.repeated,
     }
 

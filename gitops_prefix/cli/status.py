@@ -14,8 +14,8 @@ from gitops_prefix.cli.options import (
     path_option,
 )
 from gitops_prefix.cli.output import Format, print_json
-from gitops_prefix.decide.status import Status, format_time, status_document
-from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
+from gitops_prefix.decide.status import Status, format_time
+from gitops_prefix.render.described import describe
 from gitops_prefix.render.field_name import field_name
 from gitops_prefix.render.inventory import Inventory
 
@@ -31,65 +31,21 @@ def command(*, directory: Path, form: Format, path: str, exclude: tuple[str, ...
     _, inventory = Directory(directory, path, exclude).read()
     refuse_errors(inventory.problems)
     if form is Format.JSON:
-        print_json({"prefixes": status_answer(inventory)})
+        print_json({"prefixes": [one.document() for one in describe(inventory)]})
     else:
         _print_text(inventory)
     return DONE
 
 
-def status_answer(inventory: Inventory) -> list[dict[str, object]]:
-    """The answer as JSON (DESIGN 7), by name."""
-    return [
-        _describe(name, document, inventory)
-        for name, document in sorted(inventory.dynamic_prefixes.items())
-    ]
-
-
-def _describe(
-    name: str, document: DynamicPrefixDocument, inventory: Inventory
-) -> dict[str, object]:
-    status = document.status
-    written = status_document(status) if status else {}
-    return {
-        "name": name,
-        "path": document.path,
-        "current": written.get("currentPrefix"),
-        "acquired_at": written.get("acquiredAt"),
-        "source": written.get("prefixSource"),
-        "history": [
-            {
-                "prefix": str(past.prefix),
-                "acquired_at": format_time(past.acquired_at),
-                "deprecated_at": format_time(past.deprecated_at),
-                "state": past.state,
-            }
-            for past in (status.history if status else ())
-        ],
-        "bindings": [
-            {
-                "path": binding.path,
-                "kind": binding.kind,
-                "namespace": binding.namespace,
-                "name": binding.name,
-                "field": binding.field,
-            }
-            for binding in inventory.bindings
-            if binding.dynamic_prefix == name
-        ],
-        "conditions": written.get("conditions", []),
-    }
-
-
 def _print_text(inventory: Inventory) -> None:
     if not inventory.dynamic_prefixes:
         click.echo("no DynamicPrefix here; `gitops-prefix init` writes one", err=True)
-    for name, document in sorted(inventory.dynamic_prefixes.items()):
-        click.secho(f"{name}", bold=True, nl=False)
-        click.echo(f"  ({document.path})")
-        _print_status(document.status)
-        for binding in inventory.bindings:
-            if binding.dynamic_prefix == name:
-                click.echo(f"  bound    {field_name(binding)} ({binding.path})")
+    for one in describe(inventory):
+        click.secho(f"{one.name}", bold=True, nl=False)
+        click.echo(f"  ({one.path})")
+        _print_status(one.status)
+        for binding in one.bindings:
+            click.echo(f"  bound    {field_name(binding)} ({binding.path})")
 
 
 def _print_status(status: Status | None) -> None:

@@ -13,7 +13,7 @@ from gitops_prefix.cli.options import (
     output_option,
     path_option,
 )
-from gitops_prefix.cli.output import Format, print_json, print_problems, problem_document
+from gitops_prefix.cli.output import Format, print_json, print_problems
 from gitops_prefix.errors import Severity
 
 
@@ -34,10 +34,8 @@ def command(*, directory: Path, form: Format, path: str, exclude: tuple[str, ...
     if form is Format.JSON:
         print_json(
             {
-                "errors": [problem_document(problem) for problem in errors],
-                "warnings": [
-                    problem_document(problem) for problem in problems if problem not in errors
-                ],
+                "errors": [problem.document() for problem in errors],
+                "warnings": [problem.document() for problem in problems if problem not in errors],
             }
         )
     else:

@@ -1,89 +1,137 @@
 """The status page at `/`: what a person wants to see first, without a script."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from datetime import timedelta
 from html import escape
 
 from gitops_prefix import __version__
+from gitops_prefix.daemon.page_style import STYLE
+from gitops_prefix.daemon.publication import Result
+from gitops_prefix.daemon.report import Report
 from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.duration import format_duration
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.decide.status import Status, format_time
+from gitops_prefix.publish.failure import MEANINGS
 from gitops_prefix.publish.scrub import redact
+from gitops_prefix.render.described import Described
+from gitops_prefix.render.field_name import field_name
 
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; width: 100%; margin-block: .5rem 1.5rem }
-th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884;
-         vertical-align: top }
-code { font: .9em ui-monospace, monospace }
-.current { font-weight: 600 }
-"""
+_REFRESH = 30
+"""Seconds, after which a browser that shows the page looks again."""
 
+_MARKS = {
+    None: ("wait", "not looked yet"),
+    Result.PUBLISHED: ("good", "published"),
+    Result.UNCHANGED: ("good", "up to date"),
+    Result.CONTESTED: ("wait", "contested"),
+}
+_STANDING_MARKS = {
+    Standing.CURRENT: "good",
+    Standing.STATIC: "good",
+    Standing.HELD: "bad",
+}
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What the loop last knew.
-
-    Attributes:
-        branch: where it pushes, without any credential.
-        tip: the commit it stands on, or empty before the first look.
-        publishing: one line on the last publication.
-        problems: what stops a rendering, as lines.
-        statuses: by name; None while a DynamicPrefix waits.
-    """
-
-    branch: str
-    tip: str
-    publishing: str
-    problems: tuple[str, ...]
-    statuses: Mapping[str, Status | None]
+Rows = Iterable[tuple[str, str]]
 
 
-def render_page(report: Report, decisions: Mapping[str, Decision]) -> bytes:
+def render_page(report: Report) -> bytes:
     """The whole page as HTML."""
-    sections = [
-        _section(name, status, decisions.get(name))
-        for name, status in sorted(report.statuses.items())
-    ]
-    problems = "".join(f"<li><code>{escape(line)}</code></li>" for line in report.problems)
+    prefixes = "".join(
+        _prefix(one, report.decisions.get(one.name)) for one in report.progress.described
+    )
     page = (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width">'
-        f"<title>gitops-prefix</title><style>{_STYLE}</style>"
-        f"<h1>gitops-prefix {escape(__version__)}</h1>"
-        f"<p><code>{escape(report.branch)}</code> at <code>{escape(report.tip[:12]) or '…'}"
-        f"</code>. {escape(report.publishing)}</p>"
-        + (f"<h2>Problems</h2><ul>{problems}</ul>" if problems else "")
-        + ("".join(sections) or "<p>No DynamicPrefix was read yet.</p>")
+        f"<meta http-equiv=refresh content={_REFRESH}>"
+        f"<title>gitops-prefix</title><style>{STYLE}</style>"
+        f"<header><h1>gitops-prefix</h1><small>{escape(__version__)}</small>{_mark(report)}"
+        f"</header>{_publication(report)}{_problems(report)}"
+        f"{prefixes or '<section>No DynamicPrefix was read yet.</section>'}"
     )
     return redact(page).encode()
 
 
-def _section(name: str, status: Status | None, decision: Decision | None) -> str:
-    rows = [("standing", str(decision.standing) if decision else "…")]
+def _mark(report: Report) -> str:
+    result = report.outcome.result if report.outcome else None
+    style, text = _MARKS.get(result, ("bad", f"{result}"))
+    return f'<span class="mark {style}">{escape(text)}</span>'
+
+
+def _publication(report: Report) -> str:
+    outcome = report.outcome
+    words = escape(outcome.words) if outcome else ""
+    rows = [
+        ("repository", report.repository),
+        ("branch", report.branch),
+        ("commit", report.commit[:12] or "…"),
+    ]
+    if outcome and outcome.failure:
+        failure = outcome.failure
+        rows.append(("failed at", f"{failure.stage}: {MEANINGS[failure.reason]}"))
+    if report.pending_since is not None:
+        waited = _seconds(report.pending_seconds or 0)
+        rows.append(("waits since", f"{format_time(report.pending_since)} ({waited})"))
+    if report.progress.failures:
+        rows.append(("retries", f"{report.progress.failures} in a row failed"))
+    if report.next_try_in is not None:
+        rows.append(("next try", f"in {_seconds(report.next_try_in)}"))
+    rows.append(("last success", format_time(report.last_success) or "never"))
+    return (
+        "<section><h2>Publication</h2>"
+        + (f"<p class=words id=words>{words.replace('; ', chr(10))}</p>" if words else "")
+        + f"{_facts(rows)}</section>"
+    )
+
+
+def _problems(report: Report) -> str:
+    problems = report.outcome.problems if report.outcome else ()
+    items = "".join(f"<li><code>{escape(str(one))}</code>" for one in problems)
+    return f"<section><h2>Problems</h2><ul>{items}</ul></section>" if items else ""
+
+
+def _prefix(one: Described, decision: Decision | None) -> str:
+    standing = decision.standing if decision else None
+    style = _STANDING_MARKS.get(standing, "wait") if standing else "wait"
+    head = (
+        f"<header><h2>{escape(one.name)}</h2><small>{escape(one.path)}</small>"
+        f'<span class="mark {style}">{escape(str(standing or "…"))}</span></header>'
+    )
     # A condition of the hour: one that stands in Git would be a commit of its own.
-    degraded = decision is not None and decision.standing is Standing.HELD
-    rows.append(("Degraded", str(degraded)))
-    if status is not None:
-        rows.append(("current", f"{status.current} since {format_time(status.acquired_at) or '?'}"))
-        rows += [
+    rows = [("Degraded", str(standing is Standing.HELD))]
+    rows += _status_rows(one.status) if one.status else ()
+    rows += [("bound", f"{field_name(binding)} ({binding.path})") for binding in one.bindings]
+    return f"<section>{head}{_facts(rows)}{_announced(decision)}</section>"
+
+
+def _status_rows(status: Status) -> list[tuple[str, str]]:
+    return [
+        ("current", f"{status.current} since {format_time(status.acquired_at) or '?'}"),
+        *(
             ("history", f"{past.prefix} until {format_time(past.deprecated_at) or '?'}")
             for past in status.history
-        ]
-        rows += [
+        ),
+        *(
             (placed.name, f"{format_address(placed.start)} - {format_address(placed.end)}")
             for placed in status.ranges
-        ]
-        rows += [(placed.name, str(placed.cidr)) for placed in status.subnets]
-    announced = "".join(
+        ),
+        *((placed.name, str(placed.cidr)) for placed in status.subnets),
+    ]
+
+
+def _announced(decision: Decision | None) -> str:
+    rows = "".join(
         f"<tr><td><code>{one.prefix}</code><td><code>{escape(str(one.router))}</code>"
         f"<td>{escape(one.verdict)}"
         for one in (decision.candidates if decision else ())
     )
-    return (
-        f"<h2>{escape(name)}</h2><table>"
-        + "".join(f"<tr><th>{escape(key)}<td><code>{escape(text)}</code>" for key, text in rows)
-        + "</table>"
-        + (f"<table><tr><th>announced<th>by<th>verdict{announced}</table>" if announced else "")
-    )
+    return f"<table><tr><th>announced<th>by<th>verdict{rows}</table>" if rows else ""
+
+
+def _seconds(number: float) -> str:
+    return format_duration(timedelta(seconds=number))
+
+
+def _facts(rows: Rows) -> str:
+    lines = "".join(f"<tr><th>{escape(key)}<td><code>{escape(text)}</code>" for key, text in rows)
+    return f"<table class=facts>{lines}</table>"

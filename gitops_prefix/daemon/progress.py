@@ -11,6 +11,7 @@ from math import inf
 from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.render.described import Described
 
 _RIGHT = {Result.PUBLISHED, Result.UNCHANGED, Result.FOLLOWING}
 
@@ -25,6 +26,7 @@ class Progress:
         succeeded: when a pass last found or made the branch right.
         failures: passes in a row that failed.
         next_try_at: by the monotonic clock; inf when nothing is to be tried again.
+        described: every DynamicPrefix, as it was last read.
     """
 
     outcome: Outcome | None = None
@@ -32,15 +34,18 @@ class Progress:
     succeeded: Moment | None = None
     failures: int = 0
     next_try_at: float = inf
+    described: tuple[Described, ...] = ()
 
     def after(
         self, outcome: Outcome, now: Moment, *, pending: bool, next_try_at: float
     ) -> "Progress":
         """The progress after one more pass."""
+        described = outcome.described or self.described
         if outcome.result in _RIGHT:
-            return Progress(outcome, None, now)
+            return Progress(outcome, succeeded=now, described=described)
         since = (self.pending_since or now) if pending else None
-        return Progress(outcome, since, self.succeeded, self.failures + 1, next_try_at)
+        failures = self.failures + 1
+        return Progress(outcome, since, self.succeeded, failures, next_try_at, described)
 
 
 def show_progress(metrics: Metrics, clocks: Clocks, latest: Callable[[], Progress]) -> None:

@@ -14,6 +14,7 @@ from gitops_prefix.publish.message import Transition, commit_message
 from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
 from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
 from gitops_prefix.publish.stages import Stage
+from gitops_prefix.render.described import Described
 from gitops_prefix.render.inventory import read_inventory
 from gitops_prefix.render.rendering import Change
 from gitops_prefix.render.settings import Settings
@@ -55,18 +56,22 @@ class Outcome:
         words: for people: what failed, or nothing.
         failure: what it is counted as, when it failed.
         commit: ours, when there is one.
+        base: what it stands on, or would.
         statuses: by name, as our last commit has them; None when nothing was read.
         problems: errors first; any of them stops a rendering.
+        described: as `statuses`, with what is bound to each; empty when nothing was read.
     """
 
     result: Result
     words: str = ""
     failure: Failure | None = None
     commit: str = ""
+    base: str = ""
     statuses: Mapping[str, Status] | None = None
     transitions: tuple[Transition, ...] = ()
     changes: tuple[Change, ...] = ()
     problems: tuple[Problem, ...] = ()
+    described: tuple[Described, ...] = ()
 
 
 class Publication:
@@ -196,10 +201,12 @@ class Publication:
         return Outcome(
             Result.UNCHANGED,
             commit=waits,
+            base=base,
             statuses=planned.statuses,
             transitions=transitions if commit else (),
             changes=rendering.changes,
             problems=planned.problems,
+            described=planned.described,
         )
 
     def _statuses(self, commit: str) -> dict[str, Status]:

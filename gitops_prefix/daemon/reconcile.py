@@ -11,6 +11,7 @@ from gitops_prefix.decide.replay import replay
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import advance
 from gitops_prefix.errors import InputError, Problem, Severity
+from gitops_prefix.render.described import Described, describe
 from gitops_prefix.render.inventory import Inventory, read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
@@ -28,12 +29,14 @@ class Plan:
         statuses: the statuses to be.
         rendering: the edits, empty when everything stands right already.
         problems: errors, each of which stops the DynamicPrefixes' publication, and notes.
+        described: every DynamicPrefix, with its status to be and what is bound to it.
     """
 
     before: Mapping[str, Status | None]
     statuses: Mapping[str, Status]
     rendering: Rendering
     problems: tuple[Problem, ...]
+    described: tuple[Described, ...] = ()
 
 
 def plan(
@@ -74,7 +77,8 @@ def plan(
     if misfits:
         return Plan(before, {}, Rendering(), misfits)
     rendering = render(inventory, statuses)
-    return Plan(before, statuses, rendering, rendering.problems)
+    described = describe(inventory, statuses)
+    return Plan(before, statuses, rendering, rendering.problems, described)
 
 
 def _catch_up(inventory: Inventory, unpublished: Mapping[str, Status]) -> dict[str, Status | None]:

@@ -1,8 +1,9 @@
-"""/healthz, /readyz, /metrics and the status page, over HTTP.
+"""/healthz, /readyz, /metrics, /status and the status page, over HTTP.
 
-Read-only, without a framework: four fixed answers and no input but the path.
+Read-only, without a framework: a few fixed answers and no input but the path.
 """
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -29,6 +30,17 @@ def text_page(text: str, *, ok: bool = True) -> Page:
     """A plain answer: 200, or 503 when it is not `ok`."""
     status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
     return Page(status, "text/plain; charset=utf-8", f"{text}\n".encode())
+
+
+def html_page(page: bytes) -> Page:
+    """A page for people."""
+    return Page(HTTPStatus.OK, "text/html; charset=utf-8", page)
+
+
+def json_page(answer: object) -> Page:
+    """An answer for programs."""
+    body = json.dumps(answer, indent=2, ensure_ascii=False).encode(errors="replace")
+    return Page(HTTPStatus.OK, "application/json", body + b"\n")
 
 
 class Server:

@@ -10,9 +10,10 @@ from gitops_prefix.daemon.listening import Listening
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.page import Report, render_page
+from gitops_prefix.daemon.page import render_page
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
-from gitops_prefix.daemon.server import Page, Pages, text_page
+from gitops_prefix.daemon.report import Report, report
+from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.repository import Repository
@@ -44,7 +45,6 @@ class Service:
         self._repository = repository
         self._metrics = Metrics()
         self._reached = False
-        self._watched: Mapping[str, Watched] = {}
         self._once = OncePerMinute()
         self._clocks = Clocks()
         self._leadership: Leadership | Alone = Alone()
@@ -105,7 +105,8 @@ class Service:
     def pages(self) -> Pages:
         """What it answers over HTTP (DESIGN 8)."""
         return {
-            "/": self._page,
+            "/": lambda: html_page(render_page(self._report())),
+            "/status": lambda: json_page(self._report().document()),
             "/healthz": lambda: _answer(self.loop.healthy() and self._listening.alive(), "alive"),
             "/readyz": lambda: _answer(self._reached and self._listening.alive(), "ready"),
             "/metrics": lambda: text_page(self._metrics.exposition().decode().rstrip("\n")),
@@ -115,7 +116,6 @@ class Service:
         self.loop.look_now()
 
     def _follow(self, watched: Mapping[str, Watched]) -> None:
-        self._watched = watched
         self._listening.follow(watched)
 
     def _tell(self, outcome: Outcome) -> None:
@@ -137,20 +137,14 @@ class Service:
             level = logging.ERROR if outcome.result is Result.REFUSED else logging.WARNING
             log.log(level, "%s: %s%s", outcome.result, outcome.words, waits)
 
-    def _page(self) -> Page:
-        outcome = self.loop.progress.outcome
-        report = Report(
-            branch=f"{self._repository.branch} of {self._repository.url}",
-            tip=(outcome.commit if outcome else "") or self._repository.tip or "",
-            publishing=f"{outcome.result} {outcome.words}".strip() if outcome else "",
-            problems=tuple(str(problem) for problem in outcome.problems) if outcome else (),
-            statuses={
-                name: ((outcome.statuses or {}).get(name) if outcome else None) or one.status
-                for name, one in self._watched.items()
-            },
+    def _report(self) -> Report:
+        return report(
+            self._repository.url,
+            self._repository.branch,
+            self.loop.progress,
+            self.loop.decisions.latest(),
+            self._clocks,
         )
-        page = render_page(report, self.loop.decisions.latest())
-        return text_page("")._replace(content_type="text/html; charset=utf-8", body=page)
 
 
 def _raise_for(outcome: Outcome) -> None:

@@ -25,3 +25,13 @@ def parse_duration(text: str) -> timedelta:
     if seconds > LONGEST.total_seconds():
         raise ValueError(f'{text!r} is longer than any prefix lives: write at most "876600h"')
     return timedelta(seconds=seconds)
+
+
+def format_duration(duration: timedelta) -> str:
+    """In whole seconds, as in "1d2h"; 90 s is "1m30s", and nothing is "0s"."""
+    left = int(duration.total_seconds())
+    words = ""
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        words += f"{count}{unit}" if count else ""
+    return words or "0s"

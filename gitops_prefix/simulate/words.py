@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
+from gitops_prefix.decide.duration import format_duration
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.render.node import Value
@@ -59,17 +60,7 @@ def _announced_words(one: PrefixInformation) -> str:
 
 def lifetime_words(seconds: int) -> str:
     """A lifetime as the duration it would be written as."""
-    return "infinite" if seconds == INFINITY else duration_words(timedelta(seconds=seconds))
-
-
-def duration_words(duration: timedelta) -> str:
-    """As in "1d2h", "90s" is "1m30s"; nothing is "0s"."""
-    left = int(duration.total_seconds())
-    words = ""
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        words += f"{count}{unit}" if count else ""
-    return words or "0s"
+    return "infinite" if seconds == INFINITY else format_duration(timedelta(seconds=seconds))
 
 
 def decision_words(specification: Specification, look: Look, last: Look | None) -> Iterator[str]:
@@ -111,7 +102,7 @@ def _status_words(
             yield f"{prefix} leaves the history ({why})"
     if before is None or before.dns_target == after.dns_target:
         if after.dns_prefix and (before is None or before.current != after.current):
-            delay = duration_words(transition.dns_delay)
+            delay = format_duration(transition.dns_delay)
             yield f"DNS targets stay on {after.dns_prefix} for {delay} (dnsDelay)"
     elif transition.mode == "ha":
         yield f"DNS targets move to {after.dns_target}"
@@ -119,7 +110,7 @@ def _status_words(
 
 def _retention(specification: Specification) -> str:
     retention = specification.transition.retention
-    return duration_words(retention) if isinstance(retention, timedelta) else str(retention)
+    return format_duration(retention) if isinstance(retention, timedelta) else str(retention)
 
 
 def items(value: Value) -> list[str]:

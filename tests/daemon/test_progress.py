@@ -65,7 +65,7 @@ def test_a_remote_that_is_away_while_nothing_waits_is_a_failure_and_no_pending_c
 def test_a_branch_that_is_right_ends_it_all(result):
     progress = Progress().after(Outcome(WRONG[0]), at(0), pending=True, next_try_at=30)
     progress = progress.after(Outcome(result), at(60), pending=False, next_try_at=360)
-    assert progress == Progress(Outcome(result), None, at(60))
+    assert progress == Progress(Outcome(result), succeeded=at(60))
 
 
 def test_the_age_grows_while_nothing_happens():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.duration import LONGEST, parse_duration
+from gitops_prefix.decide.duration import LONGEST, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,9 @@ def test_what_go_prints_is_read(hours, minutes, seconds):
 def test_any_text_is_a_duration_or_refused(text):
     with suppress(ValueError):
         assert timedelta(0) <= parse_duration(text) <= LONGEST
+
+
+@given(st.integers(0, int(LONGEST.total_seconds())))
+def test_what_is_written_reads_back(seconds):
+    duration = timedelta(seconds=seconds)
+    assert parse_duration(format_duration(duration)) == duration
