@@ -46,7 +46,7 @@ class Report:
         return (self.outcome.commit or self.outcome.base) if self.outcome else ""
 
     def document(self) -> dict[str, object]:
-        """The answer of `/status`, which docs/deploy.md promises."""
+        """The answer of `/status`, which docs/monitoring.md promises."""
         return {
             "prefixes": [
                 one.document() | _live(self.decisions.get(one.name))

@@ -1,14 +1,19 @@
-"""docs/deploy.md lists what the daemon serves, and what the deployment has."""
+"""docs/deploy.md and docs/monitoring.md list what the daemon serves, and what the deployment has."""
 
+import json
 import re
 from pathlib import Path
 
+from gitops_prefix.daemon.clocks import Clocks
 from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.daemon.progress import Progress
+from gitops_prefix.daemon.report import report
 from gitops_prefix.publish.failure import MEANINGS, Reason
 from gitops_prefix.publish.stages import Stage
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
+MONITORING = (ROOT / "docs" / "monitoring.md").read_text()
 DEPLOYMENT = (ROOT / "templates" / "common" / "gitops-prefix" / "deployment.yaml").read_text()
 
 
@@ -37,7 +42,7 @@ def test_the_key_is_made_as_the_deployment_wants_it():
 
 
 def _table(head: str) -> dict[str, str]:
-    block = PAGE.partition(f"| {head} |")[2].partition("\n\n")[0]
+    block = MONITORING.partition(f"| {head} |")[2].partition("\n\n")[0]
     return dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", block, re.MULTILINE))
 
 
@@ -48,3 +53,14 @@ def test_every_stage_and_reason_has_its_row():
         reason.value: meaning for reason, meaning in MEANINGS.items()
     }
     assert set(MEANINGS) == set(Reason)
+
+
+def test_the_json_of_the_status_has_the_keys_that_are_listed():
+    """In the example, in the table, and in the answer: the same, in the same order."""
+    example = json.loads(MONITORING.partition("```json\n")[2].partition("```")[0])
+    answer = report("x", "main", Progress(), {}, Clocks()).document()
+    assert list(example) == list(answer)
+    table = MONITORING.partition("| key | says |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    keys = [key for cell in cells for key in re.findall(r"`(\w+)`", cell)]
+    assert keys == list(example["publication"]) == list(answer["publication"])
