@@ -12,6 +12,7 @@ from socket import AF_INET, AF_INET6, getaddrinfo
 from typing import NamedTuple
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.publish.scrub import redact
 
 
 class Page(NamedTuple):
@@ -39,8 +40,8 @@ def html_page(page: bytes) -> Page:
 
 def json_page(answer: object) -> Page:
     """An answer for programs."""
-    body = json.dumps(answer, indent=2, ensure_ascii=False).encode(errors="replace")
-    return Page(HTTPStatus.OK, "application/json", body + b"\n")
+    text = redact(json.dumps(answer, indent=2, ensure_ascii=False))
+    return Page(HTTPStatus.OK, "application/json", f"{text}\n".encode(errors="replace"))
 
 
 class Server:
