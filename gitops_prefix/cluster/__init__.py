@@ -1,4 +1,5 @@
-"""What talks to an API server: the only place that imports `kubernetes`, and only when needed.
+"""The Kubernetes API, the one package that imports `kubernetes`, and that only when it is used.
 
-The daemon starts what is here as child processes, and never imports it.
+A child process of the daemon runs it (`python -m gitops_prefix.cluster`): the daemon
+itself stays small. `gitops-prefix apply` calls it in its own process.
 """

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitops_prefix.cluster.candidate import Candidate, Place
-from gitops_prefix.cluster.connection import connect
+from gitops_prefix.cluster.client import connect
 from gitops_prefix.cluster.election import Durations, Election
 from gitops_prefix.cluster.rest import Rest
 from gitops_prefix.errors import GitopsPrefixError, OutsideError

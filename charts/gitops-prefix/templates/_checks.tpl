@@ -1,0 +1,37 @@
+{{/* What a schema cannot say, or not so that one understands it. */}}
+
+{{- define "gitops-prefix.checks" -}}
+{{- $_ := required "repo: which repository? As in --set repo=ssh://git@git.example.com/home-ops.git" .Values.repo }}
+{{- if regexMatch "://[^/@]*:[^/@]*@" .Values.repo }}
+{{- fail "repo: there is a password in it, which everybody could read who may read the release: put it into the secret of auth.token" }}
+{{- end }}
+{{- if and (hasPrefix "http" .Values.repo) (eq .Values.auth.method "ssh") }}
+{{- fail "auth.method: a repository over https takes a token, not an ssh key: set auth.method=token" }}
+{{- end }}
+{{- if and (not (hasPrefix "http" .Values.repo)) (eq .Values.auth.method "token") }}
+{{- fail "auth.method: a token is for a repository over https, and repo is none: set auth.method=ssh" }}
+{{- end }}
+{{- if contains "PRIVATE KEY" .Values.auth.ssh.knownHosts }}
+{{- fail "auth.ssh.knownHosts: that is a private key, and goes into the secret of auth.ssh; here is what ssh-keyscan prints" }}
+{{- end }}
+{{- if and .Values.persistence.enabled (ne .Values.kind "Deployment") }}
+{{- fail "persistence.enabled: a claim is one pod's, and a DaemonSet has many: leave it off, or take kind: Deployment" }}
+{{- end }}
+{{- if and .Values.persistence.enabled (gt (int .Values.replicas) 1) }}
+{{- fail "persistence.enabled: a claim is one pod's: leave it off, or take replicas: 1" }}
+{{- end }}
+{{- if and .Values.networkPolicy.enabled (ne .Values.source "static") }}
+{{- fail "networkPolicy.enabled: the pod is on the node's network, which no NetworkPolicy covers; it is for source: static" }}
+{{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
+{{- fail "metrics.serviceMonitor.enabled: it asks a Service: set metrics.service.enabled too, or take metrics.podMonitor" }}
+{{- end }}
+{{- if and .Values.http.host (or .Values.metrics.podMonitor.enabled .Values.metrics.service.enabled) }}
+{{- fail (printf "http.host: on %s nobody outside the node can ask for metrics: leave it empty, or metrics off" .Values.http.host) }}
+{{- end }}
+{{- range .Values.env }}
+{{- if has .name (include "gitops-prefix.environment" $ | fromYaml | keys) }}
+{{- fail (printf "env: %s is set by another value of this chart: set that one" .name) }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,46 @@
+{{/*
+The options of `run` that have a value of their own, as a mapping of variables. Each
+is GITOPS_PREFIX_ and the option's name; `run --help` lists them.
+*/}}
+
+{{- define "gitops-prefix.environment" -}}
+GITOPS_PREFIX_REPO: {{ .Values.repo | quote }}
+GITOPS_PREFIX_BRANCH: {{ .Values.branch | quote }}
+GITOPS_PREFIX_CLONE_DIR: /var/lib/gitops-prefix/clone
+GITOPS_PREFIX_LISTEN: {{ printf "%s:%d" (include "gitops-prefix.httpHost" .) (int .Values.http.port) | quote }}
+{{- with .Values.path }}
+GITOPS_PREFIX_PATH: {{ . | quote }}
+{{- end }}
+{{- with .Values.interface }}
+GITOPS_PREFIX_INTERFACE: {{ . | quote }}
+{{- end }}
+{{- if .Values.options }}
+GITOPS_PREFIX_CONFIG: /etc/gitops-prefix/config/gitops-prefix.yaml
+{{- end }}
+{{- with .Values.auth }}
+{{- if eq .method "ssh" }}
+GITOPS_PREFIX_SSH_KEY: {{ printf "/etc/gitops-prefix/ssh/%s" .ssh.privateKeyKey }}
+GITOPS_PREFIX_KNOWN_HOSTS: {{ if .ssh.knownHosts }}/etc/gitops-prefix/config/known_hosts{{ else }}/etc/gitops-prefix/ssh/{{ .ssh.knownHostsKey }}{{ end }}
+{{- else if eq .method "token" }}
+GITOPS_PREFIX_TOKEN_FILE: {{ printf "/etc/gitops-prefix/token/%s" .token.tokenKey }}
+GITOPS_PREFIX_USERNAME: {{ .token.username | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* An IPv6 address stands in brackets before its port. */}}
+{{- define "gitops-prefix.httpHost" -}}
+{{- if contains ":" .Values.http.host }}[{{ .Values.http.host }}]{{ else }}{{ .Values.http.host }}{{ end }}
+{{- end }}
+
+{{/* The files that the ConfigMap holds; empty when it is not needed. */}}
+{{- define "gitops-prefix.files" -}}
+{{- with .Values.options }}
+gitops-prefix.yaml: |
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if and (eq .Values.auth.method "ssh") .Values.auth.ssh.knownHosts }}
+known_hosts: |
+  {{- .Values.auth.ssh.knownHosts | nindent 2 }}
+{{- end }}
+{{- end }}

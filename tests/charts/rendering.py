@@ -1,0 +1,60 @@
+"""The chart, as helm renders it."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.examples.repositories import ROOT, Document, parse
+from tests.parts import require
+
+CHART = ROOT / "charts" / "gitops-prefix"
+(METADATA,) = parse((CHART / "Chart.yaml").read_text())
+(VALUES,) = parse((CHART / "values.yaml").read_text())
+REPO = "ssh://git@git.example.com/home-ops.git"
+Values = dict[str, Any]
+
+
+def helm(*words: str) -> subprocess.CompletedProcess[str]:
+    """helm, whatever it answers."""
+    require("helm")
+    # Nobody's plugins and repositories.
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    return subprocess.run(
+        ["helm", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def template(
+    directory: Path, values: Values | None = None, *, release: str = "gitops-prefix"
+) -> subprocess.CompletedProcess[str]:
+    """`helm template` with a file of values, which it leaves in the directory."""
+    file = directory / "values.yaml"
+    with file.open("w") as stream:
+        YAML(typ="safe").dump({"repo": REPO} | (values or {}), stream)
+    words = ["template", release, str(CHART), "--namespace", "gitops-prefix"]
+    return helm(*words, "--values", str(file))
+
+
+def rendered(directory: Path, values: Values | None = None, **other: str) -> list[Document]:
+    """The objects that it comes to."""
+    answer = template(directory, values, **other)
+    assert answer.returncode == 0, answer.stderr
+    return list(parse(answer.stdout))
+
+
+def plain(document: Document) -> Document:
+    """Without the labels that Helm's users expect, which kustomize's do without."""
+    labels = {"app.kubernetes.io/name": "gitops-prefix"}
+    copy = {**document, "metadata": {**document["metadata"], "labels": labels}}
+    if "template" in document.get("spec", {}):
+        spec = copy["spec"] = {**document["spec"], "selector": {"matchLabels": labels}}
+        spec["template"] = {"metadata": {"labels": labels}, "spec": {**spec["template"]["spec"]}}
+    return copy

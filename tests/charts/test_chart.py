@@ -1,0 +1,72 @@
+"""The chart: it lints, its version is ours, and by default it is the base of examples/kustomize."""
+
+import json
+
+from jsonschema import Draft7Validator
+
+from gitops_prefix import __version__
+from tests.charts.rendering import CHART, METADATA, VALUES, helm, plain, rendered
+from tests.examples.deployments import built
+from tests.examples.repositories import of_kind
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def test_its_version_is_the_programs():
+    assert METADATA["appVersion"] == METADATA["version"] == __version__
+
+
+def test_it_lints_strictly():
+    answer = helm("lint", "--strict", str(CHART))
+    assert answer.returncode == 0, answer.stdout
+    assert "[ERROR]" not in answer.stdout + answer.stderr
+    assert "[WARNING]" not in answer.stdout + answer.stderr
+
+
+def comparable(objects):
+    """By kind: what kustomize and Helm write in another order is one thing."""
+    found = {}
+    for one in map(plain, objects):
+        spec = one.get("spec", {}).get("template", {}).get("spec", {})
+        for container in spec.get("containers", ()):
+            container["env"] = {each["name"]: each["value"] for each in container["env"]}
+            container["volumeMounts"] = {each["name"]: each for each in container["volumeMounts"]}
+        if spec:
+            spec["volumes"] = {each["name"]: each for each in spec["volumes"]}
+        found[one["kind"], one["metadata"]["name"]] = one
+    return found
+
+
+def test_by_default_it_is_the_base_of_the_examples(tmp_path):
+    """Only the namespace is Helm's own business, and when an image is pulled its default."""
+    base = comparable(one for one in built() if one["kind"] != "Namespace")
+    chart = comparable(rendered(tmp_path))
+    (deployment,) = of_kind("Deployment", list(chart.values()))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container.pop("imagePullPolicy") == "IfNotPresent"
+    assert chart == base
+
+
+def objects_of(schema, path=()):
+    """Every object that the schema describes, with the path of its values."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+    if "properties" in schema:
+        yield path, schema
+        for name, each in schema["properties"].items():
+            yield from objects_of(each, (*path, name))
+
+
+def test_the_schema_is_one():
+    Draft7Validator.check_schema(SCHEMA)
+
+
+def test_the_schema_knows_the_values_and_no_others():
+    """A misspelt value is refused, everywhere."""
+    for path, schema in objects_of(SCHEMA):
+        assert schema["additionalProperties"] is False, path
+        found = VALUES
+        for name in path:
+            found = found[0] if isinstance(found, list) else found[name]
+        if path not in {("resources",), ("options",)}:
+            assert set(schema["properties"]) - {"global"} == set(found), path

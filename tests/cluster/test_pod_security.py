@@ -1,0 +1,82 @@
+"""Pod Security admission of a real API server: what a namespace must allow, and no more."""
+
+import json
+import re
+
+import pytest
+
+from tests.examples.deployments import built, pod_of
+from tests.examples.pod_security import baseline, restricted
+
+VARIANTS = {
+    "advertisements": (),
+    "kernel": ("kernel-source",),
+    "on each node": ("daemonset",),
+    "with a claim": ("persistent-clone",),
+    "direct apply": ("direct-apply", "events"),
+}
+
+
+def enforce(cluster, namespace, level):
+    label = f"pod-security.kubernetes.io/enforce={level}"
+    cluster.kubectl("label", "namespace", namespace, label, "--overwrite")
+
+
+def refusals(cluster, namespace, pod):
+    """The checks that the pod fails, by the words of the server; none when it is admitted."""
+    document = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "gitops-prefix", "namespace": namespace},
+        "spec": pod,
+    }
+    answer = cluster.ask("create", "--dry-run=server", "-f", "-", stdin=json.dumps(document))
+    if answer.returncode == 0:
+        return set()
+    assert "violates PodSecurity" in answer.stderr, answer.stderr
+    said = answer.stderr.partition("violates PodSecurity")[2].partition(": ")[2]
+    return set(re.findall(r"(?:^|, )([\w!= -]+?) \(", said))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    ("level", "standard"), [("restricted", restricted), ("baseline", baseline)]
+)
+def test_the_server_refuses_what_the_standard_says_and_nothing_else(
+    cluster, namespace, name, level, standard
+):
+    """And tests/examples/test_pod_security.py says what that is."""
+    pod = pod_of(built(*VARIANTS[name]))
+    enforce(cluster, namespace, level)
+    assert refusals(cluster, namespace, pod) == standard(pod) != set()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_namespace_of_the_examples_admits_it(cluster, namespace, name):
+    enforce(cluster, namespace, "privileged")
+    assert not refusals(cluster, namespace, pod_of(built(*VARIANTS[name])))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("level", ["restricted", "baseline"])
+def test_without_the_nodes_network_the_rest_is_restricted(cluster, namespace, name, level):
+    """What a pod keeps when hostNetwork and NET_RAW are taken from it."""
+    pod = pod_of(built(*VARIANTS[name]))
+    pod["hostNetwork"] = False
+    (container,) = pod["containers"]
+    container["securityContext"]["allowPrivilegeEscalation"] = False
+    container["securityContext"]["capabilities"].pop("add", None)
+    enforce(cluster, namespace, level)
+    assert not refusals(cluster, namespace, pod)
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, "leader election"])
+def test_the_server_takes_every_object_as_it_is(cluster, namespace, name):
+    """Strictly: a field that it does not know is an error."""
+    objects = built(*VARIANTS.get(name, ("leader-election",)))
+    for one in objects:
+        if one["metadata"].get("namespace"):
+            one["metadata"]["namespace"] = namespace
+    words = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+    answer = cluster.kubectl(*words, stdin="\n---\n".join(map(json.dumps, objects)))
+    assert answer.count("(server dry run)") == len(objects)
