@@ -1,6 +1,8 @@
 """Unified diffs in colour; click drops the colour where there is no terminal."""
 
+import difflib
 import os
+from collections.abc import Mapping
 
 import click
 
@@ -19,3 +21,20 @@ def _colour(line: str) -> str:
         return click.style(line, bold=True)
     colour = _COLOURS.get(line[:1])
     return click.style(line, fg=colour) if colour else line
+
+
+def unified_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+    """The lines that differ between files, in the order of their paths.
+
+    Args:
+        before: content by path.
+        after: that of the files which change.
+    """
+    lines: list[str] = []
+    for path, content in sorted(after.items()):
+        old = before[path].decode(errors="replace").splitlines(keepends=True)
+        new = content.decode(errors="replace").splitlines(keepends=True)
+        for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}"):
+            complete = line.endswith("\n")
+            lines.append(line if complete else f"{line}\n\\ No newline at end of file\n")
+    return colour_diff("".join(lines))

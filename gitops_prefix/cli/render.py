@@ -3,14 +3,13 @@
 Checking and showing are the same call without the write.
 """
 
-import difflib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.diff import colour_diff
+from gitops_prefix.cli.diff import unified_diff
 from gitops_prefix.cli.exit_codes import DONE, NO
 from gitops_prefix.cli.manifests import (
     Directory,
@@ -39,7 +38,7 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.field_name import field_name
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.render.rendering import Rendering, render
+from gitops_prefix.render.rendering import Change, Rendering, render
 
 
 @click.command("render")
@@ -88,7 +87,7 @@ def command(  # noqa: PLR0913  one parameter an option
         _write(directory, output_dir, files, rendering)
     # A runner takes any line of its log that begins with `::`, blanks or not, for a command.
     if show_diff and form is Format.TEXT:
-        click.echo(_unified_diff(files, rendering.files), nl=False)
+        click.echo(unified_diff(files, rendering.files), nl=False)
     written = not (check or show_diff)
     _report(form, inventory, rendering, statuses, problems, quiet=show_diff, written=written)
     return NO if check and rendering.files else DONE
@@ -131,17 +130,6 @@ def _refuse_inputs(directory: Path, output_dir: Path, files: Mapping[str, bytes]
         raise InputError(Problem("output-dir-taken", message))
 
 
-def _unified_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
-    lines: list[str] = []
-    for path, content in sorted(after.items()):
-        old = before[path].decode(errors="replace").splitlines(keepends=True)
-        new = content.decode(errors="replace").splitlines(keepends=True)
-        for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}"):
-            complete = line.endswith("\n")
-            lines.append(line if complete else f"{line}\n\\ No newline at end of file\n")
-    return colour_diff("".join(lines))
-
-
 def _report(  # noqa: PLR0913  all that there is to tell
     form: Format,
     inventory: Inventory,
@@ -172,24 +160,26 @@ def _notice(path: str, rendering: Rendering) -> Problem:
     )
 
 
+def change_document(change: Change) -> dict[str, object]:
+    """One change as JSON (DESIGN 7)."""
+    return {
+        "path": change.path,
+        "document": change.document,
+        "kind": change.kind,
+        "namespace": change.namespace,
+        "name": change.name,
+        "field": change.field,
+        "before": change.before,
+        "after": change.after,
+    }
+
+
 def rendering_document(
     inventory: Inventory, rendering: Rendering, statuses: Mapping[str, Status]
 ) -> dict[str, object]:
     """The answer as JSON (DESIGN 7)."""
     return {
-        "changed": [
-            {
-                "path": change.path,
-                "document": change.document,
-                "kind": change.kind,
-                "namespace": change.namespace,
-                "name": change.name,
-                "field": change.field,
-                "before": change.before,
-                "after": change.after,
-            }
-            for change in rendering.changes
-        ],
+        "changed": [change_document(change) for change in rendering.changes],
         "unchanged": rendering.unchanged,
         "prefixes": {
             name: _prefix_document(document.status, statuses.get(name))

@@ -1,0 +1,24 @@
+"""The Services of a cluster, page by page, so that ten thousand are no single answer."""
+
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+from gitops_prefix.cluster.rest import Object, Rest
+
+_A_PAGE = 500
+
+
+def list_services(rest: Rest) -> Iterator[Object]:
+    """Every Service of every namespace.
+
+    Raises:
+        OutsideError: the server refused, or did not answer.
+    """
+    query = {"limit": str(_A_PAGE)}
+    while True:
+        page = rest.get(f"/api/v1/services?{urlencode(query)}")
+        yield from page.get("items") or ()
+        following = (page.get("metadata") or {}).get("continue")
+        if not following:
+            return
+        query["continue"] = following
