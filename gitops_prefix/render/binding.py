@@ -66,6 +66,8 @@ class Binding:
         place: of the field, or of what should hold it.
         edit: makes the field follow; raises RefusedEditError where it cannot be edited.
         claim: to a host part, which has to be assigned before `edit` is called.
+        parts: what of the field is ours, in a mapping that we share; None is all of it,
+            and nothing is a field that no object has.
     """
 
     manifest: Manifest
@@ -74,6 +76,14 @@ class Binding:
     place: Place
     edit: Callable[[Following], FieldEdit]
     claim: Claim | None = None
+    parts: tuple[str, ...] | None = None
+
+    @property
+    def fields_in_cluster(self) -> tuple[Path, ...]:
+        """The paths of what an object in a cluster holds of it."""
+        if self.parts is None:
+            return (self.field_path,)
+        return tuple((*self.field_path, part) for part in self.parts)
 
     @property
     def path(self) -> str:

@@ -53,7 +53,7 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     edit = partial(_edit_cidr, manifest, reference)
     copy = partial(_edit_siblings, manifest, reference, siblings, taken)
     current = Binding(manifest, _CIDR, name, place, edit)
-    past = Binding(manifest, ("siblings",), name, place, copy)
+    past = Binding(manifest, ("siblings",), name, place, copy, parts=())
     return Bound((current, past), problems)
 
 

@@ -51,7 +51,9 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     found += _left_over(manifest, wanted, first_words(reference.dynamic_prefix))
     place = manifest.place(nearest_node(manifest.root, _PATH))
     edit = partial(_edit, manifest, wanted)
-    return Bound((Binding(manifest, _PATH, reference.dynamic_prefix, place, edit),), tuple(found))
+    names = tuple(one.name for one in wanted)
+    binding = Binding(manifest, _PATH, reference.dynamic_prefix, place, edit, parts=names)
+    return Bound((binding,), tuple(found))
 
 
 def _odd_annotations(manifest: Manifest) -> Iterator[Problem]:

@@ -1,0 +1,19 @@
+"""PURE: the RBAC rule that is missing, ready to be pasted."""
+
+from gitops_prefix.cluster.connection import Served
+
+
+def missing_rule(served: Served, words: str) -> str:
+    """What to say to somebody whom the API server forbids something.
+
+    Args:
+        served: the kind.
+        words: the server's own.
+    """
+    role = "ClusterRole" if not served.namespaced else "ClusterRole, or a Role of its namespace"
+    return (
+        f"forbidden ({words}); the {role} needs this rule:\n"
+        f'- apiGroups: ["{served.group}"]\n'
+        f'  resources: ["{served.plural}"]\n'
+        '  verbs: ["get", "patch"]'
+    )

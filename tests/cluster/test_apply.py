@@ -1,0 +1,310 @@
+"""Direct apply against a real API server: the managed fields, and nothing else of any object."""
+
+from dataclasses import replace
+
+import pytest
+
+from gitops_prefix.cluster.apply import Wish, apply_object
+from gitops_prefix.cluster.connection import Connection
+from gitops_prefix.cluster.release import release_object
+from gitops_prefix.direct.report import Standing
+from gitops_prefix.render.plain_value import value_at
+from tests.apiserver import ApiServer
+from tests.cluster.manifests import (
+    EVERY_KIND,
+    MARKED,
+    POOL,
+    SERVICE,
+    A,
+    B,
+    configurations,
+    rendered,
+)
+from tests.custom_resources import names
+
+HELD = {"kustomize.toolkit.fluxcd.io/name": "apps"}
+RECONCILER = "kustomize-controller"
+RESOURCES = {
+    "pool.yaml": "ciliumloadbalancerippools",
+    "group.yaml": "ciliumcidrgroups",
+    "bgp.yaml": "ciliumbgpadvertisements",
+    "service.yaml": "services",
+    "metallb.yaml": "ipaddresspools",
+    "calico.yaml": "ippools.projectcalico.org",
+    "variables.yaml": "configmaps",
+    "marked.yaml": "helmreleases",
+}
+BEFORE = dict.fromkeys(EVERY_KIND, (A,)) | {"bgp.yaml": ()}
+"""What each saw first; a community does not change with the prefix, so that one saw none."""
+OURS = {"managedFields", "resourceVersion", "generation"}
+FALLBACK = Wish(force=True)
+
+
+def connect(cluster: ApiServer, user: str = "admin") -> Connection:
+    return Connection(str(cluster.kubeconfig(user)))
+
+
+def sync(
+    cluster: ApiServer,
+    namespace: str,
+    files: dict[str, str],
+    *prefixes: str,
+    manager: str = RECONCILER,
+) -> None:
+    """As a reconciler does: apply what the repository holds."""
+    contents = rendered(files, namespace, *prefixes)
+    texts = [content.decode() for path, content in contents.items() if path != "prefix.yaml"]
+    cluster.apply(*texts, manager=manager, force=True)
+
+
+def look(cluster: ApiServer, namespace: str, path: str, name: str) -> dict:
+    return cluster.get(RESOURCES[path], name, namespace)
+
+
+def without(live: dict, paths: list[tuple]) -> dict:
+    """An object without its managed fields, and what the server counts."""
+    metadata = {key: one for key, one in live["metadata"].items() if key not in OURS}
+    live = {**live, "metadata": metadata}
+    for path in paths:
+        holder = value_at(live, path[:-1])
+        holder.pop(path[-1], None)
+    return live
+
+
+@pytest.mark.parametrize("path", EVERY_KIND)
+def test_the_managed_fields_of_every_kind_follow_and_nothing_else_moves(cluster, namespace, path):
+    files = {path: EVERY_KIND[path]}
+    sync(cluster, namespace, files, *BEFORE[path])
+    (wanted,) = configurations(files, namespace, A, B)
+    before = look(cluster, namespace, path, wanted.name)
+
+    report = apply_object(connect(cluster), wanted, FALLBACK)
+
+    after = look(cluster, namespace, path, wanted.name)
+    assert report.standing is Standing.APPLIED, report
+    assert report.owners == (RECONCILER,)
+    for field in wanted.fields:
+        assert value_at(after, field.path) == field.value
+    paths = [one.path for one in wanted.fields]
+    assert without(after, paths) == without(before, paths)
+    assert apply_object(connect(cluster), wanted, FALLBACK).standing is Standing.UNCHANGED
+
+
+def test_a_past_pool_of_calico_is_not_made(cluster, namespace):
+    files = {"calico.yaml": EVERY_KIND["calico.yaml"]}
+    sync(cluster, namespace, files, A)
+    for wanted in configurations(files, namespace, A, B):
+        apply_object(connect(cluster), wanted, FALLBACK)
+    assert len(cluster.kubectl("get", "ippools.projectcalico.org", "-o", "name").split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("manager", "force", "standing"),
+    [
+        (RECONCILER, True, Standing.APPLIED),
+        ("helm-controller", True, Standing.APPLIED),
+        ("argocd-controller", True, Standing.APPLIED),
+        ("kubectl-client-side-apply", True, Standing.APPLIED),
+        ("kubectl", True, Standing.CONFLICT),
+        ("cilium-operator", True, Standing.CONFLICT),
+        (RECONCILER, False, Standing.CONFLICT),
+        ("argocd-controller", False, Standing.CONFLICT),
+    ],
+)
+def test_whose_fields_are_taken_over_and_when(cluster, namespace, manager, force, standing):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A, manager=manager)
+    (wanted,) = configurations(files, namespace, A, B)
+    before = look(cluster, namespace, "pool.yaml", "lan")
+    report = apply_object(connect(cluster), wanted, Wish(force=force))
+    assert report.standing is standing
+    if standing is Standing.CONFLICT:
+        assert manager in report.message and "spec.blocks" in report.message
+        assert look(cluster, namespace, "pool.yaml", "lan") == before
+
+
+def test_what_another_manager_owns_is_left_alone_and_the_rest_follows(cluster, namespace):
+    files = {"service.yaml": SERVICE}
+    sync(cluster, namespace, files, A)
+    target = "external-dns.alpha.kubernetes.io/target"
+    words = ("annotate", "service", "plex", "-n", namespace, "--overwrite")
+    cluster.kubectl(*words, "--field-manager=somebody", f"{target}=example.com")
+    (wanted,) = configurations(files, namespace, A, B)
+    report = apply_object(connect(cluster), wanted, FALLBACK)
+    annotations = look(cluster, namespace, "service.yaml", "plex")["metadata"]["annotations"]
+    assert report.standing is Standing.APPLIED
+    assert "somebody" in report.message
+    assert annotations[target] == "example.com"
+    assert annotations["lbipam.cilium.io/ips"].startswith("2001:db8:b:0:f000::10,2001:db8:a:")
+
+
+def test_what_we_own_and_no_longer_want_is_not_deleted(cluster, namespace):
+    """Applying without a field that we alone own would delete it."""
+    files = {"service.yaml": SERVICE}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+    apply_object(connect(cluster), wanted, FALLBACK)
+    theirs = SERVICE.replace(
+        "    example.com", '    dynamic-prefix.io/skip-external-dns-update: "true"\n    example.com'
+    )
+    (less,) = configurations({"service.yaml": theirs}, namespace, A, B, "2001:db8:c::/64")
+    assert len(less.fields) == 1
+    assert apply_object(connect(cluster), less, FALLBACK).standing is Standing.APPLIED
+    annotations = look(cluster, namespace, "service.yaml", "plex")["metadata"]["annotations"]
+    assert (
+        annotations["external-dns.alpha.kubernetes.io/target"]
+        == "2001:db8:b:0:f000::10,192.168.42.10"
+    )
+
+
+def test_what_is_not_there_is_not_made(cluster, namespace):
+    for wanted in configurations(EVERY_KIND, namespace, A, B):
+        report = apply_object(connect(cluster), wanted, FALLBACK)
+        assert report.standing is Standing.MISSING, report
+    assert not cluster.kubectl("get", ",".join(names(scope="Cluster")), "-o", "name")
+    assert not cluster.kubectl("get", "services,helmreleases", "-n", namespace, "-o", "name")
+
+
+def test_what_is_deleted_between_the_look_and_the_patch_is_not_made_anew(cluster, namespace):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+
+    class Deleting(Connection):
+        def apply(self, served, body, *, force, dry_run, manager=""):
+            if not dry_run:
+                cluster.kubectl("delete", RESOURCES["pool.yaml"], "lan")
+            return super().apply(served, body, force=force, dry_run=dry_run)
+
+    report = apply_object(Deleting(str(cluster.kubeconfig("admin"))), wanted, FALLBACK)
+    assert report.standing is Standing.MISSING
+    assert not cluster.kubectl("get", RESOURCES["pool.yaml"], "-o", "name")
+
+
+def test_what_changes_between_the_look_and_the_patch_is_looked_at_again(cluster, namespace):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+
+    class Meddling(Connection):
+        meddled = False
+
+        def apply(self, served, body, *, force, dry_run, manager=""):
+            if not dry_run and not self.meddled:
+                self.meddled = True
+                cluster.kubectl("annotate", RESOURCES["pool.yaml"], "lan", "example.com/theirs=new")
+            return super().apply(served, body, force=force, dry_run=dry_run)
+
+    report = apply_object(Meddling(str(cluster.kubeconfig("admin"))), wanted, FALLBACK)
+    live = look(cluster, namespace, "pool.yaml", "lan")
+    assert report.standing is Standing.APPLIED
+    assert live["metadata"]["annotations"]["example.com/theirs"] == "new"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"api_version": "cilium.io/v9"},
+        {"api_version": "example.com/v1"},
+        {"kind": "CiliumNoSuchThing"},
+    ],
+)
+def test_a_kind_that_is_not_installed_is_told(cluster, namespace, change):
+    (wanted,) = configurations({"pool.yaml": POOL}, namespace, A)
+    report = apply_object(connect(cluster), replace(wanted, **change), FALLBACK)
+    assert report.standing is Standing.NOT_INSTALLED
+    assert next(iter(change.values())) in report.message
+
+
+@pytest.mark.parametrize("verbs", [[], ["get"]])
+def test_forbidden_prints_the_rule_that_is_missing(cluster, namespace, verbs):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    rule = {"apiGroups": ["cilium.io"], "resources": ["ciliumloadbalancerippools"], "verbs": verbs}
+    user = cluster.account("daemon", [rule] if verbs else (), namespace=namespace)
+    (wanted,) = configurations(files, namespace, A, B)
+    report = apply_object(connect(cluster, user), wanted, FALLBACK)
+    assert report.standing is Standing.FORBIDDEN
+    assert '- apiGroups: ["cilium.io"]' in report.message
+    assert 'resources: ["ciliumloadbalancerippools"]' in report.message
+    assert 'verbs: ["get", "patch"]' in report.message
+
+
+def test_get_and_patch_are_all_the_rights_it_takes(cluster, namespace):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    rule = {
+        "apiGroups": ["cilium.io"],
+        "resources": ["ciliumloadbalancerippools"],
+        "verbs": ["get", "patch"],
+    }
+    user = cluster.account("daemon", [rule], namespace=namespace)
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster, user)
+    assert apply_object(connection, wanted, FALLBACK).standing is Standing.APPLIED
+    assert release_object(connection, wanted).standing is Standing.RELEASED
+
+
+def test_an_apply_that_would_change_more_is_refused(cluster, namespace):
+    """The list that a marked field stands in is applied whole: it must be the file's."""
+    files = {"marked.yaml": MARKED}
+    sync(cluster, namespace, files, A)
+    patch = '[{"op": "replace", "path": "/spec/values/routes/0/metric", "value": 9}]'
+    words = ("helmrelease", "ingress", "-n", namespace, "--field-manager=" + RECONCILER)
+    cluster.kubectl("patch", *words, "--type=json", "-p", patch)
+    before = look(cluster, namespace, "marked.yaml", "ingress")
+    (wanted,) = configurations(files, namespace, A, B)
+    report = apply_object(connect(cluster), wanted, FALLBACK)
+    assert report.standing is Standing.REFUSED
+    assert "spec.values.routes[0].metric" in report.message
+    assert look(cluster, namespace, "marked.yaml", "ingress") == before
+
+
+def test_a_value_that_the_schema_does_not_take_is_told_in_the_servers_words(cluster, namespace):
+    files = {"service.yaml": SERVICE}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+    ports = replace(wanted.fields[0], path=("spec", "ports"), value="nonsense")
+    wrong = replace(wanted, fields=(ports,), body={"spec": {"ports": "nonsense"}})
+    report = apply_object(connect(cluster), wrong, FALLBACK)
+    assert report.standing is Standing.FAILED
+    assert "ports" in report.message
+
+
+def test_a_dry_run_writes_nothing(cluster, namespace):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    before = look(cluster, namespace, "pool.yaml", "lan")
+    (wanted,) = configurations(files, namespace, A, B)
+    report = apply_object(connect(cluster), wanted, Wish(force=True, dry_run=True))
+    assert report.standing is Standing.WOULD_CHANGE
+    (change,) = report.changes
+    assert (change.field, change.before) == ("spec.blocks", before["spec"]["blocks"])
+    assert change.after == wanted.fields[0].value
+    assert look(cluster, namespace, "pool.yaml", "lan") == before
+
+
+@pytest.mark.parametrize(
+    ("namespaced", "annotation", "standing"),
+    [
+        (True, "", Standing.APPLIED),
+        (False, "home", Standing.APPLIED),
+        (False, "other", Standing.ANOTHER),
+    ],
+)
+def test_a_file_without_a_namespace_means_only_what_carries_its_annotation(
+    cluster, namespace, namespaced, annotation, standing
+):
+    there = SERVICE.replace("NAMESPACE", "default")
+    sync(cluster, namespace, {"service.yaml": there}, A)
+    if annotation:
+        words = ("annotate", "service", "plex", "-n", "default", "--overwrite")
+        cluster.kubectl(
+            *words, f"dynamic-prefix.io/name={annotation}", f"--field-manager={RECONCILER}"
+        )
+    named = there if namespaced else there.replace("  namespace: default\n", "")
+    (wanted,) = configurations({"service.yaml": named}, namespace, A, B)
+    try:
+        assert apply_object(connect(cluster), wanted, FALLBACK).standing is standing
+    finally:
+        cluster.kubectl("delete", "service", "plex", "-n", "default")
