@@ -40,19 +40,16 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     if manifest.annotations.get(VARIABLES) != "true":
         return Bound(problems=tuple(found))
     wanted = variables(surroundings.specifications[reference.dynamic_prefix])
-    doubled = [name for name, count in Counter(one.name for one in wanted).items() if count > 1]
+    names = tuple(one.name for one in wanted)
+    doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
-        message = (
-            f"two parts of {reference.dynamic_prefix} both give the variable {doubled[0]}: rename "
-            "one of the range and the subnet"
-        )
+        both = f"two parts of {reference.dynamic_prefix} both give the variable {doubled[0]}"
+        message = f"{both}: rename one of the range and the subnet"
         wrong = annotation_problem(manifest, "variable-twice", message)
         return Bound(problems=(*found, wrong))
     found += _left_over(manifest, wanted, first_words(reference.dynamic_prefix))
-    place = manifest.place(nearest_node(manifest.root, _PATH))
-    edit = partial(_edit, manifest, wanted)
-    names = tuple(one.name for one in wanted)
-    binding = Binding(manifest, _PATH, reference.dynamic_prefix, place, edit, parts=names)
+    where = (_PATH, reference.dynamic_prefix, manifest.place(nearest_node(manifest.root, _PATH)))
+    binding = Binding(manifest, *where, partial(_edit, manifest, wanted), parts=names)
     return Bound((binding,), tuple(found))
 
 
