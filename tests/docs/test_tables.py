@@ -87,6 +87,7 @@ def test_the_dependencies_of_the_page_are_the_projects():
 
 
 WORDS = {
+    "Apache License Version 2.0": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "MIT": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
