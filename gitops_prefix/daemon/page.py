@@ -24,6 +24,7 @@ _MARKS = {
     None: ("wait", "not looked yet"),
     Result.PUBLISHED: ("good", "published"),
     Result.UNCHANGED: ("good", "up to date"),
+    Result.FOLLOWING: ("good", "another daemon leads"),
     Result.CONTESTED: ("wait", "contested"),
 }
 _STANDING_MARKS = {
