@@ -102,6 +102,7 @@ def command(  # noqa: PLR0913  one parameter an option
         transport=transport,
         author=style.author,
         committer=style.committer,
+        signing=style.signing,
         scope=Scope(path, exclude),
     )
     pace = Pace(settle.total_seconds(), max(1.0, interval.total_seconds()))

@@ -9,7 +9,6 @@ from gitops_prefix.daemon.reconcile import Observe, Plan, plan
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
 from gitops_prefix.publish.failure import Failure, Reason, reason_of
-from gitops_prefix.publish.git import GitFailedError
 from gitops_prefix.publish.message import Transition, commit_message
 from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
 from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
@@ -141,8 +140,9 @@ class Publication:
     def _publish(self, observe: Observe, now: datetime, away: Outcome | None) -> Outcome:
         try:
             outcome = self._commit(observe, now)
-        except (GitFailedError, UnreachableError) as error:
-            return self._failed(Result.UNREACHABLE, str(error))
+        except OutsideError as error:
+            refused = isinstance(error, RefusedError)
+            return self._failed(Result.REFUSED if refused else Result.UNREACHABLE, str(error))
         if outcome.result is Result.INVALID:
             return outcome
         if away is not None:

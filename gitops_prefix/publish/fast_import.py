@@ -17,6 +17,14 @@ class Identity:
         clean = {ord(character): None for character in "<>\n\r\0"}
         return f"{self.name.translate(clean)} <{self.email.translate(clean)}>"
 
+    def variables(self, role: str, moment: datetime) -> Mapping[str, str]:
+        """The same for git-commit-tree(1); `role` is AUTHOR or COMMITTER."""
+        return {
+            f"GIT_{role}_NAME": self.name,
+            f"GIT_{role}_EMAIL": self.email,
+            f"GIT_{role}_DATE": f"@{_raw(moment)}",
+        }
+
 
 def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its six parts
     reference: str,

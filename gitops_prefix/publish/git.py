@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -125,8 +125,21 @@ class Git:
         for name, text in _SETTINGS.items():
             self._command += ["-c", f"{name}={text}"]
 
-    def ask(self, *arguments: str, stdin: bytes = b"", seconds: float = LOCAL_SECONDS) -> Answer:
-        """Run git, whatever it answers; -1 is no answer: its time was over, or it never ran."""
+    def ask(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        seconds: float = LOCAL_SECONDS,
+        settings: Sequence[str] = (),
+    ) -> Answer:
+        """Run git, whatever it answers; -1 is no answer: its time was over, or it never ran.
+
+        Args:
+            arguments: a command of git's, and its words.
+            stdin: what it reads.
+            seconds: how long it may take.
+            settings: `-c NAME=TEXT`, in front of the command.
+        """
         # GitPython only adds to the environment, and ours must not reach git. What is
         # added stays out of the command line, which every user of the machine can read.
         foreign = os.environ.keys() - set(_INHERITED) - self._variables.keys()
@@ -135,7 +148,7 @@ class Git:
         blank = dict.fromkeys(foreign, "")
         try:
             process = git.Git().execute(
-                ["env", *unset, *self._command, *arguments],
+                ["env", *unset, *self._command, *settings, *arguments],
                 istream=subprocess.PIPE,
                 as_process=True,
                 env={**blank, **self._variables},
@@ -158,13 +171,19 @@ class Git:
             raise
         return Answer(process.returncode, stdout, scrub(stderr.decode(errors="replace")))
 
-    def run(self, *arguments: str, stdin: bytes = b"", seconds: float = LOCAL_SECONDS) -> Answer:
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        seconds: float = LOCAL_SECONDS,
+        settings: Sequence[str] = (),
+    ) -> Answer:
         """Run git.
 
         Raises:
             GitFailedError: it did not answer with status 0.
         """
-        answer = self.ask(*arguments, stdin=stdin, seconds=seconds)
+        answer = self.ask(*arguments, stdin=stdin, seconds=seconds, settings=settings)
         if answer.status != 0:
             raise GitFailedError(arguments[0], answer)
         return answer

@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-_OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 _MAGIC = b"openssh-key-v1\0"
 _PEM = tuple(b"-----BEGIN %sPRIVATE KEY-----" % kind for kind in (b"", b"RSA ", b"EC ", b"DSA "))
 _PUBLIC = (
@@ -35,7 +35,7 @@ def usable_key(content: bytes) -> bytes:
         raise ValueError("is PuTTY's: convert it by `puttygen FILE -O private-openssh`")
     if key.startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") or b"\nProc-Type: 4,ENC" in key:
         raise ValueError(_LOCKED)
-    if key.startswith(_OPENSSH):
+    if key.startswith(OPENSSH):
         if _cipher(key) != b"none":
             raise ValueError(_LOCKED)
     elif not key.startswith(_PEM):
@@ -49,7 +49,7 @@ def _cipher(key: bytes) -> bytes:
     Raises:
         ValueError: it is torn.
     """
-    body = key.removeprefix(_OPENSSH).partition(b"-----END")[0]
+    body = key.removeprefix(OPENSSH).partition(b"-----END")[0]
     try:
         binary = base64.b64decode(b"".join(body.split()), validate=True)
     except binascii.Error as error:

@@ -6,7 +6,7 @@ not on it yet. A crash at any instant leaves nothing else behind.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
@@ -26,12 +26,15 @@ from gitops_prefix.publish.push_report import (
 )
 from gitops_prefix.publish.remote import TIP, RefusedError, Remote, TimeLimits, UnreachableError
 from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.publish.signing import Signing
 from gitops_prefix.publish.stages import Stage, Stages
 from gitops_prefix.publish.transport import Transport
 
 __all__ = ["RefusedError", "Repository", "Scope", "TimeLimits", "UnreachableError"]
 
 _UNPUBLISHED = "refs/gitops-prefix/unpublished"
+_UNSIGNED = "refs/gitops-prefix/unsigned"
+"""Where a commit stands whose signature is still being made: never to be pushed."""
 _REMEMBERED_COMMITS = 4
 _DEPTH = 50
 """How far below the tip a commit of ours is looked for, when it may have arrived."""
@@ -50,6 +53,7 @@ class Repository:
         transport: Transport = Transport(),  # noqa: B008  frozen
         author: Identity = Identity(),  # noqa: B008
         committer: Identity | None = None,
+        signing: Signing | None = None,
         scope: Scope = Scope(),  # noqa: B008
         limits: TimeLimits = TimeLimits(),  # noqa: B008
     ) -> None:
@@ -59,6 +63,7 @@ class Repository:
         self._credentials = credentials or NoCredentials()
         self._author = author
         self._committer = committer or author
+        self._signing = signing
         self._scope = scope
         self.stages = Stages()
         self._clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
@@ -92,6 +97,7 @@ class Repository:
             self._clone.open()
             with Loan() as loan:
                 self._remote.lend(loan)
+            self._try_signing()
         except BaseException:
             self.close()
             raise
@@ -179,10 +185,13 @@ class Repository:
 
         Raises:
             UnreachableError: the clone had to be made anew; a fetch fills it.
+            RefusedError: it cannot be signed until something changes.
             GitFailedError: git failed otherwise.
         """
         with self.stages.enter(Stage.COMMIT), self._mending():
             commit = self._import(base, files, message, moment)
+            if self._signing is not None:
+                commit = self._sign(self._signing, base, commit, message, moment)
         known = self._files.get(base)
         if known is not None:
             self._files[commit] = {**known, **files}
@@ -191,7 +200,7 @@ class Repository:
     def _import(self, base: str, files: Mapping[str, bytes], message: str, moment: datetime) -> str:
         modes = read_modes(self._git, base, files)
         stream = fast_import_stream(
-            _UNPUBLISHED,
+            _UNSIGNED if self._signing else _UNPUBLISHED,
             base,
             {path: (modes.get(path, "100644"), content) for path, content in files.items()},
             message,
@@ -202,6 +211,48 @@ class Repository:
             "fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream
         )
         return answer.word()
+
+    def _sign(
+        self, signing: Signing, base: str, unsigned: str, message: str, moment: datetime
+    ) -> str:
+        """The same commit once more, with a signature, which then is ours."""
+        words = ("-S", "-p", base, f"{unsigned}^{{tree}}")
+        try:
+            commit = self._signed(signing, words, message, moment)
+        except (InputError, OutsideError) as error:
+            if isinstance(error, GitFailedError) and self._heal():
+                raise
+            raise RefusedError(f"the commit cannot be signed: {error}") from error
+        self._git.run("update-ref", _UNPUBLISHED, commit)
+        self._git.run("update-ref", "-d", _UNSIGNED)
+        return commit
+
+    def _signed(
+        self, signing: Signing, words: tuple[str, ...], message: str, moment: datetime
+    ) -> str:
+        with signing.lend() as loan:
+            loan.variables |= self._author.variables("AUTHOR", moment)
+            loan.variables |= self._committer.variables("COMMITTER", moment)
+            git = self._clone.git(loan)
+            # It is the one object that is written loose, and it must be on the disk, too.
+            fsync = ("-c", "core.fsync=committed,reference")
+            answer = git.run("commit-tree", *words, settings=fsync, stdin=message.encode())
+        return answer.word()
+
+    def _try_signing(self) -> None:
+        """Sign nothing, so that a key that does not do is known before it is needed.
+
+        Raises:
+            InputError: it does not.
+        """
+        if self._signing is None:
+            return
+        try:
+            tree = self._git.run("mktree").word()
+            self._signed(self._signing, ("-S", tree), "a try\n", datetime.fromtimestamp(0, UTC))
+        except OutsideError as error:
+            message = f"--signing-key does not sign: {error}"
+            raise InputError(Problem("invalid-signing-key", message)) from error
 
     def drop(self) -> None:
         """Forget our commit."""

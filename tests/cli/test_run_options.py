@@ -1,6 +1,7 @@
 """`run`'s options about credentials and commits: bad ones are one message, before anything is done."""
 
 import os
+from inspect import signature
 
 import pytest
 
@@ -46,7 +47,16 @@ NAMES = {"author_name": "Ada", "author_email": "ada@example.com"}
 
 
 def style(**given):
-    return make_commit_style(**{**NAMES, "committer_name": None, "committer_email": None} | given)
+    """As click hands it over: what was not given is None."""
+    return make_commit_style(
+        **dict.fromkeys(signature(make_commit_style).parameters) | NAMES | given
+    )
+
+
+@pytest.mark.parametrize("option", [{"signing_format": "ssh"}, {"signing_passphrase_file": "x"}])
+def test_what_is_said_of_a_key_wants_one(option):
+    with pytest.raises(InputError, match="give --signing-key"):
+        style(**option)
 
 
 def test_the_committer_is_the_author_where_nothing_else_is_said():
