@@ -25,9 +25,12 @@ COPY --from=build /opt/gitops-prefix /opt/gitops-prefix
 # file that is executed. A copy of the interpreter carries it, which the command
 # `gitops-prefix` runs on; git, ssh and the plain `python` beside it get nothing.
 # (chown and some COPYs drop file capabilities: this is the last thing done to it.)
-# ssh asks for the user's name: a bare uid would not do.
+# ssh asks for the user's name: a bare uid would not do. gpg signs commits (the package
+# gnupg would bring 12 more, which nobody here uses); ssh-keygen does, too.
+# Versions are Debian's stable ones: a pinned one is gone from its archive with the next fix.
+# hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends git libcap2-bin openssh-client \
+ && apt-get install --yes --no-install-recommends git gpg gpg-agent libcap2-bin openssh-client \
  && useradd --system --uid 65532 --user-group --home-dir /var/lib/gitops-prefix --create-home gitops-prefix \
  && cp --dereference /opt/gitops-prefix/bin/python /opt/gitops-prefix/bin/python-net-raw \
  && sed -i '1s|.*|#!/opt/gitops-prefix/bin/python-net-raw|' /opt/gitops-prefix/bin/gitops-prefix \

@@ -53,7 +53,9 @@ def rendered(directory: Path, values: Values | None = None, **other: str) -> lis
 def plain(document: Document) -> Document:
     """Without the labels that Helm's users expect, which kustomize's do without."""
     labels = {"app.kubernetes.io/name": "gitops-prefix"}
-    copy = {**document, "metadata": {**document["metadata"], "labels": labels}}
+    labelled = {"labels": labels} if "template" in document.get("spec", {}) else {}
+    metadata = {key: text for key, text in document["metadata"].items() if key != "labels"}
+    copy = {**document, "metadata": {**metadata, **labelled}}
     if "template" in document.get("spec", {}):
         spec = copy["spec"] = {**document["spec"], "selector": {"matchLabels": labels}}
         spec["template"] = {"metadata": {"labels": labels}, "spec": {**spec["template"]["spec"]}}

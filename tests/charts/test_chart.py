@@ -2,12 +2,12 @@
 
 import json
 
+import pytest
 from jsonschema import Draft7Validator
 
 from gitops_prefix import __version__
 from tests.charts.rendering import CHART, METADATA, VALUES, helm, plain, rendered
-from tests.examples.deployments import built
-from tests.examples.repositories import of_kind
+from tests.examples.deployments import built, workload
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
@@ -33,17 +33,35 @@ def comparable(objects):
             container["volumeMounts"] = {each["name"]: each for each in container["volumeMounts"]}
         if spec:
             spec["volumes"] = {each["name"]: each for each in spec["volumes"]}
-        found[one["kind"], one["metadata"]["name"]] = one
+        found[one["kind"], name_of(one)] = one
     return found
 
 
-def test_by_default_it_is_the_base_of_the_examples(tmp_path):
+def name_of(document):
+    """A cluster-wide role of the chart has the namespace in its name: two releases do not meet."""
+    name = document["metadata"]["name"]
+    return name.replace("gitops-prefix-gitops-prefix", "gitops-prefix")
+
+
+MODES = {
+    (): {},
+    ("daemonset",): {"kind": "DaemonSet"},
+    ("kernel-source",): {"source": "kernel"},
+    ("persistent-clone",): {"persistence": {"enabled": True}},
+    ("leader-election",): {"leaderElection": {"enabled": True}},
+}
+"""Components of the base, and the values that do the same."""
+
+
+@pytest.mark.parametrize("components", MODES, ids="+".join)
+def test_it_is_the_base_of_the_examples_with_its_components(components, tmp_path):
     """Only the namespace is Helm's own business, and when an image is pulled its default."""
-    base = comparable(one for one in built() if one["kind"] != "Namespace")
-    chart = comparable(rendered(tmp_path))
-    (deployment,) = of_kind("Deployment", list(chart.values()))
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    base = comparable(one for one in built(*components) if one["kind"] != "Namespace")
+    chart = comparable(rendered(tmp_path, MODES[components]))
+    (container,) = workload(list(chart.values()))["spec"]["template"]["spec"]["containers"]
     assert container.pop("imagePullPolicy") == "IfNotPresent"
+    # Of the release, whose name is by default the one that the component takes.
+    assert container["env"].pop("GITOPS_PREFIX_LEASE_NAME", "gitops-prefix") == "gitops-prefix"
     assert chart == base
 
 

@@ -14,6 +14,10 @@ GITOPS_PREFIX_PATH: {{ . | quote }}
 {{- with .Values.interface }}
 GITOPS_PREFIX_INTERFACE: {{ . | quote }}
 {{- end }}
+{{- if .Values.leaderElection.enabled }}
+GITOPS_PREFIX_LEADER_ELECT: "true"
+GITOPS_PREFIX_LEASE_NAME: {{ include "gitops-prefix.fullname" . }}
+{{- end }}
 {{- if .Values.options }}
 GITOPS_PREFIX_CONFIG: /etc/gitops-prefix/config/gitops-prefix.yaml
 {{- end }}

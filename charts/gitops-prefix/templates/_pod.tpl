@@ -152,15 +152,16 @@ volumes:
       sizeLimit: 16Mi
 {{- end }}
 
-{{/* The daemon takes 45 MiB, git's children come and go; so does a direct apply, with 65. */}}
+{{/* The daemon takes 45 MiB, and git's children come and go. What talks to the API server is a process of its own, of 65. */}}
 {{- define "gitops-prefix.resources" -}}
 {{- if .Values.resources }}
 {{- toYaml .Values.resources }}
-{{- else -}}
+{{- else }}
+{{- $more := or .Values.leaderElection.enabled }}
 requests:
   cpu: 10m
-  memory: 64Mi
+  memory: {{ ternary "128Mi" "64Mi" $more }}
 limits:
-  memory: 256Mi
+  memory: {{ ternary "384Mi" "256Mi" $more }}
 {{- end }}
 {{- end }}
