@@ -46,6 +46,12 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
         _netns,
         "root and iproute2 (apt install iproute2), in a kernel with network namespaces",
     ),
+    "tmpfs": (
+        lambda: (
+            os.geteuid() == 0 and _runs("unshare", "--mount", "mount", "-t", "tmpfs", "t", "/mnt")
+        ),
+        "root, who may mount a tmpfs",
+    ),
     "vlan": (_vlan, "root, iproute2, and the kernel's 8021q"),
     "radvd": (_has("radvd"), "apt install radvd"),
     "dnsmasq": (_has("dnsmasq"), "apt install dnsmasq-base"),

@@ -5,8 +5,10 @@ as it can be read.
 """
 
 import fcntl
+import logging
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +18,19 @@ from gitops_prefix.publish.git import Git
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.missing_blobs import has_every_tree, missing_from
 
+log = logging.getLogger(__name__)
+
 _OWNER = "gitops-prefix.lock"
+_AT_WORK = "git-at-work.lock"
+_ORPHANS_SECONDS = 60
+"""For git that outlived its process: as long as a remote may take (remote.TimeLimits)."""
+_TICKS = 10
+# What git needs to see a repository, beside directories (gitrepository-layout(5)).
+_FILES = {
+    "HEAD": b"ref: refs/heads/main\n",
+    "config": b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n",
+}
+_WAITING = "refs/gitops-prefix/unpublished"
 # A file system of its own, as volumes are, begins with a "lost+found".
 _OURS_TO_TAKE = frozenset({"lost+found"})
 # The tip first: what waits stands on it, and needs little more.
@@ -42,10 +56,12 @@ class Clone:
         self._aside = self.directory / "aside.git"
         self._serves = serves.encode(errors="surrogateescape")
         self._lock: int | None = None
+        self._at_work: int | None = None
 
     def git(self, loan: Loan | None = None) -> Git:
         """Git in this repository, and in no other that happens to be around it."""
-        return Git(self.path, environment={"GIT_DIR": str(self.path)}, loan=loan)
+        variables = {"GIT_DIR": str(self.path)}
+        return Git(self.path, environment=variables, loan=loan, keeps=self._kept_by_git)
 
     def open(self) -> None:
         """Take the directory, and mend what a crash left behind.
@@ -58,6 +74,7 @@ class Clone:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._refuse_foreign()
             lock = self._take_lock()
+            self._await_orphans()
             self._forget_another_remote(lock)
             self._sweep()
             self._make()
@@ -67,9 +84,10 @@ class Clone:
 
     def close(self) -> None:
         """Let another process have it."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        for descriptor in (self._lock, self._at_work):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._lock = self._at_work = None
 
     def heal(self) -> bool:
         """Look closely after a failure, and make the clone anew if it is damaged.
@@ -114,16 +132,27 @@ class Clone:
     def _make(self) -> None:
         """An empty repository, or the one that is here with HEAD and config as they should be."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for name in ("HEAD", "config"):
-            (self.path / name).unlink(missing_ok=True)
-        self.git().run("init", "--quiet", "--bare", "--template=", "--initial-branch=main")
+        for name, content in _FILES.items():
+            if not (self.path / name).exists() or (self.path / name).read_bytes() != content:
+                # Never without one: on a full disk, the old one stays.
+                new = self.path / f"{name}.lock"
+                new.write_bytes(content)
+                new.replace(self.path / name)
+        if not all((self.path / name).is_dir() for name in ("objects", "refs")):
+            self.git().run("init", "--quiet", "--bare", "--template=", "--initial-branch=main")
 
     def _remake(self) -> None:
         with self._reporting():
+            waited = self._names_unpublished()
             if self.path.exists():
                 self._set_aside()
             self._make()
             self._salvage()
+            if waited and not self._names_unpublished():
+                log.error(
+                    "a commit that waited for its remote could not be read from the damaged "
+                    "clone: the current prefix is decided anew, the history may lack one"
+                )
 
     def _set_aside(self) -> None:
         shutil.rmtree(self._aside, ignore_errors=True)
@@ -171,6 +200,13 @@ class Clone:
         git = self.git()
         return git.run(*_REFERENCES).stdout, missing_from(git)
 
+    def _names_unpublished(self) -> bool:
+        """Whether a commit of ours is named, be it readable or not."""
+        packed = self.path / "packed-refs"
+        return (self.path / _WAITING).exists() or (
+            packed.is_file() and f" {_WAITING}\n".encode() in packed.read_bytes()
+        )
+
     def _is_whole(self, *options: str) -> bool:
         git = self.git()
         answer = git.ask(*_PROMISED, "fsck", *options, "--no-dangling", "--no-progress")
@@ -197,6 +233,27 @@ class Clone:
             raise InputError(Problem("clone-dir-locked", message)) from error
         return lock
 
+    def _await_orphans(self) -> None:
+        """Let git end that outlived its process, when that alone was killed.
+
+        Each git of ours inherits this lock. It could write what we read, and we would
+        sweep away what it writes.
+        """
+        self._at_work = os.open(
+            self.directory / _AT_WORK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        for _ in range(_ORPHANS_SECONDS * _TICKS):
+            try:
+                fcntl.flock(self._at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                threading.Event().wait(1 / _TICKS)
+            else:
+                return
+        log.warning("git of an earlier process is still at work in %s", self.directory)
+
+    def _kept_by_git(self) -> tuple[int, ...]:
+        return () if self._at_work is None else (self._at_work,)
+
     def _forget_another_remote(self, lock: int) -> None:
         """Decisions for one branch are none for another."""
         served = os.pread(lock, 65536, 0)
@@ -210,7 +267,7 @@ class Clone:
 
     def _sweep(self) -> None:
         """Remove locks and half-written packs: whoever wrote them is dead, for git runs once."""
-        for pattern in ("*.lock", "tmp_*"):
+        for pattern in ("*.lock", "tmp_*", ".tmp-*", "fast_import_crash_*"):
             for left in self.path.rglob(pattern):
                 left.unlink(missing_ok=True)
 
@@ -218,7 +275,20 @@ class Clone:
     def _reporting(self) -> Iterator[None]:
         try:
             yield
+        except PermissionError as error:
+            raise OutsideError(f"--clone-dir {self.directory}: {self._stranger(error)}") from error
         except OSError as error:
             raise OutsideError(
                 f"--clone-dir {self.directory}: {error.strerror or error}"
             ) from error
+
+    def _stranger(self, error: PermissionError) -> str:
+        """Whose it is, and whose it should be."""
+        place = Path(os.fsdecode(error.filename)) if error.filename else self.directory
+        while not os.access(place.parent, os.X_OK):
+            place = place.parent
+        place = place if place.exists() else place.parent
+        return (
+            f"{error.strerror}: {place} belongs to uid {place.stat().st_uid}, and we are uid "
+            f"{os.geteuid()}: chown it, or name another directory"
+        )

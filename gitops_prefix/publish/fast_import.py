@@ -26,13 +26,14 @@ class Identity:
         }
 
 
-def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its six parts
+def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its parts
     reference: str,
     base: str,
     files: Mapping[str, tuple[str, bytes]],
     message: str,
     people: tuple[Identity, Identity],
     moment: datetime,
+    onto: tuple[str, str] | None = None,
 ) -> bytes:
     """The stream (git-fast-import(1)); its answer is the id of the commit.
 
@@ -43,6 +44,7 @@ def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its six parts
         message: the whole message.
         people: author and committer.
         moment: of both; written in UTC.
+        onto: another reference that is set, and to which commit.
     """
     author, committer = (f"{one} {_raw(moment)}".encode() for one in people)
     head = b"commit %s\nmark :1\nauthor %s\ncommitter %s\n" % (
@@ -50,7 +52,8 @@ def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its six parts
         author,
         committer,
     )
-    return head + b"".join(_commands(base, files, message))
+    also = b"reset %s\nfrom %s\n\n" % (onto[0].encode(), onto[1].encode()) if onto else b""
+    return also + head + b"".join(_commands(base, files, message))
 
 
 def _commands(base: str, files: Mapping[str, tuple[str, bytes]], message: str) -> Iterator[bytes]:

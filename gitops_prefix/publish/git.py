@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -101,6 +101,7 @@ class Git:
         *,
         environment: Mapping[str, str] | None = None,
         loan: Loan | None = None,
+        keeps: Callable[[], tuple[int, ...]] = tuple,
     ) -> None:
         """Name a directory, which may not exist yet.
 
@@ -108,6 +109,7 @@ class Git:
             directory: where git runs; it is never looked for further up.
             environment: added to the scrubbed one.
             loan: what a call that needs credentials is lent.
+            keeps: descriptors that stay open while git runs, also when we are gone.
         """
         program = shutil.which("git")
         if program is None:
@@ -117,6 +119,7 @@ class Git:
         ceiling = {"GIT_CEILING_DIRECTORIES": str(directory.parent)}
         self._variables = {**_ENVIRONMENT, **ceiling, **(environment or {})}
         self._descriptors: tuple[int, ...] = ()
+        self._keeps = keeps
         if loan is not None:
             self._variables |= loan.environment
             self._descriptors = loan.descriptors
@@ -152,7 +155,7 @@ class Git:
                 istream=subprocess.PIPE,
                 as_process=True,
                 env={**blank, **self._variables},
-                pass_fds=self._descriptors,
+                pass_fds=(*self._descriptors, *self._keeps()),
                 start_new_session=True,
             )
         except (OSError, git.GitCommandNotFound) as error:

@@ -35,6 +35,9 @@ __all__ = ["RefusedError", "Repository", "Scope", "TimeLimits", "UnreachableErro
 _UNPUBLISHED = "refs/gitops-prefix/unpublished"
 _UNSIGNED = "refs/gitops-prefix/unsigned"
 """Where a commit stands whose signature is still being made: never to be pushed."""
+_ONTO = "refs/gitops-prefix/onto"
+"""The tip on which our commit stands. A branch that was put back is another, though it is
+still below us: to push would bring back what somebody took away."""
 _REMEMBERED_COMMITS = 4
 _DEPTH = 50
 """How far below the tip a commit of ours is looked for, when it may have arrived."""
@@ -90,7 +93,9 @@ class Repository:
             message = f'--path "{self._scope.below}" leads out of the repository'
             raise InputError(Problem("invalid-path", message))
         path = local_path(self.url)
-        if path is not None and not _is_repository(path):
+        known = self._clone.path.is_dir()
+        if path is not None and not known and not _is_repository(path):
+            # Once it was there: then it is away, as a server may be.
             message = f"--repo {self.url} is no Git repository: name one, or make it with git init"
             raise InputError(Problem("no-repository", message))
         try:
@@ -122,7 +127,7 @@ class Repository:
         tip, ours = self.tip, self.unpublished
         if tip is None or ours is None:
             return False
-        return not (self._holds(ours, tip) or self._holds(tip, ours))
+        return not (self._stands_on(tip, ours) or self._holds(tip, ours))
 
     @property
     def base(self) -> str | None:
@@ -130,7 +135,7 @@ class Repository:
         tip, ours = self.tip, self.unpublished
         if tip is None or ours is None:
             return tip or ours
-        return ours if self._holds(ours, tip) else tip
+        return ours if self._stands_on(tip, ours) else tip
 
     def fetch(self) -> bool:
         """Look at the branch, and fetch it if it moved.
@@ -199,6 +204,7 @@ class Repository:
 
     def _import(self, base: str, files: Mapping[str, bytes], message: str, moment: datetime) -> str:
         modes = read_modes(self._git, base, files)
+        tip = self.tip
         stream = fast_import_stream(
             _UNSIGNED if self._signing else _UNPUBLISHED,
             base,
@@ -206,6 +212,7 @@ class Repository:
             message,
             (self._author, self._committer),
             moment,
+            onto=(_ONTO, tip) if tip and not self._signing else None,
         )
         answer = self._git.run(
             "fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream
@@ -223,8 +230,10 @@ class Repository:
             if isinstance(error, GitFailedError) and self._heal():
                 raise
             raise RefusedError(f"the commit cannot be signed: {error}") from error
-        self._git.run("update-ref", _UNPUBLISHED, commit)
-        self._git.run("update-ref", "-d", _UNSIGNED)
+        tip = self.tip
+        onto = f"update {_ONTO} {tip}\n" if tip else ""
+        moves = f"update {_UNPUBLISHED} {commit}\n{onto}delete {_UNSIGNED}\n"
+        self._git.run("update-ref", "--stdin", stdin=moves.encode())
         return commit
 
     def _signed(
@@ -324,6 +333,10 @@ class Repository:
         if damaged:
             self._files.clear()
         return damaged
+
+    def _stands_on(self, tip: str, ours: str) -> bool:
+        """Whether our commit was made for this tip; before it was noted, ancestry counts."""
+        return self._resolve(_ONTO) in {None, tip} and self._holds(ours, tip)
 
     def _holds(self, commit: str, ancestor: str) -> bool:
         """Whether a commit is another one, or comes after it as far as we have fetched."""

@@ -74,6 +74,12 @@ class House:
         return self.outcomes[-1][1]
 
     @property
+    def is_right(self) -> bool:
+        """Whether the branch is as it should be, and nothing waits."""
+        right = self.outcome.result in {Result.PUBLISHED, Result.UNCHANGED}
+        return right and self.repository.unpublished is None
+
+    @property
     def results(self) -> list[Result]:
         return [outcome.result for _, outcome in self.outcomes]
 

@@ -163,7 +163,8 @@ def test_a_signed_commit_is_otherwise_the_same(tmp_path, remote):
             store = tmp_path / name / "repository.git"
             found.append(git(store, "cat-file", "commit", commit))
             names = git(store, "for-each-ref", "--format=%(refname)").split()
-            assert names == ["refs/gitops-prefix/unpublished", "refs/remotes/origin/tip"]
+            ours = ["refs/gitops-prefix/onto", "refs/gitops-prefix/unpublished"]
+            assert names == [*ours, "refs/remotes/origin/tip"]
     plain, signed = found
     head, _, rest = signed.partition("gpgsig ")
     assert head + "\n" + rest.partition("\n\n")[2] == plain
