@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gitops_prefix.cluster.annotate import annotate
 from gitops_prefix.cluster.apply import Wish, apply_object
 from gitops_prefix.cluster.connection import Connection
 from gitops_prefix.cluster.release import release_object
@@ -31,4 +32,5 @@ def _release(connection: Connection, arguments: Arguments) -> dict[str, Any]:
 OPERATIONS: Mapping[str, Operation] = {
     "apply": _apply,
     "release": _release,
+    "annotate": annotate,
 }
