@@ -82,6 +82,9 @@ def test_host_keys_are_public_and_stand_in_a_config_map(tmp_path):
 FILES = {
     "an ssh key": ({}, ["GITOPS_PREFIX_SSH_KEY", "GITOPS_PREFIX_KNOWN_HOSTS"]),
     "a token": ({"repo": "https://host/x", "auth": {"method": "token"}}, ["GITOPS_PREFIX_TOKEN_FILE"]),
+    "an authority": ({"ca": {"existingConfigMap": "ca"}}, ["GITOPS_PREFIX_CA_FILE"]),
+    "a signing key": ({"signing": {"existingSecret": "key"}}, ["GITOPS_PREFIX_SIGNING_KEY"]),
+    "a signing key with a passphrase": ({"signing": {"existingSecret": "key", "passphraseKey": "passphrase"}}, ["GITOPS_PREFIX_SIGNING_KEY", "GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE"]),
     "host keys of their own": ({"auth": {"ssh": {"knownHosts": "x"}}}, ["GITOPS_PREFIX_KNOWN_HOSTS"]),
 }  # fmt: skip
 

@@ -14,6 +14,19 @@ GITOPS_PREFIX_PATH: {{ . | quote }}
 {{- with .Values.interface }}
 GITOPS_PREFIX_INTERFACE: {{ . | quote }}
 {{- end }}
+{{- with .Values.ca }}
+{{- if .existingConfigMap }}
+GITOPS_PREFIX_CA_FILE: {{ printf "/etc/gitops-prefix/ca/%s" .key }}
+{{- end }}
+{{- end }}
+{{- with .Values.signing }}
+{{- if .existingSecret }}
+GITOPS_PREFIX_SIGNING_KEY: {{ printf "/etc/gitops-prefix/signing/%s" .privateKeyKey }}
+{{- if .passphraseKey }}
+GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE: {{ printf "/etc/gitops-prefix/signing/%s" .passphraseKey }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if .Values.leaderElection.enabled }}
 GITOPS_PREFIX_LEADER_ELECT: "true"
 GITOPS_PREFIX_LEASE_NAME: {{ include "gitops-prefix.fullname" . }}

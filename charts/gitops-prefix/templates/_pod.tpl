@@ -120,21 +120,20 @@ volumes:
       sizeLimit: {{ .Values.cloneSizeLimit }}
     {{- end }}
 {{- if eq .Values.auth.method "ssh" }}
-- name: deploy-key
-  mountPath: /etc/gitops-prefix/ssh
-  readOnly: true
-  volume:
-    secret:
-      secretName: {{ .Values.auth.ssh.existingSecret }}
-      defaultMode: 0400
+{{ include "gitops-prefix.secretMount" (dict "name" "deploy-key" "path" "ssh" "secret" .Values.auth.ssh.existingSecret) }}
 {{- else if eq .Values.auth.method "token" }}
-- name: token
-  mountPath: /etc/gitops-prefix/token
+{{ include "gitops-prefix.secretMount" (dict "name" "token" "path" "token" "secret" .Values.auth.token.existingSecret) }}
+{{- end }}
+{{- with .Values.signing.existingSecret }}
+{{ include "gitops-prefix.secretMount" (dict "name" "signing-key" "path" "signing" "secret" .) }}
+{{- end }}
+{{- with .Values.ca.existingConfigMap }}
+- name: ca
+  mountPath: /etc/gitops-prefix/ca
   readOnly: true
   volume:
-    secret:
-      secretName: {{ .Values.auth.token.existingSecret }}
-      defaultMode: 0400
+    configMap:
+      name: {{ . }}
 {{- end }}
 {{- if include "gitops-prefix.files" . | trim }}
 - name: config
@@ -150,6 +149,17 @@ volumes:
     emptyDir:
       medium: Memory
       sizeLimit: 16Mi
+{{- end }}
+
+{{/* A secret's files: Kubernetes adds the group's read permission, for fsGroup. */}}
+{{- define "gitops-prefix.secretMount" -}}
+- name: {{ .name }}
+  mountPath: /etc/gitops-prefix/{{ .path }}
+  readOnly: true
+  volume:
+    secret:
+      secretName: {{ .secret }}
+      defaultMode: 0400
 {{- end }}
 
 {{/* The daemon takes 45 MiB, and git's children come and go. What talks to the API server is a process of its own, of 65. */}}
