@@ -1,0 +1,59 @@
+"""The chart's monitors and alerts: those of examples/monitoring, for this release's pods."""
+
+import pytest
+
+from tests.charts.rendering import CHART, rendered
+from tests.examples.repositories import example, of_kind, parse
+
+MONITORING = example("monitoring")
+
+
+def metrics(**kinds):
+    return {"metrics": {name: {"enabled": True} | values for name, values in kinds.items()}}
+
+
+def only(kind, objects):
+    (found,) = of_kind(kind, objects)
+    return found
+
+
+def test_the_alerts_are_those_of_the_examples(tmp_path):
+    """Byte for byte: promtool tries those. And no braces of theirs are taken for Helm's."""
+    alerts = (MONITORING / "rules.yaml").read_text()
+    assert (CHART / "files" / "alerts.yaml").read_text() == alerts
+    rule = only("PrometheusRule", rendered(tmp_path, metrics(prometheusRule={})))
+    (expected,) = parse(alerts)
+    assert rule["spec"] == expected
+
+
+def test_a_pod_monitor_is_the_examples_for_this_release(tmp_path):
+    (example,) = parse((MONITORING / "pod-monitor.yaml").read_text())
+    objects = rendered(tmp_path, metrics(podMonitor={"labels": {"release": "prometheus"}}))
+    monitor = only("PodMonitor", objects)
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    selected = monitor["spec"].pop("selector")["matchLabels"]
+    assert selected.items() >= example["spec"].pop("selector")["matchLabels"].items()
+    assert monitor["spec"] == example["spec"]
+    template = only("Deployment", objects)["spec"]["template"]
+    assert selected.items() <= template["metadata"]["labels"].items()
+
+
+def test_a_service_monitor_asks_the_service(tmp_path):
+    objects = rendered(tmp_path, metrics(service={}, serviceMonitor={"interval": "1m"}))
+    monitor, service = only("ServiceMonitor", objects), only("Service", objects)
+    assert (
+        monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    )
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint == {
+        "port": service["spec"]["ports"][0]["name"],
+        "path": "/metrics",
+        "interval": "1m",
+    }
+    assert service["spec"]["clusterIP"] == "None"
+
+
+@pytest.mark.parametrize("kind", ["PodMonitor", "ServiceMonitor", "PrometheusRule", "Service"])
+def test_without_being_asked_for_there_is_none(kind, tmp_path):
+    """A cluster without the operator refuses them."""
+    assert not of_kind(kind, rendered(tmp_path))
