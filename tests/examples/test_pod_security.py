@@ -1,10 +1,14 @@
 """What the pods are allowed, and break of the standards, and nothing beyond."""
 
+import re
+
 import pytest
 
 from tests.examples.deployments import COMPONENTS, built, pod_of
 from tests.examples.pod_security import baseline, containers_of, restricted
+from tests.examples.repositories import ROOT
 
+PAGE = (ROOT / "docs" / "deploy.md").read_text()
 THE_LINK = {"host namespaces", "hostPort"}
 """Of hostNetwork: with it, a port of the container is one of the node."""
 NET_RAW = {"allowPrivilegeEscalation != false", "unrestricted capabilities"}
@@ -40,6 +44,20 @@ def test_a_container_writes_to_its_volumes_alone_and_has_a_limit(name):
         assert mebibytes(limits["memory"]) >= 2 * 110
         # A CPU that is throttled would only delay the commit.
         assert "cpu" not in limits
+
+
+def test_the_page_says_what_is_broken_in_the_words_of_admission():
+    rows = re.findall(r"^\| (Router Advertisements|`kernel`) \| (.*) \|$", PAGE, re.MULTILINE)
+    said = {source: set(re.findall(r"`([\w !=]+)`", words)) for source, words in rows}
+    assert said == {"Router Advertisements": THE_LINK | NET_RAW, "`kernel`": THE_LINK}
+
+
+@pytest.mark.parametrize("components", [(), ("leader-election",)], ids=["alone", "with the API"])
+def test_the_page_says_what_memory_is_asked_for(components):
+    (container,) = containers_of(pod_of(built(*components)))
+    requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+    pair = (requests["memory"], limits["memory"])
+    assert pair in set(re.findall(r"(\d+Mi)\b[^.\d]*?(\d+Mi)", PAGE))
 
 
 def mebibytes(quantity):
