@@ -6,6 +6,7 @@ from typing import Any
 from gitops_prefix.cluster.annotate import annotate
 from gitops_prefix.cluster.apply import Wish, apply_object
 from gitops_prefix.cluster.connection import Connection
+from gitops_prefix.cluster.events import make_events
 from gitops_prefix.cluster.release import release_object
 from gitops_prefix.direct.configuration import read_configuration
 
@@ -33,4 +34,5 @@ OPERATIONS: Mapping[str, Operation] = {
     "apply": _apply,
     "release": _release,
     "annotate": annotate,
+    "events": make_events,
 }

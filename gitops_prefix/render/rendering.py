@@ -37,6 +37,7 @@ class Change:
     field: str
     before: Value
     after: Value
+    api_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +179,5 @@ def change_of(one: EditedField) -> Change:
         dotted(one.path),
         one.before,
         one.after,
+        manifest.api_version,
     )

@@ -1,0 +1,124 @@
+"""Events on the objects that a publication moved, against a real API server."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gitops_prefix.cluster.connection import Connection
+from gitops_prefix.cluster.operations import OPERATIONS
+from gitops_prefix.daemon.object_events import ObjectEvents
+from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.errors import OutsideError
+from gitops_prefix.render.rendering import Change
+from tests.cluster.rules import rules
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def change(kind: str, namespace: str, name: str, api_version: str = "v1") -> Change:
+    return Change("a.yaml", 0, kind, namespace, name, "spec", None, None, api_version)
+
+
+def changes(namespace: str) -> tuple[Change, ...]:
+    pool = change("CiliumLoadBalancerIPPool", "", "lan", "cilium.io/v2")
+    return (pool, pool, change("Service", namespace, "plex"))
+
+
+def teller(cluster, user: str = "admin") -> ObjectEvents:
+    connection = Connection(str(cluster.kubeconfig(user)))
+    return ObjectEvents(
+        lambda operation, arguments: OPERATIONS[operation](connection, arguments),
+        lambda: NOON,
+        "node-1",
+    )
+
+
+def published(namespace: str) -> Outcome:
+    return Outcome(Result.PUBLISHED, commit="1234567890abcdef", changes=changes(namespace))
+
+
+def told(cluster, namespace: str) -> list[str]:
+    words = ["get", "events", "-n", namespace, "-o", "jsonpath={range .items[*]}{.reason} "]
+    words[-1] += "{.involvedObject.kind} {.involvedObject.name} {.message}{'\\n'}{end}"
+    return sorted(cluster.kubectl(*words).splitlines())
+
+
+def test_each_object_that_moved_has_one_event(cluster, namespace):
+    """A pool's stands in `default`, as kubectl looks for it."""
+    before = told(cluster, "default")
+    teller(cluster).run(published(namespace), 0)
+    note = "published as 1234567890ab"
+    assert told(cluster, namespace) == [f"PrefixChanged Service plex {note}"]
+    assert len(told(cluster, "default")) == len(before) + 1
+    shown = cluster.kubectl("events", "--for", "service/plex", "-n", namespace)
+    assert note in shown
+
+
+def test_what_waited_for_git_is_told_when_it_is_there(cluster, namespace):
+    events = teller(cluster)
+    events.run(Outcome(Result.UNREACHABLE, commit="1", changes=changes(namespace)), 0)
+    assert told(cluster, namespace) == []
+    events.run(Outcome(Result.PUBLISHED, commit="1"), 0)
+    assert len(told(cluster, namespace)) == 1
+    events.run(Outcome(Result.UNCHANGED, commit="1"), 0)
+    events.run(Outcome(Result.PUBLISHED, commit="2"), 0)
+    assert len(told(cluster, namespace)) == 1
+
+
+NOT_TOLD = {
+    "a Service whose namespace comes later": change("Service", "", "plex"),
+    "a document that is no object": change("", "", "", ""),
+    "a DynamicPrefix, which lives in Git": change("DynamicPrefix", "", "home", "dynamic-prefix.io/v1alpha1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("one", NOT_TOLD.values(), ids=NOT_TOLD)
+def test_of_what_the_cluster_cannot_know_nothing_is_told(one):
+    asked = []
+    events = ObjectEvents(lambda *words: asked.append(words), lambda: NOON, "node-1")
+    events.run(Outcome(Result.PUBLISHED, commit="1", changes=(one,)), 0)
+    assert not asked
+
+
+def test_a_thousand_objects_are_fifty_events():
+    asked = []
+
+    def ask(operation, arguments):
+        asked.extend(arguments["events"])
+        return {}
+
+    events = ObjectEvents(ask, lambda: NOON, "node-1")
+    many = tuple(change("Service", "media", f"s{number}") for number in range(1000))
+    events.run(Outcome(Result.PUBLISHED, commit="1", changes=many), 0)
+    assert len(asked) == 50
+
+
+def test_the_rule_of_the_example_is_enough_and_without_it_one_line_says_so(
+    cluster, namespace, caplog
+):
+    allowed = cluster.account("tells", rules("events"), namespace=namespace)
+    teller(cluster, allowed).run(published(namespace), 0)
+    assert len(told(cluster, namespace)) == 1
+    assert not caplog.records
+    forbidden = teller(cluster, cluster.account("silent", namespace=namespace))
+    for _ in range(3):
+        forbidden.run(published(namespace), 0)
+    [line] = [record.getMessage() for record in caplog.records]
+    assert 'verbs: ["create"]' in line and 'apiGroups: ["events.k8s.io"]' in line
+
+
+def test_a_namespace_that_is_gone_takes_no_other_event_with_it(cluster, namespace):
+    gone = change("Service", "nowhere", "a")
+    outcome = Outcome(Result.PUBLISHED, commit="1", changes=(gone, *changes(namespace)))
+    teller(cluster).run(outcome, 0)
+    assert len(told(cluster, namespace)) == 1
+
+
+def test_a_cluster_that_is_away_is_one_line(caplog):
+    def ask(operation, arguments):
+        raise OutsideError("it hangs")
+
+    events = ObjectEvents(ask, lambda: NOON, "node-1")
+    for _ in range(3):
+        events.run(published("media"), 0)
+    assert [record.getMessage() for record in caplog.records] == ["Events are not told: it hangs"]
