@@ -1,0 +1,80 @@
+"""Each mode of examples/kustomize works with exactly its role, and with nothing less.
+
+The Lease's, the reconcile request's and the Events' are in their own tests; here are direct
+apply's, and that no component gives a right that no mode of the daemon uses.
+"""
+
+import pytest
+
+from gitops_prefix.cluster.apply import Wish, apply_object
+from gitops_prefix.cluster.connection import Connection
+from gitops_prefix.cluster.release import release_object
+from gitops_prefix.direct.report import Standing
+from tests.cluster.manifests import EVERY_KIND, A, B, configurations
+from tests.cluster.rules import rules
+from tests.cluster.test_apply import BEFORE, RESOURCES, sync
+
+PLURALS = {path: resource.partition(".")[0] for path, resource in RESOURCES.items()}
+COVERED = [path for path in EVERY_KIND if path != "marked.yaml"]
+"""What a marker binds may be of any kind: its rule is its author's to add."""
+DIRECT = rules("direct-apply")
+
+
+def rules_without(plural: str, *verbs: str) -> list[dict]:
+    """The role without some verbs for one resource."""
+    rest = []
+    for rule in DIRECT:
+        others = [one for one in rule["resources"] if one != plural]
+        if plural in rule["resources"]:
+            left = [one for one in rule["verbs"] if one not in verbs]
+            rest.append({**rule, "resources": [plural], "verbs": left or ["watch"]})
+        if others:
+            rest.append({**rule, "resources": others})
+    return rest
+
+
+def connected(cluster, namespace, given) -> Connection:
+    user = cluster.account("applies", given, namespace=namespace)
+    return Connection(str(cluster.kubeconfig(user)))
+
+
+@pytest.mark.parametrize("path", COVERED)
+def test_direct_apply_and_giving_back_need_what_the_role_has(cluster, namespace, path):
+    files = {path: EVERY_KIND[path]}
+    sync(cluster, namespace, files, *BEFORE[path])
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connected(cluster, namespace, DIRECT)
+    assert apply_object(connection, wanted, Wish(force=True)).standing is Standing.APPLIED
+    assert release_object(connection, wanted).standing is Standing.RELEASED
+
+
+@pytest.mark.parametrize("verb", ["get", "patch"])
+@pytest.mark.parametrize("path", COVERED)
+def test_and_no_verb_of_it_can_be_left_out(cluster, namespace, path, verb):
+    """The message has the rule, ready to be pasted."""
+    files = {path: EVERY_KIND[path]}
+    sync(cluster, namespace, files, *BEFORE[path])
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connected(cluster, namespace, rules_without(PLURALS[path], verb))
+    refused = apply_object(connection, wanted, Wish(force=True))
+    assert refused.standing is Standing.FORBIDDEN
+    assert f'resources: ["{PLURALS[path]}"]' in refused.message
+
+
+def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():
+    named = {resource for rule in DIRECT for resource in rule["resources"]}
+    assert named == {PLURALS[path] for path in COVERED}
+
+
+@pytest.mark.parametrize(
+    ("component", "verbs"),
+    {
+        "direct-apply": {"get", "patch"},
+        "events": {"create"},
+        "leader-election": {"create", "get", "update"},
+        "reconcile-argocd": {"patch"},
+        "reconcile-flux": {"patch"},
+    }.items(),
+)
+def test_a_component_gives_these_verbs_alone(component, verbs):
+    assert {verb for rule in rules(component) for verb in rule["verbs"]} == verbs
