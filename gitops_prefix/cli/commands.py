@@ -12,6 +12,7 @@ COMMANDS = {
     "render": "Render the manifests of a directory from the statuses in it.",
     "validate": "Check every annotation, marker and DynamicPrefix.",
     "status": "Show each DynamicPrefix and what is bound to it.",
+    "apply": "Write the managed fields to a cluster directly, and nothing else.",
     "adopt": "Write down the host parts that Services have in a cluster.",
     "observe": "Print Router Advertisements and what would be decided.",
     "lab": "A simulated router, to rehearse a renumbering on a test link.",

@@ -1,6 +1,6 @@
 """What render, validate and status share: a directory, read and taken stock of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,8 +34,15 @@ class Directory:
             InputError: files that cannot be read, or settings that are wrong.
         """
         files = read_managed_files(self.root, below=self.below, exclude=self.exclude)
-        settings = read_settings(read_own_file(self.root / SETTINGS_FILE))
-        return files, read_inventory(files, settings)
+        return files, self.take_stock(files)
+
+    def take_stock(self, files: Mapping[str, bytes]) -> Inventory:
+        """What files would hold, were they here.
+
+        Raises:
+            InputError: the settings are wrong.
+        """
+        return read_inventory(files, read_settings(read_own_file(self.root / SETTINGS_FILE)))
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

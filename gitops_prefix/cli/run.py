@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from gitops_prefix.cli.apply_options import apply_options
 from gitops_prefix.cli.cluster_options import cluster_options
 from gitops_prefix.cli.commit_options import CommitStyle, commit_options
 from gitops_prefix.cli.credential_options import credential_options, transport_options
@@ -20,6 +21,7 @@ from gitops_prefix.cli.options import (
     option,
     path_option,
 )
+from gitops_prefix.daemon.fallback import ApplyMode, ApplyPolicy
 from gitops_prefix.daemon.leadership import Candidacy
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.loop import Pace
@@ -63,6 +65,7 @@ _GRACE_SECONDS = 9
 @transport_options
 @commit_options
 @cluster_options
+@apply_options
 @leader_options
 @option("--verbose", is_flag=True, help="Log more.")
 def command(  # noqa: PLR0913  one parameter an option
@@ -82,6 +85,7 @@ def command(  # noqa: PLR0913  one parameter an option
     transport: Transport,
     style: CommitStyle,
     cluster: ClusterAccess,
+    apply_policy: ApplyPolicy,
     candidacy: Candidacy | None,
     verbose: bool,
 ) -> int:
@@ -94,6 +98,11 @@ def command(  # noqa: PLR0913  one parameter an option
     if once and candidacy is not None:
         message = "--once publishes and leaves, with --leader-elect or without: leave that out"
         raise InputError(Problem("invalid-lease", message))
+    if once and apply_policy.mode is not ApplyMode.NEVER:
+        message = (
+            "--once does not wait for Git to come back, so it does not --apply: leave that out"
+        )
+        raise InputError(Problem("invalid-apply", message))
     repository = Repository(
         clone_dir or default_clone_dir(repo, branch),
         repo,
@@ -107,7 +116,12 @@ def command(  # noqa: PLR0913  one parameter an option
     )
     pace = Pace(settle.total_seconds(), max(1.0, interval.total_seconds()))
     service = Service(
-        repository, pace=pace, interface=interface, cluster=cluster, candidacy=candidacy
+        repository,
+        pace=pace,
+        interface=interface,
+        cluster=cluster,
+        apply=apply_policy,
+        candidacy=candidacy,
     )
     _stop_on_signals(service)
     repository.open()

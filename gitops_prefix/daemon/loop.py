@@ -88,7 +88,7 @@ class Loop:
         self._tried: dict[str, Prefix | None] | None = None
         self.decisions = Decisions(metrics, clocks.monotonic, self._wakeup.nudge)
         self.progress = Progress()
-        self.alive_at = clocks.monotonic()
+        self.alive_at = self.began_at = clocks.monotonic()
         publication.repository.stages.observe = Stopwatch(metrics.publish_seconds, clocks.monotonic)
         show_progress(metrics, clocks, lambda: self.progress)
 
@@ -127,7 +127,7 @@ class Loop:
 
     def run_once(self) -> Outcome:
         """One pass, and what it means for the next."""
-        now = self._clocks.monotonic()
+        now = self.began_at = self._clocks.monotonic()
         called = self._called.is_set()
         self._called.clear()
         look = called or now >= min(self._look_at, self._retry_at)

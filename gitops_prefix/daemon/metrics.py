@@ -54,6 +54,15 @@ class Metrics:
             "Whether the current prefix is held because it changed too often.",
             ["dynamic_prefix"],
         )
+        self.overrides = gauge(
+            "direct_apply_overrides",
+            "Whether reconcilers are overridden now, because Git is away.",
+        )
+        self.direct_applies = counter(
+            "direct_applies",
+            "Objects that were applied or given back, by what came of it.",
+            ["standing"],
+        )
         self.leads = gauge("leads", "Whether this daemon is the one that publishes.")
         self.link_up = gauge("link_up", "Whether the link is there and up.", ["interface"])
         self.kernel_accepts = gauge(

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Mapping
 
+from gitops_prefix.daemon.applying import Applying
 from gitops_prefix.daemon.clocks import Clocks
 from gitops_prefix.daemon.decisions import Watched
+from gitops_prefix.daemon.fallback import ApplyPolicy
 from gitops_prefix.daemon.leadership import Alone, Candidacy, Leadership
 from gitops_prefix.daemon.listening import Listening
 from gitops_prefix.daemon.logs import OncePerMinute
@@ -12,9 +14,11 @@ from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.page import render_page
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
+from gitops_prefix.daemon.reconcile import managed_fields
 from gitops_prefix.daemon.report import Report, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
 from gitops_prefix.errors import InputError, OutsideError, Severity
+from gitops_prefix.publish.apply import ClusterProcess
 from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.repository import Repository
 
@@ -24,13 +28,14 @@ log = logging.getLogger(__name__)
 class Service:
     """One repository, kept true to what the links say."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that it is made of
         self,
         repository: Repository,
         *,
         pace: Pace,
         interface: str = "",
         cluster: ClusterAccess = ClusterAccess(),  # noqa: B008  frozen
+        apply: ApplyPolicy = ApplyPolicy(),  # noqa: B008
         candidacy: Candidacy | None = None,
     ) -> None:
         """Put it together; `run` starts it.
@@ -40,6 +45,7 @@ class Service:
             pace: how long things may wait.
             interface: the link that stands for those the repository names, or empty.
             cluster: for what talks to one.
+            apply: whether and when managed fields are applied directly.
             candidacy: for the Lease of the daemon that publishes; None: each does.
         """
         self._repository = repository
@@ -61,6 +67,14 @@ class Service:
             on_outcome=self._tell,
             interface=interface,
         )
+        self._applying = Applying(
+            apply,
+            ClusterProcess(cluster),
+            self._clocks.monotonic,
+            lambda commit: managed_fields(repository.managed_files(commit)),
+            lambda report: self._metrics.direct_applies.labels(report.standing.value).inc(),
+        )
+        self._metrics.overrides.set_function(lambda: self._applying.overrides)
         self._listening = Listening(
             self.loop.decisions.take, self._clocks.monotonic, self.loop.decisions.vouched
         )
@@ -73,6 +87,7 @@ class Service:
             OutsideError: the remote refuses us and always did, or no raw socket.
         """
         self._leadership.start()
+        self._applying.start()
         try:
             outcome = self.loop.run_once()
             if self._repository.tip is None:
@@ -81,6 +96,7 @@ class Service:
             self.loop.run()
         finally:
             self._leadership.stop()
+            self._applying.stop()
             self._listening.stop()
 
     def run_once(self, patience: float) -> Outcome:
@@ -119,6 +135,7 @@ class Service:
         self._listening.follow(watched)
 
     def _tell(self, outcome: Outcome) -> None:
+        self._applying.take(outcome, self.loop.began_at)
         self._reached |= outcome.result is not Result.UNREACHABLE
         for problem in outcome.problems:
             if self._once.admit(str(problem), self._clocks.monotonic()) is not None:

@@ -1,0 +1,155 @@
+"""`apply`: the managed fields of a directory, written to a cluster, and nothing else.
+
+The daemon's direct apply, by hand. Checking is the same call as the server's dry run.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from gitops_prefix.cli.cluster_options import cluster_options
+from gitops_prefix.cli.diff import colour_diff
+from gitops_prefix.cli.exit_codes import DONE, OUTSIDE_FAILED
+from gitops_prefix.cli.manifests import Directory, advance_all, refuse_errors, waiting
+from gitops_prefix.cli.options import (
+    config_option,
+    directory_argument,
+    exclude_option,
+    now_or_clock,
+    option,
+    output_option,
+    path_option,
+)
+from gitops_prefix.cli.output import Format, print_json, print_problems
+from gitops_prefix.direct.configuration import ApplyConfiguration, apply_configurations
+from gitops_prefix.direct.report import SEVERITIES, FieldChange, Report, Standing
+from gitops_prefix.errors import InputError, Place, Problem, Severity
+from gitops_prefix.publish.cluster_access import ClusterAccess
+from gitops_prefix.render.node import Value
+from gitops_prefix.render.rendering import render
+
+_FAILED = {Standing.CONFLICT, Standing.FORBIDDEN, Standing.REFUSED, Standing.FAILED}
+"""What makes the exit code 3: it was to be written, and was not."""
+
+
+@click.command("apply")
+@directory_argument
+@config_option
+@cluster_options
+@option("--dry-run", is_flag=True, help="Write nothing; ask the server what would change.")
+@option("--force", is_flag=True, help="Take fields over from Flux and Argo CD, and hold Flux.")
+@option("--release", is_flag=True, help="Give back what was taken over; every value stays.")
+@output_option(Format.TEXT, Format.JSON)
+@path_option
+@exclude_option
+def command(  # noqa: PLR0913  one parameter an option
+    *,
+    directory: Path,
+    cluster: ClusterAccess,
+    dry_run: bool,
+    force: bool,
+    release: bool,
+    form: Format,
+    path: str,
+    exclude: tuple[str, ...],
+) -> int:
+    """Write the managed fields below DIR to the cluster, by server-side apply.
+
+    Only fields that follow a prefix, only of objects that exist. What another manager
+    owns is left alone. Exit code 3 when something could not be written.
+    """
+    if release and (dry_run or force):
+        message = "--release writes no value, so it takes neither --dry-run nor --force"
+        raise InputError(Problem("invalid-apply", message))
+    wanted, problems = _read(Directory(directory, path, exclude))
+    reports = _release(cluster, wanted) if release else _apply(cluster, wanted, force, dry_run)
+    if form is Format.JSON:
+        print_json({"dry_run": dry_run, "objects": [one.document() for one in reports]})
+    else:
+        _print_text(reports)
+    print_problems([*problems, *_problems(reports)], Format.TEXT)
+    return OUTSIDE_FAILED if any(one.standing in _FAILED for one in reports) else DONE
+
+
+def _read(directory: Directory) -> tuple[tuple[ApplyConfiguration, ...], list[Problem]]:
+    """What the files hold once they are rendered.
+
+    Raises:
+        InputError: they have errors.
+    """
+    files, inventory = directory.read()
+    refuse_errors(inventory.problems)
+    statuses = advance_all(inventory, (), None, now_or_clock(None))
+    rendering = render(inventory, statuses)
+    problems = [*rendering.problems, *waiting(inventory, statuses)]
+    refuse_errors(problems)
+    if rendering.files:
+        problems += [_not_rendered(path) for path in rendering.files]
+        inventory = directory.take_stock({**files, **rendering.files})
+    return apply_configurations(inventory), problems
+
+
+def _not_rendered(path: str) -> Problem:
+    message = "is not rendered; what it would be is applied, and Git does not say that yet"
+    return Problem("would-change", message, Place(path), Severity.WARNING)
+
+
+def _apply(
+    cluster: ClusterAccess,
+    wanted: Iterable[ApplyConfiguration],
+    force: bool,  # noqa: FBT001  options of the command
+    dry_run: bool,  # noqa: FBT001
+) -> list[Report]:
+    from gitops_prefix.cluster.apply import Wish, apply_object  # noqa: PLC0415  62 MiB
+    from gitops_prefix.cluster.connection import Connection  # noqa: PLC0415
+
+    connection = Connection(cluster.kubeconfig, cluster.context)
+    wish = Wish(force=force, dry_run=dry_run)
+    return [apply_object(connection, one, wish) for one in wanted]
+
+
+def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> list[Report]:
+    from gitops_prefix.cluster.connection import Connection  # noqa: PLC0415  62 MiB
+    from gitops_prefix.cluster.release import release_object  # noqa: PLC0415
+
+    connection = Connection(cluster.kubeconfig, cluster.context)
+    return [release_object(connection, one) for one in wanted]
+
+
+def _problems(reports: Iterable[Report]) -> list[Problem]:
+    return [
+        Problem(
+            "not-applied",
+            f"{one.object}: {one.message}",
+            Place(one.file),
+            SEVERITIES.get(one.standing, Severity.WARNING),
+        )
+        for one in reports
+        if one.message
+    ]
+
+
+def _print_text(reports: Iterable[Report]) -> None:
+    unchanged = 0
+    for one in reports:
+        unchanged += one.standing is Standing.UNCHANGED
+        if one.standing in {Standing.APPLIED, Standing.WOULD_CHANGE, Standing.RELEASED}:
+            click.secho(f"{one.object}: {one.standing}", bold=True)
+            click.echo(colour_diff("".join(map(_diff, one.changes))), nl=False)
+    click.echo(f"{unchanged} unchanged", err=True)
+
+
+def _diff(change: FieldChange) -> str:
+    lines = [f"@@ {change.field} @@\n"]
+    before, after = _lines(change.before), _lines(change.after)
+    lines += [f"-{line}\n" for line in before if line not in after]
+    lines += [f"{' ' if line in before else '+'}{line}\n" for line in after]
+    return "".join(lines)
+
+
+def _lines(value: Value) -> list[str]:
+    """A line for each item of a list; a line for anything else that is there."""
+    items = value if isinstance(value, list) else [] if value is None else [value]
+    return [one if isinstance(one, str) else json.dumps(one) for one in items]

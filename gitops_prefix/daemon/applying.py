@@ -1,0 +1,214 @@
+"""The thread that applies directly while Git is behind, and gives back when it is not.
+
+`daemon.fallback` says when. The loop hands over what each pass came to, and never waits
+for the cluster.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from gitops_prefix.daemon.fallback import Action, ApplyMode, ApplyPolicy, Fallback, Git
+from gitops_prefix.daemon.logs import OncePerMinute
+from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.daemon.reverts import Reverts
+from gitops_prefix.direct.configuration import ApplyConfiguration
+from gitops_prefix.direct.report import SEVERITIES, Report, Standing
+from gitops_prefix.errors import GitopsPrefixError, Severity
+
+log = logging.getLogger(__name__)
+
+_AGAIN_SECONDS = 30.0
+"""Between two looks at what we applied, and between two tries of what failed."""
+_PATIENCE_SECONDS = 1.0
+_GIVEN_BACK = {
+    Standing.RELEASED,
+    Standing.UNCHANGED,
+    Standing.MISSING,
+    Standing.NOT_INSTALLED,
+    Standing.ANOTHER,
+    # Nothing of ours is where we may not patch.
+    Standing.FORBIDDEN,
+}
+
+Wanted = tuple[ApplyConfiguration, ...]
+
+
+class Cluster(Protocol):
+    """What applies; publish.apply has the real one."""
+
+    def prepare(self) -> None: ...  # noqa: D102
+
+    def apply(  # noqa: D102
+        self, wanted: Iterable[ApplyConfiguration], *, force: bool = False, dry_run: bool = False
+    ) -> tuple[Report, ...]: ...
+
+    def release(self, wanted: Iterable[ApplyConfiguration]) -> tuple[Report, ...]: ...  # noqa: D102
+
+    def close(self) -> None: ...  # noqa: D102
+
+
+class Applying:
+    """Keeps the cluster at what was decided, while Git cannot."""
+
+    def __init__(
+        self,
+        policy: ApplyPolicy,
+        cluster: Cluster,
+        clock: Callable[[], float],
+        read: Callable[[str], Wanted],
+        count: Callable[[Report], None] = lambda _: None,
+    ) -> None:
+        """Do nothing yet; `start` does.
+
+        Args:
+            policy: whether and when.
+            cluster: what applies.
+            clock: the monotonic one.
+            read: the managed fields that a commit holds; called by `take`, in its thread.
+            count: told each report.
+        """
+        self._cluster, self._clock, self._read, self._count = cluster, clock, read, count
+        self._condition = threading.Condition()
+        self._state = Fallback(policy)
+        self._wanted: Wanted | None = None
+        self._news = False
+        self._reverts = Reverts()
+        self._once = OncePerMinute()
+        self._told: dict[str, tuple[Standing, str]] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="applying", daemon=True)
+
+    def start(self) -> None:
+        """Begin, if there can ever be something to do."""
+        if self._state.policy.mode is not ApplyMode.NEVER:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is in the cluster stays, and is given back by whoever comes next."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        if self._thread.is_alive():
+            self._cluster.close()
+            self._thread.join(timeout=_PATIENCE_SECONDS)
+
+    def take(self, outcome: Outcome, began: float) -> None:
+        """What a pass came to, that began then."""
+        if self._state.policy.mode is ApplyMode.NEVER:
+            return
+        with self._condition:
+            before = self._state
+            self._state = before.see(git_of(outcome), outcome.commit or outcome.base, began)
+            if not self._state.cares:
+                return
+            known = self._wanted if self._state.commit == before.commit else None
+        wanted = self._read_commit(self._state.commit) if known is None else known
+        with self._condition:
+            self._wanted = wanted
+            self._news = True
+            self._condition.notify()
+
+    @property
+    def overrides(self) -> bool:
+        """Whether reconcilers are overridden now."""
+        return self._state.action(self._clock()) is Action.OVERRIDE
+
+    def _read_commit(self, commit: str) -> Wanted | None:
+        try:
+            return self._read(commit)
+        except GitopsPrefixError as error:
+            log.warning("direct apply: what is to be applied cannot be read: %s", error)
+            return None
+
+    def _run(self) -> None:
+        while not self._stopping:
+            with self._condition:
+                self._news = False
+                state, wanted = self._state, self._wanted
+            action = state.action(self._clock()) if wanted is not None else Action.NOTHING
+            done = self._act(action, wanted or ())
+            with self._condition:
+                if done:
+                    self._state = self._state.done(action, state.commit)
+                self._condition.wait_for(lambda: self._news or self._stopping, self._pause(action))
+
+    def _pause(self, action: Action) -> float | None:
+        """How long to wait for news after an action; None is for ever."""
+        now = self._clock()
+        then = self._state.action(now) if self._wanted is not None else Action.NOTHING
+        match then:
+            case Action.NOTHING:
+                return None
+            case Action.PREPARE:
+                return self._state.overrides_at - now
+            case _:
+                return _AGAIN_SECONDS if then is action else 0.0
+
+    def _act(self, action: Action, wanted: Wanted) -> bool:
+        """Do it; whether it is done."""
+        try:
+            match action:
+                case Action.PREPARE:
+                    self._cluster.prepare()
+                case Action.APPLY:
+                    self._tell(self._cluster.apply(wanted))
+                case Action.OVERRIDE:
+                    self._override(wanted)
+                case Action.RELEASE:
+                    return self._release(wanted)
+        except GitopsPrefixError as error:
+            if self._once.admit("cluster", self._clock()) is not None:
+                log.error("direct apply: %s", error)  # noqa: TRY400  it says all there is
+            return False
+        return True
+
+    def _override(self, wanted: Wanted) -> None:
+        """Apply; what was put back once is only looked at before the next time."""
+        reverts = self._reverts
+        apply = [one for one in wanted if reverts.may_apply(one)]
+        look = [one for one in wanted if not reverts.may_apply(one) and not reverts.stopped(one)]
+        for some, dry_run in ((apply, False), (look, True)):
+            if some:
+                reports = self._cluster.apply(some, force=True, dry_run=dry_run)
+                self._reverts, given_up = self._reverts.learn(some, reports)
+                self._tell(reports if not dry_run else ())
+                for report in given_up:
+                    log.error("direct apply: %s: %s", report.object, report.message)
+
+    def _release(self, wanted: Wanted) -> bool:
+        reports = self._cluster.release(wanted) if wanted else ()
+        self._tell(reports)
+        self._reverts = Reverts()
+        return all(one.standing in _GIVEN_BACK for one in reports)
+
+    def _tell(self, reports: Iterable[Report]) -> None:
+        """Log what is new, and once what stays as it is."""
+        for one in reports:
+            self._count(one)
+            told = (one.standing, one.message)
+            # A kind that is not installed is told once, not for each object.
+            what = one.message if one.standing is Standing.NOT_INSTALLED else one.object
+            again = self._told.get(what) == told and one.standing in SEVERITIES
+            self._told[what] = told
+            if again or one.standing is Standing.UNCHANGED:
+                continue
+            fields = ", ".join(change.field for change in one.changes)
+            words = one.message or f"{one.standing} {fields}".strip()
+            log.log(_level(one), "direct apply: %s: %s", one.object, words)
+
+
+def git_of(outcome: Outcome) -> Git:
+    """What a pass says about the branch."""
+    if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
+        return Git.RIGHT
+    failed = outcome.result in {Result.UNREACHABLE, Result.CONTESTED, Result.REFUSED}
+    return Git.BEHIND if failed and outcome.commit else Git.UNKNOWN
+
+
+def _level(report: Report) -> int:
+    severity = SEVERITIES.get(report.standing)
+    if severity is Severity.ERROR:
+        return logging.ERROR
+    return logging.WARNING if severity is Severity.WARNING or report.message else logging.INFO
