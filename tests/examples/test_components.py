@@ -117,6 +117,15 @@ def test_an_overlay_sets_the_repository_and_asks_its_reconciler(name):
     assert environment(overlay)["GITOPS_PREFIX_REPO"].startswith("ssh://")
 
 
+def test_the_overlay_of_a_daemon_set_elects_a_leader():
+    overlay = build(KUSTOMIZE / "overlays" / "daemonset")
+    assert workload(overlay)["kind"] == "DaemonSet"
+    assert identities(overlay) == identities(built("daemonset", "leader-election"))
+    variables = environment(overlay)
+    assert variables["GITOPS_PREFIX_LEADER_ELECT"] == "true"
+    assert variables["GITOPS_PREFIX_REPO"].startswith("ssh://")
+
+
 def test_every_file_of_a_component_is_used():
     for component in (KUSTOMIZE / "components").iterdir():
         text = (component / "kustomization.yaml").read_text()

@@ -322,3 +322,42 @@ def test_what_a_live_service_says(document, held, asked):
 def test_other_types_of_services_are_none(kind):
     metadata = {"namespace": "media", "name": "web"}
     assert read_live_services([{"metadata": metadata, "spec": {"type": kind}}]) == ()
+
+
+ALIASED = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  namespace: media
+  labels: &shared {dynamic-prefix.io/name: home}
+  annotations: *shared
+"""
+
+
+def test_annotations_that_are_an_alias_are_refused_with_their_place():
+    """Nothing is written at all, then: one of many would be half a change."""
+    rendering = adopted(repository(ALIASED, service(name="dns")), live(TEN))
+    assert rendering.files == {}
+    assert [str(one.place) for one in rendering.problems if one.code == "edit-refused"] == [
+        "0.yaml:7:16"
+    ]
+
+
+def test_a_suffix_that_is_no_address_is_left_to_validate():
+    manifest = service(f'{SUFFIX}: "ten"')
+    assert adopted(repository(manifest, mode="simple"), live(TEN)).files == {}
+
+
+def test_a_range_that_no_prefix_has_room_for_yet_adopts_nothing():
+    """Its DynamicPrefix was given it since the last commit of the daemon's."""
+    files = repository(service(part="new"))
+    text = files["home.yaml"].decode()
+    added = '    - {name: new, start: "::e000:0:0:0", end: "::e000:0:0:ff"}\n  subnets:'
+    files["home.yaml"] = text.replace("  subnets:", added, 1).encode()
+    assert adopted(files, live(f"{CURRENT}:e000::7")).files == {}
+
+
+def test_a_reference_that_is_wrong_adopts_nothing():
+    """The inventory has said so already."""
+    assert adopted(repository(service(part="unknown")), live(TEN)).files == {}
