@@ -20,7 +20,7 @@ from gitops_prefix.daemon.stopwatch import Stopwatch
 from gitops_prefix.daemon.wakeup import Wakeup
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.selection import Decision
+from gitops_prefix.decide.selection import SETTLED, Decision
 from gitops_prefix.decide.transition import advance, due
 from gitops_prefix.publish.stages import Stage
 
@@ -112,18 +112,34 @@ class Loop:
             self.alive_at = self._clocks.monotonic()
 
     def run_until_decided(self, patience: float) -> Outcome:
-        """A pass, and another once the links had `patience` seconds to speak."""
-        outcome = self.run_once()
+        """A pass, and another once the links had `patience` seconds to speak.
+
+        * Read the branch, which says what to listen to.
+        * Listen until every decision has settled.
+        * Publish; while the branch moves, again.
+        """
         until = self._clocks.monotonic() + patience
-        while not self._stopping and (left := until - self._clocks.monotonic()) > 0:
-            decided = self.decisions.latest().values()
-            if outcome.statuses is None or all(one.choice.prefix for one in decided):
-                break
-            self._wakeup.wait(left)
-        if self._has_reason():
-            self._settle()
-            return self.run_once()
+        outcome = self.run_once()
+        if outcome.statuses is not None:
+            self._listen(until)
+            if self._has_reason():
+                self._settle()
+                outcome = self.run_once()
+        while outcome.result is Result.CONTESTED and self._has_until(until):
+            self._wakeup.wait(min(until, self._retry_at) - self._clocks.monotonic())
+            outcome = self.run_once()
         return outcome
+
+    def _listen(self, until: float) -> None:
+        while self._has_until(until):
+            decided = self.decisions.decide().values()
+            if all(one.standing in SETTLED for one in decided):
+                return
+            moment = min(until, self.decisions.look_again_at())
+            self._wakeup.wait(moment - self._clocks.monotonic())
+
+    def _has_until(self, until: float) -> bool:
+        return not self._stopping and self._clocks.monotonic() < until
 
     def run_once(self) -> Outcome:
         """One pass, and what it means for the next."""

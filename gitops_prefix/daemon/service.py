@@ -17,6 +17,7 @@ from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.daemon.reconcile import managed_fields
 from gitops_prefix.daemon.report import Report, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
+from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.apply import ClusterProcess
 from gitops_prefix.publish.cluster_access import ClusterAccess
@@ -110,6 +111,7 @@ class Service:
             outcome = self.loop.run_until_decided(patience)
         finally:
             self._listening.stop()
+        self._tell_unsettled()
         _raise_for(outcome)
         if outcome.result is Result.INVALID:
             raise InputError(*outcome.problems)
@@ -153,6 +155,12 @@ class Service:
             # Refused means that a person must act.
             level = logging.ERROR if outcome.result is Result.REFUSED else logging.WARNING
             log.log(level, "%s: %s%s", outcome.result, outcome.words, waits)
+
+    def _tell_unsettled(self) -> None:
+        """Whoever runs it once reads the last lines: silence must not look like success."""
+        for name, decision in self.loop.decisions.latest().items():
+            if decision.standing not in SETTLED:
+                log.warning("%s stays as it is: %s", name, decision.standing)
 
     def _report(self) -> Report:
         return report(

@@ -47,6 +47,9 @@ class Standing(StrEnum):
 _UNHEARD = frozenset({Standing.FAILED_STATIC, Standing.LISTENING})
 """The current prefix stands, but not because a router says so."""
 
+SETTLED = frozenset({Standing.CURRENT, Standing.STATIC, Standing.HELD})
+"""Nothing that the link may say within seconds is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
