@@ -27,6 +27,7 @@ from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.loop import Pace
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service
+from gitops_prefix.daemon.supervisor import Supervisor
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.credentials import Credentials
@@ -122,6 +123,7 @@ def command(  # noqa: PLR0913  one parameter an option
         cluster=cluster,
         apply=apply_policy,
         candidacy=candidacy,
+        supervisor=Supervisor(os.environ.get("NOTIFY_SOCKET", "")),
     )
     _stop_on_signals(service)
     repository.open()
@@ -151,7 +153,7 @@ def _stop_on_signals(service: Service) -> None:
         timer = threading.Timer(_GRACE_SECONDS, os._exit, (DONE,))
         timer.daemon = True
         timer.start()
-        service.loop.stop()
+        service.stop()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

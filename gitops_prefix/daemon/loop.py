@@ -56,6 +56,7 @@ class Loop:
         clocks: Clocks = Clocks(),  # noqa: B008  frozen
         on_read: Callable[[Mapping[str, Watched]], None] = lambda _: None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
+        on_turn: Callable[[], None] = lambda: None,
         interface: str = "",
     ) -> None:
         """Make a loop; `run` starts it.
@@ -68,6 +69,7 @@ class Loop:
             on_read: told what the repository says, each time it was read: the links
                 to watch may have changed.
             on_outcome: told what each pass came to.
+            on_turn: called each time the loop went round: it is alive.
             interface: the link that stands for those the repository names, or empty.
         """
         self._publication = publication
@@ -76,6 +78,7 @@ class Loop:
         self._clocks = clocks
         self._on_read = on_read
         self._on_outcome = on_outcome
+        self._on_turn = on_turn
         self._interface = interface
         self._wakeup = Wakeup()
         self._backoff, self._contests = Backoff(), Backoff()
@@ -110,6 +113,7 @@ class Loop:
             elif self._wakeup.wait(self._seconds_to_sleep()):
                 self._settle()
             self.alive_at = self._clocks.monotonic()
+            self._on_turn()
 
     def run_until_decided(self, patience: float) -> Outcome:
         """A pass, and another once the links had `patience` seconds to speak.

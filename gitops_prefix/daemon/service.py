@@ -17,6 +17,7 @@ from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.daemon.reconcile import managed_fields
 from gitops_prefix.daemon.report import Report, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
+from gitops_prefix.daemon.supervisor import Supervisor
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.apply import ClusterProcess
@@ -38,6 +39,7 @@ class Service:
         cluster: ClusterAccess = ClusterAccess(),  # noqa: B008  frozen
         apply: ApplyPolicy = ApplyPolicy(),  # noqa: B008
         candidacy: Candidacy | None = None,
+        supervisor: Supervisor = Supervisor(),  # noqa: B008  it is told, and holds nothing
     ) -> None:
         """Put it together; `run` starts it.
 
@@ -48,8 +50,10 @@ class Service:
             cluster: for what talks to one.
             apply: whether and when managed fields are applied directly.
             candidacy: for the Lease of the daemon that publishes; None: each does.
+            supervisor: who started us and wants to know.
         """
         self._repository = repository
+        self._supervisor = supervisor
         self._metrics = Metrics()
         self._reached = False
         self._once = OncePerMinute()
@@ -66,6 +70,7 @@ class Service:
             clocks=self._clocks,
             on_read=self._follow,
             on_outcome=self._tell,
+            on_turn=supervisor.alive,
             interface=interface,
         )
         self._applying = Applying(
@@ -89,6 +94,8 @@ class Service:
         """
         self._leadership.start()
         self._applying.start()
+        # A remote that is away is waited for, also by whoever waits for us.
+        self._supervisor.ready()
         try:
             outcome = self.loop.run_once()
             if self._repository.tip is None:
@@ -119,6 +126,11 @@ class Service:
             raise OutsideError(outcome.words)
         return outcome
 
+    def stop(self) -> None:
+        """Leave after the pass under way. A signal handler may call it."""
+        self._supervisor.stopping()
+        self.loop.stop()
+
     @property
     def pages(self) -> Pages:
         """What it answers over HTTP (DESIGN 8)."""
@@ -139,6 +151,7 @@ class Service:
     def _tell(self, outcome: Outcome) -> None:
         self._applying.take(outcome, self.loop.began_at)
         self._reached |= outcome.result is not Result.UNREACHABLE
+        self._supervisor.status(f"{outcome.result} {outcome.words or outcome.commit[:12]}".strip())
         for problem in outcome.problems:
             if self._once.admit(str(problem), self._clocks.monotonic()) is not None:
                 level = logging.ERROR if outcome.result is Result.INVALID else logging.WARNING

@@ -1,0 +1,110 @@
+"""The units: what systemd makes of them, how little they may do."""
+
+import configparser
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from gitops_prefix.cli.commands import cli
+from tests.examples.repositories import ROOT
+from tests.parts import require
+
+HERE = ROOT / "examples" / "systemd"
+SERVICES = sorted(HERE.glob("*.service"))
+UNITS = [*SERVICES, *HERE.glob("*.timer")]
+MOST_EXPOSED = 1.5
+"""What Router Advertisements and Git need comes to 1.5: the network and its host's name space for
+it (PrivateNetwork 0.5, AF_INET6 0.3, PrivateUsers 0.2), an IPAddressDeny that only the host can
+fill in (0.2), and eight of 0.1 or less. One more of 0.2 would have to be argued for."""
+
+
+class Repeating(dict):
+    """A key of a unit that stands there twice has two values."""
+
+    def __setitem__(self, key, value):
+        if isinstance(value, list) and key in self:
+            self[key].extend(value)
+        else:
+            super().__setitem__(key, value)
+
+
+def read(unit: Path) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(strict=False, dict_type=Repeating, interpolation=None)
+    parser.optionxform = str
+    parser.read_string(unit.read_text())
+    return parser
+
+
+def settings(unit: Path) -> dict[str, list[str]]:
+    return {key: text.split("\n") for key, text in read(unit)["Service"].items()}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda one: one.name)
+def test_systemd_understands_every_line(unit, tmp_path):
+    """It only warns of what it does not know: not a word may be said."""
+    require("systemd")
+    program = Path(sys.executable).with_name("gitops-prefix")
+    assert program.exists()
+    for each in UNITS:
+        text = each.read_text().replace("/opt/gitops-prefix/bin/gitops-prefix", str(program))
+        (tmp_path / each.name).write_text(text)
+    answer = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    ours = [line for line in answer.stderr.splitlines() if "gitops-prefix" in line]
+    assert (answer.returncode, ours) == (0, []), answer.stderr
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda one: one.name)
+def test_a_unit_is_exposed_as_little_as_it_can_be(unit):
+    require("systemd")
+    words = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
+    words += [f"--threshold={MOST_EXPOSED * 10:.0f}", str(unit)]
+    answer = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+    (exposure,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", answer.stdout)
+    print(f"{unit.name}: exposure {exposure}")
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_both_services_are_held_as_tightly():
+    """What begins with these is about how it is started and ended; the rest is the same."""
+    started = ("Type", "ExecStart", "Restart", "Watchdog", "Timeout", "Environment")
+    tight = [
+        {key: text for key, text in settings(unit).items() if not key.startswith(started)}
+        for unit in SERVICES
+    ]
+    assert tight[0] == tight[1]
+    assert {"CapabilityBoundingSet", "DynamicUser", "SystemCallFilter"} <= tight[0].keys()
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda one: one.name)
+def test_every_option_of_a_unit_is_one_of_run(unit):
+    """On the command line, and as variables; what they name is where systemd puts it."""
+    found = settings(unit)
+    program, *words = shlex.split(found["ExecStart"][0])
+    assert program == "/opt/gitops-prefix/bin/gitops-prefix"
+    command = cli.get_command(click.Context(cli), "run")
+    options = {name for one in command.params for name in one.opts}
+    variables = {one.envvar for one in command.params if one.envvar}
+    assert words[0] == "run"
+    assert {word.partition("=")[0] for word in words[1:]} <= options
+    for text in re.findall(r"^Environment=(.*)$", unit.read_text(), re.MULTILINE):
+        assert text.partition("=")[0] in variables
+    loaded = dict(
+        text.split(":", 1)
+        for text in re.findall(r"^LoadCredential=(.*)$", unit.read_text(), re.MULTILINE)
+    )
+    named = set(re.findall(r"%d/(\w+)", unit.read_text()))
+    assert named == loaded.keys()
+    assert f"%S/{found['StateDirectory'][0]}/" in unit.read_text()
+
+
+def test_the_timer_starts_the_service_of_its_name():
+    (timer,) = HERE.glob("*.timer")
+    assert timer.with_suffix(".service") in SERVICES
