@@ -3,6 +3,7 @@
 The daemon's own loop on a real repository: only the clocks and the ears are the test's.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -152,18 +153,20 @@ def first(prefix: Prefix) -> str:
     return f"prefix(home-ipv6): {prefix}"
 
 
+MANAGED_BY = {
+    "network/pool.yaml": r"start: \"?(2001:db8:[0-9a-f]+):0:f000::\"?$",
+    "network/cidr-group.yaml": r"- \"?(2001:db8:[0-9a-f]+):0:f000::/68\"?$",
+}
+
+
 def is_whole(remote: Path, commit: str = "main") -> bool:
     """Whether pool and CIDR group hold what the status of the same commit says, and no more."""
     status = status_of(remote, commit)
     known = [str(one).partition("::")[0] for one in (status.prefixes if status else ())]
-    for path in ("network/pool.yaml", "network/cidr-group.yaml"):
-        text = git(remote, "show", f"{commit}:{path}")
-        where = [text.find(f"{words}:0:f000::") for words in known]
-        if -1 in where or where != sorted(where):
-            return False
-        if sum(text.count(f"2001:db8:{n}") for n in "abcdef0123456789") > 0 and not known:
-            return False
-    return True
+    return all(
+        re.findall(pattern, git(remote, "show", f"{commit}:{path}"), re.MULTILINE) == known
+        for path, pattern in MANAGED_BY.items()
+    )
 
 
 def somebody_pushes(tree: Path, path: str = "theirs.txt", text: str = "theirs\n") -> str:
