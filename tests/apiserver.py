@@ -131,7 +131,7 @@ class ApiServer:
         where = ["-n", namespace] if namespace else []
         program = Path(os.environ["KUBEBUILDER_ASSETS"]) / "kubectl"
         command = [*self.prefix, str(program), "--kubeconfig", str(self.kubeconfig(ADMIN))]
-        command += ["get", kind, name, *where, "-o", "json", "--watch"]
+        command += ["get", kind, name, *where, "-o", "json", "--show-managed-fields", "--watch"]
         path = self.directory / f"watch-{next(_numbers)}"
         with path.open("w") as out, start_here(*command, stdout=out):
             until(lambda: path.stat().st_size, "the first state", _SECONDS)
