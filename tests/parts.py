@@ -71,6 +71,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "helm": (_has("helm"), "go install helm.sh/helm/v3/cmd/helm@v3.19.0"),
     "promtool": (_has("promtool"), "apt install prometheus"),
+    "strace": (_has("strace"), "apt install strace"),
     "systemd": (_has("systemd-analyze"), "apt install systemd"),
     "chromium": (_has("chromium"), "apt install chromium"),
     "gpg": (_has("gpg"), "apt install gnupg"),

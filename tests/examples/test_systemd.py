@@ -5,13 +5,17 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import pytest
 
 from gitops_prefix.cli.commands import cli
+from tests import netns
 from tests.examples.repositories import ROOT
+from tests.git_servers import ssh_server
+from tests.gitrepo import example, git
 from tests.parts import require
 
 HERE = ROOT / "examples" / "systemd"
@@ -108,3 +112,56 @@ def test_every_option_of_a_unit_is_one_of_run(unit):
 def test_the_timer_starts_the_service_of_its_name():
     (timer,) = HERE.glob("*.timer")
     assert timer.with_suffix(".service") in SERVICES
+
+
+def call_names(*sets: str) -> set[str]:
+    """The system calls of systemd's sets, with those in sets of sets."""
+    names: set[str] = set()
+    for one in sets:
+        words = ["systemd-analyze", "syscall-filter", "--no-pager", one]
+        answer = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
+        lines = [line.strip() for line in answer.stdout.splitlines()[1:]]
+        found = {line for line in lines if line and not line.startswith("#")}
+        inner = {name for name in found if name.startswith("@")}
+        names |= (found - inner) | (call_names(*inner) if inner else set())
+    return names
+
+
+def may_call(unit: Path) -> set[str]:
+    """What SystemCallFilter lets through: a list, and a list of what is not in it."""
+    allowed, denied = settings(unit)["SystemCallFilter"]
+    assert denied.startswith("~")
+    return call_names(*allowed.split()) - call_names(*denied.removeprefix("~").split())
+
+
+def test_a_publication_over_ssh_needs_one_capability_and_calls_nothing_that_is_refused(tmp_path):
+    """Everything that the daemon, git and ssh ask of the kernel, with a real router on the link."""
+    require("systemd", "strace", "netns", "radvd", "ssh")
+    remote, log = example("plain", tmp_path), tmp_path / "strace"
+    with ExitStack() as stack:
+        lab = stack.enter_context(netns.lab())
+        stack.enter_context(netns.Radvd(lab, tmp_path).advertising("2001:db8:5::/64"))
+        server = stack.enter_context(ssh_server(tmp_path / "sshd", start=lab.node.start))
+        words = ["setpriv", "--no-new-privs", "--bounding-set=-all,+net_raw", "--inh-caps=-all"]
+        words += [
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            str(log),
+            sys.executable,
+            "-m",
+            "gitops_prefix",
+            "run",
+        ]
+        words += ["--once", "--wait=20s", "--interface=eth0", "--listen=127.0.0.1:8080"]
+        words += ["--repo", server.url(remote), "--clone-dir", str(tmp_path / "clone")]
+        words += ["--ssh-key", str(server.credentials.key)]
+        words += ["--known-hosts", str(server.credentials.known_hosts)]
+        lab.node.run(*words)
+    assert len(git(remote, "log", "--format=%H", "main").split()) == 2
+    lines = log.read_text(errors="replace")
+    called = set(re.findall(r"^\d+ +(\w+)\(", lines, re.MULTILINE))
+    assert {"socket", "execve", "connect"} <= called
+    for unit in SERVICES:
+        assert called <= may_call(unit)
