@@ -17,6 +17,7 @@ COMMANDS = {
     "observe": "Print Router Advertisements and what would be decided.",
     "lab": "A simulated router, to rehearse a renumbering on a test link.",
     "simulate": "Walk through a scenario, and show what the manifests would hold.",
+    "template": "Show the commit message as it would be.",
     "init": "Write a DynamicPrefix, a pool, a CIDR group and a deployment to start from.",
     "demo": "The whole way on an embedded default, without root or network.",
 }

@@ -14,6 +14,7 @@ from gitops_prefix.cli.commit_options import CommitStyle, commit_options
 from gitops_prefix.cli.credential_options import credential_options, transport_options
 from gitops_prefix.cli.exit_codes import DONE
 from gitops_prefix.cli.leader_options import leader_options
+from gitops_prefix.cli.message_options import message_options
 from gitops_prefix.cli.options import (
     DURATION,
     config_option,
@@ -33,6 +34,7 @@ from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.repository import Repository, Scope
 from gitops_prefix.publish.transport import Transport
+from gitops_prefix.publish.wording import Wording
 
 _GRACE_SECONDS = 9
 """SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""
@@ -65,6 +67,7 @@ _GRACE_SECONDS = 9
 @credential_options
 @transport_options
 @commit_options
+@message_options
 @cluster_options
 @apply_options
 @leader_options
@@ -85,6 +88,7 @@ def command(  # noqa: PLR0913  one parameter an option
     credentials: Credentials,
     transport: Transport,
     style: CommitStyle,
+    wording: Wording,
     cluster: ClusterAccess,
     apply_policy: ApplyPolicy,
     candidacy: Candidacy | None,
@@ -124,6 +128,7 @@ def command(  # noqa: PLR0913  one parameter an option
         apply=apply_policy,
         candidacy=candidacy,
         supervisor=Supervisor(os.environ.get("NOTIFY_SOCKET", "")),
+        wording=wording,
     )
     _stop_on_signals(service)
     repository.open()

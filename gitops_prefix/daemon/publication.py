@@ -9,11 +9,13 @@ from gitops_prefix.daemon.reconcile import Observe, Plan, plan
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
 from gitops_prefix.publish.failure import Failure, Reason, reason_of
-from gitops_prefix.publish.message import Transition, commit_message
+from gitops_prefix.publish.message import Changed, Occasion, Transition
 from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
 from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
 from gitops_prefix.publish.stages import Stage
+from gitops_prefix.publish.wording import Wording
 from gitops_prefix.render.described import Described
+from gitops_prefix.render.drift import FieldKey, find_drift, managed_fields
 from gitops_prefix.render.inventory import read_inventory
 from gitops_prefix.render.rendering import Change
 from gitops_prefix.render.settings import Settings
@@ -59,6 +61,7 @@ class Outcome:
         statuses: by name, as our last commit has them; None when nothing was read.
         problems: errors first; any of them stops a rendering.
         described: as `statuses`, with what is bound to each; empty when nothing was read.
+        by_hand: of the changes those that undo somebody's edit of a managed field.
     """
 
     result: Result
@@ -71,22 +74,31 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     problems: tuple[Problem, ...] = ()
     described: tuple[Described, ...] = ()
+    by_hand: tuple[Changed, ...] = ()
 
 
 class Publication:
     """Makes the branch hold what was decided."""
 
     def __init__(
-        self, repository: Repository, may_publish: Callable[[], bool] = lambda: True
+        self,
+        repository: Repository,
+        may_publish: Callable[[], bool] = lambda: True,
+        *,
+        wording: Wording = Wording(),  # noqa: B008  frozen
     ) -> None:
         """Make none yet.
 
         Args:
             repository: whose branch it is.
             may_publish: asked before each commit, and again before each push.
+            wording: of the commits' messages.
         """
         self.repository = repository
         self._may_publish = may_publish
+        self._wording = wording
+        # What followed a prefix when the files were last right.
+        self._known: frozenset[FieldKey] | None = None
         self._right: Outcome | None = None
         # What our commit decided that is not on the branch yet: a clone may be lost.
         self._waiting: Mapping[str, Status] = {}
@@ -119,7 +131,8 @@ class Publication:
                 return right
             outcome = self._publish(observe, now, away)
             if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
-                self._right = replace(outcome, result=Result.UNCHANGED, transitions=(), changes=())
+                right_now = replace(outcome, result=Result.UNCHANGED, transitions=())
+                self._right = replace(right_now, changes=(), by_hand=())
             if outcome.result is not Result.CONTESTED:
                 return outcome
             look = True
@@ -189,13 +202,18 @@ class Publication:
         transitions = _transitions(planned)
         rendering = planned.rendering
         commit = ""
+        problems = planned.problems
+        occasion = Occasion((), ())
         if rendering.files and not self._may_publish():
             return Outcome(Result.FOLLOWING, problems=planned.problems)
         if rendering.files:
-            message = commit_message(transitions, rendering.changes)
-            commit = repository.commit(base, rendering.files, message, now)
+            occasion = self._occasion(planned, transitions)
+            message = self._wording.write(occasion)
+            problems = (*problems, *filter(None, (message.problem,)))
+            commit = repository.commit(base, rendering.files, message.text, now)
         elif leftover:
             repository.drop()
+        self._known = managed_fields(planned.inventory)
         waits = commit or repository.unpublished or ""
         self._waiting = planned.statuses if waits else {}
         return Outcome(
@@ -205,8 +223,24 @@ class Publication:
             statuses=planned.statuses,
             transitions=transitions if commit else (),
             changes=rendering.changes,
-            problems=planned.problems,
+            problems=problems,
             described=planned.described,
+            by_hand=tuple(occasion.by_hand),
+        )
+
+    def _occasion(self, planned: Plan, transitions: tuple[Transition, ...]) -> Occasion:
+        """What a commit is to tell."""
+        drift = find_drift(planned.inventory, self._known)
+        changed = {_key(change): change for change in planned.rendering.changes}
+        return Occasion(
+            transitions,
+            planned.rendering.changes,
+            standing=tuple(
+                Transition(name, status, status, planned.routers.get(name))
+                for name, status in planned.statuses.items()
+            ),
+            by_hand=tuple(changed[_key(one)] for one in drift.by_hand if _key(one) in changed),
+            first=tuple(changed[_key(one)] for one in drift.first if _key(one) in changed),
         )
 
     def _statuses(self, commit: str) -> dict[str, Status]:
@@ -221,7 +255,11 @@ class Publication:
 
 def _transitions(planned: Plan) -> tuple[Transition, ...]:
     return tuple(
-        Transition(name, planned.before.get(name), status)
+        Transition(name, planned.before.get(name), status, planned.routers.get(name))
         for name, status in sorted(planned.statuses.items())
         if not status.same_decision(planned.before.get(name))
     )
+
+
+def _key(change: Change) -> tuple[str, int, str]:
+    return (change.path, change.document, change.field)

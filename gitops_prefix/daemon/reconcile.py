@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gitops_prefix.daemon.decisions import Watched
+from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.replay import replay
 from gitops_prefix.decide.status import Status
@@ -31,6 +32,8 @@ class Plan:
         rendering: the edits, empty when everything stands right already.
         problems: errors, each of which stops the DynamicPrefixes' publication, and notes.
         described: every DynamicPrefix, with its status to be and what is bound to it.
+        inventory: of the files.
+        routers: by DynamicPrefix, whose advertisement decided for its current prefix.
     """
 
     before: Mapping[str, Status | None]
@@ -38,6 +41,8 @@ class Plan:
     rendering: Rendering
     problems: tuple[Problem, ...]
     described: tuple[Described, ...] = ()
+    inventory: Inventory = field(default_factory=Inventory)
+    routers: Mapping[str, Router] = field(default_factory=dict)
 
 
 def plan(
@@ -79,7 +84,12 @@ def plan(
         return Plan(before, {}, Rendering(), misfits)
     rendering = render(inventory, statuses)
     described = describe(inventory, statuses)
-    return Plan(before, statuses, rendering, rendering.problems, described)
+    routers = {
+        name: choice.router
+        for name, choice in choices.items()
+        if choice.router and name in statuses and choice.prefix == statuses[name].current
+    }
+    return Plan(before, statuses, rendering, rendering.problems, described, inventory, routers)
 
 
 def managed_fields(files: Mapping[str, bytes]) -> tuple[ApplyConfiguration, ...]:

@@ -22,7 +22,9 @@ from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.apply import ClusterProcess
 from gitops_prefix.publish.cluster_access import ClusterAccess
+from gitops_prefix.publish.message import change_line
 from gitops_prefix.publish.repository import Repository
+from gitops_prefix.publish.wording import Wording
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Service:
         apply: ApplyPolicy = ApplyPolicy(),  # noqa: B008
         candidacy: Candidacy | None = None,
         supervisor: Supervisor = Supervisor(),  # noqa: B008  it is told, and holds nothing
+        wording: Wording = Wording(),  # noqa: B008  frozen
     ) -> None:
         """Put it together; `run` starts it.
 
@@ -51,6 +54,7 @@ class Service:
             apply: whether and when managed fields are applied directly.
             candidacy: for the Lease of the daemon that publishes; None: each does.
             supervisor: who started us and wants to know.
+            wording: of the commits' messages.
         """
         self._repository = repository
         self._supervisor = supervisor
@@ -64,7 +68,7 @@ class Service:
             self._leadership = Leadership(command, self._clocks.monotonic, self._lead)
         self._metrics.leads.set_function(self._leadership.leads)
         self.loop = Loop(
-            Publication(repository, self._leadership.leads),
+            Publication(repository, self._leadership.leads, wording=wording),
             self._metrics,
             pace=pace,
             clocks=self._clocks,
@@ -159,6 +163,9 @@ class Service:
         for one in outcome.transitions:
             before = str(one.previous.current) if one.previous else "none"
             log.info("%s: %s -> %s", one.name, before, one.current.current)
+        for line in map(change_line, outcome.by_hand):
+            if self._once.admit(f"by hand {line}", self._clocks.monotonic()) is not None:
+                log.warning("edited by hand, and rendered again: %s", line)
         if outcome.result is Result.PUBLISHED:
             log.info("published %s: %d fields", outcome.commit[:12], len(outcome.changes))
         elif outcome.result is Result.FOLLOWING:

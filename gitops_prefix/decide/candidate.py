@@ -115,6 +115,18 @@ def _life(item: Heard, now: float) -> Verdict:
     return next((verdict for refused, verdict in rules if refused), Verdict.CANDIDATE)
 
 
+def announcer(candidates: Collection[Candidate], prefix: Prefix) -> Router | None:
+    """Of the routers that announce a candidate, the one that `best` would go by."""
+    announcing = [
+        one for one in candidates if one.verdict is Verdict.CANDIDATE and one.prefix == prefix
+    ]
+    if not announcing:
+        return None
+    return min(
+        announcing, key=lambda one: (-one.preference, -one.preferred_lifetime, one.router)
+    ).router
+
+
 def best(
     candidates: Collection[Candidate], current: Prefix | None, given_up: Collection[Prefix]
 ) -> Prefix | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource
 
@@ -19,12 +20,14 @@ class Choice:
             was heard yet.
         ends_in: seconds until the last advertised valid lifetime of each prefix that
             is remembered ends, advertised still or not; not above 0 once it has.
+        router: whose advertisement decided, when the prefix is announced now.
     """
 
     prefix: Prefix | None
     source: PrefixSource = PrefixSource.ROUTER_ADVERTISEMENT
     valid_for: tuple[tuple[Prefix, float], ...] | None = None
     ends_in: tuple[tuple[Prefix, float], ...] = ()
+    router: Router | None = None
 
     def still_valid(self, prefix: Prefix) -> float | None:
         """Seconds for which `prefix` is advertised as valid, or None if it is not."""

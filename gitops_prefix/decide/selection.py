@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
 
-from gitops_prefix.decide.candidate import Candidate, Verdict, best, judge
+from gitops_prefix.decide.candidate import Candidate, Verdict, announcer, best, judge
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import Heard, Routers, heard
@@ -137,6 +137,7 @@ def select(
             else PrefixSource.ROUTER_ADVERTISEMENT,
             _valid_for(believed, now),
             ends_in,
+            announcer(candidates, selection.current) if selection.current else None,
         ),
         standing,
         candidates,

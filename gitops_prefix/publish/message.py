@@ -1,11 +1,16 @@
 """The commit message: what changed, for people and in trailers for machines. PURE."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.status import Status
+from gitops_prefix.publish.trailers import Trailer, one_line, with_trailers
 from gitops_prefix.render.field_name import NamedField, field_name
+
+_MOST_LINES = 1000
+"""Fields that a message lists; beyond them it says how many there are."""
 
 
 class Changed(NamedField, Protocol):
@@ -17,11 +22,16 @@ class Changed(NamedField, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One DynamicPrefix, before and after the commit."""
+    """One DynamicPrefix, before and after the commit.
+
+    Attributes:
+        router: whose advertisement decided, when one is known.
+    """
 
     name: str
     previous: Status | None
     current: Status
+    router: Router | None = None
 
     @property
     def moved(self) -> bool:
@@ -29,28 +39,47 @@ class Transition:
         return self.previous is None or self.previous.current != self.current.current
 
 
-def commit_message(transitions: Sequence[Transition], changes: Iterable[Changed]) -> str:
-    """Subject, body and trailers of one commit.
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a commit is about.
 
-    Args:
+    Attributes:
         transitions: every DynamicPrefix whose status changed.
         changes: every managed field that changed.
+        standing: the DynamicPrefixes, when the status of none changed.
+        by_hand: those of the changes that undo somebody's edit of a managed field.
+        first: those of the changes that were never rendered before.
     """
-    transitions = sorted(
-        (replace(one, name=_one_line(one.name)) for one in transitions), key=lambda one: one.name
-    )
-    lines = [_subject(transitions), ""]
-    if len(transitions) > 1:
-        lines += [*(f"{one.name}: {_what(one)}" for one in transitions), ""]
-    lines += [_line(change) for change in changes]
-    if transitions:
-        lines.append("")
-    for one in transitions:
-        lines += _trailers(one)
-    return "\n".join(lines).rstrip("\n") + "\n"
+
+    transitions: Sequence[Transition]
+    changes: Sequence[Changed]
+    standing: Sequence[Transition] = ()
+    by_hand: Sequence[Changed] = ()
+    first: Sequence[Changed] = ()
+
+    @property
+    def named(self) -> tuple[Transition, ...]:
+        """The DynamicPrefixes that it is about, by their names in one line each."""
+        named = (replace(one, name=one_line(one.name)) for one in self.transitions or self.standing)
+        return tuple(sorted(named, key=lambda one: one.name))
 
 
-def _subject(transitions: Sequence[Transition]) -> str:
+def commit_message(
+    transitions: Sequence[Transition], changes: Iterable[Changed], trailers: Iterable[Trailer] = ()
+) -> str:
+    """Subject, body and trailers of one commit."""
+    return default_message(Occasion(transitions, tuple(changes)), trailers)
+
+
+def default_message(occasion: Occasion, trailers: Iterable[Trailer] = ()) -> str:
+    """What is written without a template; `trailers` come behind those of every message."""
+    text = "\n\n".join(filter(None, (subject(occasion), body(occasion))))
+    return with_trailers(text, (*own_trailers(occasion), *trailers))
+
+
+def subject(occasion: Occasion) -> str:
+    """The first line."""
+    transitions = occasion.named if occasion.transitions else ()
     if not transitions:
         return "prefix: render anew"
     names = ", ".join(one.name for one in transitions)
@@ -58,6 +87,37 @@ def _subject(transitions: Sequence[Transition]) -> str:
     if len(transitions) == 1:
         return f"prefix({names}): {_what(transitions[0])}"
     return f"prefix({names}): {moved} prefixes change" if moved else f"prefix({names}): expire"
+
+
+def body(occasion: Occasion) -> str:
+    """Each DynamicPrefix, when there are several, and each field; what was edited by hand apart."""
+    transitions = occasion.named if len(occasion.transitions) > 1 else ()
+    apart = {*map(change_line, occasion.by_hand), *map(change_line, occasion.first)}
+    plain = [change for change in occasion.changes if change_line(change) not in apart]
+    paragraphs = (
+        [f"{one.name}: {_what(one)}" for one in transitions],
+        _listed(plain),
+        _listed(occasion.first, "Rendered for the first time:"),
+        _listed(occasion.by_hand, "Edited by hand, and rendered again:"),
+    )
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
+
+
+def own_trailers(occasion: Occasion) -> tuple[Trailer, ...]:
+    """Those of every message, a group for each DynamicPrefix."""
+    return tuple(trailer for one in occasion.named for trailer in _trailers(one))
+
+
+def change_line(change: Changed) -> str:
+    """A field in one line."""
+    return one_line(f"{change.path}: {field_name(change)}")
+
+
+def _listed(changes: Sequence[Changed], title: str = "") -> list[str]:
+    lines = [change_line(change) for change in changes[:_MOST_LINES]]
+    if len(changes) > len(lines):
+        lines.append(f"and {len(changes) - len(lines)} more")
+    return [title, *lines] if title and lines else lines
 
 
 def _what(one: Transition) -> str:
@@ -73,19 +133,9 @@ def _what(one: Transition) -> str:
     return "render anew"
 
 
-def _line(change: Changed) -> str:
-    return _one_line(f"{change.path}: {field_name(change)}")
-
-
-def _one_line(text: str) -> str:
-    # Names and paths are the repository's: a line break in one must not make a trailer.
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _trailers(one: Transition) -> list[str]:
-    lines = [f"Dynamic-Prefix: {one.name}"]
+def _trailers(one: Transition) -> Iterator[Trailer]:
+    yield Trailer("Dynamic-Prefix", one.name)
     if one.previous is not None:
-        lines.append(f"Previous-Prefix: {one.previous.current}")
-    lines.append(f"Current-Prefix: {one.current.current}")
-    lines.append(f"Prefix-Source: {one.current.source}")
-    return lines
+        yield Trailer("Previous-Prefix", str(one.previous.current))
+    yield Trailer("Current-Prefix", str(one.current.current))
+    yield Trailer("Prefix-Source", str(one.current.source))

@@ -49,7 +49,7 @@ def test_every_link_leads_somewhere(page: Path):
 @pytest.mark.parametrize("page", OURS, ids=name_of)
 def test_a_page_stays_short(page: Path):
     """One question a page: about a hundred lines answer it; a row an option takes more."""
-    assert len(page.read_text().splitlines()) <= (240 if page.name == "cli.md" else 130)
+    assert len(page.read_text().splitlines()) <= (260 if page.name == "cli.md" else 130)
 
 
 def test_the_dynamic_prefix_of_the_page_is_read_without_a_problem():

@@ -15,6 +15,7 @@ _WITH_CODE = {
     "annotation_problem": 1,
     "at_node": 2,
     "read_private_key": 2,
+    "_error": 0,
     "_problem": 2,
 }
 """Where each call that makes a problem has its code."""

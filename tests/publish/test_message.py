@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
-from gitops_prefix.publish.message import Transition, commit_message
+from gitops_prefix.publish.message import Occasion, Transition, commit_message, default_message
 
 A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in (1, 2, 3))
 
@@ -132,6 +132,45 @@ def test_names_in_the_repository_make_no_trailer():
     assert len(wild.splitlines()) == len(clean.splitlines())
     assert len(trailers(wild)) == 3
     wild.encode()
+
+
+def test_what_was_edited_by_hand_and_what_is_new_stand_apart():
+    """And each field once."""
+    one, two, three = (Change(f"{n}.yaml", "Service", "", n, "spec") for n in "abc")
+    occasion = Occasion(
+        [Transition("home", status(A), status(B, A))],
+        [one, two, three],
+        by_hand=[two],
+        first=[three],
+    )
+    assert default_message(occasion).partition("\n\nDynamic-Prefix")[0] == (
+        "prefix(home): 2001:db8:1::/64 -> 2001:db8:2::/64\n"
+        "\n"
+        "a.yaml: Service a: spec\n"
+        "\n"
+        "Rendered for the first time:\n"
+        "c.yaml: Service c: spec\n"
+        "\n"
+        "Edited by hand, and rendered again:\n"
+        "b.yaml: Service b: spec"
+    )
+
+
+def test_a_commit_that_moves_no_prefix_says_which_ones_there_are():
+    """So that its last paragraph is ours, too."""
+    hostile = Change("Current-Prefix: x.yaml", "k", "", "n", "f")
+    occasion = Occasion([], [hostile], standing=[Transition("home", status(A), status(A))])
+    message = default_message(occasion)
+    assert message.startswith("prefix: render anew\n\nCurrent-Prefix: x.yaml: k n: f\n\n")
+    assert trailers(message)[0] == "Dynamic-Prefix: home"
+    assert len(trailers(message)) == 4
+
+
+def test_a_long_list_ends():
+    changes = [Change(f"{n}.yaml", "Service", "", "x", "spec") for n in range(5000)]
+    message = commit_message([Transition("home", None, status(A))], changes)
+    assert "and 4000 more\n" in message
+    assert message.count("\n") < 1010
 
 
 @given(st.lists(st.text(), min_size=5, max_size=5))

@@ -1,0 +1,125 @@
+"""`template`: the commit message as it would be, for given prefixes or made-up ones."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from gitops_prefix.cli.exit_codes import DONE
+from gitops_prefix.cli.manifests import (
+    Directory,
+    advance_all,
+    find_problems,
+    has_errors,
+    refuse_errors,
+)
+from gitops_prefix.cli.message_options import message_options
+from gitops_prefix.cli.options import (
+    config_option,
+    directory_argument,
+    exclude_option,
+    now_option,
+    now_or_clock,
+    output_option,
+    path_option,
+    prefix_option,
+)
+from gitops_prefix.cli.output import Format, print_json
+from gitops_prefix.cli.shipped import shipped
+from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import Status
+from gitops_prefix.errors import InputError
+from gitops_prefix.publish.message import Occasion, Transition
+from gitops_prefix.publish.message_template import TemplateError
+from gitops_prefix.publish.wording import Wording
+from gitops_prefix.render.drift import find_drift
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.rendering import render
+
+_FIRST, _NEXT = Prefix.parse("2001:db8:1234::/64"), Prefix.parse("2001:db8:5678::/64")
+_ROUTER = Router("eth0", "fe80::1")
+
+
+@click.command("template")
+@directory_argument
+@config_option
+@prefix_option
+@message_options
+@output_option(Format.TEXT, Format.JSON)
+@now_option
+@path_option
+@exclude_option
+def command(  # noqa: PLR0913  one parameter an option
+    *,
+    directory: Path,
+    observations: tuple[tuple[str, Prefix], ...],
+    wording: Wording,
+    form: Format,
+    now: datetime | None,
+    path: str,
+    exclude: tuple[str, ...],
+) -> int:
+    """Show the commit message as it would be, for the manifests below DIR.
+
+    Without --prefix, each DynamicPrefix gets a made-up one; without any below DIR, it
+    is that of the example that is shipped. The router is made up, too. Writes nothing.
+    """
+    _, inventory = Directory(directory, path, exclude).read()
+    if not inventory.dynamic_prefixes and not observations:
+        _, inventory = Directory(shipped("examples") / "plain").read()
+    if has_errors(inventory.problems):
+        refuse_errors(find_problems(inventory))
+    clock = now_or_clock(now)
+    before = {name: one.status for name, one in inventory.dynamic_prefixes.items()}
+    if not observations:
+        # From the prefix that it has, else from one made-up prefix to another.
+        waiting = [name for name, status in before.items() if status is None]
+        before |= advance_all(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
+        observations = _made_up(inventory, before, _NEXT)
+    statuses = advance_all(inventory, observations, now, clock)
+    try:
+        text = wording.attempt(_occasion(inventory, before, statuses))
+    except TemplateError as error:
+        raise InputError(error.problem) from error
+    if form is Format.JSON:
+        print_json({"message": text})
+    else:
+        click.echo(text, nl=False)
+    return DONE
+
+
+def _made_up(
+    inventory: Inventory, names: Iterable[str], prefix: Prefix
+) -> tuple[tuple[str, Prefix], ...]:
+    """The same prefix for each of the names, but for those that are static."""
+    documents = inventory.dynamic_prefixes
+    return tuple(
+        (name, prefix) for name in names if documents[name].specification.acquisition.static is None
+    )
+
+
+def _occasion(
+    inventory: Inventory, before: Mapping[str, Status | None], statuses: Mapping[str, Status]
+) -> Occasion:
+    """As daemon.publication has it, but for what it remembers."""
+    rendering = render(inventory, statuses)
+    refuse_errors(rendering.problems)
+    drift = find_drift(inventory)
+    by_hand, first = (
+        {(one.path, one.document, one.field) for one in some}
+        for some in (drift.by_hand, drift.first)
+    )
+    keyed = [((one.path, one.document, one.field), one) for one in rendering.changes]
+    return Occasion(
+        tuple(
+            Transition(name, before[name], status, _ROUTER)
+            for name, status in statuses.items()
+            if not status.same_decision(before[name])
+        ),
+        rendering.changes,
+        tuple(Transition(name, status, status, _ROUTER) for name, status in statuses.items()),
+        tuple(change for key, change in keyed if key in by_hand),
+        tuple(change for key, change in keyed if key in first),
+    )
