@@ -1,5 +1,6 @@
 """The chart, as helm renders it."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -51,7 +52,13 @@ def rendered(directory: Path, values: Values | None = None, **other: str) -> lis
 
 
 def plain(document: Document) -> Document:
-    """Without the labels that Helm's users expect, which kustomize's do without."""
+    """Without what Helm's users expect, and kustomize's do without.
+
+    Labels; and in the name of a cluster-wide role the namespace, so that two releases do not meet.
+    """
+    if document["kind"].startswith("ClusterRole"):
+        whole = json.dumps(document)
+        document = json.loads(whole.replace("gitops-prefix-gitops-prefix", "gitops-prefix"))
     labels = {"app.kubernetes.io/name": "gitops-prefix"}
     labelled = {"labels": labels} if "template" in document.get("spec", {}) else {}
     metadata = {key: text for key, text in document["metadata"].items() if key != "labels"}

@@ -33,14 +33,8 @@ def comparable(objects):
             container["volumeMounts"] = {each["name"]: each for each in container["volumeMounts"]}
         if spec:
             spec["volumes"] = {each["name"]: each for each in spec["volumes"]}
-        found[one["kind"], name_of(one)] = one
+        found[one["kind"], one["metadata"]["name"]] = one
     return found
-
-
-def name_of(document):
-    """A cluster-wide role of the chart has the namespace in its name: two releases do not meet."""
-    name = document["metadata"]["name"]
-    return name.replace("gitops-prefix-gitops-prefix", "gitops-prefix")
 
 
 MODES = {
@@ -48,6 +42,7 @@ MODES = {
     ("daemonset",): {"kind": "DaemonSet"},
     ("kernel-source",): {"source": "kernel"},
     ("persistent-clone",): {"persistence": {"enabled": True}},
+    ("direct-apply",): {"apply": {"mode": "fallback"}},
     ("leader-election",): {"leaderElection": {"enabled": True}},
 }
 """Components of the base, and the values that do the same."""
@@ -62,6 +57,7 @@ def test_it_is_the_base_of_the_examples_with_its_components(components, tmp_path
     assert container.pop("imagePullPolicy") == "IfNotPresent"
     # Of the release, whose name is by default the one that the component takes.
     assert container["env"].pop("GITOPS_PREFIX_LEASE_NAME", "gitops-prefix") == "gitops-prefix"
+    assert container["env"].pop("GITOPS_PREFIX_APPLY_AFTER", "60s") == "60s"
     assert chart == base
 
 

@@ -28,6 +28,8 @@ REFUSED = {
     "a digest that is cut": ({"image": {"digest": "sha256:abc"}}, "at '/image/digest'"),
     "a name with a blank": ({"auth": {"ssh": {"existingSecret": "a b"}}}, "at '/auth/ssh/existingSecret'"),
     "too short a time to leave": ({"terminationGracePeriodSeconds": 5}, "at '/terminationGracePeriodSeconds': minimum"),
+    "a mode of direct apply that is none": ({"apply": {"mode": "sometimes"}}, "at '/apply/mode': value must be one of"),
+    "a duration without a unit": ({"apply": {"after": "60"}}, "at '/apply/after'"),
     "a claim for each node": ({"kind": "DaemonSet", "persistence": {"enabled": True}}, "persistence.enabled: a claim is one pod's"),
     "a claim for two": ({"replicas": 2, "persistence": {"enabled": True}}, "persistence.enabled: a claim is one pod's"),
     "a policy that would not hold": ({"networkPolicy": {"enabled": True}}, "networkPolicy.enabled: the pod is on the node's network"),

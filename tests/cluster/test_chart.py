@@ -27,6 +27,7 @@ VALUES = {
         },
         "metrics": {"service": {"enabled": True}},
     },
+    "direct apply": {"apply": {"mode": "always"}},
     "two, of which one publishes": {"replicas": 2, "leaderElection": {"enabled": True}},
     "placed, with volumes": {
         "replicas": 2,

@@ -27,6 +27,10 @@ GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE: {{ printf "/etc/gitops-prefix/signing/%s"
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if ne .Values.apply.mode "never" }}
+GITOPS_PREFIX_APPLY: {{ .Values.apply.mode }}
+GITOPS_PREFIX_APPLY_AFTER: {{ .Values.apply.after | quote }}
+{{- end }}
 {{- if .Values.leaderElection.enabled }}
 GITOPS_PREFIX_LEADER_ELECT: "true"
 GITOPS_PREFIX_LEASE_NAME: {{ include "gitops-prefix.fullname" . }}

@@ -167,7 +167,7 @@ volumes:
 {{- if .Values.resources }}
 {{- toYaml .Values.resources }}
 {{- else }}
-{{- $more := or .Values.leaderElection.enabled }}
+{{- $more := include "gitops-prefix.roles" . | fromYamlArray | empty | not }}
 requests:
   cpu: 10m
   memory: {{ ternary "128Mi" "64Mi" $more }}

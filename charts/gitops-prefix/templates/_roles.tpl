@@ -3,6 +3,23 @@ The modes in use that need the API server, each with its rules: those of the com
 examples/kustomize, and a test compares. Empty without such a mode; then the pod has no token.
 */}}
 {{- define "gitops-prefix.roles" -}}
+{{- if ne .Values.apply.mode "never" }}
+- name: direct-apply
+  # `get` to compare, `patch` to apply: it never creates or deletes an object.
+  rules:
+    - apiGroups: [cilium.io]
+      resources: [ciliumbgpadvertisements, ciliumcidrgroups, ciliumloadbalancerippools]
+      verbs: [get, patch]
+    - apiGroups: [metallb.io]
+      resources: [ipaddresspools]
+      verbs: [get, patch]
+    - apiGroups: [projectcalico.org]
+      resources: [ippools]
+      verbs: [get, patch]
+    - apiGroups: [""]
+      resources: [configmaps, services]
+      verbs: [get, patch]
+{{- end }}
 {{- if .Values.leaderElection.enabled }}
 - name: leader-election
   namespace: {{ .Release.Namespace }}
