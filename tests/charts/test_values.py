@@ -81,6 +81,25 @@ def test_host_keys_are_public_and_stand_in_a_config_map(tmp_path):
     assert environment["GITOPS_PREFIX_SSH_KEY"] == "/etc/gitops-prefix/ssh/identity"
 
 
+TEXTS = [
+    "one line",
+    "two\nlines\n",
+    "  indented\n",
+    "\n\nlate {{ braces }}\n\n",
+    "{% if x %}: '\"\n# no comment",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_template_of_the_message_arrives_as_it_is(text, tmp_path):
+    objects = rendered(tmp_path, {"messageTemplate": text, "options": {"skip-ci": True}})
+    (config,) = of_kind("ConfigMap", objects)
+    assert config["data"]["message"] == text
+    (container,) = pod(objects)["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["GITOPS_PREFIX_MESSAGE_TEMPLATE"] == "/etc/gitops-prefix/config/message"
+
+
 FILES = {
     "an ssh key": ({}, ["GITOPS_PREFIX_SSH_KEY", "GITOPS_PREFIX_KNOWN_HOSTS"]),
     "a token": ({"repo": "https://host/x", "auth": {"method": "token"}}, ["GITOPS_PREFIX_TOKEN_FILE"]),

@@ -27,6 +27,9 @@ GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE: {{ printf "/etc/gitops-prefix/signing/%s"
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if .Values.messageTemplate }}
+GITOPS_PREFIX_MESSAGE_TEMPLATE: /etc/gitops-prefix/config/message
+{{- end }}
 {{- if ne .Values.apply.mode "never" }}
 GITOPS_PREFIX_APPLY: {{ .Values.apply.mode }}
 GITOPS_PREFIX_APPLY_AFTER: {{ .Values.apply.after | quote }}
@@ -60,8 +63,10 @@ GITOPS_PREFIX_USERNAME: {{ .token.username | quote }}
 gitops-prefix.yaml: |
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.messageTemplate }}
+message: {{ toJson . }}
+{{- end }}
 {{- if and (eq .Values.auth.method "ssh") .Values.auth.ssh.knownHosts }}
-known_hosts: |
-  {{- .Values.auth.ssh.knownHosts | nindent 2 }}
+known_hosts: {{ toJson .Values.auth.ssh.knownHosts }}
 {{- end }}
 {{- end }}
