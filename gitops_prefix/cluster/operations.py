@@ -27,7 +27,8 @@ def _apply(connection: Connection, arguments: Arguments) -> dict[str, Any]:
 
 def _release(connection: Connection, arguments: Arguments) -> dict[str, Any]:
     wanted = map(read_configuration, arguments["configurations"])
-    return {"reports": [release_object(connection, one).document() for one in wanted]}
+    commit = arguments["commit"]
+    return {"reports": [release_object(connection, one, commit).document() for one in wanted]}
 
 
 OPERATIONS: Mapping[str, Operation] = {

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 30.0
 """Between two looks at what we applied, and between two tries of what failed."""
+_LONGEST_HOLD = 900.0
+"""How long Flux is waited for: it may follow another branch, or be suspended."""
 _PATIENCE_SECONDS = 1.0
 _GIVEN_BACK = {
     Standing.RELEASED,
@@ -44,7 +46,9 @@ class Cluster(Protocol):
         self, wanted: Iterable[ApplyConfiguration], *, force: bool = False, dry_run: bool = False
     ) -> tuple[Report, ...]: ...
 
-    def release(self, wanted: Iterable[ApplyConfiguration]) -> tuple[Report, ...]: ...  # noqa: D102
+    def release(  # noqa: D102
+        self, wanted: Iterable[ApplyConfiguration], commit: str = ""
+    ) -> tuple[Report, ...]: ...
 
     def close(self) -> None: ...  # noqa: D102
 
@@ -75,6 +79,7 @@ class Applying:
         self._wanted: Wanted | None = None
         self._news = False
         self._reverts = Reverts()
+        self._waits_since: float | None = None
         self._once = OncePerMinute()
         self._told: dict[str, tuple[Standing, str]] = {}
         self._stopping = False
@@ -128,7 +133,7 @@ class Applying:
                 self._news = False
                 state, wanted = self._state, self._wanted
             action = state.action(self._clock()) if wanted is not None else Action.NOTHING
-            done = self._act(action, wanted or ())
+            done = self._act(action, wanted or (), state.commit)
             with self._condition:
                 if done:
                     self._state = self._state.done(action, state.commit)
@@ -146,7 +151,7 @@ class Applying:
             case _:
                 return _AGAIN_SECONDS if then is action else 0.0
 
-    def _act(self, action: Action, wanted: Wanted) -> bool:
+    def _act(self, action: Action, wanted: Wanted, commit: str) -> bool:
         """Do it; whether it is done."""
         try:
             match action:
@@ -157,7 +162,7 @@ class Applying:
                 case Action.OVERRIDE:
                     self._override(wanted)
                 case Action.RELEASE:
-                    return self._release(wanted)
+                    return self._release(wanted, commit)
         except GitopsPrefixError as error:
             if self._once.admit("cluster", self._clock()) is not None:
                 log.error("direct apply: %s", error)  # noqa: TRY400  it says all there is
@@ -177,10 +182,14 @@ class Applying:
                 for report in given_up:
                     log.error("direct apply: %s: %s", report.object, report.message)
 
-    def _release(self, wanted: Wanted) -> bool:
-        reports = self._cluster.release(wanted) if wanted else ()
+    def _release(self, wanted: Wanted, commit: str) -> bool:
+        now = self._clock()
+        patient = self._waits_since is None or now - self._waits_since < _LONGEST_HOLD
+        reports = self._cluster.release(wanted, commit if patient else "") if wanted else ()
         self._tell(reports)
         self._reverts = Reverts()
+        waits = any(one.standing is Standing.WAITING for one in reports)
+        self._waits_since = (self._waits_since or now) if waits else None
         return all(one.standing in _GIVEN_BACK for one in reports)
 
     def _tell(self, reports: Iterable[Report]) -> None:
@@ -190,7 +199,7 @@ class Applying:
             told = (one.standing, one.message)
             # A kind that is not installed is told once, not for each object.
             what = one.message if one.standing is Standing.NOT_INSTALLED else one.object
-            again = self._told.get(what) == told and one.standing in SEVERITIES
+            again = self._told.get(what) == told and one.message
             self._told[what] = told
             if again or one.standing is Standing.UNCHANGED:
                 continue
@@ -201,7 +210,9 @@ class Applying:
 
 def git_of(outcome: Outcome) -> Git:
     """What a pass says about the branch."""
-    if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
+    if outcome.result is Result.PUBLISHED:
+        return Git.PUBLISHED
+    if outcome.result is Result.UNCHANGED:
         return Git.RIGHT
     failed = outcome.result in {Result.UNREACHABLE, Result.CONTESTED, Result.REFUSED}
     return Git.BEHIND if failed and outcome.commit else Git.UNKNOWN

@@ -33,6 +33,7 @@ class Git(Enum):
     """What the last pass says about the branch."""
 
     RIGHT = "it holds what was decided"
+    PUBLISHED = "it does since this pass"
     BEHIND = "our commit waits"
     UNKNOWN = "it could not be read, or is not ours to write"
 
@@ -55,7 +56,8 @@ class Fallback:
         policy: as configured.
         behind_since: since when our commit waits; None when none does.
         owing: whether something of ours may be in the cluster. At the start it may: the
-            daemon before us may have been killed.
+            daemon before us may have been killed. After a publication, too: another
+            daemon may have applied, and be gone.
         commit: what is to be in the cluster, as Git names it.
         applied: what was last applied without overriding anybody.
     """
@@ -81,7 +83,8 @@ class Fallback:
         since = None
         if git is Git.BEHIND:
             since = now if self.behind_since is None else self.behind_since
-        return replace(self, git=git, behind_since=since, commit=commit)
+        owing = self.owing or git is Git.PUBLISHED
+        return replace(self, git=git, behind_since=since, commit=commit, owing=owing)
 
     def action(self, now: float) -> Action:
         """What to do now."""

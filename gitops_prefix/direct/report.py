@@ -17,6 +17,8 @@ class Standing(StrEnum):
     """As a dry run says it."""
     UNCHANGED = "unchanged"
     RELEASED = "released"
+    WAITING = "waiting"
+    """It is given back when the reconciler has the commit."""
     MISSING = "missing"
     NOT_INSTALLED = "not-installed"
     ANOTHER = "another"

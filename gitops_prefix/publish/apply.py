@@ -76,18 +76,21 @@ class ClusterProcess:
         """Apply the managed fields of objects; cluster.apply says how.
 
         Raises:
-            InputError: no cluster is named.
-            OutsideError: the API server does not answer, or the child died.
+            OutsideError: no cluster is named, it does not answer, or the child died.
         """
         return self._ask_about("apply", wanted, force=force, dryRun=dry_run)
 
-    def release(self, wanted: Iterable[ApplyConfiguration]) -> tuple[Report, ...]:
+    def release(self, wanted: Iterable[ApplyConfiguration], commit: str = "") -> tuple[Report, ...]:
         """Give back what we own of objects; every value stays.
 
+        Args:
+            wanted: the objects.
+            commit: what Flux must have applied first, where it can be asked.
+
         Raises:
-            InputError, OutsideError: as `apply` does.
+            OutsideError: as `apply` does.
         """
-        return self._ask_about("release", wanted)
+        return self._ask_about("release", wanted, commit=commit)
 
     def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for an operation of `cluster.operations`.
@@ -125,7 +128,7 @@ class ClusterProcess:
         return child is not None and child.runs()
 
     def _ask_about(
-        self, operation: str, wanted: Iterable[ApplyConfiguration], **options: bool
+        self, operation: str, wanted: Iterable[ApplyConfiguration], **options: object
     ) -> tuple[Report, ...]:
         documents = [one.document() for one in wanted]
         answer = self.ask(operation, {"configurations": documents, **options})

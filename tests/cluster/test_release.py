@@ -124,3 +124,57 @@ def test_what_is_gone_is_not_made_to_be_released(cluster, namespace):
     (wanted,) = configurations({"pool.yaml": POOL}, namespace, A)
     assert release_object(connect(cluster), wanted).standing is Standing.MISSING
     assert not cluster.kubectl("get", RESOURCES["pool.yaml"], "-o", "name")
+
+
+KUSTOMIZATION = """
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: NAMESPACE}
+spec: {interval: 10m}
+status: {lastAppliedRevision: "main@sha1:REVISION"}
+"""
+FOLLOWED = BY_FLUX.replace(
+    "name: apps}", "name: apps, kustomize.toolkit.fluxcd.io/namespace: NAMESPACE}"
+)
+OLD, NEW = "a" * 40, "b" * 40
+
+
+@pytest.mark.parametrize(
+    ("revision", "commit", "standing"),
+    [
+        (OLD, NEW, Standing.WAITING),
+        (NEW, NEW, Standing.RELEASED),
+        (OLD, "", Standing.RELEASED),
+        ("", NEW, Standing.RELEASED),
+    ],
+    ids=["Flux is behind", "Flux has it", "not waited for", "no such Kustomization"],
+)
+def test_flux_is_held_until_it_has_the_commit(cluster, namespace, revision, commit, standing):
+    """Let go before, it would put the old value back until it fetches."""
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    if revision:
+        cluster.apply(KUSTOMIZATION.replace("NAMESPACE", namespace).replace("REVISION", revision))
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    apply_object(connection, wanted, FALLBACK)
+    assert release_object(connection, wanted, commit).standing is standing
+    live = look(cluster, namespace, "pool.yaml", "lan")
+    held = live["metadata"]["annotations"].get(HOLD)
+    assert held == ("disabled" if standing is Standing.WAITING else None)
+    assert live["spec"]["blocks"] == wanted.fields[0].value
+
+
+def test_a_right_to_read_kustomizations_is_not_needed(cluster, namespace):
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    cluster.apply(KUSTOMIZATION.replace("NAMESPACE", namespace).replace("REVISION", OLD))
+    rule = {
+        "apiGroups": ["cilium.io"],
+        "resources": [RESOURCES["pool.yaml"]],
+        "verbs": ["get", "patch"],
+    }
+    connection = connect(cluster, cluster.account("daemon", [rule], namespace=namespace))
+    (wanted,) = configurations(files, namespace, A, B)
+    apply_object(connection, wanted, FALLBACK)
+    assert release_object(connection, wanted, NEW).standing is Standing.RELEASED

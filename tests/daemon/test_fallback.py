@@ -10,7 +10,7 @@ from gitops_prefix.daemon.applying import git_of
 from gitops_prefix.daemon.fallback import Action, ApplyMode, ApplyPolicy, Fallback, Git
 from gitops_prefix.daemon.publication import Outcome, Result
 
-RIGHT, BEHIND, UNKNOWN = Git.RIGHT, Git.BEHIND, Git.UNKNOWN
+RIGHT, PUBLISHED, BEHIND, UNKNOWN = Git
 NOTHING, PREPARE, APPLY, OVERRIDE, RELEASE = Action
 AFTER = 60.0
 
@@ -32,6 +32,11 @@ ROWS = {
         "fallback",
         [(0, RIGHT, "a"), (1, RIGHT, "b"), (2, RIGHT, "c")],
         [RELEASE, NOTHING, NOTHING],
+    ),
+    "after each publication: another daemon may have applied, and be gone": (
+        "fallback",
+        [(0, RIGHT, "a"), (1, PUBLISHED, "b"), (2, RIGHT, "b")],
+        [RELEASE, RELEASE, NOTHING],
     ),
     "a short outage": (
         "fallback",
@@ -111,7 +116,7 @@ def test_reconcilers_are_never_overridden_while_git_is_right_or_just_went(steps)
     for seconds, git, commit in steps:
         now += seconds
         state = state.see(git, commit, now)
-        if git is RIGHT:
+        if git in {RIGHT, PUBLISHED}:
             since = None
         elif git is BEHIND and since is None:
             since = now
@@ -119,7 +124,8 @@ def test_reconcilers_are_never_overridden_while_git_is_right_or_just_went(steps)
         assert (action is OVERRIDE) == (
             git is BEHIND and since is not None and now - since >= AFTER
         )
-        assert (action is RELEASE) == (git is RIGHT and touched)
+        touched = touched or git is PUBLISHED
+        assert (action is RELEASE) == (git in {RIGHT, PUBLISHED} and touched)
         touched = action is OVERRIDE or (touched and action is not RELEASE)
         state = state.done(action, commit)
         assert state.owing is touched
@@ -136,6 +142,6 @@ def test_reconcilers_are_never_overridden_while_git_is_right_or_just_went(steps)
 @pytest.mark.parametrize("commit", ["", "1234"])
 def test_only_a_commit_of_ours_that_does_not_arrive_means_that_git_is_behind(result, commit):
     behind = {Result.UNREACHABLE, Result.CONTESTED, Result.REFUSED}
-    right = {Result.PUBLISHED, Result.UNCHANGED}
-    expected = RIGHT if result in right else BEHIND if result in behind and commit else UNKNOWN
+    right = {Result.PUBLISHED: PUBLISHED, Result.UNCHANGED: RIGHT}
+    expected = right.get(result, BEHIND if result in behind and commit else UNKNOWN)
     assert git_of(Outcome(result, commit=commit)) is expected
