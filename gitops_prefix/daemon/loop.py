@@ -8,13 +8,14 @@ a pass looks at all there is, and the latest observation wins.
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from math import inf
 
 from gitops_prefix.daemon.backoff import Backoff
-from gitops_prefix.daemon.clocks import Clocks
+from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.decisions import Decisions, Watched
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.progress import Progress, show_progress
+from gitops_prefix.daemon.progress import RIGHT, Progress, show_progress
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.daemon.stopwatch import Stopwatch
 from gitops_prefix.daemon.wakeup import Wakeup
@@ -258,10 +259,11 @@ class Loop:
     def _count(self, outcome: Outcome, seconds: float) -> None:
         metrics = self._metrics
         metrics.reconciliations.labels(outcome.result.value).inc()
+        now = self._clocks.now()
         self.progress = self.progress.after(
             outcome,
-            self._clocks.now(),
-            pending=bool(outcome.commit) or self._differs(self.decisions.decide()),
+            now,
+            waiting=None if outcome.result in RIGHT else self._waiting_since(outcome, now),
             next_try_at=min(self._look_at, self._retry_at),
         )
         if outcome.result is Result.PUBLISHED:
@@ -273,6 +275,14 @@ class Loop:
         for transition in outcome.transitions:
             if transition.moved:
                 metrics.changes.labels(transition.name).inc()
+
+    def _waiting_since(self, outcome: Outcome, now: Moment) -> Moment | None:
+        """Since when a change waits, also one that a daemon before us left; None: none does."""
+        if outcome.commit:
+            made = self._publication.repository.waiting_since() or now.calendar
+            age = max(timedelta(0), now.calendar - made)
+            return Moment(now.monotonic - age.total_seconds(), now.calendar - age)
+        return now if self._differs(self.decisions.decide()) else None
 
     def _show_current(self, name: str, prefix: str) -> None:
         shown = self._shown.get(name)

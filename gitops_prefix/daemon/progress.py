@@ -13,7 +13,8 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Result
 from gitops_prefix.render.described import Described
 
-_RIGHT = {Result.PUBLISHED, Result.UNCHANGED, Result.FOLLOWING}
+RIGHT = frozenset({Result.PUBLISHED, Result.UNCHANGED, Result.FOLLOWING})
+"""Nothing is left to do, for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,21 @@ class Progress:
     described: tuple[Described, ...] = ()
 
     def after(
-        self, outcome: Outcome, now: Moment, *, pending: bool, next_try_at: float
+        self, outcome: Outcome, now: Moment, *, waiting: Moment | None, next_try_at: float
     ) -> "Progress":
-        """The progress after one more pass."""
+        """The progress after one more pass.
+
+        Args:
+            outcome: what it came to.
+            now: when it ended.
+            waiting: since when a change waits, if it failed and one does; what waited
+                before, waits since then.
+            next_try_at: by the monotonic clock.
+        """
         described = outcome.described or self.described
-        if outcome.result in _RIGHT:
+        if outcome.result in RIGHT:
             return Progress(outcome, succeeded=now, described=described)
-        since = (self.pending_since or now) if pending else None
+        since = (self.pending_since or waiting) if waiting else None
         failures = self.failures + 1
         return Progress(outcome, since, self.succeeded, failures, next_try_at, described)
 

@@ -129,6 +129,21 @@ class Repository:
             return False
         return not (self._stands_on(tip, ours) or self._holds(tip, ours))
 
+    def waiting_since(self) -> datetime | None:
+        """When the oldest of our commits that are not on the branch was made; None: none waits.
+
+        Of what a tip that moved on has left behind, the newest counts: below it is not ours alone.
+        """
+        tip, ours = self.tip, self.unpublished
+        if ours is None:
+            return None
+        behind = () if tip is None else ("--not", tip)
+        dates = self._git.ask("log", "--format=%ct", ours, *behind).lines()
+        if not dates:
+            return None
+        oldest = dates[0 if tip is None or self.stale else -1]
+        return datetime.fromtimestamp(int(oldest), UTC)
+
     @property
     def base(self) -> str | None:
         """What the next commit stands on: ours while it is ahead of the tip, else the tip."""

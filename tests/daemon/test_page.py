@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import struct
 import subprocess
+import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +17,7 @@ from gitops_prefix.daemon.page import render_page
 from gitops_prefix.daemon.progress import Progress
 from gitops_prefix.daemon.publication import Outcome, Result
 from gitops_prefix.daemon.report import Report, report
+from gitops_prefix.daemon.server import Server, html_page
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.candidate import Candidate, Verdict
 from gitops_prefix.decide.choice import Choice
@@ -62,9 +66,9 @@ def declined() -> Report:
     """Two passes failed; the first one was an hour ago, after a good one."""
     progress = Progress()
     then = Moment(1000.0, NOON)
-    progress = progress.after(Outcome(Result.PUBLISHED), then, pending=False, next_try_at=1300)
+    progress = progress.after(Outcome(Result.PUBLISHED), then, waiting=None, next_try_at=1300)
     for _ in range(2):
-        progress = progress.after(DECLINED, then, pending=True, next_try_at=4612.5)
+        progress = progress.after(DECLINED, then, waiting=then, next_try_at=4612.5)
     url = "https://robot:s3cret@git.example.com/home.git"
     return report(url, "main", progress, {"home": DECISION}, AFTER_AN_HOUR)
 
@@ -126,7 +130,7 @@ def test_the_page_shows_the_servers_own_words_and_since_when_a_change_waits():
 def test_what_was_read_once_is_shown_while_nothing_can_be_read():
     """A remote that went away takes no prefix off the page."""
     progress = declined().progress.after(
-        Outcome(Result.UNREACHABLE, "gone"), Moment(2000.0, NOON), pending=True, next_try_at=2030
+        Outcome(Result.UNREACHABLE, "gone"), Moment(2000.0, NOON), waiting=None, next_try_at=2030
     )
     assert progress.described == (HOME,)
 
@@ -154,7 +158,16 @@ def test_what_comes_from_outside_cannot_write_html():
     assert "<script" not in render_page(report).decode()
 
 
-def chromium(directory: Path, page: Path, *words: str) -> str:
+@pytest.fixture
+def url() -> Iterator[str]:
+    """The page as the daemon serves it, with the headers that forbid it everything but its style."""
+    page = html_page(render_page(declined()))
+    server = Server("127.0.0.1:0", {"/": lambda: page})
+    yield f"http://127.0.0.1:{server.port}/"
+    server.close()
+
+
+def chromium(directory: Path, url: str, *words: str) -> str:
     """A real browser, with a profile of its own that is empty."""
     require("chromium")
     quiet = ["background-networking", "component-update", "sync", "gpu"]
@@ -162,17 +175,14 @@ def chromium(directory: Path, page: Path, *words: str) -> str:
     options = ["--headless", "--no-sandbox", "--no-first-run", f"--user-data-dir={directory}"]
     options += [f"--disable-{name}" for name in quiet]
     answer = subprocess.run(
-        [program, *options, *words, page.as_uri()],
-        check=True, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [program, *options, *words, url], check=True, capture_output=True, text=True, timeout=120
+    )
     return answer.stdout
 
 
-def test_a_browser_reads_the_page_as_it_is_meant(tmp_path):
+def test_a_browser_reads_the_page_as_it_is_meant(tmp_path, url):
     """The parser of a browser, which forgives, must have had nothing to forgive."""
-    page = tmp_path / "page.html"
-    page.write_bytes(render_page(declined()))
-    seen = chromium(tmp_path / "profile", page, "--dump-dom")
+    seen = chromium(tmp_path, url, "--dump-dom")
     assert seen.count("<section>") == seen.count("</section>") == 3
     assert seen.count("<table") == seen.count("</table>") == 3
     assert '<p class="words" id="words">' in seen
@@ -183,20 +193,15 @@ def test_a_browser_reads_the_page_as_it_is_meant(tmp_path):
 @pytest.mark.parametrize(
     ("words", "dark"), [((), False), (("--blink-settings=preferredColorScheme=0",), True)]
 )
-def test_a_browser_draws_it_in_light_and_in_dark(tmp_path, words, dark):
-    """The corner is ground: nearly white in the one, nearly black in the other."""
-    page, drawn = tmp_path / "page.html", tmp_path / "page.png"
-    page.write_bytes(render_page(declined()))
-    size = ("--window-size=1000,900", f"--screenshot={drawn}")
-    chromium(tmp_path / "profile", page, *size, *words)
-    assert (sum(first_pixel(drawn)) < 3 * 64) is dark
+def test_a_browser_draws_it_in_light_and_in_dark(tmp_path, url, words, dark):
+    """The corner is ground: not white, which is no style at all, but nearly, or nearly black."""
+    drawn = tmp_path / "page.png"
+    chromium(tmp_path, url, "--window-size=1000,900", f"--screenshot={drawn}", *words)
+    assert first_pixel(drawn) == ((0x14, 0x17, 0x1B) if dark else (0xF6, 0xF7, 0xF9))
 
 
 def first_pixel(image: Path) -> tuple[int, int, int]:
     """Of a PNG of 8 bits a channel: the first pixel is stored as it is, whatever the filter."""
-    import struct
-    import zlib
-
     raw = image.read_bytes()
     position, packed = 8, b""
     while position < len(raw):

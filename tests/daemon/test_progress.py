@@ -48,7 +48,8 @@ def test_the_first_failure_counts_and_not_the_last(result):
     progress = Progress()
     for minute in range(60):
         outcome = Outcome(result, commit="1234")
-        progress = progress.after(outcome, at(60 * minute), pending=True, next_try_at=inf)
+        now = at(60 * minute)
+        progress = progress.after(outcome, now, waiting=now, next_try_at=inf)
     assert progress.pending_since == at(0)
     assert progress.failures == 60
     assert progress.succeeded is None
@@ -56,15 +57,15 @@ def test_the_first_failure_counts_and_not_the_last(result):
 
 @pytest.mark.parametrize("result", WRONG)
 def test_a_remote_that_is_away_while_nothing_waits_is_a_failure_and_no_pending_change(result):
-    progress = Progress().after(Outcome(result), at(0), pending=False, next_try_at=30)
+    progress = Progress().after(Outcome(result), at(0), waiting=None, next_try_at=30)
     assert progress.pending_since is None
     assert (progress.failures, progress.next_try_at) == (1, 30)
 
 
 @pytest.mark.parametrize("result", RIGHT)
 def test_a_branch_that_is_right_ends_it_all(result):
-    progress = Progress().after(Outcome(WRONG[0]), at(0), pending=True, next_try_at=30)
-    progress = progress.after(Outcome(result), at(60), pending=False, next_try_at=360)
+    progress = Progress().after(Outcome(WRONG[0]), at(0), waiting=at(0), next_try_at=30)
+    progress = progress.after(Outcome(result), at(60), waiting=None, next_try_at=360)
     assert progress == Progress(Outcome(result), succeeded=at(60))
 
 
@@ -72,7 +73,7 @@ def test_the_age_grows_while_nothing_happens():
     """A gauge that is set once would say 0 for ever; this one is asked at each scrape."""
     hands, metrics = Hands(), Metrics()
     progress = Progress().after(
-        Outcome(WRONG[0]), hands.clocks.now(), pending=True, next_try_at=inf
+        Outcome(WRONG[0]), hands.clocks.now(), waiting=hands.clocks.now(), next_try_at=inf
     )
     show_progress(metrics, hands.clocks, lambda: progress)
     assert scrape(metrics)["pending_change_age_seconds"] == 0
@@ -85,9 +86,10 @@ def test_a_clock_that_is_set_changes_no_age_and_mends_the_dates(step):
     """`time() - last_success` is an hour before the step, and after it."""
     hands, metrics = Hands(), Metrics()
     progress = Progress().after(
-        Outcome(RIGHT[0]), hands.clocks.now(), pending=False, next_try_at=inf
+        Outcome(RIGHT[0]), hands.clocks.now(), waiting=None, next_try_at=inf
     )
-    progress = progress.after(Outcome(WRONG[0]), hands.clocks.now(), pending=True, next_try_at=inf)
+    now = hands.clocks.now()
+    progress = progress.after(Outcome(WRONG[0]), now, waiting=now, next_try_at=inf)
     show_progress(metrics, hands.clocks, lambda: progress)
     hands.pass_by(3600)
     for _ in range(2):

@@ -208,3 +208,29 @@ def test_an_outage_is_as_long_as_it_lasts(tmp_path, remote):
         seen = home.scrape()
         assert seen["pending_change_age_seconds",] == seen["pending_since_timestamp_seconds",] == 0
         assert seen["last_success_timestamp_seconds",] == home.calendar.timestamp()
+
+
+def test_what_a_daemon_before_us_left_waits_since_then(tmp_path, remote):
+    """An alert for ten minutes is not put off by a pod that is killed every five."""
+    clone = tmp_path / "clone"
+    with at_home(clone, remote) as home:
+        home.looks()
+        away = remote.rename(tmp_path / "away.git")
+        home.hears(A)
+        home.wait(120)
+        home.hears(B)
+        restarted_at = home.calendar
+    with at_home(clone, remote) as home:
+        home.calendar = restarted_at
+        home.wait(0)
+        home.loop.run_once()
+        assert home.scrape()["pending_change_age_seconds",] == 121
+        home.wait(60)
+        assert home.scrape()["pending_change_age_seconds",] == 181
+    with at_home(clone, remote) as home:
+        # A clock that is behind what it once said makes nothing older.
+        home.loop.run_once()
+        assert home.scrape()["pending_change_age_seconds",] == 0
+        away.rename(remote)
+        assert home.looks().result is Result.PUBLISHED
+        assert home.scrape()["pending_change_age_seconds",] == 0

@@ -83,6 +83,17 @@ def test_what_is_asked_for_is_served(expression):
     assert set(filter(None, selected.get("stage", "").split("|"))) <= set(Stage)
 
 
+def test_somebody_is_called_for_what_somebody_must_mend():
+    """What passes by itself is told by how long a change waits; a broken clone heals."""
+    passes = {"contested", "dns", "local", "server", "timeout", "unreachable"}
+    called = set(
+        re.findall(
+            r"[a-z]+", asked()["GitopsPrefixRefused"].partition('reason=~"')[2].partition('"')[0]
+        )
+    )
+    assert called == set(Reason) - passes - {"invalid"}
+
+
 @pytest.mark.parametrize(("title", "target"), list(panels()))
 def test_a_legend_names_labels_that_are_left(title, target):
     legend = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
