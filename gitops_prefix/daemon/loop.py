@@ -234,7 +234,7 @@ class Loop:
             # Counted apart: after a long outage, a race is met again within a second.
             case Result.CONTESTED if self._contests.failures < _MOST_CONTESTS:
                 self._retry_at = now + self._contests.fail()
-            case Result.CONTESTED | Result.REFUSED | Result.INVALID:
+            case Result.CONTESTED | Result.REFUSED | Result.HELD | Result.INVALID:
                 # Permanent until something changes: the branch, a token, a hook.
                 self._retry_at = now + max(self._backoff.fail(), self._pace.interval)
             case _:

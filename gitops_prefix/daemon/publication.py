@@ -10,6 +10,8 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
 from gitops_prefix.publish.failure import Failure, Reason, reason_of
 from gitops_prefix.publish.message import Changed, Occasion, Transition
+from gitops_prefix.publish.proposal import Proposal
+from gitops_prefix.publish.push_branches import Theirs
 from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
 from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
 from gitops_prefix.publish.stages import Stage
@@ -32,16 +34,18 @@ class Result(StrEnum):
     UNREACHABLE = "unreachable"
     CONTESTED = "contested"
     REFUSED = "refused"
+    HELD = "held"
     INVALID = "invalid"
     FOLLOWING = "following"
     """There is something to publish, and another daemon leads."""
 
 
-_RESULTS: Mapping[type[PushReport], Result] = {
+RESULTS: Mapping[type[PushReport | Theirs], Result] = {
     Published: Result.PUBLISHED,
     Moved: Result.CONTESTED,
     Refused: Result.REFUSED,
     Unreachable: Result.UNREACHABLE,
+    Theirs: Result.HELD,
 }
 
 
@@ -62,6 +66,7 @@ class Outcome:
         problems: errors first; any of them stops a rendering.
         described: as `statuses`, with what is bound to each; empty when nothing was read.
         by_hand: of the changes those that undo somebody's edit of a managed field.
+        proposals: what branches of ours hold at the remote, where changes are merged by others.
     """
 
     result: Result
@@ -75,6 +80,7 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     described: tuple[Described, ...] = ()
     by_hand: tuple[Changed, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
 
 
 class Publication:
@@ -119,14 +125,14 @@ class Publication:
             news: whether the link, or time, may have decided something new.
         """
         right, self._right = self._right, None
-        tip = self.repository.tip
+        here = self._here()
         away: Outcome | None = None
         for _ in range(_AT_ONCE):
             if look or self.repository.tip is None:
                 away = self._look()
             if away is not None and self.repository.tip is None:
                 return away
-            if right is not None and not news and away is None and self.repository.tip == tip:
+            if right is not None and not news and away is None and self._here() == here:
                 self._right = right
                 return right
             outcome = self._publish(observe, now, away)
@@ -138,10 +144,17 @@ class Publication:
             look = True
         return outcome
 
+    def _here(self) -> object:
+        """What was last seen of the remote: while it is the same, so is what we read."""
+        return self.repository.tip
+
+    def _ask(self) -> None:
+        self.repository.fetch()
+
     def _look(self) -> Outcome | None:
         """Ask the remote where the branch is; what went wrong, if it did."""
         try:
-            self.repository.fetch()
+            self._ask()
         except UnreachableError as error:
             return self._failed(Result.UNREACHABLE, str(error))
         except RefusedError as error:
@@ -162,11 +175,14 @@ class Publication:
             problems = (*away.problems, *outcome.problems)
             failed = replace(outcome, result=away.result, words=away.words, failure=away.failure)
             return replace(failed, problems=problems)
-        if self.repository.unpublished is None or outcome.result is Result.FOLLOWING:
+        if outcome.result is Result.FOLLOWING:
             return outcome
         return self._push(outcome)
 
     def _push(self, outcome: Outcome) -> Outcome:
+        """Push what is not on the branch."""
+        if self.repository.unpublished is None:
+            return outcome
         if not self._may_publish():
             return replace(outcome, result=Result.FOLLOWING, statuses=None)
         try:
@@ -176,7 +192,7 @@ class Publication:
         if isinstance(report, Published):
             self._waiting = {}
             return replace(outcome, result=Result.PUBLISHED)
-        failed = self._failed(_RESULTS[type(report)], report.words)
+        failed = self._failed(RESULTS[type(report)], report.words)
         return replace(outcome, result=failed.result, words=failed.words, failure=failed.failure)
 
     def _failed(self, result: Result, words: str, problems: tuple[Problem, ...] = ()) -> Outcome:
@@ -199,7 +215,7 @@ class Publication:
             planned = plan(files, observe, now, unpublished)
         if any(problem.severity is Severity.ERROR for problem in planned.problems):
             return self._failed(Result.INVALID, "the repository has errors", planned.problems)
-        transitions = _transitions(planned)
+        transitions = transitions_of(planned)
         rendering = planned.rendering
         commit = ""
         problems = planned.problems
@@ -253,7 +269,8 @@ class Publication:
         }
 
 
-def _transitions(planned: Plan) -> tuple[Transition, ...]:
+def transitions_of(planned: Plan) -> tuple[Transition, ...]:
+    """Every DynamicPrefix whose status decides something else than the files say."""
     return tuple(
         Transition(name, planned.before.get(name), status, planned.routers.get(name))
         for name, status in sorted(planned.statuses.items())

@@ -27,6 +27,7 @@ class Plan:
     """What a pass wants to write.
 
     Attributes:
+        inventory: what the files hold; None when they cannot be read.
         before: the statuses in the files.
         statuses: the statuses to be.
         rendering: the edits, empty when everything stands right already.
@@ -50,6 +51,7 @@ def plan(
     observe: Observe,
     now: datetime,
     unpublished: Mapping[str, Status] | None = None,
+    standing: Mapping[str, Status] | None = None,
 ) -> Plan:
     """What to write to a tip that holds `files`.
 
@@ -63,6 +65,7 @@ def plan(
         observe: what the link says.
         now: by the calendar, in UTC.
         unpublished: the statuses of our commits that a moved tip made us drop.
+        standing: the statuses of our commits that stand on this tip, and are not on it yet.
     """
     try:
         inventory = read_inventory(files, read_settings(files.get(SETTINGS_FILE)))
@@ -73,6 +76,7 @@ def plan(
     if errors:
         return Plan(before, {}, Rendering(), inventory.problems)
     caught_up = _catch_up(inventory, unpublished or {})
+    caught_up |= {name: one for name, one in (standing or {}).items() if name in caught_up}
     choices = observe(
         {
             name: Watched(one.specification, caught_up[name])

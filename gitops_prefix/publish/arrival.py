@@ -4,6 +4,8 @@ A large repository is mostly what nobody here reads. `TIP` moves in one step whe
 that is needed has come, so that a line that breaks off in between leaves the old tip.
 """
 
+from collections.abc import Mapping
+
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.managed_files import Scope
 from gitops_prefix.publish.missing_blobs import MissingBlobs, find_missing_blobs
@@ -35,6 +37,20 @@ class Arrival:
         moved = f"update {TIP} {_INCOMING}\ndelete {_INCOMING}\n"
         self._git.run("update-ref", "--stdin", stdin=moved.encode())
         self._complete = True
+
+    def bring(self, references: Mapping[str, str], *, depth: int) -> None:
+        """Bring other branches' last commits, each to a reference of ours, by the branch's name.
+
+        Raises: as `fetch` does.
+        """
+        self._remote.fetch_heads(references, depth=depth, leave=Leave.CONTENTS)
+        wanted = {
+            blob
+            for reference in references.values()
+            for blob in find_missing_blobs(self._git, reference, self._scope).wanted
+        }
+        if wanted and not self._remote.fetch_blobs(sorted(wanted)):
+            self._remote.fetch_heads(references, depth=depth, leave=Leave.LONG_ONES, anew=True)
 
     def complete(self) -> None:
         """See to it that what is searched of `TIP` is here; looked at once.

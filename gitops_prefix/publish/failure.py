@@ -27,6 +27,7 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
     CONTESTED = "contested"
+    HELD = "held"
     INVALID = "invalid"
 
 
@@ -43,6 +44,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.UNREACHABLE: "no connection, and nothing more is known",
     Reason.REFUSED: "the server refused, and nothing more is known",
     Reason.CONTESTED: "the branch moved faster than we could follow",
+    Reason.HELD: "somebody else's commit is on the branch that we would replace",
     Reason.INVALID: "the repository has errors",
 }
 

@@ -3,7 +3,7 @@
 Each question names the URL anew and nothing of it is kept in the clone's config.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -148,9 +148,59 @@ class Remote:
 
     def push(self, commit: str) -> PushReport:
         """Add a commit to the branch: never by force."""
+        return self._push(commit, self._reference)
+
+    def heads(self, pattern: str) -> dict[str, str]:
+        """The branches that match a glob, and where they are now.
+
+        Raises:
+            UnreachableError, RefusedError: as `tip` does.
+        """
+        lines = self._run("ls-remote", "--", self._url, f"refs/heads/{pattern}").lines()
+        pairs = (line.partition("\t") for line in lines)
+        return {
+            name.removeprefix("refs/heads/"): commit
+            for commit, _, name in pairs
+            if name.startswith("refs/heads/")
+        }
+
+    def fetch_heads(
+        self, references: Mapping[str, str], *, depth: int, leave: Leave, anew: bool = False
+    ) -> None:
+        """Bring the last commits of branches, each to a reference of ours.
+
+        Args:
+            references: of ours, by the branch's name.
+            depth: how many commits of each.
+            leave: as `fetch` does.
+            anew: as `fetch` does.
+
+        Raises:
+            UnreachableError, RefusedError: as `tip` does.
+        """
+        options = (f"--depth={depth}", f"--filter={leave}", *(("--refetch",) if anew else ()))
+        refspecs = [f"+refs/heads/{name}:{ours}" for name, ours in sorted(references.items())]
+        self._fetch(*options, "--", _ORIGIN, *refspecs)
+
+    def replace(self, branch: str, commit: str, *, seen: str) -> PushReport:
+        """Put a branch of ours to a commit, if it still is where it was seen.
+
+        Args:
+            branch: never the one that is kept true.
+            commit: what it is to be.
+            seen: what it was, or empty when it must not be there.
+        """
+        if branch == self._branch:
+            raise ValueError("the branch itself is never forced")
+        reference = f"refs/heads/{branch}"
+        lease = f"--force-with-lease={reference}:{seen}"
+        return self._push(commit, reference, lease)
+
+    def _push(self, commit: str, reference: str, *more: str) -> PushReport:
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no")
+        refspec = f"{commit}:{reference}"
         try:
-            answer = self._ask("push", *options, "--", self._url, f"{commit}:{self._reference}")
+            answer = self._ask("push", *options, *more, "--", self._url, refspec)
         except RefusedError as error:
             return Refused(str(error))
         stdout = scrub(answer.stdout.decode(errors="replace"))

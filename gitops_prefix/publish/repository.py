@@ -17,6 +17,7 @@ from gitops_prefix.publish.fast_import import Identity, fast_import_stream
 from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.managed_files import Scope, read_managed_files, read_modes
+from gitops_prefix.publish.push_branches import PushBranches, check_pattern
 from gitops_prefix.publish.push_report import (
     Moved,
     Published,
@@ -191,7 +192,15 @@ class Repository:
             self._files[commit] = files
         return self._files[commit]
 
-    def commit(self, base: str, files: Mapping[str, bytes], message: str, moment: datetime) -> str:
+    def commit(
+        self,
+        base: str,
+        files: Mapping[str, bytes],
+        message: str,
+        moment: datetime,
+        *,
+        reference: str = _UNPUBLISHED,
+    ) -> str:
         """Make a commit of ours; the branch does not know it yet.
 
         Args:
@@ -199,6 +208,7 @@ class Repository:
             files: new contents; each keeps its mode.
             message: the whole message.
             moment: author's and committer's date.
+            reference: what will point at it.
 
         Returns:
             Its id.
@@ -209,19 +219,31 @@ class Repository:
             GitFailedError: git failed otherwise.
         """
         with self.stages.enter(Stage.COMMIT), self._mending():
-            commit = self._import(base, files, message, moment)
+            first = _UNSIGNED if self._signing else reference
+            commit = self._import(base, files, message, moment, first)
             if self._signing is not None:
                 commit = self._sign(self._signing, base, commit, message, moment)
+                tip = self.tip
+                onto = f"update {_ONTO} {tip}\n" if tip else ""
+                moves = f"update {reference} {commit}\n{onto}delete {_UNSIGNED}\n"
+                self._git.run("update-ref", "--stdin", stdin=moves.encode())
         known = self._files.get(base)
         if known is not None:
             self._files[commit] = {**known, **files}
         return commit
 
-    def _import(self, base: str, files: Mapping[str, bytes], message: str, moment: datetime) -> str:
+    def _import(
+        self,
+        base: str,
+        files: Mapping[str, bytes],
+        message: str,
+        moment: datetime,
+        reference: str,
+    ) -> str:
         modes = read_modes(self._git, base, files)
         tip = self.tip
         stream = fast_import_stream(
-            _UNSIGNED if self._signing else _UNPUBLISHED,
+            reference,
             base,
             {path: (modes.get(path, "100644"), content) for path, content in files.items()},
             message,
@@ -237,7 +259,7 @@ class Repository:
     def _sign(
         self, signing: Signing, base: str, unsigned: str, message: str, moment: datetime
     ) -> str:
-        """The same commit once more, with a signature, which then is ours."""
+        """The same commit once more, with a signature; nothing refers to it yet."""
         words = ("-S", "-p", base, f"{unsigned}^{{tree}}")
         try:
             commit = self._signed(signing, words, message, moment)
@@ -245,10 +267,6 @@ class Repository:
             if isinstance(error, GitFailedError) and self._heal():
                 raise
             raise RefusedError(f"the commit cannot be signed: {error}") from error
-        tip = self.tip
-        onto = f"update {_ONTO} {tip}\n" if tip else ""
-        moves = f"update {_UNPUBLISHED} {commit}\n{onto}delete {_UNSIGNED}\n"
-        self._git.run("update-ref", "--stdin", stdin=moves.encode())
         return commit
 
     def _signed(
@@ -277,6 +295,25 @@ class Repository:
         except OutsideError as error:
             message = f"--signing-key does not sign: {error}"
             raise InputError(Problem("invalid-signing-key", message)) from error
+    def push_branches(self, pattern: str) -> PushBranches:
+        """The branches of ours beside this one, for those who review what we write.
+
+        Args:
+            pattern: a branch's name, in which `{name}` stands for a DynamicPrefix's.
+
+        Raises:
+            InputError: it gives no branch, or this one.
+        """
+        check_pattern(pattern, self.branch)
+        return PushBranches(
+            pattern,
+            self._remote,
+            self._arrival,
+            self._git,
+            stages=self.stages,
+            mending=self._mending,
+            signature=str(self._committer),
+        )
 
     def drop(self) -> None:
         """Forget our commit."""

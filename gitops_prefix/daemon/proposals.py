@@ -1,0 +1,257 @@
+"""A pass when changes go to branches of ours, and are merged by others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gitops_prefix.daemon.decisions import Watched
+from gitops_prefix.daemon.publication import (
+    RESULTS,
+    Outcome,
+    Publication,
+    Result,
+    transitions_of,
+)
+from gitops_prefix.daemon.reconcile import Observe, Plan, plan
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import Status
+from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.publish.message import Transition, commit_message
+from gitops_prefix.publish.proposal import Proposal, decision_of, proposal, proposing
+from gitops_prefix.publish.push_branches import PushBranches, problem_of
+from gitops_prefix.publish.push_report import Published
+from gitops_prefix.publish.repository import Repository
+from gitops_prefix.publish.stages import Stage
+from gitops_prefix.render.rendering import Change, Rendering, render
+
+_WORST_FIRST = (
+    Result.UNREACHABLE,
+    Result.CONTESTED,
+    Result.REFUSED,
+    Result.HELD,
+    Result.PUBLISHED,
+    Result.UNCHANGED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What our branches hold already: statuses by name.
+
+    Attributes:
+        standing: on the tip of the branch that is kept true.
+        unpublished: on an older one.
+    """
+
+    standing: dict[str, Status]
+    unpublished: dict[str, Status]
+
+    def without(self, names: set[str]) -> "_Held":
+        """The same, but for some."""
+        return _Held(
+            {name: one for name, one in self.standing.items() if name not in names},
+            {name: one for name, one in self.unpublished.items() if name not in names},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One branch, and what it is to hold."""
+
+    branch: str
+    transitions: tuple[Transition, ...]
+    rendering: Rendering
+
+
+class Proposals(Publication):
+    """Makes branches of ours hold what was decided, each as one commit on the branch's tip."""
+
+    def __init__(self, repository: Repository, branches: PushBranches) -> None:
+        super().__init__(repository)
+        self._branches = branches
+
+    def _here(self) -> object:
+        return self.repository.tip, self._branches.seen()
+
+    def _ask(self) -> None:
+        super()._ask()
+        self._branches.look()
+
+    def _commit(self, observe: Observe, now: datetime) -> Outcome:
+        """Plan on the tip, with what our branches know; commit what they do not hold yet."""
+        base = self.repository.tip
+        if base is None:
+            return self._failed(Result.UNREACHABLE, "the branch was never seen")
+        holding = self._holding()
+        files = self.repository.managed_files(base)
+        planned = self._plan(files, observe, now, self._read_held(base, holding))
+        branches = {name: self._branches.branch_of(name) for name in planned.statuses}
+        misnamed = problem_of(branches, self.repository.branch)
+        problems = (*planned.problems, *((misnamed,) if misnamed else ()))
+        if any(problem.severity is Severity.ERROR for problem in problems):
+            return self._failed(Result.INVALID, "the repository has errors", problems)
+        wanted = _by_branch(planned, branches)
+        for branch in self._branches.waiting().keys() - {one.branch for one in wanted}:
+            self._branches.drop(branch)
+        proposals = [self._propose(one, files, base, holding, now) for one in wanted]
+        return _outcome(planned, wanted, proposals, set(holding.values()), problems)
+
+    def _holding(self) -> dict[str, str]:
+        """The commit of each branch that counts: ours that waits, unless theirs decides the same.
+
+        Another daemon may have been there first, with moments of its own.
+        """
+        seen, waiting = self._branches.seen(), self._branches.waiting()
+        for branch, commit in waiting.items():
+            if branch in seen and self._decided(seen[branch]) == self._decided(commit):
+                continue
+            seen[branch] = commit
+        return seen
+
+    def _decided(self, commit: str) -> dict[str, Prefix]:
+        return {name: status.current for name, status in self._statuses(commit).items()}
+
+    def _read_held(self, base: str, holding: Mapping[str, str]) -> _Held:
+        held = _Held({}, {})
+        for branch, commit in sorted(holding.items()):
+            statuses = self._statuses(commit)
+            if self._branches.apart:
+                name = self._branches.name_of(branch)
+                statuses = {key: one for key, one in statuses.items() if key == name}
+            stands = self._branches.parent(commit) == base
+            (held.standing if stands else held.unpublished).update(statuses)
+        return held
+
+    def _plan(
+        self, files: Mapping[str, bytes], observe: Observe, now: datetime, held: _Held
+    ) -> Plan:
+        choices: dict[str, Choice] = {}
+
+        def observe_once(watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
+            choices.update(choices or observe(watched))
+            return choices
+
+        with self.repository.stages.enter(Stage.RENDER):
+            planned = plan(files, observe_once, now, held.unpublished, held.standing)
+            returned = {
+                name
+                for name, status in (held.unpublished | held.standing).items()
+                if _returns(planned, name, status)
+            }
+            if not returned:
+                return planned
+            rest = held.without(returned)
+            return plan(files, observe_once, now, rest.unpublished, rest.standing)
+
+    def _propose(
+        self,
+        wanted: _Wanted,
+        files: Mapping[str, bytes],
+        base: str,
+        holding: Mapping[str, str],
+        now: datetime,
+    ) -> Proposal:
+        """Make the commit for one branch, unless the branch holds it, or nothing is left to do."""
+        branch, edited = wanted.branch, wanted.rendering.files
+        if not edited:
+            self._branches.drop(branch)
+            return Proposal(branch)
+        changes = wanted.rendering.changes
+        message = commit_message(wanted.transitions, changes)
+        decision = decision_of(wanted.transitions, changes)
+        commit = holding.get(branch)
+        if commit is not None and self._holds(commit, base, files, edited):
+            if self._branches.seen().get(branch) == commit:
+                self._branches.drop(branch)
+        else:
+            commit = self.repository.commit(
+                base,
+                edited,
+                proposing(message, self.repository.branch),
+                now,
+                reference=self._branches.place(branch),
+            )
+        return proposal(branch, commit, message, decision)
+
+    def _holds(
+        self, commit: str, base: str, files: Mapping[str, bytes], edited: Mapping[str, bytes]
+    ) -> bool:
+        """Whether a branch needs no other commit; what others added to it is theirs."""
+        held = self.repository.managed_files(commit)
+        parent = self._branches.parent(commit)
+        if parent is None:
+            return all(held.get(path) == content for path, content in edited.items())
+        return parent == base and held == {**files, **edited}
+
+    def _push(self, outcome: Outcome) -> Outcome:
+        """Put each branch to its commit; the worst that happens is what the pass came to."""
+        outcomes = [outcome]
+        for branch in sorted(self._branches.waiting()):
+            report = self._branches.push(branch)
+            if isinstance(report, Published):
+                outcomes.append(Outcome(Result.PUBLISHED))
+            else:
+                outcomes.append(self._failed(RESULTS[type(report)], report.words))
+        worst = min(outcomes, key=lambda one: _WORST_FIRST.index(one.result))
+        seen = self._branches.seen()
+        return replace(
+            outcome,
+            result=worst.result,
+            words=worst.words,
+            failure=worst.failure,
+            proposals=tuple(
+                one
+                for one in outcome.proposals
+                if one.branch in seen and one.commit in {"", seen[one.branch]}
+            ),
+        )
+
+
+def _returns(planned: Plan, name: str, held: Status) -> bool:
+    """Whether a prefix that was proposed is given up for the one that was never left."""
+    before, status = planned.before.get(name), planned.statuses.get(name)
+    if before is None or status is None:
+        return False
+    return status.current == before.current != held.current
+
+
+def _by_branch(planned: Plan, branches: Mapping[str, str]) -> list[_Wanted]:
+    if planned.inventory is None:
+        return []
+    transitions = transitions_of(planned)
+    wanted = []
+    for branch in sorted(set(branches.values())):
+        names = {name for name, its in branches.items() if its == branch}
+        rendering = planned.rendering
+        if names != planned.statuses.keys():
+            statuses = {name: planned.statuses[name] for name in names}
+            rendering = render(planned.inventory, statuses)
+        moved = tuple(one for one in transitions if one.name in names)
+        wanted.append(_Wanted(branch, moved, rendering))
+    return wanted
+
+
+def _outcome(
+    planned: Plan,
+    wanted: list[_Wanted],
+    proposals: list[Proposal],
+    known: set[str],
+    problems: tuple[Problem, ...],
+) -> Outcome:
+    made = {one.branch for one in proposals if one.commit and one.commit not in known}
+    transitions = [one for each in wanted if each.branch in made for one in each.transitions]
+    changes: list[Change] = []
+    for each in wanted:
+        changes += each.rendering.changes if each.branch in made else ()
+    commits = [one.commit for one in proposals if one.commit]
+    new = [one.commit for one in proposals if one.branch in made]
+    return Outcome(
+        Result.UNCHANGED,
+        commit=next(iter([*new, *commits]), ""),
+        statuses=planned.statuses,
+        transitions=tuple(transitions),
+        changes=tuple(changes),
+        problems=problems,
+        proposals=tuple(proposals),
+    )
