@@ -18,7 +18,7 @@ from gitops_prefix.publish.private_key import usable_key
 from gitops_prefix.publish.scrub import learn, scrub
 from gitops_prefix.publish.transport import answer_with
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # "ext::sh -c …" is a program for git to run, gitremote-helpers(7).
 _PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
 _SSH = {"ssh", "git+ssh", "ssh+git"}
@@ -114,14 +114,14 @@ class Token:
         loan.configure(f"credential.{parts.scheme}://{parts.netloc}.helper", answer_with(hidden))
 
 
-def token_from(path: Path) -> Token:
-    """A token in a file; only the file's name is remembered.
+def token_from(path: Path, name: str = "--token-file") -> Token:
+    """A token in a file that was named by the option `name`; only the file's name is remembered.
 
     Raises:
         InputError: it cannot be read.
     """
-    read_secret(path, "--token-file")
-    return Token(lambda: read_secret(path, "--token-file").decode(errors="replace"))
+    read_secret(path, name)
+    return Token(lambda: read_secret(path, name).decode(errors="replace"))
 
 
 def check_url(url: str, credentials: Credentials) -> None:
@@ -143,7 +143,7 @@ def check_url(url: str, credentials: Credentials) -> None:
             "token in a file, and give --token-file (and --username)"
         )
         raise InputError(Problem("secret-in-url", message))
-    clear = parts is not None and parts.scheme == "http" and parts.hostname not in _LOOPBACK
+    clear = parts is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK
     if clear and isinstance(credentials, Token):
         message = "a token would travel over http in the clear: use https"
         raise InputError(Problem("token-over-http", message))

@@ -27,6 +27,8 @@ class Stage(StrEnum):
     """Sending it."""
     CONFIRM = "confirm"
     """Asking the remote whether it is there."""
+    REQUEST = "request"
+    """Bringing a forge's pull request to what was pushed."""
     NOTIFY = "notify"
     """Asking somebody to reconcile."""
     WHOLE = "whole"
