@@ -12,6 +12,13 @@ from gitops_prefix.cli.apply_options import apply_options
 from gitops_prefix.cli.cluster_options import cluster_options
 from gitops_prefix.cli.commit_options import CommitStyle, commit_options
 from gitops_prefix.cli.credential_options import credential_options, transport_options
+from gitops_prefix.cli.delivery_options import (
+    Notifying,
+    Proposing,
+    make_delivery,
+    notifying_options,
+    proposing_options,
+)
 from gitops_prefix.cli.exit_codes import DONE
 from gitops_prefix.cli.leader_options import leader_options
 from gitops_prefix.cli.message_options import message_options
@@ -68,6 +75,8 @@ _GRACE_SECONDS = 9
 @transport_options
 @commit_options
 @message_options
+@proposing_options
+@notifying_options
 @cluster_options
 @apply_options
 @leader_options
@@ -89,6 +98,8 @@ def command(  # noqa: PLR0913  one parameter an option
     transport: Transport,
     style: CommitStyle,
     wording: Wording,
+    proposing: Proposing,
+    notifying: Notifying,
     cluster: ClusterAccess,
     apply_policy: ApplyPolicy,
     candidacy: Candidacy | None,
@@ -120,6 +131,20 @@ def command(  # noqa: PLR0913  one parameter an option
         scope=Scope(path, exclude),
     )
     pace = Pace(settle.total_seconds(), max(1.0, interval.total_seconds()))
+    if proposing.push_branch and apply_policy.mode is not ApplyMode.NEVER:
+        message = (
+            "--apply writes what --branch is about to hold, and with --push-branch others decide "
+            "whether it will: leave one of them out"
+        )
+        raise InputError(Problem("invalid-apply", message))
+    delivery = make_delivery(
+        proposing,
+        notifying,
+        repo=repo,
+        branch=branch,
+        credentials=credentials,
+        ca_file=transport.ca_file,
+    )
     service = Service(
         repository,
         pace=pace,
@@ -129,6 +154,7 @@ def command(  # noqa: PLR0913  one parameter an option
         candidacy=candidacy,
         supervisor=Supervisor(os.environ.get("NOTIFY_SOCKET", "")),
         wording=wording,
+        delivery=delivery,
     )
     _stop_on_signals(service)
     repository.open()

@@ -6,7 +6,7 @@ a pass looks at all there is, and the latest observation wins.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
@@ -14,6 +14,7 @@ from math import inf
 from gitops_prefix.daemon.backoff import Backoff
 from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.decisions import Decisions, Watched
+from gitops_prefix.daemon.follow_up import FollowUp
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.progress import RIGHT, Progress, show_progress
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
@@ -59,6 +60,7 @@ class Loop:
         on_outcome: Callable[[Outcome], None] = lambda _: None,
         on_turn: Callable[[], None] = lambda: None,
         interface: str = "",
+        follow_ups: Sequence[FollowUp] = (),
     ) -> None:
         """Make a loop; `run` starts it.
 
@@ -72,6 +74,7 @@ class Loop:
             on_outcome: told what each pass came to.
             on_turn: called each time the loop went round: it is alive.
             interface: the link that stands for those the repository names, or empty.
+            follow_ups: done after each pass, in this order.
         """
         self._publication = publication
         self._metrics = metrics
@@ -81,6 +84,7 @@ class Loop:
         self._on_outcome = on_outcome
         self._on_turn = on_turn
         self._interface = interface
+        self._follow_ups = follow_ups
         self._wakeup = Wakeup()
         self._backoff, self._contests = Backoff(), Backoff()
         self._stopping = False
@@ -158,6 +162,8 @@ class Loop:
         self._plan_next(outcome, looked=look)
         self._count(outcome, self._clocks.monotonic() - now)
         self._on_outcome(outcome)
+        for one in self._follow_ups:
+            one.run(outcome, self._clocks.monotonic())
         return outcome
 
     @property
@@ -186,8 +192,11 @@ class Loop:
     def _has_reason(self) -> bool:
         """Whether a pass could change anything now: else no Git, and no YAML."""
         now = self._clocks.monotonic()
-        due_now = now >= min(self._look_at, self._retry_at)
+        due_now = now >= min(self._look_at, self._retry_at, self._follow_up_at())
         return due_now or self._called.is_set() or self._has_news()
+
+    def _follow_up_at(self) -> float:
+        return min((one.due_at for one in self._follow_ups), default=inf)
 
     def _has_news(self) -> bool:
         """Whether the link, or time, decided something that the branch does not say."""
@@ -213,7 +222,8 @@ class Loop:
     def _seconds_to_sleep(self) -> float:
         now = self._clocks.monotonic()
         calendar = self._clocks.calendar()
-        moments = [self._look_at, self._retry_at, self.decisions.look_again_at()]
+        moments = [self._look_at, self._retry_at, self._follow_up_at()]
+        moments.append(self.decisions.look_again_at())
         decided = self.decisions.latest()
         for name, watched in self._watched.items() if self._tried is None else ():
             if watched.status is None:

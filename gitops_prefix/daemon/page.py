@@ -47,7 +47,7 @@ def render_page(report: Report) -> bytes:
         f"<meta http-equiv=refresh content={_REFRESH}>"
         f"<title>gitops-prefix</title><style>{STYLE}</style>"
         f"<header><h1>gitops-prefix</h1><small>{escape(__version__)}</small>{_mark(report)}"
-        f"</header>{_publication(report)}{_problems(report)}"
+        f"</header>{_publication(report)}{_delivery(report)}{_problems(report)}"
         f"{prefixes or '<section>No DynamicPrefix was read yet.</section>'}"
     )
     return redact(page).encode()
@@ -83,6 +83,11 @@ def _publication(report: Report) -> str:
         + (f"<p class=words id=words>{words.replace('; ', chr(10))}</p>" if words else "")
         + f"{_facts(rows)}</section>"
     )
+
+
+def _delivery(report: Report) -> str:
+    items = "".join(f"<li>{escape(line)}" for line in report.delivered)
+    return f"<section><h2>Delivery</h2><ul>{items}</ul></section>" if items else ""
 
 
 def _problems(report: Report) -> str:

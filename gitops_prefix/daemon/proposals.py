@@ -1,6 +1,6 @@
 """A pass when changes go to branches of ours, and are merged by others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,14 +16,17 @@ from gitops_prefix.daemon.reconcile import Observe, Plan, plan
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
-from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.publish.message import Transition, commit_message
-from gitops_prefix.publish.proposal import Proposal, decision_of, proposal, proposing
+from gitops_prefix.errors import Severity
+from gitops_prefix.publish.message import Transition
+from gitops_prefix.publish.proposal import Proposal, decision_of, proposal
 from gitops_prefix.publish.push_branches import PushBranches, problem_of
 from gitops_prefix.publish.push_report import Published
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
-from gitops_prefix.render.rendering import Change, Rendering, render
+from gitops_prefix.publish.trailers import PROPOSED_TO, Trailer, one_line
+from gitops_prefix.publish.wording import Wording
+from gitops_prefix.render.drift import managed_fields
+from gitops_prefix.render.rendering import Rendering, render
 
 _WORST_FIRST = (
     Result.UNREACHABLE,
@@ -57,18 +60,37 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """One branch, and what it is to hold."""
+    """One branch, and what it is to hold.
+
+    Attributes:
+        planned: as the whole plan, for the DynamicPrefixes of this branch.
+    """
 
     branch: str
     transitions: tuple[Transition, ...]
-    rendering: Rendering
+    planned: Plan
+
+    @property
+    def rendering(self) -> Rendering:
+        """The edits."""
+        return self.planned.rendering
 
 
 class Proposals(Publication):
     """Makes branches of ours hold what was decided, each as one commit on the branch's tip."""
 
-    def __init__(self, repository: Repository, branches: PushBranches) -> None:
-        super().__init__(repository)
+    def __init__(
+        self,
+        repository: Repository,
+        branches: PushBranches,
+        may_publish: Callable[[], bool] = lambda: True,
+        *,
+        wording: Wording = Wording(),  # noqa: B008  frozen
+    ) -> None:
+        """As a publication, with the branches that commits go to."""
+        trailer = Trailer(PROPOSED_TO, one_line(repository.branch))
+        wording = replace(wording, trailers=(*wording.trailers, trailer))
+        super().__init__(repository, may_publish, wording=wording)
         self._branches = branches
 
     def _here(self) -> object:
@@ -94,8 +116,34 @@ class Proposals(Publication):
         wanted = _by_branch(planned, branches)
         for branch in self._branches.waiting().keys() - {one.branch for one in wanted}:
             self._branches.drop(branch)
-        proposals = [self._propose(one, files, base, holding, now) for one in wanted]
-        return _outcome(planned, wanted, proposals, set(holding.values()), problems)
+        new = [one for one in wanted if not self._is_right(one, files, base, holding)]
+        if new and not self._may_publish():
+            return Outcome(Result.FOLLOWING, problems=problems)
+        made = {one.branch for one in new}
+        for one in wanted:
+            if one.branch not in made:
+                self._keep(one, holding)
+        occasions = [self._occasion(one.planned, one.transitions) for one in new]
+        messages = [self._wording.write(occasion) for occasion in occasions]
+        commits = [
+            self._make(one, base, message.text, now)
+            for one, message in zip(new, messages, strict=True)
+        ]
+        self._known = managed_fields(planned.inventory)
+        self._waiting = planned.statuses if self._branches.waiting() else {}
+        failed = tuple(message.problem for message in messages if message.problem)
+        return Outcome(
+            Result.UNCHANGED,
+            commit=next(iter([*commits, *self._branches.waiting().values()]), ""),
+            base=base,
+            statuses=planned.statuses,
+            transitions=tuple(moved for one in new for moved in one.transitions),
+            changes=tuple(change for one in new for change in one.rendering.changes),
+            problems=(*problems, *failed),
+            described=planned.described,
+            by_hand=tuple(change for occasion in occasions for change in occasion.by_hand),
+            proposals=tuple(self._propose(one) for one in wanted),
+        )
 
     def _holding(self) -> dict[str, str]:
         """The commit of each branch that counts: ours that waits, unless theirs decides the same.
@@ -113,7 +161,8 @@ class Proposals(Publication):
         return {name: status.current for name, status in self._statuses(commit).items()}
 
     def _read_held(self, base: str, holding: Mapping[str, str]) -> _Held:
-        held = _Held({}, {})
+        # What a lost clone had decided is still known here.
+        held = _Held({}, dict(self._waiting))
         for branch, commit in sorted(holding.items()):
             statuses = self._statuses(commit)
             if self._branches.apart:
@@ -144,35 +193,32 @@ class Proposals(Publication):
             rest = held.without(returned)
             return plan(files, observe_once, now, rest.unpublished, rest.standing)
 
-    def _propose(
-        self,
-        wanted: _Wanted,
-        files: Mapping[str, bytes],
-        base: str,
-        holding: Mapping[str, str],
-        now: datetime,
-    ) -> Proposal:
-        """Make the commit for one branch, unless the branch holds it, or nothing is left to do."""
-        branch, edited = wanted.branch, wanted.rendering.files
-        if not edited:
+    def _is_right(
+        self, wanted: _Wanted, files: Mapping[str, bytes], base: str, holding: Mapping[str, str]
+    ) -> bool:
+        """Whether nothing is left to propose, or the branch holds it already."""
+        edited, commit = wanted.rendering.files, holding.get(wanted.branch)
+        return not edited or (commit is not None and self._holds(commit, base, files, edited))
+
+    def _keep(self, wanted: _Wanted, holding: Mapping[str, str]) -> None:
+        """Of ours that waits for a branch that is right, nothing is left to do."""
+        branch = wanted.branch
+        right = holding[branch] if wanted.rendering.files else ""
+        if self._branches.waiting().get(branch, right) != right:
             self._branches.drop(branch)
+
+    def _make(self, wanted: _Wanted, base: str, message: str, now: datetime) -> str:
+        place = self._branches.place(wanted.branch)
+        return self.repository.commit(base, wanted.rendering.files, message, now, reference=place)
+
+    def _propose(self, wanted: _Wanted) -> Proposal:
+        """What a branch holds now, in the words of its commit: after a restart ours were others."""
+        branch = wanted.branch
+        if not wanted.rendering.files:
             return Proposal(branch)
-        changes = wanted.rendering.changes
-        message = commit_message(wanted.transitions, changes)
-        decision = decision_of(wanted.transitions, changes)
-        commit = holding.get(branch)
-        if commit is not None and self._holds(commit, base, files, edited):
-            if self._branches.seen().get(branch) == commit:
-                self._branches.drop(branch)
-        else:
-            commit = self.repository.commit(
-                base,
-                edited,
-                proposing(message, self.repository.branch),
-                now,
-                reference=self._branches.place(branch),
-            )
-        return proposal(branch, commit, message, decision)
+        commit = (self._branches.seen() | self._branches.waiting())[branch]
+        decision = decision_of(wanted.transitions, wanted.rendering.changes)
+        return proposal(branch, commit, self._branches.message(commit), decision)
 
     def _holds(
         self, commit: str, base: str, files: Mapping[str, bytes], edited: Mapping[str, bytes]
@@ -186,6 +232,8 @@ class Proposals(Publication):
 
     def _push(self, outcome: Outcome) -> Outcome:
         """Put each branch to its commit; the worst that happens is what the pass came to."""
+        if self._branches.waiting() and not self._may_publish():
+            return replace(outcome, result=Result.FOLLOWING, statuses=None)
         outcomes = [outcome]
         for branch in sorted(self._branches.waiting()):
             report = self._branches.push(branch)
@@ -203,9 +251,15 @@ class Proposals(Publication):
             proposals=tuple(
                 one
                 for one in outcome.proposals
-                if one.branch in seen and one.commit in {"", seen[one.branch]}
+                if one.branch in seen and self._shows(one, seen[one.branch])
             ),
         )
+
+    def _shows(self, one: Proposal, seen: str) -> bool:
+        """Whether a forge is to show it: what somebody else goes on with is theirs to show."""
+        if not one.commit:
+            return True
+        return one.commit == seen and self._branches.parent(seen) is not None
 
 
 def _returns(planned: Plan, name: str, held: Status) -> bool:
@@ -217,41 +271,15 @@ def _returns(planned: Plan, name: str, held: Status) -> bool:
 
 
 def _by_branch(planned: Plan, branches: Mapping[str, str]) -> list[_Wanted]:
-    if planned.inventory is None:
-        return []
     transitions = transitions_of(planned)
     wanted = []
     for branch in sorted(set(branches.values())):
         names = {name for name, its in branches.items() if its == branch}
-        rendering = planned.rendering
+        part = planned
         if names != planned.statuses.keys():
             statuses = {name: planned.statuses[name] for name in names}
             rendering = render(planned.inventory, statuses)
+            part = replace(planned, statuses=statuses, rendering=rendering)
         moved = tuple(one for one in transitions if one.name in names)
-        wanted.append(_Wanted(branch, moved, rendering))
+        wanted.append(_Wanted(branch, moved, part))
     return wanted
-
-
-def _outcome(
-    planned: Plan,
-    wanted: list[_Wanted],
-    proposals: list[Proposal],
-    known: set[str],
-    problems: tuple[Problem, ...],
-) -> Outcome:
-    made = {one.branch for one in proposals if one.commit and one.commit not in known}
-    transitions = [one for each in wanted if each.branch in made for one in each.transitions]
-    changes: list[Change] = []
-    for each in wanted:
-        changes += each.rendering.changes if each.branch in made else ()
-    commits = [one.commit for one in proposals if one.commit]
-    new = [one.commit for one in proposals if one.branch in made]
-    return Outcome(
-        Result.UNCHANGED,
-        commit=next(iter([*new, *commits]), ""),
-        statuses=planned.statuses,
-        transitions=tuple(transitions),
-        changes=tuple(changes),
-        problems=problems,
-        proposals=tuple(proposals),
-    )

@@ -66,6 +66,7 @@ class Outcome:
         problems: errors first; any of them stops a rendering.
         described: as `statuses`, with what is bound to each; empty when nothing was read.
         by_hand: of the changes those that undo somebody's edit of a managed field.
+        before: the branch's commit before ours, when it was published.
         proposals: what branches of ours hold at the remote, where changes are merged by others.
     """
 
@@ -80,6 +81,7 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     described: tuple[Described, ...] = ()
     by_hand: tuple[Changed, ...] = ()
+    before: str = ""
     proposals: tuple[Proposal, ...] = ()
 
 
@@ -185,13 +187,14 @@ class Publication:
             return outcome
         if not self._may_publish():
             return replace(outcome, result=Result.FOLLOWING, statuses=None)
+        before = self.repository.tip or ""
         try:
             report = self.repository.push()
         except OutsideError as error:
             report = Unreachable(str(error))
         if isinstance(report, Published):
             self._waiting = {}
-            return replace(outcome, result=Result.PUBLISHED)
+            return replace(outcome, result=Result.PUBLISHED, before=before)
         failed = self._failed(RESULTS[type(report)], report.words)
         return replace(outcome, result=failed.result, words=failed.words, failure=failed.failure)
 

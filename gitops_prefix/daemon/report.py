@@ -24,6 +24,7 @@ class Report:
         last_success: when the branch was last found or made right.
         next_try_in: seconds; None when nothing is to be tried again.
         decisions: what the link says, by name.
+        delivered: what became of pull requests and notices, as lines.
     """
 
     repository: str
@@ -34,6 +35,7 @@ class Report:
     last_success: datetime | None = None
     next_try_in: float | None = None
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    delivered: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome | None:
@@ -71,16 +73,19 @@ class Report:
             "last_success": format_time(self.last_success),
             "failures": self.progress.failures,
             "next_try_in_seconds": self.next_try_in,
+            "delivered": list(self.delivered),
             "problems": [problem.document() for problem in outcome.problems],
         }
 
 
-def report(
+def report(  # noqa: PLR0913  all that there is to know
     repository: str,
     branch: str,
     progress: Progress,
     decisions: Mapping[str, Decision],
     clocks: Clocks,
+    *,
+    delivered: tuple[str, ...] = (),
 ) -> Report:
     """What is known now."""
     since, succeeded = progress.pending_since, progress.succeeded
@@ -94,6 +99,7 @@ def report(
         last_success=clocks.date(succeeded) if succeeded else None,
         next_try_in=None if isinf(wait) else round(max(0.0, wait), 1),
         decisions=decisions,
+        delivered=delivered,
     )
 
 

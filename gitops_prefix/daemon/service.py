@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from gitops_prefix.daemon.applying import Applying
 from gitops_prefix.daemon.clocks import Clocks
 from gitops_prefix.daemon.decisions import Watched
+from gitops_prefix.daemon.delivery import Delivery, follow_ups
 from gitops_prefix.daemon.fallback import ApplyPolicy
 from gitops_prefix.daemon.leadership import Alone, Candidacy, Leadership
 from gitops_prefix.daemon.listening import Listening
@@ -13,6 +14,7 @@ from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.page import render_page
+from gitops_prefix.daemon.proposals import Proposals
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.daemon.reconcile import managed_fields
 from gitops_prefix.daemon.report import Report, report
@@ -43,6 +45,7 @@ class Service:
         candidacy: Candidacy | None = None,
         supervisor: Supervisor = Supervisor(),  # noqa: B008  it is told, and holds nothing
         wording: Wording = Wording(),  # noqa: B008  frozen
+        delivery: Delivery = Delivery(),  # noqa: B008  frozen
     ) -> None:
         """Put it together; `run` starts it.
 
@@ -55,6 +58,10 @@ class Service:
             candidacy: for the Lease of the daemon that publishes; None: each does.
             supervisor: who started us and wants to know.
             wording: of the commits' messages.
+            delivery: where commits go, and who is told.
+
+        Raises:
+            InputError: no branches can be made of what `delivery` says.
         """
         self._repository = repository
         self._supervisor = supervisor
@@ -67,8 +74,16 @@ class Service:
             command = candidacy.command(cluster)
             self._leadership = Leadership(command, self._clocks.monotonic, self._lead)
         self._metrics.leads.set_function(self._leadership.leads)
+        leads = self._leadership.leads
+        publication = Publication(repository, leads, wording=wording)
+        if delivery.push_branch:
+            branches = repository.push_branches(delivery.push_branch)
+            publication = Proposals(repository, branches, leads, wording=wording)
+        self._follow_ups = follow_ups(
+            delivery, repository, self._metrics.publish_failures, pace.interval, leads
+        )
         self.loop = Loop(
-            Publication(repository, self._leadership.leads, wording=wording),
+            publication,
             self._metrics,
             pace=pace,
             clocks=self._clocks,
@@ -76,6 +91,7 @@ class Service:
             on_outcome=self._tell,
             on_turn=supervisor.alive,
             interface=interface,
+            follow_ups=self._follow_ups,
         )
         self._applying = Applying(
             apply,
@@ -126,8 +142,11 @@ class Service:
         _raise_for(outcome)
         if outcome.result is Result.INVALID:
             raise InputError(*outcome.problems)
-        if outcome.result in {Result.UNREACHABLE, Result.CONTESTED}:
+        if outcome.result in {Result.UNREACHABLE, Result.CONTESTED, Result.HELD}:
             raise OutsideError(outcome.words)
+        failing = [line for one in self._follow_ups if one.failing() for line in one.lines()]
+        if failing:
+            raise OutsideError("; ".join(failing))
         return outcome
 
     def stop(self) -> None:
@@ -189,6 +208,7 @@ class Service:
             self.loop.progress,
             self.loop.decisions.latest(),
             self._clocks,
+            delivered=tuple(line for one in self._follow_ups for line in one.lines()),
         )
 
 

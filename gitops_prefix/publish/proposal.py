@@ -1,14 +1,10 @@
 """What waits on a branch of ours to be merged, as a forge's request shows it. PURE."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gitops_prefix.publish.message import Changed, Transition
-from gitops_prefix.publish.push_branches import TRAILER
-
-_TRAILER = re.compile(r"[A-Za-z][A-Za-z-]*: \S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +29,6 @@ def proposal(branch: str, commit: str, message: str, decision: str) -> Proposal:
     """The proposal that a commit is."""
     title, _, body = message.strip("\n").partition("\n")
     return Proposal(branch, commit, title, body.strip("\n"), decision)
-
-
-def proposing(message: str, base: str) -> str:
-    """A commit's message, with the branch that it is for as a trailer."""
-    text = message.rstrip()
-    # A line of the body is no trailer: those stand in a paragraph of their own.
-    trailers = text.rpartition("\n\n")[2].splitlines()
-    gap = "" if all(_TRAILER.match(line) for line in trailers) else "\n"
-    return f"{text}\n{gap}{TRAILER}: {base}\n"
 
 
 def decision_of(transitions: Sequence[Transition], changes: Iterable[Changed]) -> str:

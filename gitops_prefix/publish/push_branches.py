@@ -19,11 +19,9 @@ from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refu
 from gitops_prefix.publish.remote import RefusedError, Remote, UnreachableError
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stage, Stages
+from gitops_prefix.publish.trailers import PROPOSED_TO
 
 PLACEHOLDER = "{name}"
-TRAILER = "Proposed-To"
-"""In every commit of ours that waits to be merged: the branch that it is for."""
-
 _SEEN = "refs/remotes/origin/pushed/"
 _WAITING = "refs/gitops-prefix/proposed/"
 _DEPTH = 2
@@ -122,7 +120,7 @@ class PushBranches:
     def parent(self, commit: str) -> str | None:
         """What a commit of ours stands on; None when it is not ours."""
         found = self._read(commit)
-        ours = found.committer == self._signature and f"\n{TRAILER}: " in found.message
+        ours = found.committer == self._signature and f"\n{PROPOSED_TO}: " in found.message
         return found.parents[0] if ours and len(found.parents) == 1 else None
 
     def message(self, commit: str) -> str:

@@ -192,6 +192,13 @@ class Repository:
             self._files[commit] = files
         return self._files[commit]
 
+    def changed_paths(self, before: str, after: str) -> list[str]:
+        """The files that differ between two commits; none when one of them is not known."""
+        options = ("-r", "-z", "--name-only", "--no-renames")
+        answer = self._git.ask("diff-tree", *options, before, after, "--")
+        names = answer.stdout.decode(errors="replace").split("\0") if answer.status == 0 else []
+        return [name for name in names if name]
+
     def commit(
         self,
         base: str,
@@ -295,6 +302,7 @@ class Repository:
         except OutsideError as error:
             message = f"--signing-key does not sign: {error}"
             raise InputError(Problem("invalid-signing-key", message)) from error
+
     def push_branches(self, pattern: str) -> PushBranches:
         """The branches of ours beside this one, for those who review what we write.
 

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-OURS = ("Dynamic-Prefix", "Previous-Prefix", "Current-Prefix", "Prefix-Source")
+PROPOSED_TO = "Proposed-To"
+"""In every commit of ours that waits to be merged: the branch that it is for."""
+OURS = ("Dynamic-Prefix", "Previous-Prefix", "Current-Prefix", "Prefix-Source", PROPOSED_TO)
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*): (\S.*)")
 _LONGEST = 200
 # Where git and git-am(1) take the message for over, and the patch for begun.

@@ -1,0 +1,160 @@
+"""Asking for a reconcile after a push: a webhook of Flux, of Argo CD, or any with an HMAC.
+
+PURE, but for the secret's file. A notifier builds one request; who sends it, and how
+often, is the caller's. A notifier that needs more than a request implements `Notifier`.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.publish.credentials import local_path
+from gitops_prefix.publish.forge.known import place_of
+from gitops_prefix.publish.http import Failure, Refused, Request, Response, Send
+
+KINDS = ("flux", "argocd", "hmac")
+SIGNATURE = "X-Signature"
+Secret = Callable[[], bytes]
+"""Gives the secret, anew at each use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What happened to the branch.
+
+    Attributes:
+        url: the remote.
+        before: the branch's commit before the push.
+        after: ours.
+        paths: the files that differ.
+    """
+
+    url: str
+    branch: str
+    before: str
+    after: str
+    paths: Sequence[str] = ()
+
+
+class Notifier(Protocol):
+    """Somebody who wants to know."""
+
+    @property
+    def name(self) -> str:
+        """For logs: without a secret, and a URL's path may be one."""
+        ...
+
+    def notify(self, notice: Notice) -> Failure | None:
+        """Tell them, in a few seconds at most; what went wrong, if it did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A URL that takes a signed POST.
+
+    Attributes:
+        kind: one of KINDS.
+        secret: what the body is signed with; None signs nothing, which only Argo CD takes.
+        header: the name of the one that carries the signature of kind `hmac`.
+    """
+
+    kind: str
+    url: str
+    send: Send
+    secret: Secret | None
+    header: str = SIGNATURE
+
+    @property
+    def name(self) -> str:
+        """Kind and host."""
+        return f"{self.kind} at {urlsplit(self.url).netloc.rpartition('@')[2]}"
+
+    def notify(self, notice: Notice) -> Failure | None:
+        """Send one POST."""
+        try:
+            secret = self.secret() if self.secret else None
+        except InputError as error:
+            return Refused(str(error))
+        answer = self.send(build(self, notice, secret))
+        return None if isinstance(answer, Response) else answer
+
+
+def build(hook: Webhook, notice: Notice, secret: bytes | None) -> Request:
+    """The request, signed over its very bytes.
+
+    Flux: notification-controller's Receiver `generic-hmac` takes `X-Signature:
+    sha256=HEX`, whatever the body says. Argo CD reads GitHub's push event at
+    /api/webhook, with `X-Hub-Signature-256` when it has a `webhook.github.secret`.
+    """
+    argocd = hook.kind == "argocd"
+    body = json.dumps(push_event(notice) if argocd else _plain(notice)).encode()
+    headers = {"X-GitHub-Event": "push"} if argocd else {}
+    if secret is not None:
+        signature = hmac.new(secret, body, hashlib.sha256).hexdigest()
+        name = "X-Hub-Signature-256" if argocd else hook.header
+        headers[name] = f"sha256={signature}"
+    return Request("POST", hook.url, headers, body)
+
+
+def push_event(notice: Notice) -> dict[str, object]:
+    """What Argo CD reads of GitHub's push event: repository, branch, commits, files.
+
+    It compares `html_url` with the Application's repoURL, in any protocol, with or without
+    `.git`; and refreshes every Application of the repository when no file is named.
+    """
+    commit = {"id": notice.after, "added": [], "removed": [], "modified": list(notice.paths)}
+    return {
+        "ref": f"refs/heads/{notice.branch}",
+        "before": notice.before,
+        "after": notice.after,
+        # Argo CD takes the default branch for what an Application calls HEAD; which one it
+        # is, git does not tell us, and to look once too often does no harm.
+        "repository": {"html_url": _web_url(notice.url), "default_branch": notice.branch},
+        "commits": [commit] if notice.paths else [],
+    }
+
+
+def _plain(notice: Notice) -> dict[str, object]:
+    return {
+        "repository": _web_url(notice.url),
+        "branch": notice.branch,
+        "before": notice.before,
+        "after": notice.after,
+        "paths": list(notice.paths),
+    }
+
+
+def _web_url(url: str) -> str:
+    if local_path(url) is not None:
+        return url
+    place = place_of(url)
+    return f"{place.origin}/{place.project}"
+
+
+def check_webhook(kind: str, url: str, *, signed: bool) -> None:
+    """Refuse a webhook that cannot be meant.
+
+    Raises:
+        InputError: an unknown kind, no URL, or no secret where one is needed.
+    """
+    if kind not in KINDS:
+        message = f'--notify "{kind}=…" is none of {", ".join(KINDS)}: write KIND=URL'
+        raise InputError(Problem("invalid-notify", message))
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        valid = False
+    if not valid:
+        message = f"--notify {kind}=… holds no http or https URL: write KIND=URL"
+        raise InputError(Problem("invalid-notify", message))
+    if kind != "argocd" and not signed:
+        message = f"--notify {kind}=… must be signed: give --notify-secret-file"
+        raise InputError(Problem("no-notify-secret", message))
