@@ -21,6 +21,7 @@ class Reason(StrEnum):
     AUTHENTICATION = "authentication"
     MISSING = "missing"
     SERVER = "server"
+    SIGNING = "signing"
     LOCAL = "local"
     DNS = "dns"
     TIMEOUT = "timeout"
@@ -38,6 +39,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.AUTHENTICATION: "the server does not know us, or does not let us write",
     Reason.MISSING: "there is no such repository or branch",
     Reason.SERVER: "the server has trouble of its own: a full disk, an error 500",
+    Reason.SIGNING: "the commit cannot be signed",
     Reason.LOCAL: "our own disk or clone",
     Reason.DNS: "the server's name was not resolved",
     Reason.TIMEOUT: "no answer in time",
@@ -122,7 +124,7 @@ def reason_of(stage: Stage, words: str, otherwise: Reason) -> Reason:
         otherwise: the reason when they say nothing that is known.
     """
     if stage in _DISK:
-        return Reason.LOCAL
+        return Reason.SIGNING if "cannot be signed" in words else Reason.LOCAL
     text = _QUOTED_URL.sub("", words)
     return next(
         (reason for reason, pattern in _PATTERNS.items() if pattern.search(text)), otherwise

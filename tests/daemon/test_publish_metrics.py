@@ -9,10 +9,12 @@ from gitops_prefix.daemon.publication import Result
 from gitops_prefix.publish.credentials import Token
 from gitops_prefix.publish.failure import Reason
 from gitops_prefix.publish.repository import TimeLimits
+from gitops_prefix.publish.signing import SshSigning
 from gitops_prefix.publish.stages import Stage
 from tests.daemon.home import A, B, at_home
 from tests.git_servers import TOKEN, USER, free_port, listener, new_key, ssh_server, web_server
 from tests.gitrepo import example, git
+from tests.parts import require
 
 
 @pytest.fixture
@@ -126,6 +128,17 @@ def test_a_clone_that_is_damaged_is_our_own_trouble(tmp_path, remote):
         assert [reason for _, reason in home.failures()] == [Reason.LOCAL]
         assert home.looks().result is Result.PUBLISHED
         assert home.scrape()["pending_change_age_seconds",] == 0
+
+
+def test_a_key_for_signing_that_is_gone(tmp_path, remote):
+    require("ssh")
+    key = tmp_path / "signing"
+    new_key(key)
+    with at_home(tmp_path / "clone", remote, signing=SshSigning(key)) as home:
+        home.looks()
+        key.unlink()
+        home.hears(A)
+        assert home.failures() == {(Stage.COMMIT, Reason.SIGNING): 1}
 
 
 def test_over_ssh(tmp_path, remote):
