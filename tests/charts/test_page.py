@@ -17,6 +17,7 @@ COMMAND = re.search(r"^\$ (helm install (?:.*\\\n)*.*)$", PAGE, re.MULTILINE)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_what_the_page_sets_can_be_set(setting):
     words = ["template", "x", str(CHART), "--set", "repo=git@git.example.com:home.git"]
+    words += ["--set", "pullRequest.existingSecret=forge"] if "pull" in setting else []
     words += ["--set", "repo=https://git.example.com/home.git"] if "token" in setting else []
     answer = helm(*words, "--set", setting)
     assert answer.returncode == 0, answer.stderr

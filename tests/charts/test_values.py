@@ -30,6 +30,10 @@ REFUSED = {
     "too short a time to leave": ({"terminationGracePeriodSeconds": 5}, "at '/terminationGracePeriodSeconds': minimum"),
     "a mode of direct apply that is none": ({"apply": {"mode": "sometimes"}}, "at '/apply/mode': value must be one of"),
     "a duration without a unit": ({"apply": {"after": "60"}}, "at '/apply/after'"),
+    "a forge that is none": ({"pullRequest": {"forge": "sourcehut"}}, "at '/pullRequest/forge': value must be one of"),
+    "a forge without a token": ({"pullRequest": {"forge": "github"}}, "pullRequest.existingSecret: the forge's API takes a token"),
+    "a hook without its kind": ({"notify": {"hooks": ["https://host/hook"]}}, "at '/notify/hooks/0'"),
+    "a hook for what others merge": ({"pushBranch": "b", "notify": {"hooks": ["flux=https://host/hook"]}}, "notify.hooks: with pushBranch"),
     "a claim for each node": ({"kind": "DaemonSet", "persistence": {"enabled": True}}, "persistence.enabled: a claim is one pod's"),
     "a claim for two": ({"replicas": 2, "persistence": {"enabled": True}}, "persistence.enabled: a claim is one pod's"),
     "a policy that would not hold": ({"networkPolicy": {"enabled": True}}, "networkPolicy.enabled: the pod is on the node's network"),
@@ -106,6 +110,8 @@ FILES = {
     "an authority": ({"ca": {"existingConfigMap": "ca"}}, ["GITOPS_PREFIX_CA_FILE"]),
     "a signing key": ({"signing": {"existingSecret": "key"}}, ["GITOPS_PREFIX_SIGNING_KEY"]),
     "a signing key with a passphrase": ({"signing": {"existingSecret": "key", "passphraseKey": "passphrase"}}, ["GITOPS_PREFIX_SIGNING_KEY", "GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE"]),
+    "a forge's token": ({"pullRequest": {"forge": "auto", "existingSecret": "forge"}}, ["GITOPS_PREFIX_FORGE_TOKEN_FILE"]),
+    "what notices are signed with": ({"notify": {"hooks": ["flux=https://host/hook"], "existingSecret": "hook"}}, ["GITOPS_PREFIX_NOTIFY_SECRET_FILE"]),
     "host keys of their own": ({"auth": {"ssh": {"knownHosts": "x"}}}, ["GITOPS_PREFIX_KNOWN_HOSTS"]),
 }  # fmt: skip
 

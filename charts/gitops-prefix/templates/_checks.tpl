@@ -11,6 +11,12 @@
 {{- if and (not (hasPrefix "http" .Values.repo)) (eq .Values.auth.method "token") }}
 {{- fail "auth.method: a token is for a repository over https, and repo is none: set auth.method=ssh" }}
 {{- end }}
+{{- if and .Values.pullRequest.forge (ne .Values.auth.method "token") (not .Values.pullRequest.existingSecret) }}
+{{- fail "pullRequest.existingSecret: the forge's API takes a token, which an ssh key is not: name a secret that holds one" }}
+{{- end }}
+{{- if and .Values.notify.hooks (or .Values.pushBranch .Values.pullRequest.forge) }}
+{{- fail "notify.hooks: with pushBranch or pullRequest others merge, and nobody here knows when: let the forge's own webhook tell" }}
+{{- end }}
 {{- if contains "PRIVATE KEY" .Values.auth.ssh.knownHosts }}
 {{- fail "auth.ssh.knownHosts: that is a private key, and goes into the secret of auth.ssh; here is what ssh-keyscan prints" }}
 {{- end }}

@@ -27,6 +27,31 @@ GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE: {{ printf "/etc/gitops-prefix/signing/%s"
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with .Values.pushBranch }}
+GITOPS_PREFIX_PUSH_BRANCH: {{ . | quote }}
+{{- end }}
+{{- with .Values.pullRequest }}
+{{- if .forge }}
+GITOPS_PREFIX_PULL_REQUEST: {{ .forge }}
+{{- with .url }}
+GITOPS_PREFIX_FORGE_URL: {{ . | quote }}
+{{- end }}
+{{- with .autoMerge }}
+GITOPS_PREFIX_AUTO_MERGE: {{ . }}
+{{- end }}
+{{- if .existingSecret }}
+GITOPS_PREFIX_FORGE_TOKEN_FILE: {{ printf "/etc/gitops-prefix/forge/%s" .tokenKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.notify }}
+{{- if .hooks }}
+GITOPS_PREFIX_NOTIFY: {{ join " " .hooks | quote }}
+{{- if .existingSecret }}
+GITOPS_PREFIX_NOTIFY_SECRET_FILE: {{ printf "/etc/gitops-prefix/notify/%s" .secretKey }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if .Values.messageTemplate }}
 GITOPS_PREFIX_MESSAGE_TEMPLATE: /etc/gitops-prefix/config/message
 {{- end }}

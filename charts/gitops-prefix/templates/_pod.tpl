@@ -127,6 +127,16 @@ volumes:
 {{- with .Values.signing.existingSecret }}
 {{ include "gitops-prefix.secretMount" (dict "name" "signing-key" "path" "signing" "secret" .) }}
 {{- end }}
+{{- if .Values.pullRequest.forge }}
+{{- with .Values.pullRequest.existingSecret }}
+{{ include "gitops-prefix.secretMount" (dict "name" "forge-token" "path" "forge" "secret" .) }}
+{{- end }}
+{{- end }}
+{{- if .Values.notify.hooks }}
+{{- with .Values.notify.existingSecret }}
+{{ include "gitops-prefix.secretMount" (dict "name" "notify-secret" "path" "notify" "secret" .) }}
+{{- end }}
+{{- end }}
 {{- with .Values.ca.existingConfigMap }}
 - name: ca
   mountPath: /etc/gitops-prefix/ca
