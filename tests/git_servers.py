@@ -168,7 +168,11 @@ class WebServer:
 
 @contextmanager
 def web_server(
-    directory: Path, *, tls: bool = True, elsewhere: str = "http://127.0.0.1:9"
+    directory: Path,
+    *,
+    tls: bool = True,
+    elsewhere: str = "http://127.0.0.1:9",
+    token: str = TOKEN,
 ) -> Iterator[WebServer]:
     """git http-backend behind nginx.
 
@@ -176,11 +180,12 @@ def web_server(
         directory: for all its files; it is made.
         tls: https, with a certificate of its own making.
         elsewhere: where everything below /moved/ is said to be.
+        token: USER's.
     """
     require("http")
     server = WebServer(directory, f"http{'s' if tls else ''}://127.0.0.1:{free_port()}")
     server.repositories.mkdir(parents=True)
-    _write_settings(server, tls=tls, elsewhere=elsewhere)
+    _write_settings(server, tls=tls, elsewhere=elsewhere, token=token)
     cgi = directory / "cgi.sock"
     words = [shutil.which("fcgiwrap", path=_SEARCH), "-s", f"unix:{cgi}"]
     with ExitStack() as stack:
@@ -193,11 +198,11 @@ def web_server(
         yield server
 
 
-def _write_settings(server: WebServer, *, tls: bool, elsewhere: str) -> None:
+def _write_settings(server: WebServer, *, tls: bool, elsewhere: str, token: str) -> None:
     directory = server.directory
     hashed = {
-        user: run("openssl", "passwd", "-apr1", token).stdout
-        for user, token in {USER: TOKEN, "reader": READ_ONLY}.items()
+        user: run("openssl", "passwd", "-apr1", password).stdout
+        for user, password in {USER: token, "reader": READ_ONLY}.items()
     }
     (directory / "passwords").write_text("".join(f"{u}:{text}" for u, text in hashed.items()))
     (directory / ".gitconfig").write_text("[safe]\n  directory = *\n[http]\n  receivepack = true\n")

@@ -1,0 +1,289 @@
+"""Secrets are planted, the daemon publishes, is refused, and is killed; then everything is searched.
+
+Every process on the machine while it works: its command line and its environment. What
+the daemon says: log, page, status, metrics. What it wrote: commits, and every file that
+it leaves. The server repeats our secrets in its own words, as some do.
+"""
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+from urllib.request import ProxyHandler, build_opener
+from uuid import uuid4
+
+import pytest
+
+from tests.connect_proxy import connect_proxy
+from tests.e2e.test_static_source import A, fixed
+from tests.git_servers import USER, free_port, new_key, ssh_server, web_server
+from tests.gitrepo import example, git
+from tests.netns import until
+from tests.parts import require
+
+# Nobody else on the machine has these, who may be testing, too.
+TOKEN = f"t0ken-of-{uuid4()}"
+PASSPHRASE = f"passphrase-of-{uuid4()}"
+PROXY_PASSWORD = f"pr0xy/pass:word-of-{uuid4()}"
+PAGES = ("/", "/status", "/metrics")
+
+
+def key_lines(path: Path) -> list[str]:
+    """The lines of a key that tell it."""
+    return [
+        line for line in path.read_text().splitlines() if len(line) > 20 and "-----" not in line
+    ]
+
+
+def ancestors_of(process: int) -> Iterator[int]:
+    """Its own id, its parent's, and so on."""
+    while process:
+        yield process
+        stat = Path(f"/proc/{process}/stat").read_text()
+        process = int(stat.rpartition(")")[2].split()[1])
+
+
+class Secrets:
+    """What must be nowhere, in each form in which it might be."""
+
+    def __init__(self, *texts: str) -> None:
+        forms = [form for one in texts for form in (one, quote(one, safe=""))]
+        forms += [base64.b64encode(one.encode()).decode() for one in texts]
+        forms += [base64.b64encode(f"{USER}:{one}".encode()).decode() for one in texts]
+        self._forms = [form.encode() for form in forms]
+
+    def found_in(self, content: bytes) -> list[bytes]:
+        return [form for form in self._forms if form in content]
+
+
+@dataclass
+class Watch:
+    """Looks at every process, again and again, for as long as it is told to."""
+
+    secrets: Secrets
+    daemon: int = 0
+    leaks: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def look(self) -> None:
+        for directory in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (directory / "cmdline").read_bytes()
+                environment = (directory / "environ").read_bytes()
+                self._judge(directory, words, environment)
+
+    def _judge(self, directory: Path, words: bytes, environment: bytes) -> None:
+        text = words.replace(b"\0", b" ").decode(errors="replace")
+        ancestors = tuple(ancestors_of(int(directory.name)))
+        if os.getpid() in ancestors and self.daemon not in ancestors:
+            # The server's side, whose CGI is told what the client sent.
+            return
+        if self.secrets.found_in(words):
+            self.leaks.append(f"command line: {text}")
+        # The daemon was given it so; a child that is not yet another program is the daemon
+        # still, in the kernel's eyes.
+        own = words == Path(f"/proc/{self.daemon}/cmdline").read_bytes()
+        if self.secrets.found_in(environment) and not own:
+            self.leaks.append(f"environment of {text}")
+        self.seen.update(word.rpartition("/")[2] for word in text.split()[:1])
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        def go_on() -> None:
+            while not self._over.wait(0.005):
+                self.look()
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+
+@dataclass
+class Place:
+    """Where the daemon may write, and what it said."""
+
+    directory: Path
+    secrets: Secrets
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    @property
+    def own(self) -> Path:
+        return self.directory / "own"
+
+    @contextmanager
+    def daemon(self, words: list[str], variables: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+        """The daemon at work, and where it listens; it ends as by a power cut."""
+        self.own.mkdir(exist_ok=True)
+        listen = f"127.0.0.1:{free_port()}"
+        command = [sys.executable, "-m", "gitops_prefix", "run", "--verbose", "--listen", listen]
+        command += ["--clone-dir", str(self.own / "clone"), "--interval", "1s", *words]
+        environment = {"PATH": os.environ["PATH"], "TMPDIR": str(self.own), "HOME": str(self.own)}
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment | dict(variables)
+            )
+            try:
+                yield process.pid, f"http://{listen}"
+            finally:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+
+    def says(self, words: str) -> Callable[[], bool]:
+        return lambda: words in self.log.read_text()
+
+    def shown(self, url: str) -> bytes:
+        opener = build_opener(ProxyHandler({}))
+        return b"\n".join(opener.open(url + page, timeout=10).read() for page in PAGES)
+
+    def leaks(self, remote: Path, *shown: bytes) -> list[str]:
+        """Where a secret is, of everything that is left."""
+        found = [f"page: {page[:80]}" for page in shown if self.secrets.found_in(page)]
+        if self.secrets.found_in(self.log.read_bytes()):
+            found.append("the log")
+        left = [*self.own.rglob("*"), *Path("/dev/shm").glob("gitops-prefix*/**/*")]
+        files = [path for path in left if path.is_file()]
+        found += [str(path) for path in files if self.secrets.found_in(path.read_bytes())]
+        objects = ("cat-file", "--batch-all-objects", "--batch", "--unordered")
+        for repository in (remote, self.own / "clone" / "repository.git"):
+            git_dir = ["git", "-C", str(repository), *objects]
+            everything = subprocess.run(git_dir, check=True, capture_output=True).stdout
+            if self.secrets.found_in(everything):
+                found.append(f"an object of {repository}")
+        return found
+
+
+def set_hook(remote: Path, text: str) -> None:
+    hook = remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{text}\n")
+    hook.chmod(0o755)
+
+
+def play(
+    place: Place, remote: Path, words: list[str], variables: Mapping[str, str], echo: str
+) -> Watch:
+    """Refused in words that hold our secrets, let in, and killed in the middle of a push."""
+    watch = Watch(place.secrets)
+    hanging = place.directory / "hanging"
+    set_hook(remote, f"cat {echo} >&2\nexit 1")
+    with place.daemon(words, variables) as (process, url):
+        watch.daemon = process
+        with watch.looking():
+            until(place.says("[secret]"), "a refusal", 60)
+            refused = place.shown(url)
+            assert b"[secret]" in refused, "the page says what the server said"
+            set_hook(remote, "exit 0")
+            until(place.says("published "), "a publication", 60)
+            published = place.shown(url)
+            tree = place.directory / "tree"
+            git(tree, "pull", "-q", "origin", "main")
+            set_hook(remote, "exit 0")
+            fixed(tree, "2001:db8:5678::/64")
+            set_hook(remote, f"touch {hanging}; while test -e {hanging}; do sleep 0.1; done")
+            until(hanging.exists, "a push", 60)
+            watch.look()
+    hanging.unlink()
+    assert place.leaks(remote, refused, published) == []
+    return watch
+
+
+@pytest.fixture
+def gpg_home(tmp_path) -> Iterator[Path]:
+    """Short, since a socket's name is (unix(7))."""
+    require("gpg")
+    home = Path(f"/tmp/gl-{os.getpid()}")
+    home.mkdir(mode=0o700)
+    yield home
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+    subprocess.run(["rm", "-rf", home], check=True)
+
+
+def gpg_key(home: Path, path: Path) -> Path:
+    locked = [
+        "gpg",
+        "--homedir",
+        home,
+        "--batch",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        PASSPHRASE,
+    ]
+    user = ("--quick-generate-key", "Bot <bot@example.com>", "ed25519", "sign", "never")
+    subprocess.run([*locked, *user], check=True, capture_output=True)
+    exported = subprocess.run(
+        [*locked, "--armor", "--export-secret-keys"], check=True, capture_output=True
+    )
+    path.write_bytes(exported.stdout)
+    return path
+
+
+def test_over_https_nothing_shows_of_token_proxy_password_signing_key_and_passphrase(
+    tmp_path, gpg_home
+):
+    """The token and the proxy are in the daemon's environment, and in that of no other process."""
+    require("http", "gpg")
+    remote = example("plain", tmp_path)
+    fixed(tmp_path / "tree", A)
+    key = gpg_key(gpg_home, tmp_path / "signing")
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text(f"{PASSPHRASE}\n")
+    echo = tmp_path / "echo"
+    basic = base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
+    echo.write_text(f"no {TOKEN}, {basic}\nno {PROXY_PASSWORD}\nno {PASSPHRASE}\n{key.read_text()}")
+    place = Place(tmp_path, Secrets(TOKEN, PROXY_PASSWORD, PASSPHRASE, *key_lines(key)))
+    with (
+        web_server(tmp_path / "web", token=TOKEN) as server,
+        connect_proxy(f"me:{PROXY_PASSWORD}") as proxy,
+    ):
+        served = server.repositories / "home.git"
+        served.symlink_to(remote)
+        words = ["--repo", f"{server.url}/home.git", "--ca-file", str(server.authority)]
+        words += ["--username", USER, "--signing-key", str(key)]
+        words += ["--signing-passphrase-file", str(passphrase)]
+        password = quote(PROXY_PASSWORD, safe="")
+        variables = {
+            "GITOPS_PREFIX_TOKEN": TOKEN,
+            "HTTPS_PROXY": f"http://me:{password}@127.0.0.1:{proxy.port}",
+        }
+        watch = play(place, remote, words, variables, str(echo))
+        assert proxy.opened
+    assert watch.leaks == []
+    assert {"git-remote-https", "gpg", "gpg-agent"} <= {
+        word.rpartition("/")[2] for word in watch.seen
+    }
+
+
+def test_over_ssh_nothing_shows_of_the_keys(tmp_path):
+    """Neither of the deploy key nor of the one that signs."""
+    require("ssh")
+    remote = example("plain", tmp_path)
+    fixed(tmp_path / "tree", A)
+    with ssh_server(tmp_path / "sshd") as server:
+        deploy, signing = server.credentials.key, tmp_path / "signing"
+        new_key(signing)
+        echo = tmp_path / "echo"
+        echo.write_text(deploy.read_text() + signing.read_text())
+        place = Place(tmp_path, Secrets(*key_lines(deploy), *key_lines(signing)))
+        words = ["--repo", server.url(remote), "--ssh-key", str(deploy)]
+        words += ["--known-hosts", str(server.credentials.known_hosts)]
+        words += ["--signing-key", str(signing)]
+        watch = play(place, remote, words, {}, str(echo))
+    assert watch.leaks == []
+    assert "ssh" in watch.seen
+    assert "git" in watch.seen
