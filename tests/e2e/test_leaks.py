@@ -27,10 +27,12 @@ from tests.git_servers import USER, free_port, new_key, ssh_server, web_server
 from tests.gitrepo import example, git
 from tests.netns import until
 from tests.parts import require
+from tests.web_stand_in import Says, stand_in
 
 # Nobody else on the machine has these, who may be testing, too.
 TOKEN = f"t0ken-of-{uuid4()}"
 PASSPHRASE = f"passphrase-of-{uuid4()}"
+HOOK_SECRET = f"secret-of-a-webhook-{uuid4()}"
 PROXY_PASSWORD = f"pr0xy/pass:word-of-{uuid4()}"
 PAGES = ("/", "/status", "/metrics")
 
@@ -189,6 +191,8 @@ def play(
             assert b"[secret]" in refused, "the page says what the server said"
             set_hook(remote, "exit 0")
             until(place.says("published "), "a publication", 60)
+            if "--notify" in words:
+                until(place.says("403 no [secret] [secret]"), "a webhook that refuses", 60)
             published = place.shown(url)
             tree = place.directory / "tree"
             git(tree, "pull", "-q", "origin", "main")
@@ -233,9 +237,7 @@ def gpg_key(home: Path, path: Path) -> Path:
     return path
 
 
-def test_over_https_nothing_shows_of_token_proxy_password_signing_key_and_passphrase(
-    tmp_path, gpg_home
-):
+def test_over_https_nothing_shows_of_any_secret(tmp_path, gpg_home):
     """The token and the proxy are in the daemon's environment, and in that of no other process."""
     require("http", "gpg")
     remote = example("plain", tmp_path)
@@ -246,16 +248,21 @@ def test_over_https_nothing_shows_of_token_proxy_password_signing_key_and_passph
     echo = tmp_path / "echo"
     basic = base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
     echo.write_text(f"no {TOKEN}, {basic}\nno {PROXY_PASSWORD}\nno {PASSPHRASE}\n{key.read_text()}")
-    place = Place(tmp_path, Secrets(TOKEN, PROXY_PASSWORD, PASSPHRASE, *key_lines(key)))
+    (tmp_path / "webhook").write_text(f"{HOOK_SECRET}\n")
+    planted = Secrets(TOKEN, PROXY_PASSWORD, PASSPHRASE, HOOK_SECRET, *key_lines(key))
+    place = Place(tmp_path, planted)
     with (
         web_server(tmp_path / "web", token=TOKEN) as server,
         connect_proxy(f"me:{PROXY_PASSWORD}") as proxy,
+        stand_in(lambda _: Says(403, f"no {HOOK_SECRET} {TOKEN}".encode())) as webhook,
     ):
         served = server.repositories / "home.git"
         served.symlink_to(remote)
         words = ["--repo", f"{server.url}/home.git", "--ca-file", str(server.authority)]
         words += ["--username", USER, "--signing-key", str(key)]
         words += ["--signing-passphrase-file", str(passphrase)]
+        words += ["--notify", f"hmac={webhook.url}/in"]
+        words += ["--notify-secret-file", str(tmp_path / "webhook")]
         password = quote(PROXY_PASSWORD, safe="")
         variables = {
             "GITOPS_PREFIX_TOKEN": TOKEN,
@@ -263,6 +270,7 @@ def test_over_https_nothing_shows_of_token_proxy_password_signing_key_and_passph
         }
         watch = play(place, remote, words, variables, str(echo))
         assert proxy.opened
+        assert webhook.asked
     assert watch.leaks == []
     assert {"git-remote-https", "gpg", "gpg-agent"} <= {
         word.rpartition("/")[2] for word in watch.seen
