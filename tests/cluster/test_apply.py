@@ -181,7 +181,11 @@ def test_what_is_deleted_between_the_look_and_the_patch_is_not_made_anew(cluster
     assert not cluster.kubectl("get", RESOURCES["pool.yaml"], "-o", "name")
 
 
-def test_what_changes_between_the_look_and_the_patch_is_looked_at_again(cluster, namespace):
+@pytest.mark.parametrize("manager", [RECONCILER, "somebody"])
+def test_what_changes_between_the_look_and_the_patch_is_looked_at_again(
+    cluster, namespace, manager
+):
+    """Somebody who took the field meanwhile keeps it, though we were about to force."""
     files = {"pool.yaml": POOL}
     sync(cluster, namespace, files, A)
     (wanted,) = configurations(files, namespace, A, B)
@@ -192,13 +196,18 @@ def test_what_changes_between_the_look_and_the_patch_is_looked_at_again(cluster,
         def apply(self, served, body, *, force, dry_run, manager=""):
             if not dry_run and not self.meddled:
                 self.meddled = True
-                cluster.kubectl("annotate", RESOURCES["pool.yaml"], "lan", "example.com/theirs=new")
+                meddle()
             return super().apply(served, body, force=force, dry_run=dry_run)
 
+    def meddle():
+        sync(cluster, namespace, {"pool.yaml": POOL}, "2001:db8:c::/64", manager=manager)
+
     report = apply_object(Meddling(str(cluster.kubeconfig("admin"))), wanted, FALLBACK)
-    live = look(cluster, namespace, "pool.yaml", "lan")
-    assert report.standing is Standing.APPLIED
-    assert live["metadata"]["annotations"]["example.com/theirs"] == "new"
+    first = look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"][0]["start"]
+    if manager == RECONCILER:
+        assert (report.standing, first) == (Standing.APPLIED, "2001:db8:b:0:f000::")
+    else:
+        assert (report.standing, first) == (Standing.CONFLICT, "2001:db8:c:0:f000::")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ A real router, a real remote over ssh, a real API server with Cilium's definitio
 daemon that may do what direct apply needs, and no more. Flux is played by kubectl.
 """
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import DEVNULL, Popen
+
+import pytest
 
 from tests import netns
 from tests.apiserver import ApiServer, api_server, install
@@ -125,7 +129,9 @@ def foreign(live: dict) -> dict:
     return live | {"metadata": rest | {"annotations": annotations}, "spec": spec}
 
 
-def test_the_cluster_follows_while_git_is_away_and_git_catches_up(tmp_path):
+@pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
+def test_the_cluster_follows_while_git_is_away_and_git_catches_up(tmp_path, killed):
+    """A daemon that is killed in the outage leaves nothing that the next one does not give back."""
     require("netns", "radvd", "ssh", "cluster")
     files = {
         "prefix.yaml": PREFIX,
@@ -150,7 +156,7 @@ def test_the_cluster_follows_while_git_is_away_and_git_catches_up(tmp_path):
         log = stack.enter_context((tmp_path / "log").open("w"))
         radvd = stack.enter_context(netns.Radvd(lab, tmp_path).advertising(A))
         words = daemon(remote, server, cluster.kubeconfig(user), tmp_path / "clone")
-        stack.enter_context(node.start(*words, stderr=log, cwd=tmp_path))
+        process = stack.enter_context(node.start(*words, stderr=log, cwd=tmp_path))
         netns.until(lambda: world.commits() == 2, "the commit for A", SECONDS)
         world.reconcile()
 
@@ -189,9 +195,16 @@ def test_the_cluster_follows_while_git_is_away_and_git_catches_up(tmp_path):
         netns.until(lambda: addresses()[0] == "2001:db8:c:0:f000::10", "the address", SECONDS)
         assert addresses()[1] == "2001:db8:b:0:f000::10"
 
+        if killed:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            assert world.held_by_us()
+
         # (c) Git comes back: the commit lands, all is given back, and nothing is ever empty.
         with cluster.watch(POOLS, "lan") as seen:
             stack.enter_context(sshd.again())
+            if killed:
+                stack.enter_context(node.start(*words, stderr=log, cwd=tmp_path))
             netns.until(lambda: world.commits() == 4, "the commit for C", SECONDS)
             netns.until(lambda: not world.held_by_us(), "that all is given back", SECONDS)
         assert {tuple(starts(one)) for one in seen} == {tuple(starts(after))}
