@@ -1,180 +1,119 @@
-"""Giving back: nothing is ever deleted or empty on the way, and reconcilers go on as before."""
+"""A release on a real API server: installed, changed back and forth, and gone without a trace."""
+
+import os
+import subprocess
 
 import pytest
+from ruamel.yaml import YAML
 
-from gitops_prefix.cluster.apply import Wish, apply_object
-from gitops_prefix.cluster.release import release_object
-from gitops_prefix.direct.report import Standing
-from gitops_prefix.render.plain_value import value_at
-from tests.cluster.manifests import EVERY_KIND, POOL, SERVICE, A, B, configurations
-from tests.cluster.test_apply import BEFORE, FALLBACK, RECONCILER, RESOURCES, connect, look, sync
+from tests.apiserver import ADMIN
+from tests.charts.rendering import CHART, REPO
+from tests.parts import require
 
-HOLD = "kustomize.toolkit.fluxcd.io/reconcile"
-BY_FLUX = POOL.replace(
-    "  name: lan", "  name: lan\n  labels: {kustomize.toolkit.fluxcd.io/name: apps}"
-)
-
-
-@pytest.mark.parametrize("path", EVERY_KIND)
-def test_a_field_keeps_its_value_from_the_apply_to_the_reconcilers_own(cluster, namespace, path):
-    """Apply B, release, and the reconciler applies B: after the first step it is always B."""
-    files = {path: EVERY_KIND[path]}
-    sync(cluster, namespace, files, *BEFORE[path])
-    (wanted,) = configurations(files, namespace, A, B)
-    connection = connect(cluster)
-    apply_object(connection, wanted, FALLBACK)
-    with cluster.watch(RESOURCES[path], wanted.name, wanted.namespace) as seen:
-        assert release_object(connection, wanted).standing is Standing.RELEASED
-        sync(cluster, namespace, files, A, B)
-    for state in seen:
-        for field in wanted.fields:
-            assert value_at(state, field.path) == field.value
-    managers = cluster.managers(RESOURCES[path], wanted.name, wanted.namespace)
-    assert "gitops-prefix" not in managers and RECONCILER in managers
-    assert release_object(connection, wanted).standing is Standing.UNCHANGED
+STEPS = {
+    "another branch": {"branch": "other"},
+    "two, of which one publishes": {"replicas": 2, "leaderElection": {"enabled": True}},
+    "one again, and direct apply": {"apply": {"mode": "always"}},
+    "a claim": {"persistence": {"enabled": True}},
+    "the kernel's word, and options": {"source": "kernel", "options": {"interval": "1m"}},
+    "one on each node": {"kind": "DaemonSet"},
+    "as at first": {},
+}
+KINDS = "deployments,daemonsets,configmaps,serviceaccounts,services,roles,rolebindings"
 
 
-def test_after_a_release_nobody_has_a_conflict(cluster, namespace):
-    files = {"pool.yaml": POOL}
-    sync(cluster, namespace, files, A)
-    (wanted,) = configurations(files, namespace, A, B)
-    connection = connect(cluster)
-    apply_object(connection, wanted, FALLBACK)
-    release_object(connection, wanted)
-    other = POOL.replace("192.168.42.0/24", "192.168.43.0/24")
-    cluster.apply(other, manager=RECONCILER)
-    assert look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"] == [
-        {"cidr": "192.168.43.0/24"}
-    ]
+@pytest.fixture
+def helm(cluster, namespace, tmp_path):
+    require("helm")
+
+    def run(*words, values=None):
+        file = tmp_path / "values.yaml"
+        with file.open("w") as stream:
+            YAML(typ="safe").dump({"repo": REPO} | (values or {}), stream)
+        given = ["--values", str(file)] if values is not None else []
+        return subprocess.run(
+            ["helm", *words, "--namespace", namespace, *given],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path),
+                "KUBECONFIG": str(cluster.kubeconfig(ADMIN)),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+
+    return run
 
 
-def test_a_sole_owner_gives_back_too(cluster, namespace):
-    """Where nobody else owns anything, managedFields is emptied, not left as it was."""
-    files = {"pool.yaml": POOL}
-    sync(cluster, namespace, files, A)
-    patch = '[{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]'
-    cluster.kubectl("patch", RESOURCES["pool.yaml"], "lan", "--type=json", "-p", patch)
-    (wanted,) = configurations(files, namespace, A, B)
-    connection = connect(cluster)
-    assert apply_object(connection, wanted, FALLBACK).standing is Standing.APPLIED
-    assert release_object(connection, wanted).standing is Standing.RELEASED
-    live = look(cluster, namespace, "pool.yaml", "lan")
-    assert "gitops-prefix" not in cluster.managers(RESOURCES["pool.yaml"], "lan")
-    assert live["spec"]["blocks"] == wanted.fields[0].value
-    assert live["spec"]["serviceSelector"] == {"matchLabels": {"pool": "lan"}}
+def labelled(cluster, namespace, kinds=KINDS):
+    words = ["get", kinds, "-o", "name", "-l", "app.kubernetes.io/managed-by=Helm"]
+    return set(cluster.kubectl(*words, "-n", namespace).split())
 
 
-def test_flux_is_held_in_the_same_patch_and_let_go_in_the_same_patch(cluster, namespace):
-    files = {"pool.yaml": BY_FLUX}
-    sync(cluster, namespace, files, A)
-    (wanted,) = configurations(files, namespace, A, B)
-    connection = connect(cluster)
-    with cluster.watch(RESOURCES["pool.yaml"], "lan") as seen:
-        apply_object(connection, wanted, FALLBACK)
-        release_object(connection, wanted)
-    held = [
-        (one["spec"]["blocks"] == wanted.fields[0].value, one["metadata"]["annotations"].get(HOLD))
-        for one in seen
-    ]
-    assert list(dict.fromkeys(held)) == [(False, None), (True, "disabled"), (True, None)]
+def cluster_wide(cluster, namespace):
+    found = cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name").split()
+    return {name.partition("/")[2] for name in found if f"/{namespace}-" in name}
 
 
-@pytest.mark.parametrize("value", ["disabled", "enabled"])
-def test_a_hold_that_its_author_set_stays_theirs(cluster, namespace, value):
-    files = {"pool.yaml": BY_FLUX.replace("annotations: {", f"annotations: {{{HOLD}: {value}, ")}
-    sync(cluster, namespace, files, A)
-    (wanted,) = configurations(files, namespace, A, B)
-    connection = connect(cluster)
-    for step in (
-        lambda: apply_object(connection, wanted, FALLBACK),
-        lambda: release_object(connection, wanted),
-    ):
-        assert step().standing in {Standing.APPLIED, Standing.RELEASED}
-        assert (
-            look(cluster, namespace, "pool.yaml", "lan")["metadata"]["annotations"][HOLD] == value
-        )
+def test_a_release_is_changed_back_and_forth_and_leaves_nothing(cluster, namespace, helm):
+    """Fields that the server has set meanwhile stand in no way; nor does what another kind left."""
+    helm("install", "gitops-prefix", str(CHART), values={})
+    first = labelled(cluster, namespace)
+    assert first == {"deployment.apps/gitops-prefix", "serviceaccount/gitops-prefix"}
+    for name, values in STEPS.items():
+        helm("upgrade", "gitops-prefix", str(CHART), values=values)
+        wide = cluster_wide(cluster, namespace)
+        assert bool(wide) is (name == "one again, and direct apply"), name
+        assert wide <= {f"{namespace}-gitops-prefix-direct-apply"}
+    assert labelled(cluster, namespace) == first
+    # A finalizer of the server's waits for a controller, which is not here.
+    claim = cluster.get("persistentvolumeclaim", "gitops-prefix-clone", namespace)
+    assert "deletionTimestamp" in claim["metadata"]
+    strategy = cluster.get("deployment", "gitops-prefix", namespace)["spec"]["strategy"]
+    assert strategy == {"type": "Recreate"}
+    helm("uninstall", "gitops-prefix")
+    assert not labelled(cluster, namespace)
 
 
-def test_without_force_nobody_is_held(cluster, namespace):
-    files = {"pool.yaml": BY_FLUX}
-    sync(cluster, namespace, files, A)
-    (wanted,) = configurations(files, namespace, A, B)
-    apply_object(connect(cluster), wanted, Wish())
-    assert HOLD not in look(cluster, namespace, "pool.yaml", "lan")["metadata"]["annotations"]
-
-
-def test_entries_of_every_version_are_given_back(cluster, namespace):
-    """An object that was applied as v2alpha1 and as v2 has an entry for each."""
-    files = {"service.yaml": SERVICE}
-    sync(cluster, namespace, files, A)
-    (wanted,) = configurations(files, namespace, A, B)
-    connection = connect(cluster)
-    apply_object(connection, wanted, FALLBACK)
-    words = ("annotate", "service", "plex", "-n", namespace, "--field-manager=gitops-prefix")
-    cluster.kubectl(*words, "example.com/by-update=1")
-    entries = look(cluster, namespace, "service.yaml", "plex")["metadata"]["managedFields"]
-    assert [one["manager"] for one in entries].count("gitops-prefix") == 2
-    assert release_object(connection, wanted).standing is Standing.RELEASED
-    live = look(cluster, namespace, "service.yaml", "plex")
-    assert "gitops-prefix" not in {one["manager"] for one in live["metadata"]["managedFields"]}
-    assert live["metadata"]["annotations"]["example.com/by-update"] == "1"
-
-
-def test_what_is_gone_is_not_made_to_be_released(cluster, namespace):
-    (wanted,) = configurations({"pool.yaml": POOL}, namespace, A)
-    assert release_object(connect(cluster), wanted).standing is Standing.MISSING
-    assert not cluster.kubectl("get", RESOURCES["pool.yaml"], "-o", "name")
-
-
-KUSTOMIZATION = """
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: apps, namespace: NAMESPACE}
-spec: {interval: 10m}
-status: {lastAppliedRevision: "main@sha1:REVISION"}
-"""
-FOLLOWED = BY_FLUX.replace(
-    "name: apps}", "name: apps, kustomize.toolkit.fluxcd.io/namespace: NAMESPACE}"
-)
-OLD, NEW = "a" * 40, "b" * 40
-
-
-@pytest.mark.parametrize(
-    ("revision", "commit", "standing"),
-    [
-        (OLD, NEW, Standing.WAITING),
-        (NEW, NEW, Standing.RELEASED),
-        (OLD, "", Standing.RELEASED),
-        ("", NEW, Standing.RELEASED),
-    ],
-    ids=["Flux is behind", "Flux has it", "not waited for", "no such Kustomization"],
-)
-def test_flux_is_held_until_it_has_the_commit(cluster, namespace, revision, commit, standing):
-    """Let go before, it would put the old value back until it fetches."""
-    files = {"pool.yaml": FOLLOWED}
-    sync(cluster, namespace, files, A)
-    if revision:
-        cluster.apply(KUSTOMIZATION.replace("NAMESPACE", namespace).replace("REVISION", revision))
-    (wanted,) = configurations(files, namespace, A, B)
-    connection = connect(cluster)
-    apply_object(connection, wanted, FALLBACK)
-    assert release_object(connection, wanted, commit).standing is standing
-    live = look(cluster, namespace, "pool.yaml", "lan")
-    held = live["metadata"]["annotations"].get(HOLD)
-    assert held == ("disabled" if standing is Standing.WAITING else None)
-    assert live["spec"]["blocks"] == wanted.fields[0].value
-
-
-def test_a_right_to_read_kustomizations_is_not_needed(cluster, namespace):
-    files = {"pool.yaml": FOLLOWED}
-    sync(cluster, namespace, files, A)
-    cluster.apply(KUSTOMIZATION.replace("NAMESPACE", namespace).replace("REVISION", OLD))
-    rule = {
-        "apiGroups": ["cilium.io"],
-        "resources": [RESOURCES["pool.yaml"]],
-        "verbs": ["get", "patch"],
+def test_two_releases_of_one_namespace_do_not_meet(cluster, namespace, helm):
+    values = {"apply": {"mode": "fallback"}, "leaderElection": {"enabled": True}}
+    for release in ("lan", "guests"):
+        helm("install", release, str(CHART), values=values)
+    deployments = labelled(cluster, namespace, "deployments")
+    assert deployments == {
+        f"deployment.apps/{release}-gitops-prefix" for release in ("lan", "guests")
     }
-    connection = connect(cluster, cluster.account("daemon", [rule], namespace=namespace))
-    (wanted,) = configurations(files, namespace, A, B)
-    apply_object(connection, wanted, FALLBACK)
-    assert release_object(connection, wanted, NEW).standing is Standing.RELEASED
+    leases = {
+        one["value"]
+        for release in ("lan", "guests")
+        for container in cluster.get("deployment", f"{release}-gitops-prefix", namespace)["spec"][
+            "template"
+        ]["spec"]["containers"]
+        for one in container["env"]
+        if one["name"] == "GITOPS_PREFIX_LEASE_NAME"
+    }
+    assert leases == {"lan-gitops-prefix", "guests-gitops-prefix"}
+
+
+NOTES = {
+    "an ssh key": ({}, ["ssh://git@git.example.com/home-ops.git", "create secret generic gitops-prefix-deploy-key", "NET_RAW", "pod-security.kubernetes.io/enforce=privileged"]),
+    "a token": ({"repo": "https://host/x", "auth": {"method": "token"}}, ["create secret generic gitops-prefix-token --from-file=token=token"]),
+    "the kernel": ({"source": "kernel"}, ["the node's network:"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NOTES)
+def test_the_notes_say_what_is_still_to_do(case, helm):
+    values, lines = NOTES[case]
+    notes = helm("install", "gitops-prefix", str(CHART), values=values).partition("NOTES:\n")[2]
+    for line in lines:
+        assert line in notes
+
+
+def test_the_notes_ask_for_nothing_that_is_not_needed(helm):
+    values = {"source": "static", "repo": "/srv/home.git", "auth": {"method": "none"}}
+    notes = helm("install", "gitops-prefix", str(CHART), values=values).partition("NOTES:\n")[2]
+    assert "secret" not in notes
+    assert "pod-security" not in notes
