@@ -210,12 +210,14 @@ class Applying:
 
 def git_of(outcome: Outcome) -> Git:
     """What a pass says about the branch."""
+    if outcome.result in {Result.UNREACHABLE, Result.CONTESTED, Result.REFUSED}:
+        return Git.BEHIND if outcome.commit else Git.UNKNOWN
+    if any(proposal.commit for proposal in outcome.proposals):
+        # It waits to be merged: until then the branch is not behind, and not right.
+        return Git.UNKNOWN
     if outcome.result is Result.PUBLISHED:
         return Git.PUBLISHED
-    if outcome.result is Result.UNCHANGED:
-        return Git.RIGHT
-    failed = outcome.result in {Result.UNREACHABLE, Result.CONTESTED, Result.REFUSED}
-    return Git.BEHIND if failed and outcome.commit else Git.UNKNOWN
+    return Git.RIGHT if outcome.result is Result.UNCHANGED else Git.UNKNOWN
 
 
 def _level(report: Report) -> int:

@@ -96,7 +96,7 @@ def plan(
     return Plan(before, statuses, rendering, rendering.problems, described, inventory, routers)
 
 
-def managed_fields(files: Mapping[str, bytes]) -> tuple[ApplyConfiguration, ...]:
+def to_apply(files: Mapping[str, bytes]) -> tuple[ApplyConfiguration, ...]:
     """What direct apply sends, so that a cluster holds what the files of a commit do.
 
     Raises:

@@ -16,7 +16,7 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.page import render_page
 from gitops_prefix.daemon.proposals import Proposals
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
-from gitops_prefix.daemon.reconcile import managed_fields
+from gitops_prefix.daemon.reconcile import to_apply
 from gitops_prefix.daemon.report import Report, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
 from gitops_prefix.daemon.supervisor import Supervisor
@@ -97,7 +97,7 @@ class Service:
             apply,
             ClusterProcess(cluster),
             self._clocks.monotonic,
-            lambda commit: managed_fields(repository.managed_files(commit)),
+            lambda commit: to_apply(repository.managed_files(commit)),
             lambda report: self._metrics.direct_applies.labels(report.standing.value).inc(),
         )
         self._metrics.overrides.set_function(lambda: self._applying.overrides)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gitops_prefix.daemon.applying import git_of
 from gitops_prefix.daemon.fallback import Action, ApplyMode, ApplyPolicy, Fallback, Git
 from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.publish.proposal import Proposal
 
 RIGHT, PUBLISHED, BEHIND, UNKNOWN = Git
 NOTHING, PREPARE, APPLY, OVERRIDE, RELEASE = Action
@@ -145,3 +146,13 @@ def test_only_a_commit_of_ours_that_does_not_arrive_means_that_git_is_behind(res
     right = {Result.PUBLISHED: PUBLISHED, Result.UNCHANGED: RIGHT}
     expected = right.get(result, BEHIND if result in behind and commit else UNKNOWN)
     assert git_of(Outcome(result, commit=commit)) is expected
+
+
+@pytest.mark.parametrize("result", [Result.PUBLISHED, Result.UNCHANGED])
+def test_what_waits_to_be_merged_is_neither_applied_nor_given_back(result):
+    """A reconciler that was let go would follow the branch, which has the old prefix still."""
+    waits = Proposal("gitops-prefix/home", commit="1234")
+    merged = Proposal("gitops-prefix/home")
+    assert git_of(Outcome(result, proposals=(merged, waits))) is UNKNOWN
+    assert git_of(Outcome(result, proposals=(merged,))) in {PUBLISHED, RIGHT}
+    assert git_of(Outcome(Result.UNREACHABLE, commit="1234", proposals=(waits,))) is BEHIND
