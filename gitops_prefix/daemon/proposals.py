@@ -123,7 +123,9 @@ class Proposals(Publication):
         for one in wanted:
             if one.branch not in made:
                 self._keep(one, holding)
-        occasions = [self._occasion(one.planned, one.transitions) for one in new]
+        occasions = [
+            self._occasion(one.planned, one.transitions, self._drift(one.planned)) for one in new
+        ]
         messages = [self._wording.write(occasion) for occasion in occasions]
         commits = [
             self._make(one, base, message.text, now)

@@ -17,7 +17,7 @@ from gitops_prefix.publish.repository import RefusedError, Repository, Unreachab
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.publish.wording import Wording
 from gitops_prefix.render.described import Described
-from gitops_prefix.render.drift import FieldKey, find_drift, managed_fields
+from gitops_prefix.render.drift import Drift, FieldKey, find_drift, managed_fields
 from gitops_prefix.render.inventory import read_inventory
 from gitops_prefix.render.rendering import Change
 from gitops_prefix.render.settings import Settings
@@ -107,6 +107,7 @@ class Publication:
         self._wording = wording
         # What followed a prefix when the files were last right.
         self._known: frozenset[FieldKey] | None = None
+        self._left = ""
         self._right: Outcome | None = None
         # What our commit decided that is not on the branch yet: a clone may be lost.
         self._waiting: Mapping[str, Status] = {}
@@ -226,13 +227,16 @@ class Publication:
         if rendering.files and not self._may_publish():
             return Outcome(Result.FOLLOWING, problems=planned.problems)
         if rendering.files:
-            occasion = self._occasion(planned, transitions)
+            # What we left ourselves was edited by nobody.
+            drift = Drift() if base == self._left else self._drift(planned)
+            occasion = self._occasion(planned, transitions, drift)
             message = self._wording.write(occasion)
             problems = (*problems, *filter(None, (message.problem,)))
             commit = repository.commit(base, rendering.files, message.text, now)
         elif leftover:
             repository.drop()
         self._known = managed_fields(planned.inventory)
+        self._left = commit or base
         waits = commit or repository.unpublished or ""
         self._waiting = planned.statuses if waits else {}
         return Outcome(
@@ -247,9 +251,13 @@ class Publication:
             by_hand=tuple(occasion.by_hand),
         )
 
-    def _occasion(self, planned: Plan, transitions: tuple[Transition, ...]) -> Occasion:
+    def _drift(self, planned: Plan) -> Drift:
+        return find_drift(planned.inventory, self._known)
+
+    def _occasion(
+        self, planned: Plan, transitions: tuple[Transition, ...], drift: Drift
+    ) -> Occasion:
         """What a commit is to tell."""
-        drift = find_drift(planned.inventory, self._known)
         changed = {_key(change): change for change in planned.rendering.changes}
         return Occasion(
             transitions,
