@@ -8,6 +8,22 @@ nothing was lost). `cli` is the one door where they become messages and codes.
 from dataclasses import dataclass
 from enum import StrEnum
 
+_LONGEST = 2000
+
+
+def shown(text: str) -> str:
+    """Text that others wrote, as one line that a terminal or a log can show; its middle is cut out.
+
+    A file name may hold a line break, and a terminal obeys escape sequences.
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 2 :]}"
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
+
 
 class Severity(StrEnum):
     """How much a problem weighs: only an `ERROR` stops a rendering."""
@@ -32,9 +48,8 @@ class Place:
     column: int = 0
 
     def __str__(self) -> str:
-        if not self.line:
-            return self.path
-        return f"{self.path}:{self.line}:{self.column}"
+        path = shown(self.path)
+        return f"{path}:{self.line}:{self.column}" if self.line else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,10 @@ class Problem:
     message: str
     place: Place | None = None
     severity: Severity = Severity.ERROR
+
+    def __post_init__(self) -> None:
+        # What is quoted was written by somebody else, at any length.
+        object.__setattr__(self, "message", shown(self.message))
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message

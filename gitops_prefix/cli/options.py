@@ -21,6 +21,7 @@ from gitops_prefix.decide.status import parse_time
 from gitops_prefix.errors import InputError, Place, Problem
 
 CONFIG_FILE = "gitops-prefix.yaml"
+MOST_BYTES = 5 * 1024 * 1024
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -152,7 +153,7 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: Path
     }
     defaults = {}
     for key, setting in settings.items():
-        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).replace("-", "_").lower()
+        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", str(key)).replace("-", "_").lower()
         if snake in by_option:
             name = by_option[snake]
             # `interface: eth0` where several could stand is one of them.
@@ -167,20 +168,26 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read, is no YAML, or is no mapping.
     """
-    from ruamel.yaml import YAML  # noqa: PLC0415  most runs have no such file
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    # Most runs have no such file.
+    from gitops_prefix.render.locate import NotYamlError, locate  # noqa: PLC0415
+    from gitops_prefix.render.plain_value import plain_value  # noqa: PLC0415
+    from gitops_prefix.render.source import Source  # noqa: PLC0415
 
+    place = Place(str(path))
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > MOST_BYTES:
+            message = "is longer than 5 MiB, and cannot be options"
+            raise InputError(Problem("config-unreadable", message, place))
+        source = Source.decode(str(path), path.read_bytes())
+        root = locate(source.text)
+        content = plain_value(root)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            Problem("config-unreadable", f"cannot be read: {error}", Place(str(path)))
-        ) from error
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = Place(str(path), mark.line + 1, mark.column + 1) if mark else Place(str(path))
-        problem = getattr(error, "problem", None) or "cannot be parsed"
-        raise InputError(Problem("config-not-yaml", f"is no YAML: {problem}", place)) from error
+        raise InputError(Problem("config-unreadable", f"cannot be read: {error}", place)) from error
+    except NotYamlError as error:
+        place = source.place(error.offset)
+        raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
+    except ValueError as error:
+        raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -5,15 +5,14 @@ not asked: a checkout is a person's.
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.render.files import looks_managed
+from gitops_prefix.render.files import is_gits_own, looks_managed
+from gitops_prefix.render.ignored import IGNORE_FILE, IgnoredPaths, ignore_lines
 
-IGNORE_FILE = ".gitops-prefixignore"
 MOST_BYTES = 5 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml")
 _MOST_MANIFESTS = 64 * 1024
@@ -26,7 +25,7 @@ def read_managed_files(
     """Every file that a byte search finds to be managed, by path from `directory`.
 
     Raises:
-        InputError: `below` leads outside, or a file cannot be read.
+        InputError: `below` leads outside, a file cannot be read, or the ignore file is too long.
     """
     root = directory.resolve()
     start = (root / below).resolve()
@@ -34,7 +33,7 @@ def read_managed_files(
         raise InputError(
             Problem("invalid-path", f'--path "{below}" is no directory below {directory}')
         )
-    ignored = GitIgnoreSpec.from_lines([*_ignore_lines(root), *exclude])
+    ignored = IgnoredPaths([*ignore_lines(read_own_file(root / IGNORE_FILE)), *exclude])
     prefix = f"{root}/"
     found = {}
     for path in _walk(str(start)):
@@ -47,16 +46,11 @@ def read_managed_files(
     return dict(sorted(found.items()))
 
 
-def _ignore_lines(root: Path) -> list[str]:
-    content = read_own_file(root / IGNORE_FILE)
-    return content.decode(errors="replace").splitlines() if content is not None else []
-
-
 def read_own_file(path: Path) -> bytes | None:
-    """A file of the directory itself; None when it is not there, or leads elsewhere."""
+    """A file of the directory itself; None when it is not there, leads elsewhere or is too long."""
     try:
-        return None if path.is_symlink() else path.read_bytes()
-    except OSError:
+        return _read(str(path))
+    except InputError:
         return None
 
 
@@ -65,7 +59,7 @@ def _walk(directory: str) -> Iterator[str]:
     while pending:
         for entry in _entries(pending.pop()):
             if entry.is_dir(follow_symlinks=False):
-                if entry.name != ".git":
+                if not is_gits_own(entry.name):
                     pending.append(entry.path)
             elif entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
                 yield entry.path
@@ -82,8 +76,11 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
 def _read(path: str) -> bytes | None:
     """A file's content, None when it is too long; this runs for every file of a repository."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        # What was a file when its directory was listed may be a link or a pipe by now.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
             content = os.read(descriptor, _MOST_MANIFESTS)
             if len(content) < _MOST_MANIFESTS:
                 return content

@@ -172,6 +172,8 @@ class Publication:
         except OutsideError as error:
             refused = isinstance(error, RefusedError)
             return self._failed(Result.REFUSED if refused else Result.UNREACHABLE, str(error))
+        except InputError as error:
+            return self._failed(Result.INVALID, "the repository has errors", error.problems)
         if outcome.result is Result.INVALID:
             return outcome
         if away is not None:

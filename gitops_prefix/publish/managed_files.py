@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gitops_prefix.publish.git import Answer, Git, GitFailedError
-from gitops_prefix.publish.ignored import ignored_paths
-from gitops_prefix.render.files import NEEDLES
+from gitops_prefix.render.files import NEEDLES, is_gits_own
+from gitops_prefix.render.ignored import IGNORE_FILE, IgnoredPaths, ignore_lines
 from gitops_prefix.render.settings import SETTINGS_FILE
 
-IGNORE_FILE = ".gitops-prefixignore"
 MOST_BYTES = 5 * 1024 * 1024
 _MOST_ARGUMENTS = 1000
 _SUFFIXES = (".yaml", ".yml")
@@ -29,7 +28,9 @@ class Scope:
     exclude: tuple[str, ...] = ()
 
     def holds(self, path: str) -> bool:
-        """Whether a path is below the directory, however that is written."""
+        """Whether a path is below the directory, however that is written, and none of git's own."""
+        if any(map(is_gits_own, path.split("/")[:-1])):
+            return False
         below = posixpath.normpath(self.below or ".")
         return below == "." or path.startswith(f"{below}/")
 
@@ -57,10 +58,10 @@ def read_managed_files(git: Git, commit: str, scope: Scope) -> dict[str, bytes]:
 
     Raises:
         GitFailedError: not every file could be read.
+        InputError: the ignore file is too long.
     """
     contents = _read(git, commit, [*_own_files(git, commit), *_search(git, commit, scope)])
-    lines = contents.pop(IGNORE_FILE, b"").decode(errors="replace").splitlines()
-    ignored = ignored_paths([*lines, *scope.exclude])
+    ignored = IgnoredPaths([*ignore_lines(contents.pop(IGNORE_FILE, None)), *scope.exclude])
     return {
         path: content
         for path, content in sorted(contents.items())

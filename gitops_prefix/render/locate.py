@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from gitops_prefix.render.node import (
+    DEEPEST,
     AliasNode,
     Entry,
     MappingNode,
@@ -23,8 +24,10 @@ from gitops_prefix.render.node import (
     SequenceNode,
 )
 
-DEEPEST = 200
-"""Levels of nesting that are read; no manifest has twenty."""
+MOST_NODES = 200_000
+"""Values in one document; the largest of CustomResourceDefinitions has a tenth of it."""
+_MOST_FOR_PYTHON = 512 * 1024
+"""Characters that the parser in Python is given, which needs seven seconds a MiB."""
 
 _OF_YAML_1_1 = {
     "found unexpected ':'",
@@ -71,7 +74,8 @@ def locate(text: str) -> Node | None:
     """The root node of the one document in `text`, or None when it is empty.
 
     Raises:
-        NotYamlError: it does not parse, or is nested deeper than `DEEPEST`.
+        NotYamlError: it does not parse, is nested deeper than `DEEPEST`, or holds more than
+            `MOST_NODES`.
     """
     try:
         return _locate_in(text)
@@ -90,7 +94,7 @@ def _locate_in(text: str) -> Node | None:
     try:
         return _locate(text, iter(CParser(text).get_event, None))
     except MarkedYAMLError as error:
-        if error.problem not in _OF_YAML_1_1:
+        if error.problem not in _OF_YAML_1_1 or len(text) > _MOST_FOR_PYTHON:
             raise
         # Ten times as slow, and never asked but here.
         with contextlib.suppress(MarkedYAMLError):
@@ -101,7 +105,10 @@ def _locate_in(text: str) -> Node | None:
 def _locate(text: str, events: Iterable[Any]) -> Node | None:
     stack: list[_Open] = []
     root: Node | None = None
-    for event in events:
+    for number, event in enumerate(events):
+        if number > MOST_NODES:
+            message = f"more than {MOST_NODES} values in one document"
+            raise NotYamlError(message, event.start_mark.index)
         node = _take(text, event, stack)
         if node is None:
             continue

@@ -10,6 +10,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from gitops_prefix.decide.fields import Path
 
+DEEPEST = 200
+"""Levels of nesting that are read; no manifest has twenty."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScalarNode:

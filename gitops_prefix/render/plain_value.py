@@ -5,9 +5,11 @@ Aliases share the value of their anchor, so that no document grows by them.
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from gitops_prefix.decide.fields import Path
 from gitops_prefix.render.node import (
+    DEEPEST,
     AliasNode,
     MappingNode,
     Node,
@@ -15,6 +17,9 @@ from gitops_prefix.render.node import (
     SequenceNode,
     Value,
 )
+
+MOST_REPEATED = 100_000
+"""Values that the aliases of a document may stand for, all together."""
 
 _CONSTANTS: Mapping[str, Value] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -72,7 +77,8 @@ def plain_value(node: Node | None) -> Value:
     """The value of a node and all below it.
 
     Raises:
-        ValueError: an alias without an anchor, or one inside what it names.
+        ValueError: an alias without an anchor, or one inside what it names; or aliases that
+            make it larger than `MOST_REPEATED`, or deeper than `DEEPEST`.
     """
     return _Reader().read(node) if node is not None else None
 
@@ -89,30 +95,69 @@ def value_at(content: Value, path: Path) -> Value:
     return content
 
 
+class _Anchored(NamedTuple):
+    """What an anchor stands for: its value, how many nodes that is, and how deep."""
+
+    value: Value
+    nodes: int
+    height: int
+
+
 class _Reader:
-    """Reads one document; remembers what its anchors stand for."""
+    """Reads one document; remembers what its anchors stand for.
+
+    A value that aliases make large is shared and takes no room, until somebody compares
+    or prints it: so what they stand for is counted, and an end is put to it.
+    """
 
     def __init__(self) -> None:
-        self._anchors: dict[str, Value] = {}
+        self._anchors: dict[str, _Anchored] = {}
+        self._nodes = 0
+        self._repeated = 0
+        self._depth = 0
+        self._deepest = 0
 
     def read(self, node: Node) -> Value:
+        if isinstance(node, AliasNode):
+            return self._repeat(node)
+        self._nodes += 1
+        if node.anchor is None:
+            return self._read(node)
+        nodes, deepest = self._nodes, self._deepest
+        self._deepest = self._depth
         value = self._read(node)
-        if not isinstance(node, AliasNode) and node.anchor is not None:
-            self._anchors[node.anchor] = value
+        height = self._deepest - self._depth
+        self._anchors[node.anchor] = _Anchored(value, self._nodes - nodes + 1, height)
+        self._deepest = max(deepest, self._deepest)
         return value
 
-    def _read(self, node: Node) -> Value:
-        match node:
-            case ScalarNode():
-                return node.text if node.style or node.tag else resolve(node.text)
-            case AliasNode():
-                if node.anchor not in self._anchors:
-                    raise ValueError(f"*{node.anchor} has no anchor before it")
-                return self._anchors[node.anchor]
-            case SequenceNode():
+    def _repeat(self, alias: AliasNode) -> Value:
+        if alias.anchor not in self._anchors:
+            raise ValueError(f"*{alias.anchor} has no anchor before it")
+        value, nodes, height = self._anchors[alias.anchor]
+        self._nodes += nodes
+        self._repeated += nodes
+        if self._repeated > MOST_REPEATED:
+            raise ValueError(f"aliases repeat more than {MOST_REPEATED} values: write them out")
+        self._reach(self._depth + height)
+        return value
+
+    def _reach(self, depth: int) -> None:
+        if depth > DEEPEST:
+            raise ValueError(f"nested deeper than {DEEPEST} levels")
+        self._deepest = max(self._deepest, depth)
+
+    def _read(self, node: ScalarNode | SequenceNode | MappingNode) -> Value:
+        if isinstance(node, ScalarNode):
+            return node.text if node.style or node.tag else resolve(node.text)
+        self._depth += 1
+        self._reach(self._depth)
+        try:
+            if isinstance(node, SequenceNode):
                 return [self.read(item) for item in node.items]
-            case MappingNode():
-                return self._mapping(node)
+            return self._mapping(node)
+        finally:
+            self._depth -= 1
 
     def _mapping(self, node: MappingNode) -> dict[Value, Value]:
         merged: dict[Value, Value] = {}
@@ -121,8 +166,8 @@ class _Reader:
             value = self.read(child)
             if isinstance(key, ScalarNode) and key.text == "<<" and not key.style:
                 for source in value if isinstance(value, list) else [value]:
-                    if isinstance(source, dict):
-                        merged = {**source, **merged}
+                    for name in source if isinstance(source, dict) else ():
+                        merged.setdefault(name, source[name])
             else:
                 name = self.read(key)
                 own[name if isinstance(name, str | int | float | None) else str(name)] = value

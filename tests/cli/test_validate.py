@@ -172,4 +172,4 @@ def test_github_puts_each_beside_its_line(home, capsys):
     assert err == ""
     head, message = re.fullmatch(r"::error (.*?)::(.*)\n", out).groups()
     assert head == "title=unknown-dynamic-prefix,file=a%2Cb%3Ac%25.yaml,line=5,col=41"
-    assert 'DynamicPrefix "100%25%0A" is not in' in message
+    assert 'DynamicPrefix "100%25\\n" is not in' in message, "a line break is shown"

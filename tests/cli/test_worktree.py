@@ -50,7 +50,7 @@ IGNORED = {
     "a rooted name": ("/a.yaml", ["x/a.yaml", "x/b.yaml"]),
     "a directory": ("x/", ["a.yaml"]),
     "a star": ("**/b.yaml", ["a.yaml", "x/a.yaml"]),
-    "everything but": ("*\n!b.yaml", ["x/b.yaml"]),
+    "everything but": ("*\n!*/\n!b.yaml", ["x/b.yaml"]),
     "a comment": ("# a.yaml", ["a.yaml", "x/a.yaml", "x/b.yaml"]),
 }
 

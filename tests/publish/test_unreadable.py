@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.publish.git import GitFailedError
-from gitops_prefix.publish.ignored import ignored_paths
 from gitops_prefix.publish.managed_files import Scope, read_managed_files, read_modes
+from gitops_prefix.render.ignored import IgnoredPaths
 from tests.branch import MANAGED, bare_repository, fetched
 from tests.gitrepo import git
 
@@ -69,5 +69,5 @@ def test_the_ignore_patterns_agree_with_git(tmp_path):
         ["git", "-C", str(tmp_path / "tree"), "check-ignore", "--no-index", "--stdin"],
         input="\n".join(paths), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    ours = ignored_paths(lines)
+    ours = IgnoredPaths(lines)
     assert [path for path in paths if ours.match_file(path)] == said.stdout.splitlines()

@@ -53,11 +53,29 @@ def test_an_alias_needs_its_anchor_before_it(text: str):
         plain_value(locate(text))
 
 
-def test_aliases_cost_nothing():
-    """A billion laughs is sixty lines, and stays sixty lists."""
-    lines = ["a0: &a0 [x, x]"] + [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60)]
-    value = plain_value(locate("\n".join(lines)))
-    assert value["a59"][0] is value["a58"]
+def test_what_an_anchor_stands_for_is_shared():
+    """Helm values repeat a block a hundred times, and it stays one."""
+    value = plain_value(locate("a: &a [x, y]\n" + "".join(f"b{n}: *a\n" for n in range(100))))
+    assert value["b99"] is value["a"]
+
+
+LAUGHS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+CHAIN = "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 300))
+TOO_MUCH = {
+    "a billion laughs": ("a0: &a0 [x, x]\n" + LAUGHS, "aliases repeat more than 100000 values"),
+    "a chain": ("a0: &a0 [x]\n" + CHAIN, "nested deeper than 200 levels"),
+    "a chain of mappings": ("a0: &a0 {b: x}\n" + CHAIN.replace("[", "{b: ").replace("]", "}"), "nested deeper"),
+    "a key of many": ("a0: &a0 [x]\n" + LAUGHS + "? *a8\n: x\n", "aliases repeat"),
+    "merged": ("a0: &a0 {b: x}\n" + "".join(f"c{n}:\n  <<: [*a0, *a0, *a0]\n" for n in range(20000)), "aliases repeat"),
+    "an anchor of the alias's own depth": ("a: &a " + "[" * 150 + "]" * 150 + "\nb: " + "[" * 100 + "*a" + "]" * 100, "deeper"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_aliases_do_not_make_a_document_larger_than_anybody_reads(text: str, words: str):
+    """Sharing takes no room, but comparing and printing what is shared would never end."""
+    with pytest.raises(ValueError, match=words):
+        plain_value(locate(text))
 
 
 UNSAFE = [
