@@ -50,6 +50,10 @@ def main() -> int:
     )
     try:
         _hold(candidate, options.retry)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # A Lease that somebody else wrote, and is none.
+        _say(error=f"{type(error).__name__}: {error}")
+        return 3
     finally:
         with contextlib.suppress(OutsideError, BrokenPipeError):
             candidate.release()

@@ -11,19 +11,18 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import IO
 
-from gitops_prefix.publish.cluster_access import ClusterAccess
+from gitops_prefix.publish.cluster_access import ClusterAccess, child_environment
 
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 3
 """How long the child may take to give the Lease up."""
 _AGAIN_SECONDS = 5.0
-"""Between the end of one child and the start of the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Candidacy:
             "retry": self.retry,
         }
         words = [f"--{key}={text}" for key, text in options.items()]
-        return [sys.executable, "-m", "gitops_prefix.cluster.lease", *words, *cluster.words]
+        return [sys.executable, "-P", "-m", "gitops_prefix.cluster.lease", *words, *cluster.words]
 
 
 class Alone:
@@ -74,7 +73,12 @@ class Leadership:
     """Keeps the child running, and knows until when we lead."""
 
     def __init__(
-        self, command: Sequence[str], clock: Callable[[], float], on_lead: Callable[[], None]
+        self,
+        command: Sequence[str],
+        clock: Callable[[], float],
+        on_lead: Callable[[], None],
+        *,
+        again: float = _AGAIN_SECONDS,
     ) -> None:
         """Hold nothing yet; `start` does.
 
@@ -82,8 +86,10 @@ class Leadership:
             command: starts the child.
             clock: the monotonic one, which the child reads too.
             on_lead: called in a thread when we begin to lead.
+            again: seconds between the end of one child and the start of the next.
         """
         self._command, self._clock, self._on_lead = command, clock, on_lead
+        self._again = again
         self._until = -inf
         self._holder: str | None = None
         self._child: subprocess.Popen[str] | None = None
@@ -117,7 +123,7 @@ class Leadership:
             except OSError as error:
                 log.warning("cannot ask for the Lease: %s", error)
             self._until = -inf
-            self._stopping.wait(_AGAIN_SECONDS)
+            self._stopping.wait(self._again)
 
     def _follow_child(self) -> None:
         """Start a child, and listen until it ends."""
@@ -126,8 +132,10 @@ class Leadership:
             # Its end of file is how it learns that we are gone.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # What it has to say, it says in a line of its own.
+            stderr=subprocess.DEVNULL,
             text=True,
-            env=_environment(os.environ),
+            env=child_environment(os.environ),
         ) as child:
             self._child = child
             if self._stopping.is_set():
@@ -142,10 +150,12 @@ class Leadership:
                 said = json.loads(line)
             except ValueError:
                 continue
+            if not isinstance(said, dict):
+                continue
             if "error" in said:
                 log.warning("Lease: %s", said["error"])
-            else:
-                self._take(said.get("until"), said.get("holder", ""))
+            elif "until" in said:
+                self._take(said["until"], said.get("holder", ""))
 
     def _take(self, until: float | None, holder: str) -> None:
         led = self.leads()
@@ -157,8 +167,3 @@ class Leadership:
         self._holder = holder
         if leads and not led:
             self._on_lead()
-
-
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """Without options of ours: the child gets its own, and has no use for secrets."""
-    return {key: text for key, text in ours.items() if not key.startswith("GITOPS_PREFIX_")}

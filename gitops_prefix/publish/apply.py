@@ -16,26 +16,11 @@ from gitops_prefix.direct.configuration import ApplyConfiguration
 from gitops_prefix.direct.report import Report, read_report
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.child import Child
-from gitops_prefix.publish.cluster_access import ClusterAccess
+from gitops_prefix.publish.cluster_access import ClusterAccess, child_environment
 
 _SECONDS = 120.0
 """For one request: it may be about hundreds of objects."""
 _IDLE_SECONDS = 60.0
-
-_INHERITED = (
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "KUBECONFIG",
-    "KUBERNETES_SERVICE_HOST",
-    "KUBERNETES_SERVICE_PORT",
-    "SSL_CERT_FILE",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "NO_PROXY",
-    "no_proxy",
-)
-"""What the child gets of our environment: no token of git's, no option of ours."""
 
 
 class ClusterProcess:
@@ -139,8 +124,7 @@ class ClusterProcess:
         if self._child is not None and not self._child.runs():
             self._discard()
         if self._child is None:
-            variables = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-            self._child = Child(self._command, {**variables, "LC_ALL": "C.UTF-8"})
+            self._child = Child(self._command, child_environment(os.environ))
         return self._child
 
     def _discard(self) -> None:

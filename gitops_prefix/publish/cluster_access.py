@@ -1,6 +1,22 @@
 """Which cluster, and who we are to it: for the child processes that talk to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+_INHERITED = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "KUBECONFIG",
+    "KUBERNETES_SERVICE_HOST",
+    "KUBERNETES_SERVICE_PORT",
+    "SSL_CERT_FILE",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+)
+"""What a child gets of our environment: no token of git's, no option of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +35,9 @@ class ClusterAccess:
     def words(self) -> list[str]:
         """The end of a child's command line."""
         return [f"--kubeconfig={self.kubeconfig}", f"--context={self.context}"]
+
+
+def child_environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that talks to a cluster."""
+    inherited = {name: ours[name] for name in _INHERITED if name in ours}
+    return {**inherited, "LC_ALL": "C.UTF-8"}
