@@ -29,6 +29,7 @@ from gitops_prefix.cli.options import (
     option,
     path_option,
 )
+from gitops_prefix.cli.telling_options import telling_options
 from gitops_prefix.daemon.fallback import ApplyMode, ApplyPolicy
 from gitops_prefix.daemon.leadership import Candidacy
 from gitops_prefix.daemon.logs import configure
@@ -36,6 +37,7 @@ from gitops_prefix.daemon.loop import Pace
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service
 from gitops_prefix.daemon.supervisor import Supervisor
+from gitops_prefix.daemon.telling import Telling
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.credentials import Credentials
@@ -80,6 +82,7 @@ _GRACE_SECONDS = 9
 @cluster_options
 @apply_options
 @leader_options
+@telling_options
 @option("--verbose", is_flag=True, help="Log more.")
 def command(  # noqa: PLR0913  one parameter an option
     *,
@@ -103,6 +106,7 @@ def command(  # noqa: PLR0913  one parameter an option
     cluster: ClusterAccess,
     apply_policy: ApplyPolicy,
     candidacy: Candidacy | None,
+    telling: Telling,
     verbose: bool,
 ) -> int:
     """Watch Router Advertisements, and keep a branch true to the current prefix.
@@ -137,6 +141,12 @@ def command(  # noqa: PLR0913  one parameter an option
             "whether it will: leave one of them out"
         )
         raise InputError(Problem("invalid-apply", message))
+    if proposing.push_branch and telling.request_reconcile:
+        message = (
+            "--request-reconcile is for a push to --branch, and with --push-branch others merge "
+            "there: leave one of them out"
+        )
+        raise InputError(Problem("invalid-notify", message))
     delivery = make_delivery(
         proposing,
         notifying,
@@ -155,6 +165,7 @@ def command(  # noqa: PLR0913  one parameter an option
         supervisor=Supervisor(os.environ.get("NOTIFY_SOCKET", "")),
         wording=wording,
         delivery=delivery,
+        telling=telling,
     )
     _stop_on_signals(service)
     repository.open()

@@ -76,4 +76,5 @@ def report(
         message,
         changes,
         owners,
+        wanted.api_version,
     )

@@ -56,13 +56,15 @@ class Cluster(Protocol):
 class Applying:
     """Keeps the cluster at what was decided, while Git cannot."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that it is joined to
         self,
         policy: ApplyPolicy,
         cluster: Cluster,
         clock: Callable[[], float],
         read: Callable[[str], Wanted],
+        *,
         count: Callable[[Report], None] = lambda _: None,
+        given_up: Callable[[Report], None] = lambda _: None,
     ) -> None:
         """Do nothing yet; `start` does.
 
@@ -72,8 +74,10 @@ class Applying:
             clock: the monotonic one.
             read: the managed fields that a commit holds; called by `take`, in its thread.
             count: told each report.
+            given_up: told those of objects that are left alone from now on.
         """
         self._cluster, self._clock, self._read, self._count = cluster, clock, read, count
+        self._given_up = given_up
         self._condition = threading.Condition()
         self._state = Fallback(policy)
         self._wanted: Wanted | None = None
@@ -181,6 +185,7 @@ class Applying:
                 self._tell(reports if not dry_run else ())
                 for report in given_up:
                     log.error("direct apply: %s: %s", report.object, report.message)
+                    self._given_up(report)
 
     def _release(self, wanted: Wanted, commit: str) -> bool:
         now = self._clock()

@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 class ObjectEvents:
     """Tells of each publication once it is on the branch; `tell` takes what others have to say."""
 
-    due_at = inf
-
     def __init__(self, ask: Ask, calendar: Callable[[], datetime], instance: str) -> None:
         """Nothing is told yet.
 
@@ -35,6 +33,11 @@ class ObjectEvents:
         self._changes: tuple[Change, ...] = ()
         self._moves: tuple[Transition, ...] = ()
         self._words = ""
+
+    @property
+    def due_at(self) -> float:
+        """Never by itself."""
+        return inf
 
     def run(self, outcome: Outcome, now: float) -> None:
         """After a pass: what is on the branch is told, and what waits is remembered."""

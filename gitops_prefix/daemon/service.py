@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gitops_prefix.daemon.applying import Applying
 from gitops_prefix.daemon.clocks import Clocks
@@ -20,7 +21,9 @@ from gitops_prefix.daemon.reconcile import to_apply
 from gitops_prefix.daemon.report import Report, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
 from gitops_prefix.daemon.supervisor import Supervisor
+from gitops_prefix.daemon.telling import Telling, ToldCluster
 from gitops_prefix.decide.selection import SETTLED
+from gitops_prefix.direct.report import Report as Applied
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.apply import ClusterProcess
 from gitops_prefix.publish.cluster_access import ClusterAccess
@@ -46,6 +49,7 @@ class Service:
         supervisor: Supervisor = Supervisor(),  # noqa: B008  it is told, and holds nothing
         wording: Wording = Wording(),  # noqa: B008  frozen
         delivery: Delivery = Delivery(),  # noqa: B008  frozen
+        telling: Telling = Telling(),  # noqa: B008  frozen
     ) -> None:
         """Put it together; `run` starts it.
 
@@ -59,6 +63,7 @@ class Service:
             supervisor: who started us and wants to know.
             wording: of the commits' messages.
             delivery: where commits go, and who is told.
+            telling: what the cluster is told.
 
         Raises:
             InputError: no branches can be made of what `delivery` says.
@@ -79,8 +84,11 @@ class Service:
         if delivery.push_branch:
             branches = repository.push_branches(delivery.push_branch)
             publication = Proposals(repository, branches, leads, wording=wording)
-        self._follow_ups = follow_ups(
-            delivery, repository, self._metrics.publish_failures, pace.interval, leads
+        self._told = ToldCluster(telling, cluster, self._clocks.calendar)
+        delivery = replace(delivery, notifiers=(*self._told.notifiers, *delivery.notifiers))
+        self._follow_ups = (
+            *follow_ups(delivery, repository, self._metrics.publish_failures, pace.interval, leads),
+            *self._told.follow_ups,
         )
         self.loop = Loop(
             publication,
@@ -98,7 +106,8 @@ class Service:
             ClusterProcess(cluster),
             self._clocks.monotonic,
             lambda commit: to_apply(repository.managed_files(commit)),
-            lambda report: self._metrics.direct_applies.labels(report.standing.value).inc(),
+            count=self._count_applied,
+            given_up=self._tell_given_up,
         )
         self._metrics.overrides.set_function(lambda: self._applying.overrides)
         self._listening = Listening(
@@ -125,6 +134,7 @@ class Service:
         finally:
             self._leadership.stop()
             self._applying.stop()
+            self._told.close()
             self._listening.stop()
 
     def run_once(self, patience: float) -> Outcome:
@@ -137,6 +147,7 @@ class Service:
         try:
             outcome = self.loop.run_until_decided(patience)
         finally:
+            self._told.close()
             self._listening.stop()
         self._tell_unsettled()
         _raise_for(outcome)
@@ -167,6 +178,13 @@ class Service:
 
     def _lead(self) -> None:
         self.loop.look_now()
+
+    def _count_applied(self, applied: Applied) -> None:
+        self._metrics.direct_applies.labels(applied.standing.value).inc()
+        self._told.tell_report(applied)
+
+    def _tell_given_up(self, applied: Applied) -> None:
+        self._told.tell_report(applied, given_up=True)
 
     def _follow(self, watched: Mapping[str, Watched]) -> None:
         self._listening.follow(watched)

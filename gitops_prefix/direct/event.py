@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
+from gitops_prefix.direct.report import Report, Standing
 from gitops_prefix.render.rendering import Change
 
 _CLUSTER_WIDE = frozenset(
@@ -83,8 +84,42 @@ def events_of_publication(changes: Iterable[Change], note: str) -> tuple[Event, 
     return tuple(Event(one, "PrefixChanged", "Publish", note) for one in [*objects][:MOST_EVENTS])
 
 
-def _regarding(changes: Iterable[Change]) -> Iterator[Regarding]:
-    for one in changes:
+def event_of_report(report: Report, *, given_up: bool = False) -> Event | None:
+    """What direct apply did to an object, if it did anything.
+
+    Args:
+        report: what came of it.
+        given_up: whether it was put back once too often.
+    """
+    regarding = next(_regarding([report]), None)
+    if regarding is None:
+        return None
+    if given_up:
+        return Event(regarding, "Reverted", "Apply", report.message, warning=True)
+    fields = ", ".join(one.field for one in report.changes)
+    if report.standing is Standing.APPLIED:
+        note = f"{fields} applied directly, while Git is away"
+        return Event(regarding, "AppliedDirectly", "Apply", note)
+    if report.standing is Standing.RELEASED:
+        return Event(regarding, "Released", "Release", "Git says the same: given back")
+    return None
+
+
+class _Object(Protocol):
+    """What a change and a report have in common."""
+
+    @property
+    def api_version(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+def _regarding(objects: Iterable[_Object]) -> Iterator[Regarding]:
+    for one in objects:
         # Where kustomize adds a namespace later, nobody knows it here.
         placed = bool(one.namespace) or one.kind in _CLUSTER_WIDE
         if one.api_version and one.name and placed:

@@ -74,6 +74,7 @@ class Report:
     message: str = ""
     changes: tuple[FieldChange, ...] = ()
     owners: tuple[str, ...] = ()
+    api_version: str = ""
 
     @property
     def object(self) -> str:
@@ -85,6 +86,7 @@ class Report:
         """As JSON, for the pipe and for `apply --output json` alike."""
         return {
             "path": self.file,
+            "apiVersion": self.api_version,
             "kind": self.kind,
             "namespace": self.namespace,
             "name": self.name,
@@ -111,4 +113,5 @@ def read_report(document: Mapping[str, Any]) -> Report:
             FieldChange(one["field"], one["before"], one["after"]) for one in document["changes"]
         ),
         tuple(document["owners"]),
+        document["apiVersion"],
     )

@@ -8,6 +8,8 @@ from gitops_prefix.cluster.connection import Connection
 from gitops_prefix.cluster.operations import OPERATIONS
 from gitops_prefix.daemon.object_events import ObjectEvents
 from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.direct.event import event_of_report
+from gitops_prefix.direct.report import FieldChange, Report, Standing
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.render.rendering import Change
 from tests.cluster.rules import rules
@@ -122,3 +124,20 @@ def test_a_cluster_that_is_away_is_one_line(caplog):
     for _ in range(3):
         events.run(published("media"), 0)
     assert [record.getMessage() for record in caplog.records] == ["Events are not told: it hangs"]
+
+
+REPORTS = {
+    Standing.APPLIED: ("AppliedDirectly", "spec.blocks applied directly, while Git is away", False),
+    Standing.RELEASED: ("Released", "Git says the same: given back", False),
+}
+
+
+@pytest.mark.parametrize("standing", Standing)
+def test_what_direct_apply_did_is_told_and_what_it_did_not_is_not(standing):
+    changes = (FieldChange("spec.blocks", None, None),)
+    kind = "CiliumLoadBalancerIPPool"
+    report = Report("a.yaml", kind, "", "lan", standing, "left alone", changes, (), "cilium.io/v2")
+    event = event_of_report(report)
+    assert (event and (event.reason, event.note, event.warning)) == REPORTS.get(standing)
+    given_up = event_of_report(report, given_up=True)
+    assert (given_up.reason, given_up.note, given_up.warning) == ("Reverted", "left alone", True)

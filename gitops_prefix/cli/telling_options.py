@@ -1,0 +1,26 @@
+"""The options that say what the cluster is told of a publication."""
+
+from gitops_prefix.cli.option_group import option_group
+from gitops_prefix.cli.options import Parsed, option
+from gitops_prefix.daemon.telling import Telling
+from gitops_prefix.direct.reconcile_request import KINDS, Reconciled, parse_reconciled
+
+
+def make_telling(*, request_reconcile: tuple[Reconciled, ...], events: bool) -> Telling:
+    """What the options come to."""
+    return Telling(tuple(dict.fromkeys(request_reconcile)), events)
+
+
+telling_options = option_group(
+    "telling",
+    make_telling,
+    option(
+        "--request-reconcile",
+        multiple=True,
+        type=Parsed("kind:namespace/name", parse_reconciled),
+        metavar="KIND:NAMESPACE/NAME",
+        help=f"Ask this object's reconciler to look after a push ({', '.join(KINDS)}). "
+        "May be repeated.",
+    ),
+    option("--events", is_flag=True, help="Tell in Events what happened to objects."),
+)
