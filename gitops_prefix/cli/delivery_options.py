@@ -15,6 +15,7 @@ from gitops_prefix.publish.credentials import Credentials, Token, read_secret, t
 from gitops_prefix.publish.forge.forge import MergeMethod
 from gitops_prefix.publish.forge.known import AUTO, KINDS, forge_of
 from gitops_prefix.publish.forge.sync import Sync
+from gitops_prefix.publish.github_app import GitHubApp
 from gitops_prefix.publish.http import HttpClient
 from gitops_prefix.publish.notify import KINDS as NOTIFIED
 from gitops_prefix.publish.notify import SIGNATURE, Notifier, Secret, Webhook, check_webhook
@@ -64,7 +65,6 @@ def make_proposing(
     # Taken out, so that no process that we start inherits it.
     token = os.environ.pop(FORGE_TOKEN_VARIABLE, "")
     given = {
-        "--forge-url": forge_url,
         "--forge-token-file": forge_token_file,
         "--auto-merge": auto_merge,
     }
@@ -143,6 +143,9 @@ def make_delivery(  # noqa: PLR0913  what the options of several groups come to
             "merge there: let the forge's own webhook tell"
         )
         raise InputError(Problem("invalid-notify", message))
+    if proposing.forge_url and not (proposing.kind or isinstance(credentials, GitHubApp)):
+        message = "--forge-url is for pull requests and GitHub Apps: give --pull-request, too"
+        raise InputError(Problem("no-forge", message))
     sync = None
     if proposing.kind:
         forge = forge_of(repo, branch, kind=proposing.kind, api=proposing.forge_url)
@@ -171,7 +174,7 @@ def _token(proposing: Proposing, credentials: Credentials) -> Callable[[], str]:
         read = token_from(proposing.token_file, "--forge-token-file").read
     elif proposing.token:
         read = lambda: proposing.token  # noqa: E731  a reader like the others
-    elif isinstance(credentials, Token):
+    elif isinstance(credentials, Token | GitHubApp):
         read = credentials.read
     else:
         message = (

@@ -20,6 +20,11 @@ from gitops_prefix.cli.delivery_options import (
     proposing_options,
 )
 from gitops_prefix.cli.exit_codes import DONE
+from gitops_prefix.cli.github_app_options import (
+    GitHubAppOptions,
+    github_app_options,
+    with_github_app,
+)
 from gitops_prefix.cli.leader_options import leader_options
 from gitops_prefix.cli.message_options import message_options
 from gitops_prefix.cli.options import (
@@ -74,6 +79,7 @@ _GRACE_SECONDS = 9
     help="How often the branch is looked at when nothing else happens.",
 )
 @credential_options
+@github_app_options
 @transport_options
 @commit_options
 @message_options
@@ -98,6 +104,7 @@ def command(  # noqa: PLR0913  one parameter an option
     settle: timedelta,
     interval: timedelta,
     credentials: Credentials,
+    github_app: GitHubAppOptions,
     transport: Transport,
     style: CommitStyle,
     wording: Wording,
@@ -123,6 +130,9 @@ def command(  # noqa: PLR0913  one parameter an option
             "--once does not wait for Git to come back, so it does not --apply: leave that out"
         )
         raise InputError(Problem("invalid-apply", message))
+    credentials = with_github_app(
+        github_app, credentials, repo=repo, api=proposing.forge_url, ca_file=transport.ca_file
+    )
     repository = Repository(
         clone_dir or default_clone_dir(repo, branch),
         repo,

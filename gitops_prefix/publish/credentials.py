@@ -144,7 +144,7 @@ def check_url(url: str, credentials: Credentials) -> None:
         )
         raise InputError(Problem("secret-in-url", message))
     clear = parts is not None and parts.scheme == "http" and parts.hostname not in LOOPBACK
-    if clear and isinstance(credentials, Token):
+    if clear and not isinstance(credentials, NoCredentials | SshKey):
         message = "a token would travel over http in the clear: use https"
         raise InputError(Problem("token-over-http", message))
     is_ssh = parts.scheme in _SSH if parts else bool(_SCP_LIKE.fullmatch(url))

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.forges import STAND_INS, TOKEN, GiteaStandIn, GitLabStandIn, says, serving
+from tests.forges import STAND_INS, TOKEN, GiteaStandIn, GitHubStandIn, GitLabStandIn, says, serving
 from tests.git_servers import TOKEN as GIT_TOKEN
 from tests.git_servers import USER, free_port, ssh_server, start_here, web_server
+from tests.github_apps import APP, AppStandIn, new_app_key
 from tests.gitrepo import example, git
-from tests.netns import until
+from tests.netns import run, until
 from tests.web_stand_in import Says, stand_in
 
 PROGRAM = [sys.executable, "-m", "gitops_prefix", "run"]
@@ -143,6 +144,33 @@ def test_a_forge_that_is_away_loses_nothing_and_is_tried_again(tmp_path, remote)
     assert [json.loads(line) for line in text.splitlines()], "each line is JSON"
 
 
+def test_a_github_app_pushes_and_opens_with_one_token(tmp_path, remote):
+    """Minted once for a pass; the web server and the API know no other."""
+    new_app_key(tmp_path / "app.pem")
+    app, forge = AppStandIn(tmp_path / "app.pem"), GitHubStandIn(remote)
+    with web_server(tmp_path / "web", tls=False) as server:
+        (server.repositories / "home").mkdir()
+        (server.repositories / "home" / "ops.git").symlink_to(remote)
+
+        def answer(asked):
+            if not asked.path.startswith("/app/") and not asked.path.endswith("/installation"):
+                return forge.answer(asked)
+            said = app.answer(asked)
+            forge.token = app.minted[-1] if app.minted else ""
+            hashed = run("openssl", "passwd", "-apr1", forge.token).stdout
+            (server.directory / "passwords").write_text(f"x-access-token:{hashed}")
+            return said
+
+        with stand_in(answer) as api:
+            words = ["--repo", f"{server.url}/home/ops.git", "--clone-dir", str(tmp_path / "clone")]
+            words += ["--github-app-id", APP, "--github-app-key-file", str(tmp_path / "app.pem")]
+            words += ["--pull-request", "github", "--forge-url", api.url]
+            log = once(*words)
+    assert len(app.minted) == 1
+    assert [one.title for one in forge.opened()] == [f"prefix(home-ipv6): {A}"]
+    assert app.minted[0] not in log
+
+
 def test_a_forge_that_refuses_is_told_by_one_pass(tmp_path, remote):
     """Exit code 3, with the forge's own words; and what was pushed stays."""
     forge = GiteaStandIn(remote, token="another")
@@ -196,6 +224,9 @@ def test_one_that_was_away_is_told_later(tmp_path, remote):
 BAD = [
     (["--pull-request", "github"], "no forge"),
     (["--auto-merge", "merge"], "give --pull-request"),
+    (["--forge-url", "https://git.example/api/v3"], "give --pull-request"),
+    (["--github-app-id", "1"], "give both"),
+    (["--github-app-id", "1", "--github-app-key-file", "/nowhere"], "for https"),
     (["--notify", "flux=http://127.0.0.1/hook"], "--notify-secret-file"),
     (["--notify", "fluxx=http://127.0.0.1/hook"], "KIND=URL"),
     (["--push-branch", "main"], "another branch"),

@@ -85,13 +85,24 @@ def forge_of(url: str, base: str, *, kind: str, api: str = "") -> Forge:
             f'--pull-request: what "{place.host}" is, is not known: write one of {", ".join(KINDS)}'
         )
         raise InputError(Problem("no-forge", message))
+    api, project = api_of(url, kind=kind, api=api)
+    return _MAKE[kind](api, project, base)
+
+
+def api_of(url: str, *, kind: str, api: str = "") -> tuple[str, str]:
+    """The base of a forge's API, and the project there.
+
+    Raises:
+        InputError: as `forge_of` does.
+    """
+    place = place_of(url)
     api = (api or _usual_api(kind, place)).rstrip("/")
     _check_api(api)
     project = _below(place.project, api)
     if kind != "gitlab" and project.count("/") != 1:
-        message = f'--repo "{url}" names no OWNER/NAME: --pull-request {kind} needs one'
+        message = f'--repo "{url}" names no OWNER/NAME, which {kind} needs'
         raise InputError(Problem("no-forge", message))
-    return _MAKE[kind](api, project, base)
+    return api, project
 
 
 def _usual_api(kind: str, place: Place) -> str:

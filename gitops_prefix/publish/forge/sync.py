@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from gitops_prefix.errors import InputError
+from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.forge.forge import (
     PAGE_SIZE,
     Forge,
@@ -24,6 +24,7 @@ from gitops_prefix.publish.http import (
     fit_to_show,
 )
 from gitops_prefix.publish.proposal import Proposal
+from gitops_prefix.publish.remote import RefusedError
 
 _MOST_PAGES = 10
 _NOT_YET = frozenset({405, 409})
@@ -79,9 +80,11 @@ class Sync:
             return self._run(proposal, self.token().strip())
         except _FailedError as error:
             return error.failure
-        except InputError as error:
-            # A token that is being replaced on the disk.
+        except (InputError, RefusedError) as error:
+            # A token that is being replaced on the disk, or is not to be had.
             return Refused(str(error))
+        except OutsideError as error:
+            return Unreachable(str(error))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             words = f"the forge's answer is not of its API's shape: {type(error).__name__} {error}"
             return Refused(fit_to_show(words))

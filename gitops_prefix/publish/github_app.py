@@ -1,0 +1,180 @@
+"""A GitHub App as who we are: a token of its installation, minted from its key and renewed.
+
+docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app. The token
+is for one repository, lives an hour, and is in the memory of this process alone.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.publish.app_jwt import sign
+from gitops_prefix.publish.credentials import Token, read_secret
+from gitops_prefix.publish.http import Answer, Refused, Request, Response, Send
+from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.remote import RefusedError, UnreachableError
+from gitops_prefix.publish.scrub import learn
+
+_LIFETIME = 540
+"""Of the App's own token, in seconds; GitHub takes ten minutes at most."""
+_BACKDATED = 60
+"""GitHub's own advice: a clock that is a little fast must not issue in the future."""
+_SKEW = 30.0
+"""A difference of clocks, in seconds, that explains a refusal."""
+_MARGIN = 300.0
+"""A token is renewed this long before its end: a push must not outlive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Which App.
+
+    Attributes:
+        app_id: its id, or its client id.
+        key_file: read anew at each use.
+        project: OWNER/NAME of the repository.
+        api: as in https://api.github.com.
+        installation: its id; empty when it is to be found by the repository.
+    """
+
+    app_id: str
+    key_file: Path
+    project: str
+    api: str
+    installation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The two clocks: seconds that only go forward, and the calendar in seconds since 1970."""
+
+    monotonic: Callable[[], float]
+    calendar: Callable[[], float]
+
+
+@dataclass(slots=True)
+class GitHubApp:
+    """Credentials for git over https, and a token for the API."""
+
+    app: App
+    send: Send
+    clock: Clock
+    _token: str = field(default="", repr=False)
+    _until: float = 0.0
+    _installation: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def lend(self, url: str, loan: Loan) -> None:
+        """As a token does, whose user is `x-access-token`.
+
+        Raises:
+            InputError: the key cannot be read, or is none.
+            UnreachableError: the API does not answer, and the last token ended.
+            RefusedError: it does not know the App, or the App is not installed there.
+        """
+        Token(self.read).lend(url, loan)
+
+    def read(self) -> str:
+        """The token; minted when there is none, or it ends soon.
+
+        Raises: as `lend` does.
+        """
+        with self._lock:
+            if not self._token or self.clock.monotonic() >= self._until:
+                self._mint()
+            return self._token
+
+    def _mint(self) -> None:
+        asked_at = self.clock.monotonic()
+        if not self._installation:
+            self._installation = self.app.installation or self._find()
+        name = self.app.project.partition("/")[2]
+        path = f"app/installations/{self._installation}/access_tokens"
+        answer = self._ask("POST", path, {"repositories": [name]})
+        content = answer.json()
+        try:
+            token, ends = str(content["token"]), datetime.fromisoformat(content["expires_at"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RefusedError("the GitHub App's API answers in another shape") from error
+        learn(token, user="x-access-token")
+        # Both moments are the server's, so that our calendar does not count.
+        there = _seconds(answer.headers.get("date", ""))
+        lifetime = ends.timestamp() - (self.clock.calendar() if there is None else there)
+        self._until = asked_at + max(lifetime - _MARGIN, lifetime / 2)
+        self._token = token
+
+    def _find(self) -> str:
+        answer = self._ask("GET", f"repos/{self.app.project}/installation")
+        try:
+            return str(answer.json()["id"])
+        except (KeyError, TypeError) as error:
+            raise RefusedError("the GitHub App's API answers in another shape") from error
+
+    def _ask(self, method: str, path: str, content: object = None) -> Response:
+        """Ask as the App itself; once more by the server's clock, when ours differs."""
+        now = self.clock.calendar()
+        answer = self._ask_at(now, method, path, content)
+        if isinstance(answer, Refused) and answer.status == 401:
+            there = _seconds(answer.date)
+            if there is not None and abs(there - now) > _SKEW:
+                answer = self._ask_at(there, method, path, content)
+        if isinstance(answer, Response):
+            return answer
+        words = f"the GitHub App: {answer.words}"
+        if not isinstance(answer, Refused):
+            raise UnreachableError(words)
+        if answer.status == 404:
+            # An installation that was removed and made again has another id.
+            self._installation = ""
+            words += f" (is it installed for {self.app.project}, and may it write contents there?)"
+        raise RefusedError(words)
+
+    def _ask_at(self, now: float, method: str, path: str, content: object) -> Answer:
+        issued = int(now) - _BACKDATED
+        claims = {"iat": issued, "exp": int(now) + _LIFETIME, "iss": self.app.app_id}
+        headers = {
+            "Authorization": f"Bearer {self._sign(claims)}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        return self.send(Request(method, f"{self.app.api}/{path}", headers, content))
+
+    def _sign(self, claims: dict[str, object]) -> str:
+        path = self.app.key_file
+        key = read_secret(path, "--github-app-key-file").decode(errors="replace")
+        learn(key)
+        try:
+            token = sign(claims, key, str(path))
+        except OutsideError as error:
+            raise UnreachableError(str(error)) from error
+        learn(token)
+        return token
+
+
+def check_app(app: App) -> None:
+    """Refuse what cannot be an App.
+
+    Raises:
+        InputError: with what to write instead.
+    """
+    if not app.app_id.isascii() or not app.app_id.replace(".", "").isalnum():
+        message = f'--github-app-id "{app.app_id}" is no id: it stands in the settings of the App'
+        raise InputError(Problem("invalid-app", message))
+    if app.installation and not app.installation.isdecimal():
+        message = (
+            f'--github-app-installation-id "{app.installation}" is no number: it ends the URL of '
+            "the installation's settings"
+        )
+        raise InputError(Problem("invalid-app", message))
+    read_secret(app.key_file, "--github-app-key-file")
+
+
+def _seconds(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
