@@ -71,7 +71,7 @@ def test_what_a_hook_declined_waits_for_the_next_time(timer):
     assert "only on weekdays" in answer.stderr
     assert "Traceback" not in answer.stderr
     clone = timer.directory / "clone" / "repository.git"
-    waiting = git(clone, "for-each-ref", "--format=%(objectname)", "refs/gitops-prefix").strip()
+    waiting = git(clone, "rev-parse", "refs/gitops-prefix/unpublished").strip()
     hook.unlink()
     assert timer.fires().returncode == 0
     assert git(timer.remote, "rev-parse", "main").strip() == waiting
