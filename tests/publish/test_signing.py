@@ -1,7 +1,9 @@
 """Signed commits, as git verifies them; keys as they are mounted, replaced, locked and wrong."""
 
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from gitops_prefix.publish.repository import RefusedError, Repository
 from gitops_prefix.publish.signing import GpgSigning, SigningFormat, SshSigning, signing_by
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import new_key
-from tests.gitrepo import git
+from tests.gitrepo import ROOT, git
 from tests.netns import run
 from tests.parts import require
 
@@ -293,3 +295,38 @@ def test_what_a_killed_process_left_is_swept(tmp_path, gpg_home, in_memory):
         assert len(found) == 3
         assert f"{gpg.PREFIX}dead" not in found
     (in_memory / "of somebody else").rmdir()
+
+
+KILLED_WHILE_SIGNING = """
+import os, signal, sys
+from pathlib import Path
+from gitops_prefix.publish.signing import SshSigning
+from tests.branch import commit_ours, fetched
+with fetched(Path(sys.argv[1]), sys.argv[2], signing=SshSigning(Path(sys.argv[3]))) as repository:
+    Path(sys.argv[4], "victim").write_text(str(os.getpid()))
+    os.environ["PATH"] = f"{sys.argv[4]}:{os.environ['PATH']}"
+    commit_ours(repository, {"a.yaml": b"new\\n"})
+"""
+
+
+def test_a_process_killed_while_it_signs_leaves_nothing_to_push(tmp_path, remote):
+    """The next one does not take the unsigned commit for ours, and makes a signed one."""
+    require("ssh")
+    key, programs = tmp_path / "key", tmp_path / "programs"
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"bot@example.com {new_key(key)}")
+    programs.mkdir()
+    killer = programs / "ssh-keygen"
+    killer.write_text(f"#!/bin/sh\nkill -KILL $(cat {programs}/victim)\nexit 1\n")
+    killer.chmod(0o755)
+    words = [sys.executable, "-c", KILLED_WHILE_SIGNING, tmp_path / "clone", remote, key, programs]
+    killed = subprocess.run(words, cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    store = tmp_path / "clone" / "repository.git"
+    assert "refs/gitops-prefix/unsigned" in git(store, "for-each-ref", "--format=%(refname)")
+    with opened(tmp_path / "clone", remote, signing=SshSigning(key)) as repository:
+        assert repository.unpublished is None
+        repository.fetch()
+        commit = commit_ours(repository, NEW)
+        assert repository.push() == Published(commit)
+    verify(remote, commit, "-c", f"gpg.ssh.allowedSignersFile={allowed}")
