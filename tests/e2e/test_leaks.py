@@ -21,11 +21,13 @@ from uuid import uuid4
 
 import pytest
 
+from tests import github_apps
 from tests.connect_proxy import connect_proxy
 from tests.e2e.test_static_source import A, fixed
 from tests.git_servers import USER, free_port, new_key, ssh_server, web_server
+from tests.github_apps import APP, AppStandIn, new_app_key
 from tests.gitrepo import example, git
-from tests.netns import until
+from tests.netns import run, until
 from tests.parts import require
 from tests.web_stand_in import Says, stand_in
 
@@ -58,7 +60,10 @@ class Secrets:
     def __init__(self, *texts: str) -> None:
         forms = [form for one in texts for form in (one, quote(one, safe=""))]
         forms += [base64.b64encode(one.encode()).decode() for one in texts]
-        forms += [base64.b64encode(f"{USER}:{one}".encode()).decode() for one in texts]
+        users = (USER, "x-access-token")
+        forms += [
+            base64.b64encode(f"{user}:{one}".encode()).decode() for one in texts for user in users
+        ]
         self._forms = [form.encode() for form in forms]
 
     def found_in(self, content: bytes) -> list[bytes]:
@@ -295,3 +300,31 @@ def test_over_ssh_nothing_shows_of_the_keys(tmp_path):
     assert watch.leaks == []
     assert "ssh" in watch.seen
     assert "git" in watch.seen
+
+
+def test_of_a_github_app_nothing_shows_of_its_key_and_of_the_token_that_is_minted(
+    tmp_path, monkeypatch
+):
+    """The token is nowhere but in the memory of the daemon, and of git for a moment."""
+    require("http")
+    monkeypatch.setattr("tests.github_apps._HEX", uuid4().hex)
+    remote = example("plain", tmp_path)
+    fixed(tmp_path / "tree", A)
+    key, echo = tmp_path / "app.pem", tmp_path / "echo"
+    new_app_key(key)
+    token = f"ghs_token0of{github_apps._HEX}"
+    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    echo.write_text(f"no {token} {basic}\n{key.read_text()}")
+    place = Place(tmp_path, Secrets(token, *key_lines(key)))
+    app = AppStandIn(key)
+    with web_server(tmp_path / "web", tls=False) as server:
+        (server.repositories / "home").mkdir()
+        (server.repositories / "home" / "ops.git").symlink_to(remote)
+        hashed = run("openssl", "passwd", "-apr1", token).stdout
+        (server.directory / "passwords").write_text(f"x-access-token:{hashed}")
+        with stand_in(app.answer) as api:
+            words = ["--repo", f"{server.url}/home/ops.git", "--forge-url", api.url]
+            words += ["--github-app-id", APP, "--github-app-key-file", str(key)]
+            watch = play(place, remote, words, {}, str(echo))
+    assert app.minted == [token]
+    assert watch.leaks == []
