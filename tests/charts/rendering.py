@@ -54,9 +54,9 @@ def rendered(directory: Path, values: Values | None = None, **other: str) -> lis
 def plain(document: Document) -> Document:
     """Without what Helm's users expect, and kustomize's do without.
 
-    Labels; and in the name of a cluster-wide role the namespace, so that two releases do not meet.
+    Labels; and in the name of a role elsewhere the namespace, so that two releases do not meet.
     """
-    if document["kind"].startswith("ClusterRole"):
+    if "Role" in document["kind"]:
         whole = json.dumps(document)
         document = json.loads(whole.replace("gitops-prefix-gitops-prefix", "gitops-prefix"))
     labels = {"app.kubernetes.io/name": "gitops-prefix"}

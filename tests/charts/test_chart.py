@@ -43,6 +43,9 @@ MODES = {
     ("kernel-source",): {"source": "kernel"},
     ("persistent-clone",): {"persistence": {"enabled": True}},
     ("direct-apply",): {"apply": {"mode": "fallback"}},
+    ("events",): {"events": True},
+    ("reconcile-flux",): {"requestReconcile": ["gitrepository:flux-system/flux-system"]},
+    ("reconcile-argocd",): {"requestReconcile": ["application:argocd/network"]},
     ("leader-election",): {"leaderElection": {"enabled": True}},
 }
 """Components of the base, and the values that do the same."""

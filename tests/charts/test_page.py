@@ -14,12 +14,20 @@ SETTINGS = re.findall(r"`(\w[\w.]*=\w+)`", PAGE)
 COMMAND = re.search(r"^\$ (helm install (?:.*\\\n)*.*)$", PAGE, re.MULTILINE)
 
 
+GOES_WITH = {
+    "auth.method=token": ["repo=https://git.example.com/home.git"],
+    "auth.method=githubApp": ["repo=https://github.com/me/home", "auth.githubApp.id=1234567"],
+    "pullRequest.forge=auto": ["pullRequest.existingSecret=forge"],
+}
+"""What the page says is needed beside."""
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_what_the_page_sets_can_be_set(setting):
     words = ["template", "x", str(CHART), "--set", "repo=git@git.example.com:home.git"]
-    words += ["--set", "pullRequest.existingSecret=forge"] if "pull" in setting else []
-    words += ["--set", "repo=https://git.example.com/home.git"] if "token" in setting else []
-    answer = helm(*words, "--set", setting)
+    for one in [*GOES_WITH.get(setting, ()), setting]:
+        words += ["--set", one]
+    answer = helm(*words)
     assert answer.returncode == 0, answer.stderr
 
 

@@ -14,7 +14,9 @@ REFUSED = {
     "a blank in the repository": ({"repo": "git@host: x"}, "at '/repo'"),
     "a password in the repository": ({"repo": f"https://me:{SECRET}@host/x"}, "repo: there is a password"),
     "an ssh key for https": ({"repo": "https://host/x"}, "auth.method: a repository over https"),
-    "a token for ssh": ({"auth": {"method": "token"}}, "auth.method: a token is for"),
+    "a token for ssh": ({"auth": {"method": "token"}}, "auth.method: token is for"),
+    "an App for ssh": ({"auth": {"method": "githubApp", "githubApp": {"id": "1"}}}, "auth.method: githubApp is for"),
+    "an App without its id": ({"repo": "https://host/x", "auth": {"method": "githubApp"}}, "auth.githubApp.id: which App?"),
     "a private key among host keys": ({"auth": {"ssh": {"knownHosts": PRIVATE}}}, "auth.ssh.knownHosts: that is a private key"),
     "a private key as a value": ({"auth": {"ssh": {"privateKey": "x"}}}, "additional properties 'privateKey'"),
     "a misspelt value": ({"brnach": "main"}, "additional properties 'brnach'"),
@@ -34,6 +36,9 @@ REFUSED = {
     "a forge without a token": ({"pullRequest": {"forge": "github"}}, "pullRequest.existingSecret: the forge's API takes a token"),
     "a hook without its kind": ({"notify": {"hooks": ["https://host/hook"]}}, "at '/notify/hooks/0'"),
     "a hook for what others merge": ({"pushBranch": "b", "notify": {"hooks": ["flux=https://host/hook"]}}, "notify.hooks: with pushBranch"),
+    "a request for what has no reconciler": ({"requestReconcile": ["deployment:a/b"]}, "at '/requestReconcile/0'"),
+    "a request for what others merge": ({"pushBranch": "b", "requestReconcile": ["application:a/b"]}, "pushBranch, pullRequest: others decide"),
+    "direct apply of what others merge": ({"pushBranch": "b", "apply": {"mode": "fallback"}}, "pushBranch, pullRequest: others decide"),
     "a claim for each node": ({"kind": "DaemonSet", "persistence": {"enabled": True}}, "persistence.enabled: a claim is one pod's"),
     "a claim for two": ({"replicas": 2, "persistence": {"enabled": True}}, "persistence.enabled: a claim is one pod's"),
     "a policy that would not hold": ({"networkPolicy": {"enabled": True}}, "networkPolicy.enabled: the pod is on the node's network"),
@@ -107,6 +112,7 @@ def test_a_template_of_the_message_arrives_as_it_is(text, tmp_path):
 FILES = {
     "an ssh key": ({}, ["GITOPS_PREFIX_SSH_KEY", "GITOPS_PREFIX_KNOWN_HOSTS"]),
     "a token": ({"repo": "https://host/x", "auth": {"method": "token"}}, ["GITOPS_PREFIX_TOKEN_FILE"]),
+    "an App": ({"repo": "https://github.com/o/n", "auth": {"method": "githubApp", "githubApp": {"id": "1"}}}, ["GITOPS_PREFIX_GITHUB_APP_KEY_FILE"]),
     "an authority": ({"ca": {"existingConfigMap": "ca"}}, ["GITOPS_PREFIX_CA_FILE"]),
     "a signing key": ({"signing": {"existingSecret": "key"}}, ["GITOPS_PREFIX_SIGNING_KEY"]),
     "a signing key with a passphrase": ({"signing": {"existingSecret": "key", "passphraseKey": "passphrase"}}, ["GITOPS_PREFIX_SIGNING_KEY", "GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE"]),
@@ -140,6 +146,16 @@ def test_an_address_of_the_node_is_asked_where_it_listens(tmp_path):
     assert environment["GITOPS_PREFIX_LISTEN"] == "[::1]:9090"
     for kind in ("liveness", "readiness"):
         assert container[f"{kind}Probe"]["httpGet"]["host"] == "::1"
+
+
+@pytest.mark.parametrize("number", [1234567, "1234567", 12345678901])
+def test_an_id_is_a_number_or_a_text_and_arrives_as_it_is(number, tmp_path):
+    app = {"id": number, "installationId": number}
+    values = {"repo": "https://github.com/o/n", "auth": {"method": "githubApp", "githubApp": app}}
+    (container,) = pod(rendered(tmp_path, values))["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["GITOPS_PREFIX_GITHUB_APP_ID"] == str(number)
+    assert environment["GITOPS_PREFIX_GITHUB_APP_INSTALLATION_ID"] == str(number)
 
 
 PLACED = {

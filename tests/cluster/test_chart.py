@@ -28,6 +28,10 @@ VALUES = {
         "metrics": {"service": {"enabled": True}},
     },
     "direct apply": {"apply": {"mode": "always"}},
+    "requests and Events": {
+        "requestReconcile": ["gitrepository:flux-system/a", "kustomization:flux-system/b"],
+        "events": True,
+    },
     "two, of which one publishes": {"replicas": 2, "leaderElection": {"enabled": True}},
     "placed, with volumes": {
         "replicas": 2,

@@ -100,6 +100,7 @@ def test_two_releases_of_one_namespace_do_not_meet(cluster, namespace, helm):
 NOTES = {
     "an ssh key": ({}, ["ssh://git@git.example.com/home-ops.git", "create secret generic gitops-prefix-deploy-key", "NET_RAW", "pod-security.kubernetes.io/enforce=privileged"]),
     "a token": ({"repo": "https://host/x", "auth": {"method": "token"}}, ["create secret generic gitops-prefix-token --from-file=token=token"]),
+    "an App": ({"repo": "https://github.com/o/n", "auth": {"method": "githubApp", "githubApp": {"id": "1"}}}, ["create secret generic gitops-prefix-github-app --from-file=private-key.pem=private-key.pem"]),
     "the kernel": ({"source": "kernel"}, ["the node's network:"]),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from tests.examples.deployments import (
     pod_of,
     workload,
 )
-from tests.examples.repositories import build, of_kind
+from tests.examples.repositories import build, of_kind, parse
 
 RBAC = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 
@@ -124,6 +124,14 @@ def test_the_overlay_of_a_daemon_set_elects_a_leader():
     variables = environment(overlay)
     assert variables["GITOPS_PREFIX_LEADER_ELECT"] == "true"
     assert variables["GITOPS_PREFIX_REPO"].startswith("ssh://")
+
+
+@pytest.mark.parametrize(
+    "path", sorted(KUSTOMIZE.rglob("*.yaml")), ids=lambda path: str(path.relative_to(KUSTOMIZE))
+)
+def test_no_key_stands_twice(path):
+    """kustomize would take the last one, and say nothing."""
+    assert list(parse(path.read_text()))
 
 
 def test_every_file_of_a_component_is_used():

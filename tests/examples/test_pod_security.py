@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.examples.deployments import COMPONENTS, built, pod_of
+from tests.examples.deployments import CLUSTER_MODES, COMPONENTS, built, pod_of
 from tests.examples.pod_security import baseline, containers_of, restricted
 from tests.examples.repositories import ROOT
 
@@ -40,7 +40,7 @@ def test_a_container_writes_to_its_volumes_alone_and_has_a_limit(name):
     for container in containers_of(pod_of(built(*VARIANTS[name]))):
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         requests, limits = container["resources"]["requests"], container["resources"]["limits"]
-        assert mebibytes(requests["memory"]) >= (110 if name == "direct-apply" else 45)
+        assert mebibytes(requests["memory"]) >= (110 if name in CLUSTER_MODES else 45)
         assert mebibytes(limits["memory"]) >= 2 * 110
         # A CPU that is throttled would only delay the commit.
         assert "cpu" not in limits

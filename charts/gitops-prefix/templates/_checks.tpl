@@ -8,14 +8,20 @@
 {{- if and (hasPrefix "http" .Values.repo) (eq .Values.auth.method "ssh") }}
 {{- fail "auth.method: a repository over https takes a token, not an ssh key: set auth.method=token" }}
 {{- end }}
-{{- if and (not (hasPrefix "http" .Values.repo)) (eq .Values.auth.method "token") }}
-{{- fail "auth.method: a token is for a repository over https, and repo is none: set auth.method=ssh" }}
+{{- if and (not (hasPrefix "http" .Values.repo)) (has .Values.auth.method (list "token" "githubApp")) }}
+{{- fail (printf "auth.method: %s is for a repository over https, and repo is none: set auth.method=ssh" .Values.auth.method) }}
 {{- end }}
-{{- if and .Values.pullRequest.forge (ne .Values.auth.method "token") (not .Values.pullRequest.existingSecret) }}
+{{- if and (eq .Values.auth.method "githubApp") (not .Values.auth.githubApp.id) }}
+{{- fail "auth.githubApp.id: which App? Its id stands on its settings page" }}
+{{- end }}
+{{- if and .Values.pullRequest.forge (has .Values.auth.method (list "ssh" "none")) (not .Values.pullRequest.existingSecret) }}
 {{- fail "pullRequest.existingSecret: the forge's API takes a token, which an ssh key is not: name a secret that holds one" }}
 {{- end }}
 {{- if and .Values.notify.hooks (or .Values.pushBranch .Values.pullRequest.forge) }}
 {{- fail "notify.hooks: with pushBranch or pullRequest others merge, and nobody here knows when: let the forge's own webhook tell" }}
+{{- end }}
+{{- if and (or .Values.pushBranch .Values.pullRequest.forge) (or .Values.requestReconcile (ne .Values.apply.mode "never")) }}
+{{- fail "pushBranch, pullRequest: others decide whether it is merged: leave requestReconcile and apply.mode as they are" }}
 {{- end }}
 {{- if contains "PRIVATE KEY" .Values.auth.ssh.knownHosts }}
 {{- fail "auth.ssh.knownHosts: that is a private key, and goes into the secret of auth.ssh; here is what ssh-keyscan prints" }}

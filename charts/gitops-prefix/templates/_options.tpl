@@ -55,6 +55,12 @@ GITOPS_PREFIX_NOTIFY_SECRET_FILE: {{ printf "/etc/gitops-prefix/notify/%s" .secr
 {{- if .Values.messageTemplate }}
 GITOPS_PREFIX_MESSAGE_TEMPLATE: /etc/gitops-prefix/config/message
 {{- end }}
+{{- with .Values.requestReconcile }}
+GITOPS_PREFIX_REQUEST_RECONCILE: {{ join " " . | quote }}
+{{- end }}
+{{- if .Values.events }}
+GITOPS_PREFIX_EVENTS: "true"
+{{- end }}
 {{- if ne .Values.apply.mode "never" }}
 GITOPS_PREFIX_APPLY: {{ .Values.apply.mode }}
 GITOPS_PREFIX_APPLY_AFTER: {{ .Values.apply.after | quote }}
@@ -73,8 +79,19 @@ GITOPS_PREFIX_KNOWN_HOSTS: {{ if .ssh.knownHosts }}/etc/gitops-prefix/config/kno
 {{- else if eq .method "token" }}
 GITOPS_PREFIX_TOKEN_FILE: {{ printf "/etc/gitops-prefix/token/%s" .token.tokenKey }}
 GITOPS_PREFIX_USERNAME: {{ .token.username | quote }}
+{{- else if eq .method "githubApp" }}
+GITOPS_PREFIX_GITHUB_APP_ID: {{ include "gitops-prefix.id" .githubApp.id }}
+GITOPS_PREFIX_GITHUB_APP_KEY_FILE: {{ printf "/etc/gitops-prefix/github-app/%s" .githubApp.privateKeyKey }}
+{{- with .githubApp.installationId }}
+GITOPS_PREFIX_GITHUB_APP_INSTALLATION_ID: {{ include "gitops-prefix.id" . }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A number of a values file is a float to Helm, and would be 1.234567e+06. */}}
+{{- define "gitops-prefix.id" -}}
+{{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ int64 . | toString | quote }}{{ end }}
 {{- end }}
 
 {{/* An IPv6 address stands in brackets before its port. */}}

@@ -123,6 +123,8 @@ volumes:
 {{ include "gitops-prefix.secretMount" (dict "name" "deploy-key" "path" "ssh" "secret" .Values.auth.ssh.existingSecret) }}
 {{- else if eq .Values.auth.method "token" }}
 {{ include "gitops-prefix.secretMount" (dict "name" "token" "path" "token" "secret" .Values.auth.token.existingSecret) }}
+{{- else if eq .Values.auth.method "githubApp" }}
+{{ include "gitops-prefix.secretMount" (dict "name" "github-app" "path" "github-app" "secret" .Values.auth.githubApp.existingSecret) }}
 {{- end }}
 {{- with .Values.signing.existingSecret }}
 {{ include "gitops-prefix.secretMount" (dict "name" "signing-key" "path" "signing" "secret" .) }}

@@ -20,6 +20,35 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
       resources: [configmaps, services]
       verbs: [get, patch]
 {{- end }}
+{{- $groups := dict "gitrepository" "source.toolkit.fluxcd.io" "kustomization" "kustomize.toolkit.fluxcd.io" "application" "argoproj.io" }}
+{{- $resources := dict "gitrepository" "gitrepositories" "kustomization" "kustomizations" "application" "applications" }}
+{{- $namespaces := list }}
+{{- range .Values.requestReconcile }}
+{{- $namespaces = append $namespaces (regexFind ":[^/]+" . | trimPrefix ":") | uniq }}
+{{- end }}
+{{- range $namespace := $namespaces }}
+- name: reconcile
+  namespace: {{ $namespace }}
+  # One annotation on the objects that are named, and on no other.
+  rules:
+    {{- range $.Values.requestReconcile }}
+    {{- if contains (printf ":%s/" $namespace) . }}
+    {{- $kind := regexFind "^[a-z]+" . }}
+    - apiGroups: [{{ get $groups $kind }}]
+      resources: [{{ get $resources $kind }}]
+      resourceNames: [{{ regexFind "[^/]+$" . }}]
+      verbs: [patch]
+    {{- end }}
+    {{- end }}
+{{- end }}
+{{- if .Values.events }}
+- name: events
+  # An Event stands in the namespace of its object, and that of a pool in `default`.
+  rules:
+    - apiGroups: [events.k8s.io]
+      resources: [events]
+      verbs: [create]
+{{- end }}
 {{- if .Values.leaderElection.enabled }}
 - name: leader-election
   namespace: {{ .Release.Namespace }}
