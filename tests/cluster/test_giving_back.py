@@ -1,0 +1,180 @@
+"""Giving back: nothing is ever deleted or empty on the way, and reconcilers go on as before."""
+
+import pytest
+
+from gitops_prefix.cluster.apply import Wish, apply_object
+from gitops_prefix.cluster.release import release_object
+from gitops_prefix.direct.report import Standing
+from gitops_prefix.render.plain_value import value_at
+from tests.cluster.manifests import EVERY_KIND, POOL, SERVICE, A, B, configurations
+from tests.cluster.test_apply import BEFORE, FALLBACK, RECONCILER, RESOURCES, connect, look, sync
+
+HOLD = "kustomize.toolkit.fluxcd.io/reconcile"
+BY_FLUX = POOL.replace(
+    "  name: lan", "  name: lan\n  labels: {kustomize.toolkit.fluxcd.io/name: apps}"
+)
+
+
+@pytest.mark.parametrize("path", EVERY_KIND)
+def test_a_field_keeps_its_value_from_the_apply_to_the_reconcilers_own(cluster, namespace, path):
+    """Apply B, release, and the reconciler applies B: after the first step it is always B."""
+    files = {path: EVERY_KIND[path]}
+    sync(cluster, namespace, files, *BEFORE[path])
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    apply_object(connection, wanted, FALLBACK)
+    with cluster.watch(RESOURCES[path], wanted.name, wanted.namespace) as seen:
+        assert release_object(connection, wanted).standing is Standing.RELEASED
+        sync(cluster, namespace, files, A, B)
+    for state in seen:
+        for field in wanted.fields:
+            assert value_at(state, field.path) == field.value
+    managers = cluster.managers(RESOURCES[path], wanted.name, wanted.namespace)
+    assert "gitops-prefix" not in managers and RECONCILER in managers
+    assert release_object(connection, wanted).standing is Standing.UNCHANGED
+
+
+def test_after_a_release_nobody_has_a_conflict(cluster, namespace):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    apply_object(connection, wanted, FALLBACK)
+    release_object(connection, wanted)
+    other = POOL.replace("192.168.42.0/24", "192.168.43.0/24")
+    cluster.apply(other, manager=RECONCILER)
+    assert look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"] == [
+        {"cidr": "192.168.43.0/24"}
+    ]
+
+
+def test_a_sole_owner_gives_back_too(cluster, namespace):
+    """Where nobody else owns anything, managedFields is emptied, not left as it was."""
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    patch = '[{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]'
+    cluster.kubectl("patch", RESOURCES["pool.yaml"], "lan", "--type=json", "-p", patch)
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    assert apply_object(connection, wanted, FALLBACK).standing is Standing.APPLIED
+    assert release_object(connection, wanted).standing is Standing.RELEASED
+    live = look(cluster, namespace, "pool.yaml", "lan")
+    assert "gitops-prefix" not in cluster.managers(RESOURCES["pool.yaml"], "lan")
+    assert live["spec"]["blocks"] == wanted.fields[0].value
+    assert live["spec"]["serviceSelector"] == {"matchLabels": {"pool": "lan"}}
+
+
+def test_flux_is_held_in_the_same_patch_and_let_go_in_the_same_patch(cluster, namespace):
+    files = {"pool.yaml": BY_FLUX}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    with cluster.watch(RESOURCES["pool.yaml"], "lan") as seen:
+        apply_object(connection, wanted, FALLBACK)
+        release_object(connection, wanted)
+    held = [
+        (one["spec"]["blocks"] == wanted.fields[0].value, one["metadata"]["annotations"].get(HOLD))
+        for one in seen
+    ]
+    assert list(dict.fromkeys(held)) == [(False, None), (True, "disabled"), (True, None)]
+
+
+@pytest.mark.parametrize("value", ["disabled", "enabled"])
+def test_a_hold_that_its_author_set_stays_theirs(cluster, namespace, value):
+    files = {"pool.yaml": BY_FLUX.replace("annotations: {", f"annotations: {{{HOLD}: {value}, ")}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    for step in (
+        lambda: apply_object(connection, wanted, FALLBACK),
+        lambda: release_object(connection, wanted),
+    ):
+        assert step().standing in {Standing.APPLIED, Standing.RELEASED}
+        assert (
+            look(cluster, namespace, "pool.yaml", "lan")["metadata"]["annotations"][HOLD] == value
+        )
+
+
+def test_without_force_nobody_is_held(cluster, namespace):
+    files = {"pool.yaml": BY_FLUX}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+    apply_object(connect(cluster), wanted, Wish())
+    assert HOLD not in look(cluster, namespace, "pool.yaml", "lan")["metadata"]["annotations"]
+
+
+def test_entries_of_every_version_are_given_back(cluster, namespace):
+    """An object that was applied as v2alpha1 and as v2 has an entry for each."""
+    files = {"service.yaml": SERVICE}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    apply_object(connection, wanted, FALLBACK)
+    words = ("annotate", "service", "plex", "-n", namespace, "--field-manager=gitops-prefix")
+    cluster.kubectl(*words, "example.com/by-update=1")
+    entries = look(cluster, namespace, "service.yaml", "plex")["metadata"]["managedFields"]
+    assert [one["manager"] for one in entries].count("gitops-prefix") == 2
+    assert release_object(connection, wanted).standing is Standing.RELEASED
+    live = look(cluster, namespace, "service.yaml", "plex")
+    assert "gitops-prefix" not in {one["manager"] for one in live["metadata"]["managedFields"]}
+    assert live["metadata"]["annotations"]["example.com/by-update"] == "1"
+
+
+def test_what_is_gone_is_not_made_to_be_released(cluster, namespace):
+    (wanted,) = configurations({"pool.yaml": POOL}, namespace, A)
+    assert release_object(connect(cluster), wanted).standing is Standing.MISSING
+    assert not cluster.kubectl("get", RESOURCES["pool.yaml"], "-o", "name")
+
+
+KUSTOMIZATION = """
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: NAMESPACE}
+spec: {interval: 10m}
+status: {lastAppliedRevision: "main@sha1:REVISION"}
+"""
+FOLLOWED = BY_FLUX.replace(
+    "name: apps}", "name: apps, kustomize.toolkit.fluxcd.io/namespace: NAMESPACE}"
+)
+OLD, NEW = "a" * 40, "b" * 40
+
+
+@pytest.mark.parametrize(
+    ("revision", "commit", "standing"),
+    [
+        (OLD, NEW, Standing.WAITING),
+        (NEW, NEW, Standing.RELEASED),
+        (OLD, "", Standing.RELEASED),
+        ("", NEW, Standing.RELEASED),
+    ],
+    ids=["Flux is behind", "Flux has it", "not waited for", "no such Kustomization"],
+)
+def test_flux_is_held_until_it_has_the_commit(cluster, namespace, revision, commit, standing):
+    """Let go before, it would put the old value back until it fetches."""
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    if revision:
+        cluster.apply(KUSTOMIZATION.replace("NAMESPACE", namespace).replace("REVISION", revision))
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    apply_object(connection, wanted, FALLBACK)
+    assert release_object(connection, wanted, commit).standing is standing
+    live = look(cluster, namespace, "pool.yaml", "lan")
+    held = live["metadata"]["annotations"].get(HOLD)
+    assert held == ("disabled" if standing is Standing.WAITING else None)
+    assert live["spec"]["blocks"] == wanted.fields[0].value
+
+
+def test_a_right_to_read_kustomizations_is_not_needed(cluster, namespace):
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    cluster.apply(KUSTOMIZATION.replace("NAMESPACE", namespace).replace("REVISION", OLD))
+    rule = {
+        "apiGroups": ["cilium.io"],
+        "resources": [RESOURCES["pool.yaml"]],
+        "verbs": ["get", "patch"],
+    }
+    connection = connect(cluster, cluster.account("daemon", [rule], namespace=namespace))
+    (wanted,) = configurations(files, namespace, A, B)
+    apply_object(connection, wanted, FALLBACK)
+    assert release_object(connection, wanted, NEW).standing is Standing.RELEASED
