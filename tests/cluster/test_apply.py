@@ -317,3 +317,38 @@ def test_a_file_without_a_namespace_means_only_what_carries_its_annotation(
         assert apply_object(connect(cluster), wanted, FALLBACK).standing is standing
     finally:
         cluster.kubectl("delete", "service", "plex", "-n", "default")
+
+
+def test_what_the_server_would_make_something_else_of_is_refused(cluster, namespace):
+    """It fills in what a port leaves out, so that the cluster would not hold what Git does."""
+    files = {"service.yaml": SERVICE}
+    sync(cluster, namespace, files, A)
+    before = look(cluster, namespace, "service.yaml", "plex")
+    (wanted,) = configurations(files, namespace, A, B)
+    ports = replace(wanted.fields[0], path=("spec", "ports"), value=[{"name": "web", "port": 80}])
+    short = replace(wanted, fields=(ports,), body={"spec": {"ports": ports.value}})
+    report = apply_object(connect(cluster), short, FALLBACK)
+    assert report.standing is Standing.REFUSED
+    assert "the server would make spec.ports" in report.message
+    assert look(cluster, namespace, "service.yaml", "plex") == before
+
+
+def test_what_changes_all_the_time_is_told(cluster, namespace):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+
+    class Restless(Connection):
+        changes = 0
+
+        def apply(self, served, body, *, force, dry_run, manager=""):
+            if not dry_run:
+                self.changes += 1
+                words = (f"example.com/n={self.changes}", "--overwrite")
+                cluster.kubectl("annotate", RESOURCES["pool.yaml"], "lan", *words)
+            return super().apply(served, body, force=force, dry_run=dry_run)
+
+    report = apply_object(Restless(str(cluster.kubeconfig("admin"))), wanted, FALLBACK)
+    assert report.standing is Standing.FAILED
+    assert "changes faster" in report.message
+    assert look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"] != wanted.fields[0].value

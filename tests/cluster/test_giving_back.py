@@ -3,6 +3,7 @@
 import pytest
 
 from gitops_prefix.cluster.apply import Wish, apply_object
+from gitops_prefix.cluster.connection import Connection
 from gitops_prefix.cluster.release import release_object
 from gitops_prefix.direct.report import Standing
 from gitops_prefix.render.plain_value import value_at
@@ -178,3 +179,40 @@ def test_a_right_to_read_kustomizations_is_not_needed(cluster, namespace):
     (wanted,) = configurations(files, namespace, A, B)
     apply_object(connection, wanted, FALLBACK)
     assert release_object(connection, wanted, NEW).standing is Standing.RELEASED
+
+
+@pytest.mark.parametrize(("changes", "standing"), [(1, Standing.RELEASED), (99, Standing.FAILED)])
+def test_what_changes_meanwhile_is_looked_at_again(cluster, namespace, changes, standing):
+    """The patch tests the version: an entry that moved in the list is not taken for ours."""
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+
+    class Restless(Connection):
+        left = changes
+
+        def patch(self, *arguments):
+            if self.left:
+                self.left -= 1
+                words = ("annotate", RESOURCES["pool.yaml"], "lan", "--overwrite")
+                cluster.kubectl(*words, f"example.com/n={self.left}", "--field-manager=another")
+            return super().patch(*arguments)
+
+    connection = Restless(str(cluster.kubeconfig("admin")))
+    apply_object(connection, wanted, FALLBACK)
+    assert release_object(connection, wanted).standing is standing
+    managers = cluster.managers(RESOURCES["pool.yaml"], "lan")
+    assert {"another", RECONCILER} <= set(managers)
+    assert ("gitops-prefix" in managers) is (standing is Standing.FAILED)
+    assert look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"] == wanted.fields[0].value
+
+
+def test_what_may_not_be_patched_is_told_with_the_rule(cluster, namespace):
+    files = {"pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+    apply_object(connect(cluster), wanted, FALLBACK)
+    rule = {"apiGroups": ["cilium.io"], "resources": [RESOURCES["pool.yaml"]], "verbs": ["get"]}
+    user = cluster.account("reader", [rule], namespace=namespace)
+    report = release_object(connect(cluster, user), wanted)
+    assert report.standing is Standing.FORBIDDEN and 'verbs: ["get", "patch"]' in report.message
