@@ -22,13 +22,7 @@ from tests.netns import until
 from tests.parts import require
 
 Ask = Callable[..., dict]
-NEEDS_A_LINK = {
-    "Advertisements",
-    "What does not count",
-    "Links",
-    "Direct apply",
-    "Directly applied",
-}
+NEEDS_A_LINK = {"Advertisements", "What does not count", "Links", "Directly applied"}
 """The prefix here is static, and nothing is applied."""
 
 
