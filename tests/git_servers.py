@@ -129,6 +129,11 @@ http {{
     listen 127.0.0.1:{port}{tls};
     auth_basic git; auth_basic_user_file {directory}/passwords;
     location /busy/ {{ auth_basic off; return 503 "come back later"; }}
+    location /echo/ {{
+      auth_basic off; default_type text/plain; add_header WWW-Authenticate "Basic realm=x" always;
+      if ($http_authorization = "") {{ return 401; }}
+      return 403 "you sent $http_authorization";
+    }}
     location /moved/ {{ auth_basic off; return 302 {elsewhere}$request_uri; }}
     location / {{
       if ($declined) {{ return 403; }}

@@ -16,7 +16,6 @@ from gitops_prefix.cli.exit_codes import BAD_INPUT, DONE, INTERRUPTED, OUTSIDE_F
 from gitops_prefix.cli.options import CONFIG_FILE, read_config
 from gitops_prefix.cli.output import Format, colour_wish, print_errors
 from gitops_prefix.errors import InputError, OutsideError, Problem
-from gitops_prefix.publish.scrub import redact
 
 
 def enter(  # noqa: PLR0911  one return a kind of error
@@ -91,7 +90,7 @@ def _report_bug(error: Exception, form: Format) -> int:
     if os.environ.get("GITOPS_PREFIX_DEBUG"):
         traceback.print_exc()
     message = (
-        f"internal error: {type(error).__name__}: {redact(str(error))}. "
+        f"internal error: {type(error).__name__}: {error}. "
         "This is a bug: please report it with what GITOPS_PREFIX_DEBUG=1 prints"
     )
     print_errors((Problem("internal", message),), form)

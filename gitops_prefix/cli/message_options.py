@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+import click
+
 from gitops_prefix.cli.option_group import option_group
 from gitops_prefix.cli.options import file_option, option
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.message_template import MessageTemplate, TemplateError
 from gitops_prefix.publish.trailers import Trailer, parse_trailer
 from gitops_prefix.publish.wording import Wording
+
+
+class Line(click.types.StringParamType):
+    """A text with blanks in it: in a variable, each line is one."""
+
+    envvar_list_splitter = "\n"
 
 
 def make_wording(
@@ -19,7 +27,7 @@ def make_wording(
         InputError: a trailer that is none, or a template that cannot be read.
     """
     template = read_template(message_template) if message_template is not None else None
-    return Wording(template, tuple(map(_trailer, trailers)), skip_ci)
+    return Wording(template, tuple(_trailer(text) for text in trailers if text), skip_ci)
 
 
 def read_template(path: Path) -> MessageTemplate:
@@ -54,10 +62,11 @@ message_options = option_group(
     option(
         "--trailer",
         "trailers",
+        type=Line(),
         multiple=True,
         metavar="LINE",
         help='A trailer more for each commit, as in "Signed-off-by: Bot <bot@example.com>". '
-        "May be repeated.",
+        "May be repeated; in the variable, a line each.",
     ),
     option("--skip-ci", is_flag=True, help='Write "[skip ci]" into the subject.'),
 )

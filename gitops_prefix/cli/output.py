@@ -7,11 +7,13 @@ GitHub, which are the data that was asked for.
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 
 import click
 
 from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.publish.scrub import redact
 
 
 class Format(StrEnum):
@@ -36,11 +38,14 @@ def print_json(answer: object) -> None:
 
 
 def print_errors(problems: Iterable[Problem], form: Format) -> None:
-    """Print what stopped a command, and what else was found on the way."""
+    """Print what stopped a command, and what else was found on the way.
+
+    The words may be a server's: what we read of secrets is not in them.
+    """
+    problems = [replace(one, message=redact(one.message)) for one in problems]
     if form is Format.JSON:
-        told = list(problems)
-        errors = [one for one in told if one.severity is Severity.ERROR]
-        others = [one.document() for one in told if one not in errors]
+        errors = [one for one in problems if one.severity is Severity.ERROR]
+        others = [one.document() for one in problems if one not in errors]
         answer = {"errors": [one.document() for one in errors]}
         print_json(answer | ({"warnings": others} if others else {}))
     else:

@@ -65,6 +65,12 @@ def test_the_options_of_run_count(tree, capsys):
     assert text.endswith("\nA: b\nC: d\n")
 
 
+def test_trailers_in_the_variable_are_lines(tree, capsys, monkeypatch):
+    """A trailer has blanks in it."""
+    monkeypatch.setenv("GITOPS_PREFIX_TRAILER", "A: b c\nSigned-off-by: Bot <b@x>\n")
+    assert shown(capsys).endswith("\nA: b c\nSigned-off-by: Bot <b@x>\n")
+
+
 def test_json_holds_the_message(tree, capsys):
     text = shown(capsys, "--output", "json")
     assert json.loads(text) == {"message": shown(capsys)}

@@ -1,5 +1,6 @@
 """A real web server over https: the token never shows, and goes to nobody else."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -9,12 +10,27 @@ import pytest
 
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.credentials import Token, token_from
-from gitops_prefix.publish.push_report import Published, Refused
+from gitops_prefix.publish.push_report import Published, Refused, Unreachable
 from gitops_prefix.publish.repository import RefusedError, Repository, TimeLimits, UnreachableError
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import READ_ONLY, TOKEN, USER, WebServer, listener, web_server
 from tests.gitrepo import git
 
+# The least that githooks(5), proc-receive, asks of one: it declines each branch.
+PROC_RECEIVE = f"""
+import os
+def read():
+    length = int(os.read(0, 4), 16)
+    return os.read(0, length - 4) if length > 4 else b""
+def write(text):
+    os.write(1, b"%04x" % (len(text) + 4) + text)
+while read(): pass
+write(b"version=1\\n"); os.write(1, b"0000")
+names = []
+while line := read(): names.append(line.split()[2])
+for name in names: write(b"ng " + name + b" no {TOKEN} here\\n")
+os.write(1, b"0000")
+"""
 NEW = {"a.yaml": MANAGED + b"new\n"}
 
 
@@ -113,6 +129,28 @@ def test_a_hook_is_heard_through_the_web(tmp_path, server):
     assert isinstance(report, Refused)
     assert "on weekdays" in report.words
     assert report.words.isprintable()
+
+
+def test_a_server_that_repeats_what_it_was_sent_tells_nobody(tmp_path, server):
+    """Some show it on the page of an error."""
+    words = refusal(tmp_path, f"{server.url}/echo/x.git")
+    assert "you sent Basic [secret]" in words
+    assert TOKEN not in words
+
+
+def test_a_reason_for_a_rejection_is_no_place_for_the_token_either(tmp_path, server):
+    """Git gives it on standard output, line by line for each branch."""
+    url, remote = serve(server, tmp_path)
+    git(remote, "config", "receive.procReceiveRefs", "refs/heads")
+    hook = remote / "hooks" / "proc-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!{sys.executable}\n{PROC_RECEIVE}")
+    hook.chmod(0o755)
+    with fetched(tmp_path / "clone", url, credentials=token(tmp_path, TOKEN)) as repository:
+        commit_ours(repository, NEW)
+        report = repository.push()
+    assert isinstance(report, Refused | Unreachable)
+    assert "no [secret] here" in report.words
 
 
 def test_a_server_that_nobody_vouches_for_is_not_talked_to(tmp_path, server, monkeypatch):
