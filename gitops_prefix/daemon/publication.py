@@ -177,19 +177,25 @@ class Publication:
         if outcome.result is Result.INVALID:
             return outcome
         if away is not None:
-            problems = (*away.problems, *outcome.problems)
-            failed = replace(outcome, result=away.result, words=away.words, failure=away.failure)
-            return replace(failed, problems=problems)
+            return self._hold_back(outcome, away)
         if outcome.result is Result.FOLLOWING:
             return outcome
         return self._push(outcome)
+
+    def _hold_back(self, outcome: Outcome, away: Outcome) -> Outcome:
+        """Our commit waits for the remote; where another leads, that one publishes the same."""
+        if outcome.commit and not self._may_publish():
+            return replace(outcome, result=Result.FOLLOWING, statuses=None, commit="")
+        problems = (*away.problems, *outcome.problems)
+        failed = replace(outcome, result=away.result, words=away.words, failure=away.failure)
+        return replace(failed, problems=problems)
 
     def _push(self, outcome: Outcome) -> Outcome:
         """Push what is not on the branch."""
         if self.repository.unpublished is None:
             return outcome
         if not self._may_publish():
-            return replace(outcome, result=Result.FOLLOWING, statuses=None)
+            return replace(outcome, result=Result.FOLLOWING, statuses=None, commit="")
         before = self.repository.tip or ""
         try:
             report = self.repository.push()

@@ -1,5 +1,6 @@
 """Events on the objects that a publication moved, against a real API server."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,9 +9,11 @@ from gitops_prefix.cluster.connection import Connection
 from gitops_prefix.cluster.operations import OPERATIONS
 from gitops_prefix.daemon.object_events import ObjectEvents
 from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.daemon.telling import Telling, ToldCluster
 from gitops_prefix.direct.event import event_of_report
 from gitops_prefix.direct.report import FieldChange, Report, Standing
 from gitops_prefix.errors import OutsideError
+from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.render.rendering import Change
 from tests.cluster.rules import rules
 
@@ -141,3 +144,29 @@ def test_what_direct_apply_did_is_told_and_what_it_did_not_is_not(standing):
     assert (event and (event.reason, event.note, event.warning)) == REPORTS.get(standing)
     given_up = event_of_report(report, given_up=True)
     assert (given_up.reason, given_up.note, given_up.warning) == ("Reverted", "left alone", True)
+
+
+def test_the_child_process_tells_what_direct_apply_did(cluster, namespace):
+    """The true way: a process that is started for it, and ended with the daemon."""
+    access = ClusterAccess(str(cluster.kubeconfig("admin")))
+    told_cluster = ToldCluster(Telling(events=True), access, lambda: NOON)
+    field = (FieldChange("metadata.annotations", None, None),)
+    report = Report("a.yaml", "Service", namespace, "plex", Standing.APPLIED, "", field, (), "v1")
+    try:
+        told_cluster.tell_report(report)
+        told_cluster.tell_report(replace(report, message="twice"), given_up=True)
+        told_cluster.tell_report(replace(report, standing=Standing.RELEASED))
+    finally:
+        told_cluster.close()
+    assert [one.partition(" ")[0] for one in told(cluster, namespace)] == [
+        "AppliedDirectly",
+        "Released",
+        "Reverted",
+    ]
+
+
+def test_who_does_not_want_events_starts_no_process():
+    told_cluster = ToldCluster(Telling(), ClusterAccess("/nonexistent"), lambda: NOON)
+    told_cluster.tell_report(Report("a", "Service", "a", "b", Standing.APPLIED, api_version="v1"))
+    assert told_cluster.follow_ups == ()
+    told_cluster.close()
