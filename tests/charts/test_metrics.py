@@ -1,10 +1,15 @@
 """The chart's monitors and alerts: those of examples/monitoring, for this release's pods."""
 
+import json
+
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.charts.rendering import CHART, rendered
-from tests.examples.repositories import example, of_kind, parse
+from tests.examples.repositories import ROOT, example, of_kind, parse
+from tests.parts import require
 
+SCHEMAS = ROOT.parent / "shared" / "crds" / "schema"
 MONITORING = example("monitoring")
 
 
@@ -51,6 +56,14 @@ def test_a_service_monitor_asks_the_service(tmp_path):
         "interval": "1m",
     }
     assert service["spec"]["clusterIP"] == "None"
+
+
+@pytest.mark.parametrize("kind", ["PodMonitor", "PrometheusRule"])
+def test_the_operator_takes_them(kind, tmp_path):
+    require("shared")
+    schema = json.loads((SCHEMAS / f"monitoring.coreos.com_{kind.lower()}_v1.json").read_text())
+    one = only(kind, rendered(tmp_path, metrics(podMonitor={}, prometheusRule={})))
+    assert not list(Draft202012Validator(schema).iter_errors(one))
 
 
 @pytest.mark.parametrize("kind", ["PodMonitor", "ServiceMonitor", "PrometheusRule", "Service"])

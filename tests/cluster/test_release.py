@@ -97,6 +97,44 @@ def test_two_releases_of_one_namespace_do_not_meet(cluster, namespace, helm):
     assert leases == {"lan-gitops-prefix", "guests-gitops-prefix"}
 
 
+MAY = {
+    "patch gitrepositories/flux-system": True,
+    "patch kustomizations/network": True,
+    "patch gitrepositories/other": False,
+    "get gitrepositories/flux-system": False,
+    "patch ciliumloadbalancerippools/any": True,
+    "get services/any": True,
+    "create services": False,
+    "delete ciliumloadbalancerippools/any": False,
+    "get secrets/any": False,
+    "create events.events.k8s.io": True,
+    "create leases.coordination.k8s.io": True,
+    "update leases.coordination.k8s.io/gitops-prefix": True,
+    "update leases.coordination.k8s.io/other": False,
+    "delete leases.coordination.k8s.io/gitops-prefix": False,
+}
+
+
+def test_the_account_may_do_what_its_modes_need_and_nothing_else(cluster, namespace, helm):
+    """Every mode at once, as the server answers for the pod's account."""
+    values = {
+        "requestReconcile": [
+            f"gitrepository:{namespace}/flux-system",
+            f"kustomization:{namespace}/network",
+        ],
+        "events": True,
+        "apply": {"mode": "fallback"},
+        "leaderElection": {"enabled": True},
+    }
+    account = f"--as=system:serviceaccount:{namespace}:gitops-prefix"
+    words = [(*right.split(), "-n", namespace, account) for right in MAY]
+    before = [cluster.ask("auth", "can-i", *one).returncode == 0 for one in words]
+    assert not any(before)
+    helm("install", "gitops-prefix", str(CHART), values=values)
+    after = [cluster.ask("auth", "can-i", *one).returncode == 0 for one in words]
+    assert dict(zip(MAY, after, strict=True)) == MAY
+
+
 NOTES = {
     "an ssh key": ({}, ["ssh://git@git.example.com/home-ops.git", "create secret generic gitops-prefix-deploy-key", "NET_RAW", "pod-security.kubernetes.io/enforce=privileged"]),
     "a token": ({"repo": "https://host/x", "auth": {"method": "token"}}, ["create secret generic gitops-prefix-token --from-file=token=token"]),
