@@ -13,7 +13,7 @@ from gitops_prefix.daemon.fallback import Action, ApplyMode, ApplyPolicy, Fallba
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.publication import Outcome, Result
 from gitops_prefix.daemon.reverts import Reverts
-from gitops_prefix.direct.configuration import ApplyConfiguration
+from gitops_prefix.direct.configuration import ApplyConfiguration, Identity
 from gitops_prefix.direct.report import SEVERITIES, Report, Standing
 from gitops_prefix.errors import GitopsPrefixError, Severity
 
@@ -83,6 +83,7 @@ class Applying:
         self._wanted: Wanted | None = None
         self._news = False
         self._reverts = Reverts()
+        self._touched: dict[Identity, ApplyConfiguration] = {}
         self._waits_since: float | None = None
         self._once = OncePerMinute()
         self._told: dict[str, tuple[Standing, str]] = {}
@@ -122,7 +123,14 @@ class Applying:
     @property
     def overrides(self) -> bool:
         """Whether reconcilers are overridden now."""
-        return self._state.action(self._clock()) is Action.OVERRIDE
+        return self._next() is Action.OVERRIDE
+
+    def alive(self) -> bool:
+        """Whether the thread runs, where it should."""
+        return self._thread.is_alive() or self._thread.ident is None
+
+    def _next(self) -> Action:
+        return self._state.action(self._clock())
 
     def _read_commit(self, commit: str) -> Wanted | None:
         try:
@@ -135,8 +143,9 @@ class Applying:
         while not self._stopping:
             with self._condition:
                 self._news = False
-                state, wanted = self._state, self._wanted
-            action = state.action(self._clock()) if wanted is not None else Action.NOTHING
+                wanted = self._wanted
+                action = self._next() if wanted is not None else Action.NOTHING
+                state = self._state = self._state.begin(action)
             done = self._act(action, wanted or (), state.commit)
             with self._condition:
                 if done:
@@ -146,7 +155,7 @@ class Applying:
     def _pause(self, action: Action) -> float | None:
         """How long to wait for news after an action; None is for ever."""
         now = self._clock()
-        then = self._state.action(now) if self._wanted is not None else Action.NOTHING
+        then = self._next() if self._wanted is not None else Action.NOTHING
         match then:
             case Action.NOTHING:
                 return None
@@ -162,6 +171,7 @@ class Applying:
                 case Action.PREPARE:
                     self._cluster.prepare()
                 case Action.APPLY:
+                    self._touched |= {one.object: one for one in wanted}
                     self._tell(self._cluster.apply(wanted))
                 case Action.OVERRIDE:
                     self._override(wanted)
@@ -180,6 +190,7 @@ class Applying:
         look = [one for one in wanted if not reverts.may_apply(one) and not reverts.stopped(one)]
         for some, dry_run in ((apply, False), (look, True)):
             if some:
+                self._touched |= {one.object: one for one in some}
                 reports = self._cluster.apply(some, force=True, dry_run=dry_run)
                 self._reverts, given_up = self._reverts.learn(some, reports)
                 self._tell(reports if not dry_run else ())
@@ -190,12 +201,17 @@ class Applying:
     def _release(self, wanted: Wanted, commit: str) -> bool:
         now = self._clock()
         patient = self._waits_since is None or now - self._waits_since < _LONGEST_HOLD
-        reports = self._cluster.release(wanted, commit if patient else "") if wanted else ()
+        # What left the repository meanwhile is given back, too.
+        all_of_ours = tuple(({one.object: one for one in wanted} | self._touched).values())
+        commit = commit if patient else ""
+        reports = self._cluster.release(all_of_ours, commit) if all_of_ours else ()
         self._tell(reports)
         self._reverts = Reverts()
         waits = any(one.standing is Standing.WAITING for one in reports)
         self._waits_since = (self._waits_since or now) if waits else None
-        return all(one.standing in _GIVEN_BACK for one in reports)
+        done = all(one.standing in _GIVEN_BACK for one in reports)
+        self._touched = {} if done else self._touched
+        return done
 
     def _tell(self, reports: Iterable[Report]) -> None:
         """Log what is new, and once what stays as it is."""

@@ -98,13 +98,15 @@ class Fallback:
             return Action.PREPARE
         return Action.RELEASE if self.owing else Action.NOTHING
 
+    def begin(self, action: Action) -> "Fallback":
+        """Before an action: an apply that fails half-way has touched something all the same."""
+        return replace(self, owing=True) if action in {Action.APPLY, Action.OVERRIDE} else self
+
     def done(self, action: Action, commit: str) -> "Fallback":
         """After an action that succeeded, for what `commit` holds."""
         match action:
             case Action.APPLY:
-                return replace(self, owing=True, applied=commit)
-            case Action.OVERRIDE:
-                return replace(self, owing=True)
+                return replace(self, applied=commit)
             case Action.RELEASE:
                 return replace(self, owing=False)
             case _:

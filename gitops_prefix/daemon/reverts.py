@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitops_prefix.direct.configuration import ApplyConfiguration
+from gitops_prefix.direct.configuration import ApplyConfiguration, Identity
 from gitops_prefix.direct.report import Report, Standing
 
 MOST = 2
 """Reverts after which we stop."""
 
-_Key = tuple[str, str, str]
 _ADVICE = {
     "argocd": (
         "in its Application, ignoreDifferences needs managedFieldsManagers: [gitops-prefix] for "
@@ -35,17 +34,17 @@ class Reverts:
         counts: how often each was put back.
     """
 
-    applied: Mapping[_Key, object] = field(default_factory=dict)
-    counts: Mapping[_Key, int] = field(default_factory=dict)
+    applied: Mapping[Identity, object] = field(default_factory=dict)
+    counts: Mapping[Identity, int] = field(default_factory=dict)
 
     def may_apply(self, wanted: ApplyConfiguration) -> bool:
         """Whether it may be applied, again or for the first time."""
-        again = self.applied.get(_key(wanted)) == wanted.body
-        return self.counts.get(_key(wanted), 0) < (MOST - 1 if again else MOST)
+        again = self.applied.get(wanted.object) == wanted.body
+        return self.counts.get(wanted.object, 0) < (MOST - 1 if again else MOST)
 
     def stopped(self, wanted: ApplyConfiguration) -> bool:
         """Whether it is left to whoever puts it back."""
-        return self.counts.get(_key(wanted), 0) >= MOST
+        return self.counts.get(wanted.object, 0) >= MOST
 
     def learn(
         self, wanted: Iterable[ApplyConfiguration], reports: Iterable[Report]
@@ -62,7 +61,7 @@ class Reverts:
         applied, counts = dict(self.applied), dict(self.counts)
         given_up = []
         for one, report in zip(wanted, reports, strict=True):
-            key = _key(one)
+            key = one.object
             if report.standing not in {Standing.APPLIED, Standing.WOULD_CHANGE}:
                 continue
             if applied.get(key) == one.body:
@@ -72,10 +71,6 @@ class Reverts:
             if report.standing is Standing.APPLIED:
                 applied[key] = one.body
         return Reverts(applied, counts), tuple(given_up)
-
-
-def _key(wanted: ApplyConfiguration) -> _Key:
-    return wanted.kind, wanted.namespace, wanted.name
 
 
 def _advice(report: Report) -> str:

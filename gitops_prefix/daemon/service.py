@@ -171,10 +171,13 @@ class Service:
         return {
             "/": lambda: html_page(render_page(self._report())),
             "/status": lambda: json_page(self._report().document()),
-            "/healthz": lambda: _answer(self.loop.healthy() and self._listening.alive(), "alive"),
+            "/healthz": lambda: _answer(self._alive(), "alive"),
             "/readyz": lambda: _answer(self._reached and self._listening.alive(), "ready"),
             "/metrics": lambda: text_page(self._metrics.exposition().decode().rstrip("\n")),
         }
+
+    def _alive(self) -> bool:
+        return self.loop.healthy() and self._listening.alive() and self._applying.alive()
 
     def _lead(self) -> None:
         self.loop.look_now()

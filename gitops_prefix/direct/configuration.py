@@ -49,6 +49,10 @@ class ManagedField:
         return tuple(str(step) for step in takewhile(lambda one: isinstance(one, str), self.path))
 
 
+Identity = tuple[str, str, str, str]
+"""Which object: apiVersion, kind, namespace, name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApplyConfiguration:
     """The managed fields of one object.
@@ -69,6 +73,11 @@ class ApplyConfiguration:
     follows: str
     fields: tuple[ManagedField, ...]
     body: Mapping[str, Value]
+
+    @property
+    def object(self) -> Identity:
+        """Which object it is of."""
+        return self.api_version, self.kind, self.namespace, self.name
 
     def document(self) -> dict[str, Any]:
         """As JSON."""

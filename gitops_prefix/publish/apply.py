@@ -92,10 +92,7 @@ class ClusterProcess:
                 raise OutsideError(f"what talks to the cluster: {error}") from error
             finally:
                 self._end_when_idle()
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise OutsideError(answer["error"])
-        return answer["answer"]  # type: ignore[no-any-return]
+        return _read(line)
 
     def close(self) -> None:
         """End it, if it runs; a request that is under way is not waited for."""
@@ -152,3 +149,14 @@ class ClusterProcess:
                     self._discard()
             finally:
                 self._lock.release()
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(line)
+        if "error" in answer:
+            raise OutsideError(answer["error"])
+        answered: dict[str, Any] = answer["answer"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutsideError(f"what talks to the cluster gave no answer: {line[:80]!r}") from error
+    return answered

@@ -6,12 +6,14 @@ import pytest
 
 from gitops_prefix.cluster.apply import Wish, apply_object
 from gitops_prefix.cluster.connection import Connection
+from gitops_prefix.cluster.operations import OPERATIONS
 from gitops_prefix.cluster.release import release_object
 from gitops_prefix.direct.report import Standing
 from gitops_prefix.render.plain_value import value_at
 from tests.apiserver import ApiServer
 from tests.cluster.manifests import (
     EVERY_KIND,
+    GROUP,
     MARKED,
     POOL,
     SERVICE,
@@ -352,3 +354,13 @@ def test_what_changes_all_the_time_is_told(cluster, namespace):
     assert report.standing is Standing.FAILED
     assert "changes faster" in report.message
     assert look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"] != wanted.fields[0].value
+
+
+def test_an_object_that_is_odd_keeps_no_other_from_its_turn(cluster, namespace):
+    files = {"group.yaml": GROUP, "pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    group, pool = (one.document() for one in configurations(files, namespace, A, B))
+    odd = {**group, "body": {"spec": None}}
+    arguments = {"configurations": [odd, pool], "force": True, "dryRun": False}
+    first, second = OPERATIONS["apply"](connect(cluster), arguments)["reports"]
+    assert (first["standing"], second["standing"]) == ("failed", "applied")

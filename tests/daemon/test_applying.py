@@ -22,35 +22,38 @@ UP = Outcome(Result.UNCHANGED, base="ours")
 WANTED = configurations({"pool.yaml": POOL}, "", A, B)
 
 
+SPEAKING = {Standing.FAILED, Standing.NOT_INSTALLED, Standing.WAITING}
+
+
 class Cluster:
     """Answers what it is told to, and remembers what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.about: list[int] = []
         self.answers: dict[str, Standing | str] = {}
         self.changed = threading.Condition()
 
-    def _answer(self, what: str, otherwise: Standing) -> tuple[Report, ...]:
+    def _answer(self, what: str, otherwise: Standing, wanted=()) -> tuple[Report, ...]:
         with self.changed:
             self.asked.append(what)
+            self.about.append(len(wanted))
             self.changed.notify_all()
         answer = self.answers.get(what.split(maxsplit=1)[0], otherwise)
         if not isinstance(answer, Standing):
             raise OutsideError(answer)
-        said = (
-            "said" if answer in {Standing.FAILED, Standing.NOT_INSTALLED, Standing.WAITING} else ""
-        )
-        return tuple(Report(o.file, o.kind, o.namespace, o.name, answer, said) for o in WANTED)
+        said = "said" * (answer in SPEAKING)
+        return tuple(Report(o.file, o.kind, o.namespace, o.name, answer, said) for o in wanted)
 
     def prepare(self) -> None:
         self._answer("prepare", Standing.UNCHANGED)
 
     def apply(self, wanted, *, force=False, dry_run=False):
         words = "apply" + " by force" * force + " dry" * dry_run
-        return self._answer(words, Standing.APPLIED)
+        return self._answer(words, Standing.APPLIED, tuple(wanted))
 
     def release(self, wanted, commit=""):
-        return self._answer(f"release {commit}".strip(), Standing.RELEASED)
+        return self._answer(f"release {commit}".strip(), Standing.RELEASED, tuple(wanted))
 
     def close(self) -> None:
         pass
@@ -107,6 +110,18 @@ def test_an_outage_from_its_begin_to_its_end():
         cluster.wait("release ours", "prepare", "prepare", "apply by force")
         daemon.take(BACK, 111.0)
         cluster.wait("release ours", "prepare", "prepare", "apply by force", "release ours")
+
+
+def test_what_left_the_repository_in_the_outage_is_given_back_too():
+    cluster = Cluster()
+    held = {"ours": WANTED, "theirs": ()}
+    with thread(cluster, read=held.__getitem__) as daemon:
+        daemon.take(AWAY, 0.0)
+        cluster.wait("apply by force")
+        daemon.take(Outcome(Result.UNCHANGED, base="theirs"), 1.0)
+        cluster.wait("apply by force", "release theirs")
+        until(lambda: not daemon._state.owing, "the end of it")
+    assert cluster.about == [1, 1]
 
 
 @pytest.mark.parametrize("mode", ["never", "fallback"])
@@ -184,4 +199,9 @@ def test_how_loud_it_is(said, standing, level):
 
 def test_a_thread_that_waits_ends_at_once():
     with thread(Cluster()) as daemon:
-        assert daemon._thread.is_alive()
+        assert daemon._thread.is_alive() and daemon.alive()
+    assert not daemon.alive()
+
+
+def test_a_thread_that_is_not_needed_is_not_missed():
+    assert Applying(ApplyPolicy(), Cluster(), lambda: 0.0, lambda _: ()).alive()

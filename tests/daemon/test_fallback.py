@@ -23,7 +23,7 @@ def walk(mode: str, *passes: tuple[float, Git, str], until: float | None = None)
     for at, git, commit in passes:
         state = state.see(git, commit, at)
         actions.append(state.action(at))
-        state = state.done(actions[-1], commit)
+        state = state.begin(actions[-1]).done(actions[-1], commit)
     return [*actions, state.action(until)] if until is not None else actions
 
 
@@ -107,6 +107,13 @@ def test_what_could_not_be_given_back_is_given_back_later():
     assert state.done(RELEASE, "a").action(30) is NOTHING
 
 
+def test_an_apply_that_failed_half_way_is_owed_too():
+    state = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER), owing=False).see(BEHIND, "b", 0)
+    failed = state.begin(state.action(60))
+    assert failed.see(RIGHT, "b", 70).action(70) is RELEASE
+    assert state.see(RIGHT, "b", 30).action(30) is NOTHING
+
+
 passes = st.lists(st.tuples(st.integers(0, 90), st.sampled_from(Git), st.sampled_from("abc")))
 
 
@@ -128,7 +135,7 @@ def test_reconcilers_are_never_overridden_while_git_is_right_or_just_went(steps)
         touched = touched or git is PUBLISHED
         assert (action is RELEASE) == (git in {RIGHT, PUBLISHED} and touched)
         touched = action is OVERRIDE or (touched and action is not RELEASE)
-        state = state.done(action, commit)
+        state = state.begin(action).done(action, commit)
         assert state.owing is touched
     assert (
         state.cares

@@ -25,6 +25,9 @@ for line in sys.stdin:
     if asked["operation"] == "half":
         print("{", end="", flush=True)
         os._exit(0)
+    if asked["operation"] == "babble":
+        print(asked["arguments"]["words"], flush=True)
+        continue
     if asked["operation"] == "say much":
         print("x" * 1_000_000, file=sys.stderr)
     if asked["operation"] == "fail":
@@ -111,6 +114,12 @@ def test_what_failed_outside_is_told_and_the_child_stays(child):
     with pytest.raises(OutsideError, match="no"):
         process.ask("fail", {})
     assert process.runs
+
+
+@pytest.mark.parametrize("words", ["no JSON", "[]", "{}", "7", '{"answers": {}}'])
+def test_an_answer_that_is_none_is_told(child, words):
+    with pytest.raises(OutsideError, match="gave no answer"):
+        child().ask("babble", {"words": words})
 
 
 def test_a_program_that_is_not_there_is_told():
