@@ -52,17 +52,7 @@ class Rest:
         """Put an object; refused with 409 when its resourceVersion is not the newest."""
         return self._request("PUT", path, body)
 
-    def merge(self, path: str, body: Mapping[str, Any]) -> Object:
-        """Patch an object (RFC 7386): what `body` names changes, and nothing else."""
-        return self._request("PATCH", path, body, "application/merge-patch+json")
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
-    ) -> Object:
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Object:
         from kubernetes.client import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
@@ -72,12 +62,14 @@ class Rest:
                 path,
                 method,
                 query_params=query,
-                header_params={"Accept": "application/json", "Content-Type": content_type},
+                header_params={"Accept": "application/json", "Content-Type": "application/json"},
                 body=body,
                 response_type="object",
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
-                _request_timeout=self._seconds,
+                # To connect, and to wait: of one number the client takes integers alone, and
+                # waits for ever for a float.
+                _request_timeout=(self._seconds, self._seconds),
             )
         except ApiException as error:
             if not error.status:

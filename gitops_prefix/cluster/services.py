@@ -8,13 +8,17 @@ from gitops_prefix.cluster.rest import Object, Rest
 _A_PAGE = 500
 
 
-def list_services(rest: Rest) -> Iterator[Object]:
+def list_services(rest: Rest, *, a_page: int = _A_PAGE) -> Iterator[Object]:
     """Every Service of every namespace.
+
+    Args:
+        rest: the API server.
+        a_page: how many are asked for at once.
 
     Raises:
         OutsideError: the server refused, or did not answer.
     """
-    query = {"limit": str(_A_PAGE)}
+    query = {"limit": str(a_page)}
     while True:
         page = rest.get(f"/api/v1/services?{urlencode(query)}")
         yield from page.get("items") or ()

@@ -8,6 +8,9 @@ from click.testing import CliRunner
 
 from gitops_prefix.cli.commands import cli
 from gitops_prefix.cli.door import enter
+from gitops_prefix.cluster.client import connect
+from gitops_prefix.cluster.rest import Rest
+from gitops_prefix.cluster.services import list_services
 from tests.apiserver import ADMIN, ApiServer
 
 HOME = """\
@@ -121,6 +124,14 @@ def test_one_right_is_enough(cluster, namespace, services, repository):
     rule = {"apiGroups": [""], "resources": ["services"], "verbs": ["list"]}
     user = cluster.account("reader", [rule], namespace=namespace)
     assert adopt(cluster, repository, user=user).return_value == 0
+
+
+@pytest.mark.parametrize("a_page", [1, 2, 3, 500])
+def test_every_service_is_read_however_many_come_at_once(cluster, namespace, services, a_page):
+    rest = Rest(connect(str(cluster.kubeconfig(ADMIN))))
+    listed = [one["metadata"] for one in list_services(rest, a_page=a_page)]
+    ours = sorted(one["name"] for one in listed if one["namespace"] == namespace)
+    assert ours == ["dns", "mail", "plex"]
 
 
 WRONG = {

@@ -1,15 +1,17 @@
 """The process that holds the Lease, against a real API server."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.apiserver import ADMIN, ApiServer
+from tests.apiserver import ADMIN, ApiServer, api_server
 from tests.cluster.rules import rules, without_one
 from tests.netns import until
 
@@ -28,8 +30,8 @@ class Process:
         ]
 
     def leads(self) -> bool:
-        said = [one for one in self.lines() if "holder" in one]
-        return bool(said) and said[-1]["until"] is not None
+        said = [one["until"] for one in self.lines() if "until" in one]
+        return bool(said) and said[-1] is not None and time.monotonic() < said[-1]
 
     def errors(self) -> list[str]:
         return [one["error"] for one in self.lines() if "error" in one]
@@ -133,6 +135,32 @@ def test_and_none_of_them_is_too_much(cluster, namespace, tmp_path, lacking, res
     with candidate(cluster, namespace, tmp_path, "a", user) as first:
         until(first.errors, "the refusal", 30)
         assert f'cannot {lacking.split()[0]} resource "leases"' in first.errors()[0]
+
+
+def test_a_lead_ends_without_the_server_and_comes_back_with_it(tmp_path):
+    """It ends by the clock: nobody has to say so."""
+    with ExitStack() as stack:
+        server = stack.enter_context(api_server(tmp_path / "server"))
+        first = stack.enter_context(candidate(server, "default", tmp_path, "a"))
+        until(first.leads, "the lead", 30)
+        with frozen(server):
+            until(lambda: not first.leads(), "the end", 30)
+            until(first.errors, "the reason", 30)
+        until(first.leads, "the return", 60)
+
+
+@contextmanager
+def frozen(server: ApiServer) -> Iterator[None]:
+    """It takes connections, and answers nobody."""
+    port = server.url.rpartition(":")[2]
+    [pid] = subprocess.run(
+        ["pgrep", "-f", f"secure-port={port}"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    os.kill(int(pid), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(int(pid), signal.SIGCONT)
 
 
 def test_without_a_server_nobody_leads(tmp_path):
