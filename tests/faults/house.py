@@ -161,6 +161,8 @@ MANAGED_BY = {
 
 def is_whole(remote: Path, commit: str = "main") -> bool:
     """Whether pool and CIDR group hold what the status of the same commit says, and no more."""
+    # By its id: a push may come in between.
+    commit = git(remote, "rev-parse", commit).strip()
     status = status_of(remote, commit)
     known = [str(one).partition("::")[0] for one in (status.prefixes if status else ())]
     return all(
