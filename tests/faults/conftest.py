@@ -1,7 +1,10 @@
 """One sshd and one web server for the whole folder; a repository and a line of its own for each test."""
 
 import getpass
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +14,8 @@ from gitops_prefix.publish.credentials import Credentials, SshKey, token_from
 from tests.faults.house import remote_home
 from tests.faults.wire import Wire, wire
 from tests.git_servers import TOKEN, USER, SshServer, WebServer, ssh_server, web_server
+from tests.netns import run
+from tests.parts import require
 
 
 @dataclass(frozen=True)
@@ -65,3 +70,27 @@ def http(tmp_path: Path, httpd: WebServer) -> Iterator[Forge]:
     with wire(int(httpd.url.rpartition(":")[2])) as line:
         url = f"http://127.0.0.1:{line.port}/{tmp_path.name}.git"
         yield Forge(url, remote, tmp_path / "tree", token, line)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB."""
+    require("tmpfs")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk))
+    try:
+        yield disk
+    finally:
+        run("umount", "--lazy", str(disk))
+
+
+def fill(disk: Path, *, but: int = 0) -> Path:
+    """Take every byte that is left, but so many."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    os.truncate(filler, filler.stat().st_size - but)
+    assert shutil.disk_usage(disk).free == but
+    return filler

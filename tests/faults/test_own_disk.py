@@ -2,11 +2,9 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 
 from gitops_prefix.daemon.publication import Result
 from gitops_prefix.errors import OutsideError
+from tests.faults.conftest import fill
 from tests.faults.house import (
     A,
     B,
@@ -27,7 +26,7 @@ from tests.faults.house import (
     subjects,
 )
 from tests.gitrepo import ROOT, git
-from tests.netns import run, until
+from tests.netns import until
 from tests.parts import require
 
 STARTS = ["run", "--once", "--wait", "0s"]
@@ -47,29 +46,6 @@ NO_SPACE = r"No space left|Out of diskspace"
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
     return remote_home(tmp_path)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MiB."""
-    require("tmpfs")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk))
-    try:
-        yield disk
-    finally:
-        run("umount", "--lazy", str(disk))
-
-
-def fill(disk: Path) -> Path:
-    """Take every byte that is left."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    assert shutil.disk_usage(disk).free == 0
-    return filler
 
 
 def break_objects(store: Path) -> None:
