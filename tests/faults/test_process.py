@@ -1,0 +1,209 @@
+"""The real process: what it logs and shows, and an outage with a SIGKILL and a start in between."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import netns
+from tests.e2e.test_static_source import fixed
+from tests.faults.conftest import Forge
+from tests.faults.house import change, first, hook, is_whole, prefixes_of, remote_home, subjects
+from tests.git_servers import SshServer, free_port, ssh_server, start_here
+from tests.gitrepo import git
+from tests.netns import until
+from tests.parts import require
+
+A, B, C = (f"2001:db8:{n}::/64" for n in ("aaaa", "bbbb", "cccc"))
+WORDS = "only on weekdays, says the Gitea of the house"
+
+
+def command(url: str, clone: Path, key: Path, known_hosts: Path) -> list[str]:
+    words = [sys.executable, "-m", "gitops_prefix", "run", "--repo", url]
+    words += ["--clone-dir", str(clone), "--interval", "5s"]
+    return [*words, "--ssh-key", str(key), "--known-hosts", str(known_hosts)]
+
+
+@dataclass
+class Running:
+    """A daemon with its log and its pages."""
+
+    log: Path
+    port: int
+
+    def page(self, path: str) -> str:
+        address = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return answer.read().decode()
+
+    def answers(self) -> bool:
+        with suppress(urllib.error.URLError):
+            return bool(self.page("/healthz"))
+        return False
+
+    @property
+    def publishing(self) -> dict:
+        return json.loads(self.page("/status"))["publication"]
+
+    def logged(self, words: str) -> list[dict]:
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [line for line in lines if words in line["message"]]
+
+
+@contextmanager
+def running(forge: Forge, tmp_path: Path) -> Iterator[Running]:
+    daemon = Running(tmp_path / "log", free_port())
+    key = forge.credentials
+    words = command(forge.url, tmp_path / "clone", key.key, key.known_hosts)
+    words += ["--listen", f"127.0.0.1:{daemon.port}"]
+    with daemon.log.open("w") as log, start_here(*words, stderr=log, cwd=tmp_path) as process:
+        until(daemon.answers, "its pages")
+        yield daemon
+        assert process.poll() is None, daemon.log.read_text()
+    assert process.returncode == 0, "SIGTERM is exit code 0"
+
+
+def test_the_words_of_a_hook_reach_the_log_the_page_and_the_status(tmp_path, ssh):
+    """And when it lets us in, all three say so."""
+    fixed(ssh.tree, A)
+    declines = hook(ssh.remote, "pre-receive", f"echo '{WORDS}' >&2; exit 1")
+    with running(ssh, tmp_path) as daemon:
+        until(lambda: daemon.logged(WORDS), "the words in the log")
+        assert daemon.logged(WORDS)[0]["level"] == "error"
+        assert WORDS in daemon.page("/")
+        status = daemon.publishing
+        assert (status["result"], status["reason"]) == ("refused", "hook")
+        assert WORDS in status["words"]
+        declines.unlink()
+        until(lambda: daemon.publishing["result"] in {"published", "unchanged"}, "the push")
+        assert WORDS not in daemon.page("/")
+        assert daemon.publishing["pending_since"] is None
+        assert daemon.logged("published")
+
+
+def test_down_at_the_start_of_the_process(tmp_path, ssh):
+    """It stays, answers to probes that it is alive and not ready, and begins when it can."""
+    fixed(ssh.tree, A)
+    ssh.line.down()
+    with running(ssh, tmp_path) as daemon:
+        until(lambda: daemon.logged("Connection refused"), "a first try")
+        assert daemon.page("/healthz") == "alive\n"
+        assert subprocess.run(
+            ["curl", "-sf", f"http://127.0.0.1:{daemon.port}/readyz"], check=False
+        ).returncode
+        ssh.line.up()
+        until(lambda: daemon.logged("published"), "the commit")
+        assert daemon.page("/readyz") == "ready\n"
+
+
+def test_another_host_key_is_refused_loudly(tmp_path, ssh, sshd):
+    """At a start with nothing cloned: exit code 3. While it runs: an error in the log, and no end."""
+    fixed(ssh.tree, A)
+    known = ssh.credentials.known_hosts
+    right = known.read_text()
+    wrong = f"{right.split()[0]} {(sshd.directory / 'stranger.pub').read_text()}"
+    known.write_text(wrong)
+    words = command(ssh.url, tmp_path / "clone", ssh.credentials.key, known)
+    answer = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert answer.returncode == 3
+    assert "Host key verification failed" in answer.stderr
+    known.write_text(right)
+    with running(ssh, tmp_path) as daemon:
+        until(lambda: daemon.logged("published"), "the commit")
+        known.write_text(wrong)
+        until(lambda: daemon.logged("Host key verification failed"), "the refusal")
+        assert daemon.logged("Host key verification failed")[0]["level"] == "error"
+        known.write_text(right)
+        until(lambda: daemon.publishing["result"] == "unchanged", "the next look")
+        known.write_text(wrong)
+        until(lambda: daemon.publishing["result"] == "refused", "the next refusal")
+    with running(ssh, tmp_path) as daemon:
+        # Who was let in once waits, though it is the first look of this process.
+        until(lambda: daemon.publishing["result"] == "refused", "the refusal")
+        known.write_text(right)
+        until(lambda: daemon.publishing["result"] == "unchanged", "the next look")
+
+
+def waits(clone: Path) -> str:
+    """The subject of the commit that waits in a clone, or nothing."""
+    words = ["log", "-1", "--format=%s", "refs/gitops-prefix/unpublished"]
+    store = ["git", "-C", str(clone / "repository.git")]
+    return subprocess.run([*store, *words], capture_output=True, text=True, check=False).stdout
+
+
+def test_an_outage_a_kill_and_a_start(tmp_path):
+    """A, then B and C while the remote is away: current C, history B, A, and nothing twice."""
+    require("netns", "radvd", "ssh")
+    remote, clone = remote_home(tmp_path), tmp_path / "clone"
+    with (
+        netns.lab() as lab,
+        ssh_server(tmp_path / "ssh", port=2222, start=lab.node.start) as server,
+        (tmp_path / "log").open("w") as log,
+        netns.Radvd(lab, tmp_path).advertising(A) as radvd,
+    ):
+        words = _with_keys(server, server.url(remote), clone)
+        with lab.node.start(*words, stderr=log, cwd=tmp_path) as process:
+            until(lambda: "published" in (tmp_path / "log").read_text(), "the commit for A")
+            _remote(lab, "down")
+            radvd.advertise(B)
+            until(lambda: B in waits(clone), "our commit for B", 60)
+            os.killpg(process.pid, signal.SIGKILL)
+        with lab.node.start(*words, stderr=log, cwd=tmp_path) as process:
+            radvd.advertise(C)
+            until(lambda: f"-> {C}" in waits(clone), "our commit for C", 60)
+            assert len(subjects(remote)) == 1
+            _remote(lab, "up")
+            until(lambda: len(subjects(remote)) > 1, "the commits", 60)
+            until(lambda: not waits(clone), "the look that finds them")
+            # As long as it likes: routers repeat themselves, and the branch is looked at.
+            until(lambda: (tmp_path / "log").read_text().count("published") >= 2, "the log")
+        assert process.returncode == 0
+    assert [str(one) for one in prefixes_of(remote)] == [C, B, A]
+    assert subjects(remote) == [change(B, C), change(A, B), first(A)]
+    assert is_whole(remote)
+
+
+def _with_keys(server: SshServer, url: str, clone: Path) -> list[str]:
+    return command(url, clone, server.credentials.key, server.credentials.known_hosts)
+
+
+def _remote(lab: netns.Lab, state: str) -> None:
+    """The server is on the node's own loopback: while that is down, nothing answers, nor says no."""
+    lab.node.run("ip", "link", "set", "lo", state)
+
+
+def test_a_name_that_is_not_resolved(tmp_path):
+    """A wait, with the reason; and the next try after the name is known lands."""
+    require("netns", "ssh")
+    remote = remote_home(tmp_path)
+    fixed(tmp_path / "tree", A)
+    with netns.lab() as lab:
+        etc = Path("/etc/netns") / lab.node.name
+        etc.mkdir(parents=True)
+        try:
+            (etc / "hosts").write_text("127.0.0.1 localhost\n")
+            (etc / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+            with ssh_server(tmp_path / "ssh", port=2222, start=lab.node.start) as server:
+                known = server.credentials.known_hosts
+                known.write_text(known.read_text().replace("127.0.0.1", "forge.invalid"))
+                url = server.url(remote).replace("127.0.0.1", "forge.invalid")
+                words = _with_keys(server, url, tmp_path / "clone")
+                log = tmp_path / "log"
+                with log.open("w") as file, lab.node.start(*words, stderr=file, cwd=tmp_path):
+                    said = "Could not resolve hostname forge.invalid"
+                    until(lambda: said in log.read_text(), "the reason")
+                    with (etc / "hosts").open("a") as hosts:
+                        hosts.write("127.0.0.1 forge.invalid\n")
+                    until(lambda: len(subjects(remote)) == 2, "the commit", 60)
+        finally:
+            for path in (*etc.iterdir(), etc):
+                path.rmdir() if path.is_dir() else path.unlink()
+    assert '"level": "warning"' in log.read_text()
+    assert git(remote, "log", "-1", "--format=%s", "main").strip() == first(A)
