@@ -63,7 +63,7 @@ _GRACE_SECONDS = 9
 @option("--interface", default="", metavar="NAME", help="Watch this link instead of those named.")
 @option(
     "--clone-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     metavar="DIR",
     help="Where the clone lives. [default: below $XDG_STATE_HOME]",
 )

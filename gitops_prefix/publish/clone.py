@@ -63,6 +63,12 @@ class Clone:
         variables = {"GIT_DIR": str(self.path)}
         return Git(self.path, environment=variables, loan=loan, keeps=self._kept_by_git)
 
+    def is_there(self) -> bool:
+        """Whether an earlier process made it, as far as we may see."""
+        with suppress(OSError):
+            return self.path.is_dir()
+        return False
+
     def open(self) -> None:
         """Take the directory, and mend what a crash left behind.
 

@@ -94,8 +94,7 @@ class Repository:
             message = f'--path "{self._scope.below}" leads out of the repository'
             raise InputError(Problem("invalid-path", message))
         path = local_path(self.url)
-        known = self._clone.path.is_dir()
-        if path is not None and not known and not _is_repository(path):
+        if path is not None and not self._clone.is_there() and not _is_repository(path):
             # Once it was there: then it is away, as a server may be.
             message = f"--repo {self.url} is no Git repository: name one, or make it with git init"
             raise InputError(Problem("no-repository", message))

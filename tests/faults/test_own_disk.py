@@ -5,8 +5,10 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -160,22 +162,28 @@ def test_full_from_the_start(tmp_path, small_disk, remote):
         assert ours.lives(1).result is Result.UNCHANGED
 
 
-@pytest.mark.parametrize("whose", ["an empty directory", "all of it", "what is in it"])
-def test_of_another_user(tmp_path, remote, whose):
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A directory that others may enter; pytest's own are closed."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("whose", ["a directory", "a closed one", "all of it", "what is in it"])
+def test_of_another_user(public, whose):
     """Whose it is, who we are, and what to do: one line, exit code 3, nothing changed."""
     require("tmpfs")
-    clone = tmp_path / "clone"
+    remote, clone = remote_home(public), public / "clone"
     clone.mkdir()
-    if whose != "an empty directory":
+    clone.chmod(0o700 if whose == "a closed one" else 0o755)
+    if whose in {"all of it", "what is in it"}:
         with house(clone, remote) as ours:
             ours.lives(1)
     for place in clone.rglob("*"):
         os.chown(place, 1234, 1234)
     os.chown(clone, *((65534, 65534) if whose == "what is in it" else (1234, 1234)))
     before = {path: path.stat().st_mtime_ns for path in clone.rglob("*")}
-    for parent in tmp_path.parents[: len(tmp_path.parents) - 2]:
-        parent.chmod(0o755)
-    tmp_path.chmod(0o755)
     words = [sys.executable, "-c", AS_NOBODY, *STARTS, "--repo", str(remote)]
     words += ["--clone-dir", str(clone)]
     answer = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
