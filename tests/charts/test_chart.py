@@ -1,6 +1,7 @@
 """The chart: it lints, its version is ours, and by default it is the base of examples/kustomize."""
 
 import json
+import tarfile
 
 import pytest
 from jsonschema import Draft7Validator
@@ -21,6 +22,15 @@ def test_it_lints_strictly():
     assert answer.returncode == 0, answer.stdout
     assert "[ERROR]" not in answer.stdout + answer.stderr
     assert "[WARNING]" not in answer.stdout + answer.stderr
+
+
+def test_its_package_is_named_as_the_release_looks_for_it(tmp_path):
+    """And holds nothing but the chart."""
+    assert helm("package", str(CHART), "--destination", str(tmp_path)).returncode == 0
+    with tarfile.open(tmp_path / f"gitops-prefix-{__version__}.tgz") as archive:
+        packaged = {name.partition("/")[2] for name in archive.getnames()}
+    files = {path.relative_to(CHART).as_posix() for path in CHART.rglob("*") if path.is_file()}
+    assert packaged == files
 
 
 def comparable(objects):
