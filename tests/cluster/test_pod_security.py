@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tests.charts.rendering import rendered
 from tests.examples.deployments import COMPONENTS, built, pod_of
 from tests.examples.pod_security import baseline, restricted
 
@@ -68,6 +69,37 @@ def test_without_the_nodes_network_the_rest_is_restricted(cluster, namespace, na
     container["securityContext"]["capabilities"].pop("add", None)
     enforce(cluster, namespace, level)
     assert not refusals(cluster, namespace, pod)
+
+
+CHARTS = {
+    "routerAdvertisement": {},
+    "kernel": {"source": "kernel"},
+    "static": {"source": "static"},
+    "every mode": {
+        "source": "static",
+        "apply": {"mode": "fallback"},
+        "events": True,
+        "leaderElection": {"enabled": True},
+        "persistence": {"enabled": True},
+        "signing": {"existingSecret": "signing"},
+        "options": {"interval": "1m"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize(
+    ("level", "standard"), [("restricted", restricted), ("baseline", baseline)]
+)
+def test_the_server_refuses_of_the_chart_what_the_standard_says(
+    cluster, namespace, tmp_path, name, level, standard
+):
+    """Without the node's network it refuses nothing, whatever else is switched on."""
+    values = CHARTS[name]
+    pod = pod_of(rendered(tmp_path, values))
+    enforce(cluster, namespace, level)
+    assert refusals(cluster, namespace, pod) == standard(pod)
+    assert (standard(pod) == set()) is (values.get("source") == "static")
 
 
 @pytest.mark.parametrize("component", [None, *COMPONENTS])
