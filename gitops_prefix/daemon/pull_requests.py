@@ -1,7 +1,7 @@
 """Pull requests that show what our branches hold, after each pass that changed one."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -34,7 +34,7 @@ class _Branch:
 
     proposal: Proposal
     report: Report | None = None
-    due_at: float = inf
+    due_at: float = -inf
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -70,17 +70,26 @@ class PullRequests:
 
     def run(self, outcome: Outcome, now: float) -> None:
         """Show each proposal that the forge was not yet brought to."""
-        for proposal in outcome.proposals:
-            known = self._branches.get(proposal.branch)
-            if known is None or known.proposal != proposal:
-                known = self._branches[proposal.branch] = _Branch(proposal)
-            elif known.due_at > now:
+        if outcome.statuses is not None:
+            # Of a pass that read nothing, nothing is known: what was pushed before stays.
+            self._take(outcome.proposals)
+        for one in self._branches.values():
+            if one.due_at > now:
                 continue
-            self._show(known, now)
-            if known.due_at != inf:
+            self._show(one, now)
+            if one.due_at != inf:
                 # A forge that is away is away for the others, too.
-                self._postpone(outcome, known)
+                self._postpone(one.due_at)
                 return
+
+    def _take(self, proposals: Sequence[Proposal]) -> None:
+        known = self._branches
+        self._branches = {
+            one.branch: known[one.branch]
+            if one.branch in known and known[one.branch].proposal == one
+            else _Branch(one)
+            for one in proposals
+        }
 
     def _show(self, one: _Branch, now: float) -> None:
         with self._stages.enter(Stage.REQUEST):
@@ -103,11 +112,9 @@ class PullRequests:
         if before is None or isinstance(before, Synced) or before.words != report.words:
             log.warning("%s; what was pushed stays, and it is tried again", _line(one))
 
-    def _postpone(self, outcome: Outcome, failed: _Branch) -> None:
-        for proposal in outcome.proposals:
-            known = self._branches.get(proposal.branch)
-            if known is None or known.proposal != proposal:
-                self._branches[proposal.branch] = _Branch(proposal, due_at=failed.due_at)
+    def _postpone(self, until: float) -> None:
+        for one in self._branches.values():
+            one.due_at = max(one.due_at, until)
 
     def lines(self) -> tuple[str, ...]:
         """One for each branch."""
