@@ -8,7 +8,7 @@ from jsonschema import Draft7Validator
 
 from gitops_prefix import __version__
 from tests.charts.rendering import CHART, METADATA, VALUES, helm, plain, rendered
-from tests.examples.deployments import built, workload
+from tests.examples.deployments import COMPONENTS, built, workload
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
@@ -51,6 +51,10 @@ MODES = {
     (): {},
     ("daemonset",): {"kind": "DaemonSet"},
     ("kernel-source",): {"source": "kernel"},
+    ("https-token",): {
+        "repo": "https://git.example.com/home-ops.git",
+        "auth": {"method": "token"},
+    },
     ("persistent-clone",): {"persistence": {"enabled": True}},
     ("direct-apply",): {"apply": {"mode": "fallback"}},
     ("events",): {"events": True},
@@ -59,6 +63,11 @@ MODES = {
     ("leader-election",): {"leaderElection": {"enabled": True}},
 }
 """Components of the base, and the values that do the same."""
+
+
+def test_every_component_has_its_values():
+    """But for the dashboard's, which is no business of a release's."""
+    assert {name for names in MODES for name in names} == set(COMPONENTS) - {"monitoring"}
 
 
 @pytest.mark.parametrize("components", MODES, ids="+".join)
