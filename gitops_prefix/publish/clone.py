@@ -1,38 +1,30 @@
-"""The bare clone's directory: one process owns it, and it heals by itself.
+"""The bare clone's directory, which heals by itself.
 
 Nothing in it is dear but one commit that waits for its remote; that is kept as long
 as it can be read.
 """
 
-import fcntl
 import logging
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.git import Git
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.missing_blobs import has_every_tree, missing_from
+from gitops_prefix.publish.owner import Owner
 
 log = logging.getLogger(__name__)
 
-_OWNER = "gitops-prefix.lock"
-_AT_WORK = "git-at-work.lock"
-_ORPHANS_SECONDS = 60
-"""For git that outlived its process: as long as a remote may take (remote.TimeLimits)."""
-_TICKS = 10
 # What git needs to see a repository, beside directories (gitrepository-layout(5)).
 _FILES = {
     "HEAD": b"ref: refs/heads/main\n",
     "config": b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n",
 }
 _WAITING = "refs/gitops-prefix/unpublished"
-# A file system of its own, as volumes are, begins with a "lost+found".
-_OURS_TO_TAKE = frozenset({"lost+found"})
 # The tip first: what waits stands on it, and needs little more.
 _REFERENCES = ("for-each-ref", "--sort=-refname", "--format=%(objectname) %(refname)", "refs")
 _MOST_PACKS = 50
@@ -54,19 +46,17 @@ class Clone:
         self.directory = directory.absolute()
         self.path = self.directory / "repository.git"
         self._aside = self.directory / "aside.git"
-        self._serves = serves.encode(errors="surrogateescape")
-        self._lock: int | None = None
-        self._at_work: int | None = None
+        self._owner = Owner(self.directory, serves.encode(errors="surrogateescape"))
 
     def git(self, loan: Loan | None = None) -> Git:
         """Git in this repository, and in no other that happens to be around it."""
         variables = {"GIT_DIR": str(self.path)}
-        return Git(self.path, environment=variables, loan=loan, keeps=self._kept_by_git)
+        return Git(self.path, environment=variables, loan=loan, keeps=self._owner.kept_by_git)
 
     def is_there(self) -> bool:
         """Whether an earlier process made it, as far as we may see."""
         with suppress(OSError):
-            return self.path.is_dir()
+            return self.path.is_dir() or self._aside.is_dir()
         return False
 
     def open(self) -> None:
@@ -78,22 +68,23 @@ class Clone:
         """
         with self._reporting():
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._refuse_foreign()
-            lock = self._take_lock()
-            self._await_orphans()
-            self._forget_another_remote(lock)
+            self._owner.take()
+            if self._owner.served_another():
+                # Decisions for one branch are none for another.
+                shutil.rmtree(self.path, ignore_errors=True)
+                shutil.rmtree(self._aside, ignore_errors=True)
+            self._owner.note()
+            if self._aside.exists() and not self.path.exists():
+                self._aside.rename(self.path)
             self._sweep()
             self._make()
             self._salvage()
-        if not self._is_whole("--connectivity-only"):
+        if not self._is_whole(self.git(), "--connectivity-only"):
             self._remake()
 
     def close(self) -> None:
         """Let another process have it."""
-        for descriptor in (self._lock, self._at_work):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._lock = self._at_work = None
+        self._owner.release()
 
     def heal(self) -> bool:
         """Look closely after a failure, and make the clone anew if it is damaged.
@@ -108,7 +99,7 @@ class Clone:
             self._sweep()
             # fsck may pass over a config that other commands stumble on.
             self._make()
-        if self._is_whole():
+        if self._is_whole(self.git()):
             return False
         self._remake()
         return True
@@ -168,15 +159,20 @@ class Clone:
         """Take over what can still be read of a clone that is damaged, or was being tidied."""
         if not self._aside.exists():
             return
+        if self._is_whole(self._set_aside_git()):
+            # It was being tidied: a copy is not worth more, and needs room on the disk.
+            shutil.rmtree(self.path, ignore_errors=True)
+            self._aside.rename(self.path)
+            return
         self._take_over()
-        if not self._is_whole():
+        if not self._is_whole(self.git()):
             shutil.rmtree(self.path)
             self._make()
         shutil.rmtree(self._aside, ignore_errors=True)
 
     def _take_over(self) -> None:
         """Copy what references of the clone that is set aside reach, as far as it is there."""
-        aside = Git(self._aside, environment={"GIT_DIR": str(self._aside)})
+        aside = self._set_aside_git()
         taken = ""
         for line in aside.ask(*_REFERENCES).lines():
             commit, _, name = line.partition(" ")
@@ -217,63 +213,15 @@ class Clone:
             packed.is_file() and f" {_WAITING}\n".encode() in packed.read_bytes()
         )
 
-    def _is_whole(self, *options: str) -> bool:
-        git = self.git()
+    def _set_aside_git(self) -> Git:
+        variables = {"GIT_DIR": str(self._aside)}
+        return Git(self._aside, environment=variables, keeps=self._owner.kept_by_git)
+
+    @staticmethod
+    def _is_whole(git: Git, *options: str) -> bool:
         answer = git.ask(*_PROMISED, "fsck", *options, "--no-dangling", "--no-progress")
         # A time that is over, or a kernel that ended git, says nothing about the clone.
         return answer.status < 0 or (answer.status == 0 and has_every_tree(git))
-
-    def _refuse_foreign(self) -> None:
-        names = {path.name for path in self.directory.iterdir()} - _OURS_TO_TAKE
-        if names and _OWNER not in names:
-            message = f"--clone-dir {self.directory} holds something else: name an empty directory"
-            raise InputError(Problem("clone-dir-taken", message))
-
-    def _take_lock(self) -> int:
-        lock = os.open(self.directory / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._lock = lock
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self.close()
-            message = (
-                f"--clone-dir {self.directory} is in use by another gitops-prefix: stop it, or "
-                "name another directory"
-            )
-            raise InputError(Problem("clone-dir-locked", message)) from error
-        return lock
-
-    def _await_orphans(self) -> None:
-        """Let git end that outlived its process, when that alone was killed.
-
-        Each git of ours inherits this lock. It could write what we read, and we would
-        sweep away what it writes.
-        """
-        self._at_work = os.open(
-            self.directory / _AT_WORK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        for _ in range(_ORPHANS_SECONDS * _TICKS):
-            try:
-                fcntl.flock(self._at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                threading.Event().wait(1 / _TICKS)
-            else:
-                return
-        log.warning("git of an earlier process is still at work in %s", self.directory)
-
-    def _kept_by_git(self) -> tuple[int, ...]:
-        return () if self._at_work is None else (self._at_work,)
-
-    def _forget_another_remote(self, lock: int) -> None:
-        """Decisions for one branch are none for another."""
-        served = os.pread(lock, 65536, 0)
-        if served == self._serves:
-            return
-        if served:
-            shutil.rmtree(self.path, ignore_errors=True)
-            shutil.rmtree(self._aside, ignore_errors=True)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, self._serves, 0)
 
     def _sweep(self) -> None:
         """Remove locks and half-written packs: whoever wrote them is dead, for git runs once."""

@@ -148,6 +148,33 @@ def test_full_while_a_commit_waits(tmp_path, small_disk, remote):
     assert subjects(remote) == [change(B, C), change(A, B), first(A)]
 
 
+@pytest.mark.parametrize("copied", ["nothing", "a part"])
+def test_full_while_it_was_being_tidied(tmp_path, small_disk, remote, copied):
+    """Killed in the middle of making a copy: the old one counts, however little room there is."""
+    clone, away = small_disk / "clone", tmp_path / "away.git"
+    with house(clone, remote) as ours:
+        ours.lives(1)
+        ours.hears(A)
+        ours.lives(1)
+        remote.rename(away)
+        ours.hears(B)
+        ours.lives(1)
+        waits = ours.repository.unpublished
+    (clone / "repository.git").rename(clone / "aside.git")
+    if copied == "a part":
+        git(clone, "init", "-q", "--bare", "repository.git")
+    filler = fill(small_disk)
+    with suppress(OutsideError), house(clone, remote) as ours:
+        assert ours.repository.unpublished == waits
+    filler.unlink()
+    away.rename(remote)
+    with house(clone, remote) as ours:
+        assert ours.repository.unpublished == waits
+        ours.lives(10)
+    assert prefixes_of(remote) == (B, A)
+    assert not (clone / "aside.git").exists()
+
+
 def test_full_from_the_start(tmp_path, small_disk, remote):
     """One line, exit code 3, and nothing that stops the next start."""
     filler = fill(small_disk)
