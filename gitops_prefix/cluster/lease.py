@@ -16,6 +16,7 @@ import signal
 import sys
 import time  # noqa: TID251  a process of its own, which begins here
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from gitops_prefix.cluster.election import Durations, Election
 from gitops_prefix.cluster.rest import Rest
 from gitops_prefix.errors import GitopsPrefixError, OutsideError
 
+_JITTER = 0.2
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -49,7 +51,7 @@ def main() -> int:
         lambda: datetime.now(UTC),  # noqa: TID251  likewise
     )
     try:
-        _hold(candidate, options.retry)
+        _hold(candidate, options.retry, secrets.SystemRandom().random)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         # A Lease that somebody else wrote, and is none.
         _say(error=f"{type(error).__name__}: {error}")
@@ -60,9 +62,11 @@ def main() -> int:
     return 0
 
 
-def _hold(candidate: Candidate, retry: float) -> None:
-    words = ""
-    while not _parent_is_gone(retry if words or candidate.election.record else 0):
+def _hold(candidate: Candidate, retry: float, chance: Callable[[], float]) -> None:
+    words, pause = "", 0.0
+    while not _parent_is_gone(pause):
+        # client-go's jitter: who began together does not try together for ever.
+        pause = retry * (1 + _JITTER * chance())
         try:
             candidate.try_once()
             found = ""

@@ -15,7 +15,7 @@ from tests.apiserver import ADMIN, ApiServer, api_server
 from tests.cluster.rules import rules, without_one
 from tests.netns import until
 
-LEASE, RENEW, RETRY = 3.0, 2.0, 0.2
+LEASE, RENEW, RETRY = 6.0, 4.0, 0.2
 
 
 class Process:

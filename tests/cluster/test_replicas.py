@@ -21,7 +21,7 @@ spec:
   acquisition:
     static: {prefix: "2001:db8:%d::/64"}
 """
-LEASE = ["--leader-elect", "--lease-duration=3s", "--renew-deadline=2s", "--retry-period=0.2s"]
+LEASE = ["--leader-elect", "--lease-duration=6s", "--renew-deadline=4s", "--retry-period=0.2s"]
 
 
 class Daemon:
