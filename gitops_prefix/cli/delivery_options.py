@@ -93,8 +93,7 @@ def make_notifying(
     variable = os.environ.pop(SECRET_VARIABLE, "")
     secrets = tuple(map(_secret_from, notify_secret_file))
     if not secrets and variable:
-        learn(variable)
-        secrets = (lambda: variable.strip().encode(),)
+        secrets = (_secret_of(variable.strip()),)
     if len(secrets) not in {0, 1, len(notify)}:
         message = (
             f"{len(secrets)} --notify-secret-file for {len(notify)} --notify: give one for all, "
@@ -108,6 +107,15 @@ def make_notifying(
     for kind, url in hooks:
         check_webhook(kind, url, signed=bool(secrets))
     return Notifying(hooks, secrets, notify_header)
+
+
+def _secret_of(variable: str) -> Secret:
+    def read() -> bytes:
+        learn(variable)
+        return variable.encode()
+
+    read()
+    return read
 
 
 def _secret_from(path: Path) -> Secret:

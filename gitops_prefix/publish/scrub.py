@@ -24,25 +24,26 @@ class Secrets:
     """Those that were read, in each form in which they may come back."""
 
     def __init__(self) -> None:
-        self._forms: dict[str, tuple[str, ...]] = {}
+        self._forms: dict[tuple[str, str], tuple[str, ...]] = {}
         self._pattern: re.Pattern[str] | None = None
 
     def learn(self, secret: str, *, user: str = "") -> None:
-        """Remember one; of several lines, each is one.
+        """Remember one, at each use of it; of several lines, each is one.
 
         Args:
             secret: as it was read.
             user: what http sends before it (RFC 7617), where it does.
         """
-        if secret in self._forms:
-            return
-        forms = tuple(dict.fromkeys(_forms(secret, user)))
-        kept = list(self._forms.items())[1 - _MOST :]
+        forms = dict(self._forms)
+        known = forms.pop((secret, user), None)
+        # The one that was used last is forgotten last.
+        forms[secret, user] = known or tuple(dict.fromkeys(_forms(secret, user)))
         # A thread that redacts meanwhile has the old or the new, and never half of one.
-        self._forms = {**dict(kept), secret: forms}
-        known = {form for forms in self._forms.values() for form in forms}
-        longest_first = sorted(known, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if known else None
+        self._forms = dict(list(forms.items())[-_MOST:])
+        if known is None:
+            every = {form for some in self._forms.values() for form in some}
+            longest_first = sorted(every, key=lambda form: (-len(form), form))
+            self._pattern = re.compile("|".join(map(re.escape, longest_first))) if every else None
 
     def redact(self, text: str) -> str:
         """The text without any of them."""

@@ -94,6 +94,23 @@ def test_of_secrets_that_are_renewed_for_years_the_newest_are_remembered():
     assert len(secrets._forms) <= 64
 
 
+def test_a_secret_that_is_used_is_not_forgotten_for_those_that_are_renewed():
+    """A webhook's stays for years, and an App's token for an hour."""
+    secrets = Secrets()
+    for number in range(1000):
+        secrets.learn("s3cret-that-stays")
+        secrets.learn(f"token-{number:04}")
+    assert secrets.redact("s3cret-that-stays token-0999") == "[secret] [secret]"
+
+
+def test_a_secret_that_is_known_without_its_user_is_learnt_with_it():
+    """A token may be a forge's before it is git's."""
+    secrets = Secrets()
+    secrets.learn(SECRET)
+    secrets.learn(SECRET, user="me")
+    assert secrets.redact(base64.b64encode(f"me:{SECRET}".encode()).decode()) == "[secret]"
+
+
 def test_what_a_server_repeats_is_scrubbed():
     learn("t0ken-of-a-test")
     assert scrub("remote: t0ken-of-a-test is not\x07 welcome") == "remote: [secret] is not? welcome"
