@@ -14,7 +14,7 @@ from typing import Any
 
 from gitops_prefix.cluster.comparison import differences
 from gitops_prefix.cluster.conflict import Conflict, is_about, read_conflicts
-from gitops_prefix.cluster.connection import ApiError, Connection
+from gitops_prefix.cluster.connection import ApiError, Connection, Served
 from gitops_prefix.cluster.holds import holds_for
 from gitops_prefix.cluster.objects import Found, failed, find_object, report
 from gitops_prefix.cluster.ownership import our_fields, owners
@@ -24,6 +24,7 @@ from gitops_prefix.direct.configuration import ApplyConfiguration, ManagedField
 from gitops_prefix.direct.report import FieldChange, Report, Standing
 from gitops_prefix.render.plain_value import value_at
 
+_ADVICE = "; it is taken over while Git is away, or with --force"
 _TRIES = 5
 """For an object that others change while we look at it."""
 
@@ -62,42 +63,53 @@ def apply_object(connection: Connection, wanted: ApplyConfiguration, wish: Wish)
 
 
 def _try(connection: Connection, wanted: ApplyConfiguration, found: Found, wish: Wish) -> Report:
-    live = found.live
-    fields, told = wanted.fields, ""
-    force = False
-    while True:
-        changes = tuple(_changes(live, fields))
-        owned_by = tuple(_owners(live, fields))
-        if not changes:
-            standing = Standing.CONFLICT if told else Standing.UNCHANGED
-            return report(wanted, standing, told)
-        holds = holds_for(live) if wish.force else {}
+    """Once, for the object as it was found.
+
+    Raises:
+        ApiError: the server said no; 409 when the object is another one by now.
+    """
+    live, served = found.live, found.served
+    if not any(_changes(live, wanted.fields)):
+        return report(wanted, Standing.UNCHANGED)
+    holds = holds_for(live) if wish.force else {}
+    body = _body(wanted, found, wanted.fields, holds)
+    fields, told, force = wanted.fields, "", False
+    outcome = _dry_run(connection, served, body)
+    if isinstance(outcome, _Conflicts):
+        others = [one for one in outcome if not one.of_a_reconciler]
+        fields = tuple(one for one in fields if not _any_about(others, one))
+        told, force = _tell(others), len(others) < len(outcome)
+    changes, owned_by = tuple(_changes(live, fields)), tuple(_owners(live, fields))
+    if not changes:
+        return report(wanted, Standing.CONFLICT, told)
+    if isinstance(outcome, _Conflicts):
+        if force and not wish.force:
+            return report(wanted, Standing.CONFLICT, _tell(outcome, _ADVICE), changes, owned_by)
         body = _body(wanted, found, fields, holds)
-        try:
-            outcome = connection.apply(found.served, body, force=force, dry_run=True)
-        except ApiError as error:
-            conflicts = read_conflicts(error.causes)
-            if error.status != 409 or not conflicts:
-                raise
-            others = [one for one in conflicts if not one.of_a_reconciler]
-            if others:
-                told = _tell(others, "")
-                fields = tuple(one for one in fields if not _any_about(others, one))
-                continue
-            if not wish.force or force:
-                advice = "; it is taken over while Git is away, or with --force"
-                words = _tell(conflicts, advice)
-                return report(wanted, Standing.CONFLICT, words, changes, owned_by)
-            force = True
-            continue
-        break
+        outcome = connection.apply(served, body, force=force, dry_run=True)
     wrong = _unwanted(live, outcome, fields, holds)
     if wrong:
         return report(wanted, Standing.REFUSED, wrong, changes, owned_by)
     if wish.dry_run:
         return report(wanted, Standing.WOULD_CHANGE, told, changes, owned_by)
-    connection.apply(found.served, body, force=force, dry_run=False)
+    connection.apply(served, body, force=force, dry_run=False)
     return report(wanted, Standing.APPLIED, told, changes, owned_by)
+
+
+class _Conflicts(tuple[Conflict, ...]):
+    """What a dry run came to where others own what it names."""
+
+    __slots__ = ()
+
+
+def _dry_run(connection: Connection, served: Served, body: Object) -> Object | _Conflicts:
+    try:
+        return connection.apply(served, body, force=False, dry_run=True)
+    except ApiError as error:
+        conflicts = read_conflicts(error.causes) if error.status == 409 else ()
+        if not conflicts:
+            raise
+        return _Conflicts(conflicts)
 
 
 def _body(
@@ -151,9 +163,9 @@ def _any_about(conflicts: Iterable[Conflict], field: ManagedField) -> bool:
     return any(is_about(one, field.applied) for one in conflicts)
 
 
-def _tell(conflicts: Iterable[Conflict], advice: str) -> str:
+def _tell(conflicts: Iterable[Conflict], advice: str = "") -> str:
     named = ", ".join(f"{one.field.lstrip('.')} is {one.manager}'s" for one in conflicts)
-    return f"left alone: {named}{advice}"
+    return f"left alone: {named}{advice}" if named else ""
 
 
 def _unwanted(
