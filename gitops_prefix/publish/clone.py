@@ -24,7 +24,8 @@ _FILES = {
     "HEAD": b"ref: refs/heads/main\n",
     "config": b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n",
 }
-_WAITING = "refs/gitops-prefix/unpublished"
+_WAITING = ("refs/gitops-prefix/unpublished", "refs/gitops-prefix/proposed")
+"""What of ours waits for the branch, and what for branches of ours."""
 # The tip first: what waits stands on it, and needs little more.
 _REFERENCES = ("for-each-ref", "--sort=-refname", "--format=%(objectname) %(refname)", "refs")
 _MOST_PACKS = 50
@@ -208,10 +209,12 @@ class Clone:
 
     def _names_unpublished(self) -> bool:
         """Whether a commit of ours is named, be it readable or not."""
+        loose = [self.path / name for name in _WAITING]
+        if any(one.is_file() for name in loose for one in (name, *name.rglob("*"))):
+            return True
         packed = self.path / "packed-refs"
-        return (self.path / _WAITING).exists() or (
-            packed.is_file() and f" {_WAITING}\n".encode() in packed.read_bytes()
-        )
+        text = packed.read_bytes() if packed.is_file() else b""
+        return any(f" {name}".encode() in text for name in _WAITING)
 
     def _set_aside_git(self) -> Git:
         variables = {"GIT_DIR": str(self._aside)}
