@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests import netns
 from tests.e2e.test_static_source import fixed
 from tests.faults.conftest import Forge
@@ -95,9 +97,8 @@ def test_down_at_the_start_of_the_process(tmp_path, ssh):
     with running(ssh, tmp_path) as daemon:
         until(lambda: daemon.logged("Connection refused"), "a first try")
         assert daemon.page("/healthz") == "alive\n"
-        assert subprocess.run(
-            ["curl", "-sf", f"http://127.0.0.1:{daemon.port}/readyz"], check=False
-        ).returncode
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            daemon.page("/readyz")
         ssh.line.up()
         until(lambda: daemon.logged("published"), "the commit")
         assert daemon.page("/readyz") == "ready\n"
