@@ -1,7 +1,7 @@
 """A simulation as JSON (docs/simulate.md), and what its commits would be called."""
 
 from gitops_prefix.decide.status import Status, format_time
-from gitops_prefix.publish.message import Transition, commit_message
+from gitops_prefix.publish.message import Occasion, Transition, subject
 from gitops_prefix.simulate.steps import Look, Step, Walk
 from gitops_prefix.simulate.words import event_words
 
@@ -13,7 +13,7 @@ def commit_subject(step: Step) -> str:
         for name, look in step.looks.items()
         if look.after is not None and not look.after.same_decision(look.before)
     ]
-    return commit_message(transitions, step.changes).partition("\n")[0]
+    return subject(Occasion(transitions, step.changes))
 
 
 def document_of(walk: Walk) -> dict[str, object]:

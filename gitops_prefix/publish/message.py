@@ -1,12 +1,12 @@
 """The commit message: what changed, for people and in trailers for machines. PURE."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.status import Status
-from gitops_prefix.publish.trailers import Trailer, one_line, with_trailers
+from gitops_prefix.publish.trailers import Trailer, one_line
 from gitops_prefix.render.field_name import NamedField, field_name
 
 _MOST_LINES = 1000
@@ -62,19 +62,6 @@ class Occasion:
         """The DynamicPrefixes that it is about, by their names in one line each."""
         named = (replace(one, name=one_line(one.name)) for one in self.transitions or self.standing)
         return tuple(sorted(named, key=lambda one: one.name))
-
-
-def commit_message(
-    transitions: Sequence[Transition], changes: Iterable[Changed], trailers: Iterable[Trailer] = ()
-) -> str:
-    """Subject, body and trailers of one commit."""
-    return default_message(Occasion(transitions, tuple(changes)), trailers)
-
-
-def default_message(occasion: Occasion, trailers: Iterable[Trailer] = ()) -> str:
-    """What is written without a template; `trailers` come behind those of every message."""
-    text = "\n\n".join(filter(None, (subject(occasion), body(occasion))))
-    return with_trailers(text, (*own_trailers(occasion), *trailers))
 
 
 def subject(occasion: Occasion) -> str:

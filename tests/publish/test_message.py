@@ -10,9 +10,18 @@ from hypothesis import strategies as st
 
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
-from gitops_prefix.publish.message import Occasion, Transition, commit_message, default_message
+from gitops_prefix.publish.message import Occasion, Transition
+from gitops_prefix.publish.wording import Wording
 
 A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in (1, 2, 3))
+
+
+def default_message(occasion: Occasion) -> str:
+    return Wording().attempt(occasion)
+
+
+def commit_message(transitions: list[Transition], changes: list) -> str:
+    return default_message(Occasion(transitions, changes))
 
 
 class Change(NamedTuple):
