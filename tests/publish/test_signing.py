@@ -15,7 +15,7 @@ from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.push_report import Published
 from gitops_prefix.publish.repository import RefusedError, Repository
 from gitops_prefix.publish.signing import GpgSigning, SigningFormat, SshSigning, signing_by
-from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
+from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import new_key
 from tests.gitrepo import ROOT, git
 from tests.netns import run
@@ -170,6 +170,19 @@ def test_a_signed_commit_is_otherwise_the_same(tmp_path, remote):
     plain, signed = found
     head, _, rest = signed.partition("gpgsig ")
     assert head + "\n" + rest.partition("\n\n")[2] == plain
+
+
+def test_a_commit_for_a_branch_of_ours_is_signed_too(tmp_path, remote):
+    """Those that become pull requests."""
+    new_key(tmp_path / "key")
+    reference = "refs/gitops-prefix/somewhere"
+    signing = SshSigning(tmp_path / "key")
+    with fetched(tmp_path / "clone", remote, signing=signing) as repository:
+        commit = repository.commit(repository.base, NEW, "ours\n", NOON, reference=reference)
+        store = tmp_path / "clone" / "repository.git"
+        assert git(store, "rev-parse", reference).strip() == commit
+        assert "gpgsig " in git(store, "cat-file", "commit", commit)
+        assert repository.unpublished is None
 
 
 def test_a_key_that_is_replaced_signs_the_next_commit(tmp_path, remote):
