@@ -27,7 +27,7 @@ from tests.gitrepo import example, git
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 A, B, C, D = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb", "cccc", "dddd"))
-LIMITS = TimeLimits(ask=20.0, fetch=20.0)
+LIMITS = TimeLimits(ask=60.0, fetch=60.0)
 """Nothing here takes so long, and a test that waits in vain ends."""
 GIVEN_UP = 0
 """The lifetime of what a router takes back."""

@@ -66,7 +66,7 @@ def running(forge: Forge, tmp_path: Path) -> Iterator[Running]:
     words = command(forge.url, tmp_path / "clone", key.key, key.known_hosts)
     words += ["--listen", f"127.0.0.1:{daemon.port}"]
     with daemon.log.open("w") as log, start_here(*words, stderr=log, cwd=tmp_path) as process:
-        until(daemon.answers, "its pages")
+        until(daemon.answers, "its pages", 60)
         yield daemon
         assert process.poll() is None, daemon.log.read_text()
     assert process.returncode == 0, "SIGTERM is exit code 0"
@@ -77,14 +77,14 @@ def test_the_words_of_a_hook_reach_the_log_the_page_and_the_status(tmp_path, ssh
     fixed(ssh.tree, A)
     declines = hook(ssh.remote, "pre-receive", f"echo '{WORDS}' >&2; exit 1")
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged(WORDS), "the words in the log")
+        until(lambda: daemon.logged(WORDS), "the words in the log", 60)
         assert daemon.logged(WORDS)[0]["level"] == "error"
         assert WORDS in daemon.page("/")
         status = daemon.publishing
         assert (status["result"], status["reason"]) == ("refused", "hook")
         assert WORDS in status["words"]
         declines.unlink()
-        until(lambda: daemon.publishing["result"] in {"published", "unchanged"}, "the push")
+        until(lambda: daemon.publishing["result"] in {"published", "unchanged"}, "the push", 60)
         assert WORDS not in daemon.page("/")
         assert daemon.publishing["pending_since"] is None
         assert daemon.logged("published")
@@ -95,12 +95,12 @@ def test_down_at_the_start_of_the_process(tmp_path, ssh):
     fixed(ssh.tree, A)
     ssh.line.down()
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged("Connection refused"), "a first try")
+        until(lambda: daemon.logged("Connection refused"), "a first try", 60)
         assert daemon.page("/healthz") == "alive\n"
         with pytest.raises(urllib.error.HTTPError, match="503"):
             daemon.page("/readyz")
         ssh.line.up()
-        until(lambda: daemon.logged("published"), "the commit")
+        until(lambda: daemon.logged("published"), "the commit", 60)
         assert daemon.page("/readyz") == "ready\n"
 
 
@@ -117,19 +117,19 @@ def test_another_host_key_is_refused_loudly(tmp_path, ssh, sshd):
     assert "Host key verification failed" in answer.stderr
     known.write_text(right)
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged("published"), "the commit")
+        until(lambda: daemon.logged("published"), "the commit", 60)
         known.write_text(wrong)
-        until(lambda: daemon.logged("Host key verification failed"), "the refusal")
+        until(lambda: daemon.logged("Host key verification failed"), "the refusal", 60)
         assert daemon.logged("Host key verification failed")[0]["level"] == "error"
         known.write_text(right)
-        until(lambda: daemon.publishing["result"] == "unchanged", "the next look")
+        until(lambda: daemon.publishing["result"] == "unchanged", "the next look", 60)
         known.write_text(wrong)
-        until(lambda: daemon.publishing["result"] == "refused", "the next refusal")
+        until(lambda: daemon.publishing["result"] == "refused", "the next refusal", 60)
     with running(ssh, tmp_path) as daemon:
         # Who was let in once waits, though it is the first look of this process.
-        until(lambda: daemon.publishing["result"] == "refused", "the refusal")
+        until(lambda: daemon.publishing["result"] == "refused", "the refusal", 60)
         known.write_text(right)
-        until(lambda: daemon.publishing["result"] == "unchanged", "the next look")
+        until(lambda: daemon.publishing["result"] == "unchanged", "the next look", 60)
 
 
 def waits(clone: Path) -> str:
@@ -151,7 +151,7 @@ def test_an_outage_a_kill_and_a_start(tmp_path):
     ):
         words = _with_keys(server, server.url(remote), clone)
         with lab.node.start(*words, stderr=log, cwd=tmp_path) as process:
-            until(lambda: "published" in (tmp_path / "log").read_text(), "the commit for A")
+            until(lambda: "published" in (tmp_path / "log").read_text(), "the commit for A", 60)
             _remote(lab, "down")
             radvd.advertise(B)
             until(lambda: B in waits(clone), "our commit for B", 60)
@@ -162,9 +162,9 @@ def test_an_outage_a_kill_and_a_start(tmp_path):
             assert len(subjects(remote)) == 1
             _remote(lab, "up")
             until(lambda: len(subjects(remote)) > 1, "the commits", 60)
-            until(lambda: not waits(clone), "the look that finds them")
+            until(lambda: not waits(clone), "the look that finds them", 60)
             # As long as it likes: routers repeat themselves, and the branch is looked at.
-            until(lambda: (tmp_path / "log").read_text().count("published") >= 2, "the log")
+            until(lambda: (tmp_path / "log").read_text().count("published") >= 2, "the log", 60)
         assert process.returncode == 0
     assert [str(one) for one in prefixes_of(remote)] == [C, B, A]
     assert subjects(remote) == [change(B, C), change(A, B), first(A)]
@@ -199,7 +199,7 @@ def test_a_name_that_is_not_resolved(tmp_path):
                 log = tmp_path / "log"
                 with log.open("w") as file, lab.node.start(*words, stderr=file, cwd=tmp_path):
                     said = "Could not resolve hostname forge.invalid"
-                    until(lambda: said in log.read_text(), "the reason")
+                    until(lambda: said in log.read_text(), "the reason", 60)
                     with (etc / "hosts").open("a") as hosts:
                         hosts.write("127.0.0.1 forge.invalid\n")
                     until(lambda: len(subjects(remote)) == 2, "the commit", 60)
