@@ -7,9 +7,11 @@ from bench import (
     checking,
     codec,
     daemon_at_rest,
+    endurance,
     flooding,
     growing,
     publishing,
+    publishing_memory,
     repetition,
     replacing,
     starting,
@@ -20,7 +22,8 @@ def main() -> None:
     """Print the rows."""
     codec.main()
     repetition.main()
-    for row in (publishing, checking, replacing, growing, daemon_at_rest, flooding):
+    rows = (publishing, publishing_memory, checking, replacing, growing, daemon_at_rest, flooding)
+    for row in (*rows, endurance):
         with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as directory:
             row.main(Path(directory))
     starting.main()

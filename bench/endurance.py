@@ -1,0 +1,101 @@
+"""Memory and file descriptors over thousands of changes, in one process, with real git.
+
+`python -m bench.endurance 10000` takes twenty minutes on a machine of its own; the tests
+run the same a few hundred times (tests/daemon/test_endurance.py).
+"""
+
+import gc
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.home_repository import make
+from gitops_prefix.daemon.decisions import Watched
+from gitops_prefix.daemon.publication import Publication, Result
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import PrefixSource
+from gitops_prefix.publish.repository import Repository
+
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+_EVERY = 25
+
+
+class Sample(NamedTuple):
+    """The process after some changes.
+
+    Attributes:
+        changes: how many were published.
+        resident: RSS in KiB.
+        descriptors: open files.
+        clone: bytes of the clone on the disk.
+    """
+
+    changes: int
+    resident: int
+    descriptors: int
+    clone: int
+
+
+def samples(directory: Path, changes: int) -> Iterator[Sample]:
+    """Publish one change after the other, and look at the process now and then."""
+    _, remote = make(directory, 60, 10)
+    repository = Repository(directory / "clone", str(remote), "main")
+    repository.open()
+    try:
+        publication = Publication(repository)
+        prefixes = itertools.cycle(Prefix.parse(f"2001:db8:{n:x}::/64") for n in range(1, 500))
+        for number in range(1, changes + 1):
+            _publish(publication, next(prefixes), _START + timedelta(hours=number))
+            if number % _EVERY == 0:
+                yield _sample(number, directory / "clone")
+            if number % 500 == 0:
+                print(f"{number:,} changes: {_sample(number, directory)}", file=sys.stderr)
+    finally:
+        repository.close()
+
+
+def _publish(publication: Publication, prefix: Prefix, now: datetime) -> None:
+    def observe(watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
+        return dict.fromkeys(watched, Choice(prefix, PrefixSource.ROUTER_ADVERTISEMENT))
+
+    outcome = publication.run(observe, now, look=True)
+    if outcome.result is not Result.PUBLISHED:
+        raise SystemExit(f"not published: {outcome.words} {outcome.problems}")
+
+
+def _sample(changes: int, clone: Path) -> Sample:
+    # What waits for the collector is no leak.
+    gc.collect()
+    lines = Path("/proc/self/status").read_text().splitlines()
+    resident = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+    size = sum(path.stat().st_size for path in clone.rglob("*") if path.is_file())
+    return Sample(changes, resident, len([*Path("/proc/self/fd").iterdir()]), size)
+
+
+def main(directory: Path, changes: int = 300) -> None:
+    """The second half of the changes, over the first."""
+    begin = time.monotonic()
+    taken = [*samples(directory, changes)]
+    seconds = time.monotonic() - begin
+    first, second = taken[1 : len(taken) // 2], taken[len(taken) // 2 :]
+    before, after = (statistics.median(one.resident for one in half) for half in (first, second))
+    descriptors = sorted({one.descriptors for one in taken})
+    print(
+        f"9 {changes:,} changes in one process, {seconds / changes * 1000:.0f} ms each: RSS "
+        f"{before / 1024:.1f} MiB in the first half, {after / 1024:.1f} in the second "
+        f"({after / before:.3f} x), {taken[-1].resident / 1024:.1f} at the end; open files "
+        f"{' to '.join(map(str, {descriptors[0]: 0, descriptors[-1]: 0}))}; the clone at most "
+        f"{max(one.clone for one in taken) / 1024:.0f} KiB  goal flat"
+    )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as there:
+        main(Path(there), int(sys.argv[1]) if sys.argv[1:] else 300)
