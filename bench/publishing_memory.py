@@ -1,6 +1,7 @@
 """Memory of the daemon at rest and while it publishes, and of the gits that it starts.
 
-Each size in a process of its own, whose children are git and nothing else.
+Each size in a process of its own, whose children are git and nothing else. Until a child
+is git, Linux counts it as what it was forked from: less than ours is not seen.
 """
 
 import resource

@@ -74,7 +74,9 @@ def read_modes(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
     wanted = sorted(paths)
     # A command line has an end; then all are listed.
     named = wanted if len(wanted) <= _MOST_ARGUMENTS else []
-    answer = git.run("ls-tree", "-z", "-r", "--full-tree", commit, "--", *named)
+    # A name may begin with a colon, and is no pattern (gitglossary(7), pathspec).
+    options = ("-z", "-r", "--full-tree")
+    answer = git.run("--literal-pathspecs", "ls-tree", *options, commit, "--", *named)
     entries = answer.stdout.decode(errors="surrogateescape").split("\0")
     return {entry.partition("\t")[2]: entry.split(" ")[0] for entry in entries if entry}
 

@@ -187,10 +187,13 @@ class Repository:
         if commit not in self._files:
             with self.stages.enter(Stage.READ), self._mending():
                 files = read_managed_files(self._git, commit, self._scope)
-            while len(self._files) >= _REMEMBERED_COMMITS:
-                del self._files[next(iter(self._files))]
-            self._files[commit] = files
+            self._remember(commit, files)
         return self._files[commit]
+
+    def _remember(self, commit: str, files: Mapping[str, bytes]) -> None:
+        while len(self._files) >= _REMEMBERED_COMMITS:
+            del self._files[next(iter(self._files))]
+        self._files[commit] = files
 
     def changed_paths(self, before: str, after: str) -> list[str]:
         """The files that differ between two commits; none when one of them is not known."""
@@ -236,7 +239,7 @@ class Repository:
                 self._git.run("update-ref", "--stdin", stdin=moves.encode())
         known = self._files.get(base)
         if known is not None:
-            self._files[commit] = {**known, **files}
+            self._remember(commit, {**known, **files})
         return commit
 
     def _import(

@@ -143,7 +143,7 @@ def test_a_name_is_a_name(tmp_path, name):
     """The pool in it follows, and the file keeps its name to the byte."""
     bare = commit(tmp_path, {name: ("100644", POOL_A)})
     told = run_pass(tmp_path, bare)
-    assert (told["result"], told["problems"]) == ("published", [])
+    assert (told["result"], told["words"], told["problems"]) == ("published", "", [])
     listed = subprocess.run(
         ["git", "-C", str(bare), "ls-tree", "-r", "-z", "--name-only", "main"], capture_output=True, check=True
     ).stdout.split(b"\0")  # fmt: skip
@@ -159,8 +159,7 @@ LEFT_ALONE = {
     "by its short name": {"git~1/a.yaml": ("100644", POOL_A), "GIT~1/b.yaml": ("100644", POOL_A)},
     "with what HFS does not see": {".g\u200cit/a.yaml": ("100644", POOL_A)},
     "further down": {"apps/.Git/a.yaml": ("100644", POOL_A)},
-    "two dots": {"../a.yaml": ("100644", POOL_A), "x/../../b.yaml": ("100644", POOL_A)},
-    "one dot": {"./a.yaml": ("100644", POOL_A)},
+    "dots further down": {"x/../../a.yaml": ("100644", POOL_A)},
     "a link to a file": {"a.yaml": ("120000", b"prefix.yaml")},
     "a link to a directory": {"a": ("120000", b"/etc"), "b.yaml": ("120000", b"..")},
     "a link to a secret": {"a.yaml": ("120000", b"/etc/passwd"), "b.yaml": ("120000", b"/proc/self/environ")},
@@ -189,7 +188,7 @@ def test_it_is_left_alone(tmp_path, entries):
     bare = commit(tmp_path, entries)
     before = git(bare, "ls-tree", "-r", "main").splitlines()
     told = run_pass(tmp_path, bare)
-    assert (told["result"], told["problems"]) == ("published", [])
+    assert (told["result"], told["words"], told["problems"]) == ("published", "", [])
     after = git(bare, "ls-tree", "-r", "main").splitlines()
     changed = [line for line in after if line not in before]
     assert [line.partition("\t")[2] for line in changed] == ["prefix.yaml"]
@@ -234,6 +233,17 @@ def test_it_is_an_error_with_its_place(tmp_path, files, code, words):
     assert git(bare, "rev-parse", "main") == before
 
 
+@pytest.mark.parametrize("name", ["../a.yaml", "./a.yaml"])
+def test_a_tree_that_git_does_not_write_is_told_in_its_words(tmp_path, name):
+    """Dots in a tree lead nowhere: there is no work tree, and no commit."""
+    bare = commit(tmp_path, {name: ("100644", POOL_A)})
+    before = git(bare, "rev-parse", "main")
+    told = run_pass(tmp_path, bare)
+    assert told["result"] != "published"
+    assert told["words"].startswith("git ")
+    assert git(bare, "rev-parse", "main") == before
+
+
 def test_patterns_that_would_backtrack_for_ever_do_not(tmp_path):
     """What they are about is still passed over."""
     ignore = b"a*" * 60 + b"b.yaml\n" + b"**/a*/" * 60 + b"\n/" + b"a" * 200 + b".yaml\n"
@@ -242,4 +252,4 @@ def test_patterns_that_would_backtrack_for_ever_do_not(tmp_path):
         "a" * 200 + ".yaml": ("100644", b"dynamic-prefix.io/name: ["),
     }
     told = run_pass(tmp_path, commit(tmp_path, entries))
-    assert (told["result"], told["problems"]) == ("published", [])
+    assert (told["result"], told["words"], told["problems"]) == ("published", "", [])
