@@ -48,6 +48,7 @@ class StandInForge:
         checks: whether a request has checks to wait for.
         trouble: answers to be given first, before any that the state would give.
         merged: how each was merged, by number.
+        lags: whether it has not taken note of the last push yet.
     """
 
     remote: Path
@@ -58,6 +59,7 @@ class StandInForge:
     merged: dict[int, str] = field(default_factory=dict)
     token: str = TOKEN
     project: str = PROJECT
+    lags: bool = False
 
     def answer(self, asked: Asked) -> Says:
         if self.trouble:
@@ -77,7 +79,7 @@ class StandInForge:
 
     def sha(self, one: Request) -> str:
         """The head as it is; what was closed or merged keeps its last."""
-        if one.state == "open" and not one.fork:
+        if one.state == "open" and not one.fork and not (self.lags and one.sha):
             one.sha = self.head_of(one.head) or one.sha
         return one.sha or "0" * 40
 

@@ -135,7 +135,8 @@ class HttpClient:
         secrets = _secrets(request)
         host = _host(request.url)
         try:
-            with self._opener().open(_urllib_request(request), timeout=self._seconds) as response:
+            opener = self._opener(secure=urlsplit(request.url).scheme == "https")
+            with opener.open(_urllib_request(request), timeout=self._seconds) as response:
                 body = response.read(MOST_BYTES + 1)
                 headers = _lowered(response.headers.items())
                 status = response.status
@@ -152,7 +153,10 @@ class HttpClient:
             return Refused(f"{host}: the answer is longer than {MOST_BYTES} bytes", status)
         return Response(status, headers, body)
 
-    def _opener(self) -> OpenerDirector:
+    def _opener(self, *, secure: bool) -> OpenerDirector:
+        if not secure:
+            # A redirect to https is one to another server.
+            return build_opener(_SameServer())
         import ssl  # noqa: PLC0415  a context is 1.3 MiB: only for those who ask something
 
         # Made anew each time, so that a bundle that was replaced on the disk counts.

@@ -118,7 +118,10 @@ class Sync:
 
     def _let_merge(self, request: PullRequest, head: str, token: str, method: MergeMethod) -> bool:
         """Ask for auto-merge; whether it was merged instead, since nothing is to be waited for."""
-        if request.waits and request.head == head:
+        if request.head != head:
+            # A forge takes note of a push in its own time; this one may even be another's.
+            raise _FailedError(Unreachable("the forge does not show the pushed commit yet"))
+        if request.waits:
             return False
         answer = self.send(self.forge.auto_merge(token, request, head, method))
         outcome = self.forge.read_auto_merge(answer)

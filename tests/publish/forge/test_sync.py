@@ -201,6 +201,23 @@ def test_a_head_that_moved_is_not_merged(bench):
     assert [one.state for one in bench.forge.requests] == ["open"]
 
 
+def test_a_forge_that_has_not_seen_the_push_yet_is_asked_again(bench):
+    """It takes note in its own time; until then the wish would be for another commit."""
+    bench.method = MergeMethod.MERGE
+    bench.sync()
+    [one] = bench.forge.requests
+    one.auto = ""
+    bench.forge.lags = True
+    bench.push("prefix(home): B", "d2")
+    report = bench.sync()
+    assert isinstance(report, Unreachable)
+    assert "yet" in report.words
+    assert (one.title, one.auto) == ("prefix(home): B", "")
+    bench.forge.lags = False
+    assert isinstance(bench.sync(), Synced)
+    assert one.auto == "merge"
+
+
 def test_another_token_is_refused_and_not_shown(bench):
     report = bench.sync(token="wr0ng-token-value")
     assert isinstance(report, Refused)
