@@ -251,6 +251,9 @@ def test_git_that_outlived_us_is_waited_for(tmp_path, remote):
 
 
 def _waits_for(clone: Path, process_id: int) -> bool:
-    """Whether the process has the clone, and holds no more than the lock of its owner."""
-    links = Path(f"/proc/{process_id}/fd").iterdir()
-    return clone / "git-at-work.lock" in [link.readlink() for link in links]
+    """Whether the process has opened the lock that an orphan holds."""
+    # A descriptor may be gone before it was looked at.
+    with suppress(OSError):
+        links = Path(f"/proc/{process_id}/fd").iterdir()
+        return clone / "git-at-work.lock" in [link.readlink() for link in links]
+    return False
