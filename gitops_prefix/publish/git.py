@@ -17,9 +17,19 @@ from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.scrub import scrub
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
-import git
+def search_path() -> str:
+    """PATH without what is not absolute: a git where we happen to be started is not ours."""
+    words = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(one for one in words if Path(one).is_absolute())
+
+
+# GitPython runs git when it is imported, and ssh-keygen or gpg are looked for as git is.
+os.environ["PATH"] = search_path()
+os.environ["GIT_PYTHON_REFRESH"] = "quiet"
+os.environ["GIT_PYTHON_GIT_EXECUTABLE"] = shutil.which("git") or "/nonexistent/git"
+
+import git  # noqa: E402  see above
 
 LOCAL_SECONDS = 60.0
 """For what git does on the disk alone."""
@@ -111,13 +121,15 @@ class Git:
             loan: what a call that needs credentials is lent.
             keeps: descriptors that stay open while git runs, also when we are gone.
         """
-        program = shutil.which("git")
+        search = search_path()
+        program = shutil.which("git", path=search)
         if program is None:
             raise OutsideError("git is not on PATH: install it")
         directory = directory.resolve()
         # A directory that is damaged must not lead git to a repository around it.
         ceiling = {"GIT_CEILING_DIRECTORIES": str(directory.parent)}
-        self._variables = {**_ENVIRONMENT, **ceiling, **(environment or {})}
+        self._variables = {**_ENVIRONMENT, "PATH": search, **ceiling, **(environment or {})}
+        self._env = shutil.which("env", path=search) or "/usr/bin/env"
         self._descriptors: tuple[int, ...] = ()
         self._keeps = keeps
         if loan is not None:
@@ -151,7 +163,7 @@ class Git:
         blank = dict.fromkeys(foreign, "")
         try:
             process = git.Git().execute(
-                ["env", *unset, *self._command, *settings, *arguments],
+                [self._env, *unset, *self._command, *settings, *arguments],
                 istream=subprocess.PIPE,
                 as_process=True,
                 env={**blank, **self._variables},
