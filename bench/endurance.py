@@ -54,9 +54,10 @@ def samples(directory: Path, changes: int) -> Iterator[Sample]:
         for number in range(1, changes + 1):
             _publish(publication, next(prefixes), _START + timedelta(hours=number))
             if number % _EVERY == 0:
-                yield _sample(number, directory / "clone")
-            if number % 500 == 0:
-                print(f"{number:,} changes: {_sample(number, directory)}", file=sys.stderr)
+                taken = _sample(number, directory / "clone")
+                yield taken
+                if number % 500 == 0:
+                    print(taken, file=sys.stderr)
     finally:
         repository.close()
 
