@@ -159,7 +159,19 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: Path
             # `interface: eth0` where several could stand is one of them.
             lone = known[name].multiple and not isinstance(setting, list)
             defaults[name] = [setting] if lone else setting
+            if path is None and "directory" in known and isinstance(known[name].type, click.Path):
+                _refuse_outside(chosen, key, str(setting))
     context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _refuse_outside(config: Path, key: object, setting: str) -> None:
+    """A file that is found may be a stranger's: a checkout decides for itself alone."""
+    if not Path(setting).resolve().is_relative_to(Path.cwd().resolve()):
+        message = (
+            f'{key}: "{setting}" is outside of this directory: give it on the command line, or '
+            f"name the file with --config {config}"
+        )
+        raise InputError(Problem("config-outside", message, Place(str(config))))
 
 
 def read_config(path: Path) -> dict[str, Any]:
