@@ -108,14 +108,17 @@ class Applying:
         """What a pass came to, that began then."""
         if self._state.policy.mode is ApplyMode.NEVER:
             return
+        git, commit = git_of(outcome), outcome.commit or outcome.base
         with self._condition:
-            before = self._state
-            self._state = before.see(git_of(outcome), outcome.commit or outcome.base, began)
-            if not self._state.cares:
+            seen = self._state.see(git, commit, began)
+            if not seen.cares:
+                self._state, self._wanted = seen, None
                 return
-            known = self._wanted if self._state.commit == before.commit else None
-        wanted = self._read_commit(self._state.commit) if known is None else known
+            known = self._wanted if seen.commit == self._state.commit else None
+        wanted = self._read_commit(seen.commit) if known is None else known
         with self._condition:
+            # Both at once: what one commit holds is never taken for another's.
+            self._state = self._state.see(git, commit, began)
             self._wanted = wanted
             self._news = True
             self._condition.notify()
@@ -174,6 +177,8 @@ class Applying:
                     self._touched |= {one.object: one for one in wanted}
                     self._tell(self._cluster.apply(wanted))
                 case Action.OVERRIDE:
+                    # Another outage: Flux is waited for anew after it.
+                    self._waits_since = None
                     self._override(wanted)
                 case Action.RELEASE:
                     return self._release(wanted, commit)

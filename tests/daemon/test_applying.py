@@ -19,6 +19,7 @@ from tests.netns import until
 AWAY = Outcome(Result.UNREACHABLE, "no route", commit="ours")
 BACK = Outcome(Result.PUBLISHED, commit="ours")
 UP = Outcome(Result.UNCHANGED, base="ours")
+NEXT = Outcome(Result.PUBLISHED, commit="next")
 WANTED = configurations({"pool.yaml": POOL}, "", A, B)
 
 
@@ -31,6 +32,7 @@ class Cluster:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.about: list[int] = []
+        self.wanted: list[tuple] = []
         self.answers: dict[str, Standing | str] = {}
         self.changed = threading.Condition()
 
@@ -38,6 +40,7 @@ class Cluster:
         with self.changed:
             self.asked.append(what)
             self.about.append(len(wanted))
+            self.wanted.append(wanted)
             self.changed.notify_all()
         answer = self.answers.get(what.split(maxsplit=1)[0], otherwise)
         if not isinstance(answer, Standing):
@@ -166,6 +169,47 @@ def test_flux_is_not_waited_for_for_ever(soon):
         until(lambda: len(cluster.asked) > 1, "the second try")
         daemon._clock = lambda: 100.0 + 900.0
         until(lambda: "release" in cluster.asked, "a release that names no commit")
+
+
+def test_after_another_outage_flux_is_waited_for_as_long_again():
+    cluster = Cluster()
+    cluster.answers["release"] = Standing.WAITING
+    with thread(cluster) as daemon:
+        daemon.take(BACK, 0.0)
+        cluster.wait("release ours")
+        daemon._clock = lambda: 1000.0
+        daemon.take(AWAY, 900.0)
+        cluster.wait("release ours", "apply by force")
+        daemon._clock = lambda: 1001.0
+        daemon.take(BACK, 1001.0)
+        cluster.wait("release ours", "apply by force", "release ours")
+
+
+def test_what_a_commit_holds_is_never_taken_for_what_the_next_one_does():
+    """The next one is still being read when what was begun for the first comes to its end."""
+    cluster, reading, ready = Cluster(), threading.Event(), threading.Event()
+    more = configurations({"pool.yaml": POOL}, "", A, B, "2001:db8:c::/64")
+
+    def read(commit: str):
+        if commit == "next":
+            reading.set()
+            assert ready.wait(10)
+        return more if commit == "next" else WANTED
+
+    with thread(cluster, mode="always", read=read) as daemon:
+        daemon.take(BACK, 0.0)
+        cluster.wait("apply", "release ours")
+        taking = threading.Thread(target=daemon.take, args=(NEXT, 1.0))
+        taking.start()
+        assert reading.wait(10)
+        with daemon._condition:
+            daemon._news = True
+            daemon._condition.notify()
+        until(lambda: not daemon._news, "that the thread has looked")
+        ready.set()
+        taking.join()
+        cluster.wait("apply", "release ours", "apply", "release next")
+    assert cluster.wanted[2:] == [more, more]
 
 
 def test_a_commit_that_cannot_be_read_is_told_and_read_with_the_next_pass(said):
