@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from gitops_prefix.cluster.proxy import read_proxy
 from gitops_prefix.errors import InputError, OutsideError, Problem
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
         context: of the kubeconfig, or empty for its current one.
 
     Raises:
-        InputError: the kubeconfig is none, or lacks the context.
+        InputError: the kubeconfig is none, or lacks the context; or the proxy is none.
         OutsideError: the pod has no account.
     """
     from kubernetes import client, config  # noqa: PLC0415  48 MiB
@@ -28,15 +29,22 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     # We have our own way of trying again, and its pace.
     configuration.retries = False
     in_pod = not (kubeconfig or context or os.environ.get("KUBECONFIG"))
+    in_pod = in_pod and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+    if in_pod:
+        # The way there is the cluster's; the proxy of the environment is the Git host's.
+        configuration.proxy = None
+    else:
+        proxy = read_proxy(os.environ)
+        configuration.proxy, configuration.no_proxy, configuration.proxy_headers = proxy
     try:
-        if in_pod and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if in_pod:
             config.load_incluster_config(client_configuration=configuration)
         else:
             config.load_kube_config(
                 kubeconfig or None, context or None, client_configuration=configuration
             )
     except config.ConfigException as error:
-        if in_pod and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if in_pod:
             raise OutsideError(f"this pod has no service account token: {error}") from error
         named = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
         message = f"{named}: {error}: name a kubeconfig, and one of its contexts"

@@ -78,6 +78,7 @@ class Leadership:
         clock: Callable[[], float],
         on_lead: Callable[[], None],
         *,
+        access: ClusterAccess = ClusterAccess(),  # noqa: B008  frozen
         again: float = _AGAIN_SECONDS,
     ) -> None:
         """Hold nothing yet; `start` does.
@@ -86,10 +87,11 @@ class Leadership:
             command: starts the child.
             clock: the monotonic one, which the child reads too.
             on_lead: called in a thread when we begin to lead.
+            access: which cluster: what of our environment the child gets.
             again: seconds between the end of one child and the start of the next.
         """
         self._command, self._clock, self._on_lead = command, clock, on_lead
-        self._again = again
+        self._access, self._again = access, again
         self._until = -inf
         self._holder: str | None = None
         self._child: subprocess.Popen[str] | None = None
@@ -135,7 +137,7 @@ class Leadership:
             # What it has to say, it says in a line of its own.
             stderr=subprocess.DEVNULL,
             text=True,
-            env=child_environment(os.environ),
+            env=child_environment(os.environ, self._access),
         ) as child:
             self._child = child
             if self._stopping.is_set():

@@ -77,7 +77,8 @@ class Service:
         self._leadership: Leadership | Alone = Alone()
         if candidacy is not None:
             command = candidacy.command(cluster)
-            self._leadership = Leadership(command, self._clocks.monotonic, self._lead)
+            clock = self._clocks.monotonic
+            self._leadership = Leadership(command, clock, self._lead, access=cluster)
         self._metrics.leads.set_function(self._leadership.leads)
         leads = self._leadership.leads
         publication = Publication(repository, leads, wording=wording)

@@ -42,7 +42,7 @@ class ClusterProcess:
             seconds: how long one answer may take.
             idle: how long it stays when nobody asks.
         """
-        self._command = [*command, *access.words]
+        self._command, self._access = [*command, *access.words], access
         self._seconds, self._idle = seconds, idle
         self._lock = threading.Lock()
         self._child: Child | None = None
@@ -121,7 +121,7 @@ class ClusterProcess:
         if self._child is not None and not self._child.runs():
             self._discard()
         if self._child is None:
-            self._child = Child(self._command, child_environment(os.environ))
+            self._child = Child(self._command, child_environment(os.environ, self._access))
         return self._child
 
     def _discard(self) -> None:

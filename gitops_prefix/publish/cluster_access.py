@@ -11,12 +11,10 @@ _INHERITED = (
     "KUBERNETES_SERVICE_HOST",
     "KUBERNETES_SERVICE_PORT",
     "SSL_CERT_FILE",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "NO_PROXY",
-    "no_proxy",
 )
 """What a child gets of our environment: no token of git's, no option of ours."""
+_PROXY = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
+"""For the API server of a kubeconfig. A pod's own is behind none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,10 @@ class ClusterAccess:
         return [f"--kubeconfig={self.kubeconfig}", f"--context={self.context}"]
 
 
-def child_environment(ours: Mapping[str, str]) -> dict[str, str]:
+def child_environment(ours: Mapping[str, str], access: ClusterAccess) -> dict[str, str]:
     """The environment of a process that talks to a cluster."""
-    inherited = {name: ours[name] for name in _INHERITED if name in ours}
+    named = access.kubeconfig or access.context or ours.get("KUBECONFIG")
+    in_pod = not named and bool(ours.get("KUBERNETES_SERVICE_HOST"))
+    names = _INHERITED if in_pod else (*_INHERITED, *_PROXY)
+    inherited = {name: ours[name] for name in names if name in ours}
     return {**inherited, "LC_ALL": "C.UTF-8"}

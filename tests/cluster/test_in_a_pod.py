@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from gitops_prefix.direct.event import Event, Regarding
 from tests.apiserver import ApiServer
 from tests.cluster.rules import rules
+from tests.git_servers import free_port
 from tests.parts import require
 
 ENTER = """\
@@ -38,6 +39,8 @@ def account_files(cluster: ApiServer, namespace: str, tmp_path, given: list) -> 
 def in_pod(cluster: ApiServer, files: str, *words: str, **options) -> subprocess.Popen:
     _, _, port = cluster.url.rpartition(":")
     where = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": port}
+    # The Git host's, which is none of the cluster's.
+    where["HTTPS_PROXY"] = f"http://127.0.0.1:{free_port()}"
     ours = {key: text for key, text in os.environ.items() if key != "KUBECONFIG"}
     command = ["unshare", "--mount", "sh", "-c", ENTER, "sh", files, sys.executable, *words]
     return subprocess.Popen(command, env={**ours, **where}, stdin=subprocess.PIPE, **options)

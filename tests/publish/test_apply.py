@@ -10,7 +10,7 @@ import pytest
 
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.apply import ClusterProcess
-from gitops_prefix.publish.cluster_access import ClusterAccess
+from gitops_prefix.publish.cluster_access import ClusterAccess, child_environment
 from tests.netns import until
 
 ECHO = """
@@ -135,6 +135,23 @@ def test_the_child_gets_no_secret_of_ours_in_its_environment_or_arguments(child,
     assert "s3cret" not in json.dumps(said)
     assert said["argv"] == ["--kubeconfig=/etc/kubeconfig", "--context=home"]
     assert said["environment"]["KUBERNETES_SERVICE_HOST"] == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("access", "variables", "inherits"),
+    [
+        (ClusterAccess(), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, False),
+        (ClusterAccess(), {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBECONFIG": "/k"}, True),
+        (ClusterAccess("/k"), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True),
+        (ClusterAccess("", "home"), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True),
+        (ClusterAccess(), {}, True),
+    ],
+)
+def test_a_pods_own_api_server_is_behind_no_proxy(access, variables, inherits):
+    """So that the password of the Git host's goes nowhere else."""
+    proxy = {"HTTPS_PROXY": "http://me:s3cret@proxy.example.com", "no_proxy": "*"}
+    inherited = child_environment({**variables, **proxy}, access)
+    assert {key: inherited[key] for key in proxy if key in inherited} == (proxy if inherits else {})
 
 
 def test_the_true_child_ends_with_its_standard_input():
