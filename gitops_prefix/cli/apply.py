@@ -5,6 +5,7 @@ The daemon's direct apply, by hand. Checking is the same call as the server's dr
 
 import json
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import click
@@ -142,11 +143,17 @@ def _print_text(reports: Iterable[Report]) -> None:
 
 
 def _diff(change: FieldChange) -> str:
-    lines = [f"@@ {change.field} @@\n"]
     before, after = _lines(change.before), _lines(change.after)
-    lines += [f"-{line}\n" for line in before if line not in after]
-    lines += [f"{' ' if line in before else '+'}{line}\n" for line in after]
-    return "".join(lines)
+    lines = [f"@@ {change.field} @@"]
+    for tag, old, new, start, end in SequenceMatcher(
+        a=before, b=after, autojunk=False
+    ).get_opcodes():
+        if tag == "equal":
+            lines += [f" {line}" for line in before[old:new]]
+            continue
+        lines += [f"-{line}" for line in before[old:new]]
+        lines += [f"+{line}" for line in after[start:end]]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(value: Value) -> list[str]:

@@ -131,3 +131,19 @@ def test_a_token_that_is_not_known_is_told(cluster, tmp_path, capsys):
     assert enter(["apply", str(tmp_path), "--kubeconfig", str(config)]) == 3
     said = capsys.readouterr().err
     assert "does not know us" in said and "no-such-token" not in said
+
+
+def test_an_order_that_changes_shows(cluster, namespace, tmp_path, run):
+    """The prefix comes back: the same two blocks, the other one first."""
+    sync(cluster, namespace, {"pool.yaml": POOL}, A, B)
+    write(tmp_path, {"pool.yaml": POOL}, namespace, A, B, A)
+    code, out, _ = run("--dry-run", "--force")
+    first, second = (f'{{"start": "2001:db8:{one}:0:f000::"' for one in "ab")
+    signs = [
+        line[0] + letter
+        for line in out.splitlines()
+        for letter, block in (("a", first), ("b", second))
+        if block in line
+    ]
+    assert code == 0
+    assert signs in (["+a", " b", "-a"], ["-b", " a", "+b"])
