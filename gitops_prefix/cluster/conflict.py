@@ -55,6 +55,11 @@ def read_conflicts(causes: Iterable[Mapping[str, str]]) -> tuple[Conflict, ...]:
 
 
 def is_about(conflict: Conflict, path: Iterable[str]) -> bool:
-    """Whether a conflict is about a field, or something in it."""
+    """Whether a conflict is about a field, something in it, or what it stands in."""
     field = "".join(f".{key}" for key in path)
-    return conflict.field == field or conflict.field.startswith((f"{field}.", f"{field}["))
+    other = conflict.field
+    return (
+        other == field
+        or other.startswith((f"{field}.", f"{field}["))
+        or field.startswith(f"{other}.")
+    )

@@ -8,6 +8,7 @@ from gitops_prefix.cluster.connection import ApiError, Connection
 from gitops_prefix.cluster.rest import Object
 
 _LABEL = "kustomize.toolkit.fluxcd.io"
+_NOT_TO_BE_KNOWN = {403, 404}
 
 
 def behind(connection: Connection, live: Object, commit: str) -> str:
@@ -30,8 +31,9 @@ def behind(connection: Connection, live: Object, commit: str) -> str:
     path = f"/apis/{_LABEL}/v1/namespaces/{namespace}/kustomizations/{name}"
     try:
         kustomization = connection.request("get", path)
-    except ApiError:
-        return ""
+    except ApiError as error:
+        # Busy or broken for now says nothing about Flux.
+        return "" if error.status in _NOT_TO_BE_KNOWN else f"{namespace}/{name}: {error}"
     revision = str((kustomization.get("status") or {}).get("lastAppliedRevision") or "")
     if not revision or revision.endswith(f":{commit}"):
         return ""

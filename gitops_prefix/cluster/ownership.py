@@ -19,7 +19,7 @@ def our_entries(live: Object) -> list[int]:
 
 
 def our_fields(live: Object) -> set[tuple[str, ...]]:
-    """The paths of every field that we own."""
+    """The paths of every field that we own; of an item of a list that of the outermost list."""
     entries = _entries(live)
     return {
         path
@@ -88,6 +88,9 @@ def _entries(live: Object) -> list[Any]:
 def _leaves(fields: _Fields, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for key, below in fields.items():
         if key == ".":
+            continue
+        if not key.startswith("f:"):
+            yield path
             continue
         step = (*path, key.removeprefix("f:"))
         if any(one != "." for one in below):

@@ -4,7 +4,7 @@ import pytest
 
 from gitops_prefix.cluster.comparison import differences
 from gitops_prefix.cluster.conflict import Conflict, is_about, read_conflicts
-from gitops_prefix.cluster.ownership import owners, release_patch
+from gitops_prefix.cluster.ownership import our_fields, owners, release_patch
 
 MANAGED = (("spec", "blocks"), ("metadata", "annotations", "ours"), ("spec", "routes", 0, "via"))
 
@@ -83,6 +83,8 @@ def test_conflicts_are_read_from_the_causes_and_nothing_else():
         (".spec.blocks", ("spec", "blocks"), True),
         (".spec.blocks[0].cidr", ("spec", "blocks"), True),
         (".spec.blocksize", ("spec", "blocks"), False),
+        (".spec", ("spec", "blocks"), True),
+        (".sp", ("spec", "blocks"), False),
         (
             ".metadata.annotations.lbipam.cilium.io/ips",
             ("metadata", "annotations", "lbipam.cilium.io/ips"),
@@ -155,6 +157,27 @@ TEST = {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
 )
 def test_a_release_removes_our_entries_and_holds_and_no_value(there, patch):
     assert release_patch(there, {"a/b~c": "off"}) == patch
+
+
+@pytest.mark.parametrize(
+    ("fields", "paths"),
+    [
+        (BLOCKS, {("spec", "blocks")}),
+        (
+            {"f:metadata": {"f:annotations": {".": {}, "f:a/b": {}}}},
+            {("metadata", "annotations", "a/b")},
+        ),
+        ({"f:spec": {"f:ports": {'k:{"port":80}': {".": {}, "f:name": {}}}}}, {("spec", "ports")}),
+        ({"f:metadata": {"f:finalizers": {'v:"x"': {}}}}, {("metadata", "finalizers")}),
+        (
+            {"f:spec": {"f:containers": {'k:{"name":"a"}': {"f:env": {'k:{"name":"b"}': {}}}}}},
+            {("spec", "containers")},
+        ),
+    ],
+)
+def test_what_is_ours_is_a_path_that_the_object_has(fields, paths):
+    """What is left out of the next apply would be deleted, were it not found."""
+    assert our_fields(live(("gitops-prefix", fields), ("flux", {"f:spec": {"f:no": {}}}))) == paths
 
 
 @pytest.mark.parametrize(

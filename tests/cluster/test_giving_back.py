@@ -3,7 +3,7 @@
 import pytest
 
 from gitops_prefix.cluster.apply import Wish, apply_object
-from gitops_prefix.cluster.connection import Connection
+from gitops_prefix.cluster.connection import ApiError, Connection
 from gitops_prefix.cluster.release import release_object
 from gitops_prefix.direct.report import Standing
 from gitops_prefix.render.plain_value import value_at
@@ -179,6 +179,32 @@ def test_a_right_to_read_kustomizations_is_not_needed(cluster, namespace):
     (wanted,) = configurations(files, namespace, A, B)
     apply_object(connection, wanted, FALLBACK)
     assert release_object(connection, wanted, NEW).standing is Standing.RELEASED
+
+
+@pytest.mark.parametrize(
+    ("status", "standing"),
+    [
+        (403, Standing.RELEASED),
+        (404, Standing.RELEASED),
+        (429, Standing.WAITING),
+        (500, Standing.WAITING),
+        (503, Standing.WAITING),
+    ],
+)
+def test_a_server_that_is_busy_says_nothing_about_flux(cluster, namespace, status, standing):
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    (wanted,) = configurations(files, namespace, A, B)
+
+    class Busy(Connection):
+        def request(self, method, path, **parameters):
+            if "/kustomizations/" in path:
+                raise ApiError(status, "not now", ())
+            return super().request(method, path, **parameters)
+
+    connection = Busy(str(cluster.kubeconfig("admin")))
+    apply_object(connection, wanted, FALLBACK)
+    assert release_object(connection, wanted, NEW).standing is standing
 
 
 @pytest.mark.parametrize(("changes", "standing"), [(1, Standing.RELEASED), (99, Standing.FAILED)])
