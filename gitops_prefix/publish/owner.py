@@ -19,6 +19,9 @@ _OWNER = "gitops-prefix.lock"
 _AT_WORK = "git-at-work.lock"
 _ORPHANS_SECONDS = 60
 """For git that outlived its process: as long as a remote may take (remote.TimeLimits)."""
+_FORK_SECONDS = 2
+"""For a process that was killed while it started git: until its child has become that, the
+child holds all that it had."""
 _TICKS = 10
 # A file system of its own, as volumes are, begins with a "lost+found".
 _OURS_TO_TAKE = frozenset({"lost+found"})
@@ -51,7 +54,7 @@ class Owner:
             message = f"--clone-dir {self._directory} holds something else: name an empty directory"
             raise InputError(Problem("clone-dir-taken", message))
         self._lock = self._open(_OWNER)
-        if not _locked(self._lock):
+        if not _locked_within(_FORK_SECONDS, self._lock):
             self.release()
             message = (
                 f"--clone-dir {self._directory} is in use by another gitops-prefix: stop it, or "
@@ -59,7 +62,8 @@ class Owner:
             )
             raise InputError(Problem("clone-dir-locked", message))
         self._at_work = self._open(_AT_WORK)
-        self._await_orphans(self._at_work)
+        if not _locked_within(_ORPHANS_SECONDS, self._at_work):
+            log.warning("git of an earlier process is still at work in %s", self._directory)
 
     def release(self) -> None:
         """Let another process have it."""
@@ -86,12 +90,13 @@ class Owner:
     def _open(self, name: str) -> int:
         return os.open(self._directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def _await_orphans(self, lock: int) -> None:
-        for _ in range(_ORPHANS_SECONDS * _TICKS):
-            if _locked(lock):
-                return
-            threading.Event().wait(1 / _TICKS)
-        log.warning("git of an earlier process is still at work in %s", self._directory)
+
+def _locked_within(seconds: int, descriptor: int) -> bool:
+    for _ in range(seconds * _TICKS):
+        if _locked(descriptor):
+            return True
+        threading.Event().wait(1 / _TICKS)
+    return False
 
 
 def _locked(descriptor: int) -> bool:
