@@ -88,7 +88,7 @@ def test_it_is_passed_over(tree, outside, capsys, make, command):
     assert outside.read_text() == POOL_A
 
 
-NAMES = ["a\nb.yaml", "-rf.yaml", "--check.yaml", "\x1b[2J.yaml", "'\"`$(x).yaml", "\udcff.yaml", "a:1:1.yaml", "::error::.yaml"]  # fmt: skip
+NAMES = ["a\n::error::b.yaml", "bell\x07.yaml", "-rf.yaml", "--check.yaml", "\x1b[2J.yaml", "'\"`$(x).yaml", "\udcff.yaml", "a:1:1.yaml", "::error::.yaml"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
