@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 
+_CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
+"""What git leaves out at both ends of a name, in commits that it signs (its ident.c)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who made a commit: its author, or its committer."""
@@ -16,6 +20,10 @@ class Identity:
         # git ends a name at "<", and a line where it breaks.
         clean = {ord(character): None for character in "<>\n\r\0"}
         return f"{self.name.translate(clean)} <{self.email.translate(clean)}>"
+
+    def wrote(self, signature: str) -> bool:
+        """Whether `NAME <ADDRESS>` in a commit is this one, as fast-import or commit-tree has it."""
+        return _bare(signature) == _bare(str(self))
 
     def variables(self, role: str, moment: datetime) -> Mapping[str, str]:
         """The same for git-commit-tree(1); `role` is AUTHOR or COMMITTER."""
@@ -54,6 +62,12 @@ def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its parts
     )
     also = b"reset %s\nfrom %s\n\n" % (onto[0].encode(), onto[1].encode()) if onto else b""
     return also + head + b"".join(_commands(base, files, message))
+
+
+def _bare(signature: str) -> tuple[str, str]:
+    """Name and address, as far as every way to write them agrees."""
+    name, _, email = signature.removesuffix(">").rpartition(" <")
+    return name.strip(_CRUD), email.strip(_CRUD)
 
 
 def _commands(base: str, files: Mapping[str, tuple[str, bytes]], message: str) -> Iterator[bytes]:

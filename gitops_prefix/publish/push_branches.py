@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.arrival import Arrival
+from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.git import Git
 from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
 from gitops_prefix.publish.remote import RefusedError, Remote, UnreachableError
@@ -57,7 +58,7 @@ class PushBranches:
         *,
         stages: Stages,
         mending: Mending,
-        signature: str,
+        committer: Identity,
     ) -> None:
         """Join it to a clone; nothing is asked yet.
 
@@ -68,7 +69,7 @@ class PushBranches:
             git: in the clone.
             stages: told what is under way.
             mending: after a failure, looks whether the clone is damaged.
-            signature: name and address of the committer of what is ours.
+            committer: of what is ours.
         """
         self._pattern = pattern
         self._remote = remote
@@ -76,7 +77,7 @@ class PushBranches:
         self._git = git
         self._stages = stages
         self._mending = mending
-        self._signature = signature
+        self._committer = committer
 
     @property
     def apart(self) -> bool:
@@ -120,7 +121,7 @@ class PushBranches:
     def parent(self, commit: str) -> str | None:
         """What a commit of ours stands on; None when it is not ours."""
         found = self._read(commit)
-        ours = found.committer == self._signature and f"\n{PROPOSED_TO}: " in found.message
+        ours = self._committer.wrote(found.committer) and f"\n{PROPOSED_TO}: " in found.message
         return found.parents[0] if ours and len(found.parents) == 1 else None
 
     def message(self, commit: str) -> str:

@@ -323,7 +323,7 @@ class Repository:
             self._git,
             stages=self.stages,
             mending=self._mending,
-            signature=str(self._committer),
+            committer=self._committer,
         )
 
     def drop(self) -> None:

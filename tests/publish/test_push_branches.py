@@ -8,8 +8,10 @@ from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.push_branches import PushBranches, Theirs
 from gitops_prefix.publish.push_report import Moved, Published
 from gitops_prefix.publish.repository import Repository
+from gitops_prefix.publish.signing import SshSigning
 from gitops_prefix.publish.trailers import PROPOSED_TO
 from tests.branch import MANAGED, NOON, bare_repository, fetched
+from tests.git_servers import new_key
 from tests.gitrepo import git
 from tests.publish.test_blobless import APPS, FILES, SEARCHED, generous, held
 from tests.publish.test_clone import remove_objects
@@ -144,6 +146,29 @@ def test_what_is_not_wholly_ours_is_theirs(tmp_path, remote, committer, message)
         assert branches.parent(branches.seen()[BRANCH]) is None
         propose(repository, branches)
         assert isinstance(branches.push(BRANCH), Theirs)
+
+
+NAMES = [
+    ("Acme Inc.", "bot@example.com"),
+    ("'Bot' ", "bot@example.com"),
+    ("Bot", "bot@example.com."),
+    ("Bot, of Acme", "bot@example.com"),
+]
+
+
+@pytest.mark.parametrize(("name", "email"), NAMES)
+def test_ours_is_known_again_however_git_wrote_our_name(tmp_path, remote, name, email):
+    """Signed by git, a name loses what git calls crud; unsigned it keeps it. A key may come later."""
+    new_key(tmp_path / "key")
+    us = Identity(name, email)
+    for number, signing in enumerate((None, SshSigning(tmp_path / "key"), None)):
+        clone = tmp_path / str(number)
+        with fetched(clone, remote, scope=APPS, committer=us, signing=signing) as repository:
+            branches = repository.push_branches("ours/{name}")
+            branches.look()
+            commit = propose(repository, branches, {"apps/a.yaml": MANAGED + b"%d\n" % number})
+            assert branches.push(BRANCH) == Published(commit)
+            assert branches.parent(commit) == repository.tip
 
 
 def test_a_merge_commit_is_theirs_whoever_made_it(tmp_path, remote):
