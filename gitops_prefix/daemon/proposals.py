@@ -244,18 +244,18 @@ class Proposals(Publication):
             else:
                 outcomes.append(self._failed(RESULTS[type(report)], report.words))
         worst = min(outcomes, key=lambda one: _WORST_FIRST.index(one.result))
+        failed = replace(outcome, result=worst.result, words=worst.words, failure=worst.failure)
+        return self._without_unpushed(failed)
+
+    def _hold_back(self, outcome: Outcome, away: Outcome) -> Outcome:
+        """Also what a forge shows waits for the remote: its API may be there while git is not."""
+        return self._without_unpushed(super()._hold_back(outcome, away))
+
+    def _without_unpushed(self, outcome: Outcome) -> Outcome:
         seen = self._branches.seen()
-        return replace(
-            outcome,
-            result=worst.result,
-            words=worst.words,
-            failure=worst.failure,
-            proposals=tuple(
-                one
-                for one in outcome.proposals
-                if one.branch in seen and self._shows(one, seen[one.branch])
-            ),
-        )
+        proposals = (one for one in outcome.proposals if one.branch in seen)
+        shown = tuple(one for one in proposals if self._shows(one, seen[one.branch]))
+        return replace(outcome, proposals=shown)
 
     def _shows(self, one: Proposal, seen: str) -> bool:
         """Whether a forge is to show it: what somebody else goes on with is theirs to show."""

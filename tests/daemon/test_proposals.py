@@ -270,6 +270,19 @@ def test_an_outage_loses_nothing_even_when_killed_in_between(tmp_path, remote):
     assert status_on(remote, OURS).prefixes == (C, B, A)
 
 
+def test_what_is_not_pushed_yet_is_not_for_a_forge_to_show(tmp_path, remote):
+    """Its API may answer while git does not; of what it has, nothing is taken back."""
+    daemon = Daemon(tmp_path / "clone", remote)
+    shown = daemon.hears(A).proposals
+    away = remote.rename(tmp_path / "away.git")
+    assert daemon.hears(A).proposals == shown
+    outcome = daemon.hears(B)
+    assert outcome.commit not in {"", shown[0].commit}
+    assert outcome.proposals == ()
+    away.rename(remote)
+    assert [one.commit for one in daemon.hears(B).proposals] == [heads(remote)[OURS]]
+
+
 def test_two_daemons_converge(tmp_path, remote):
     one, other = Daemon(tmp_path / "one", remote), Daemon(tmp_path / "other", remote)
     other.minutes = 5
