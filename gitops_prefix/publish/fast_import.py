@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-
 _CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
 """What git leaves out at both ends of a name, in commits that it signs (its ident.c)."""
 
@@ -22,7 +21,7 @@ class Identity:
         return f"{self.name.translate(clean)} <{self.email.translate(clean)}>"
 
     def wrote(self, signature: str) -> bool:
-        """Whether `NAME <ADDRESS>` in a commit is this one, as fast-import or commit-tree has it."""
+        """Whether `NAME <ADDRESS>` in a commit is this one, by fast-import or by commit-tree."""
         return _bare(signature) == _bare(str(self))
 
     def variables(self, role: str, moment: datetime) -> Mapping[str, str]:

@@ -97,13 +97,14 @@ class GitHubApp:
         answer = self._ask("POST", path, {"repositories": [name]})
         content = answer.json()
         try:
-            token, ends = str(content["token"]), datetime.fromisoformat(content["expires_at"])
-        except (KeyError, TypeError, ValueError) as error:
+            token = str(content["token"])
+            ends = datetime.fromisoformat(content["expires_at"]).timestamp()
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RefusedError("the GitHub App's API answers in another shape") from error
         learn(token, user="x-access-token")
         # Both moments are the server's, so that our calendar does not count.
         there = _seconds(answer.headers.get("date", ""))
-        lifetime = ends.timestamp() - (self.clock.calendar() if there is None else there)
+        lifetime = ends - (self.clock.calendar() if there is None else there)
         self._until = asked_at + max(lifetime - _MARGIN, lifetime / 2)
         self._token = token
 
@@ -176,5 +177,5 @@ def check_app(app: App) -> None:
 def _seconds(date: str) -> float | None:
     try:
         return parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

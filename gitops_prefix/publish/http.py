@@ -24,6 +24,9 @@ from gitops_prefix.publish.scrub import scrub
 
 MOST_BYTES = 4 * 1024 * 1024
 _MOST_WORDS = 300
+_DEEPEST_WORDS = 8
+_LONGEST_WAIT = 3600.0
+"""Seconds; GitHub's limits end within an hour, and a server's slip must not be for ever."""
 _MOST_REDIRECTS = 3
 _TRY_LATER = frozenset({408, 425, 429})
 _SECRET_HEADERS = frozenset({"authorization", "private-token"})
@@ -60,7 +63,7 @@ class Response:
     def json(self) -> Any:
         """The body as JSON; None when it is none."""
         try:
-            return json.loads(self.body)
+            return _loads(self.body)
         except ValueError:
             return None
 
@@ -219,21 +222,36 @@ def _read_error(host: str, error: HTTPError, secrets: Iterable[str]) -> Failure:
 def _parse(body: bytes) -> tuple[Any, str]:
     text = body.decode(errors="replace")
     try:
-        return json.loads(text), ""
+        return _loads(text), ""
     except ValueError:
         # The page of a proxy: its tags say nothing to a reader of logs.
         return None, re.sub(r"<[^>]*>", " ", text)
 
 
-def _said(content: Any) -> str:
+def _loads(text: str | bytes) -> Any:
+    """What JSON says.
+
+    Raises:
+        ValueError: it is none, or nested without end.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("JSON is nested too deeply") from error
+
+
+def _said(content: Any, *, depth: int = _DEEPEST_WORDS) -> str:
     """The words in an error of GitHub, GitLab, Gitea, or most others."""
     if isinstance(content, str):
         return content
+    if not depth:
+        return ""
     if isinstance(content, list):
-        return "; ".join(filter(None, map(_said, content)))
+        return "; ".join(filter(None, (_said(one, depth=depth - 1) for one in content)))
     if not isinstance(content, Mapping):
         return ""
-    said = [_said(content.get(key)) for key in ("message", "error", "error_description", "errors")]
+    keys = ("message", "error", "error_description", "errors")
+    said = [_said(content.get(key), depth=depth - 1) for key in keys]
     return ": ".join(one for one in said if one)
 
 
@@ -253,16 +271,20 @@ def _secrets(request: Request) -> list[str]:
 def _seconds_to_wait(headers: Mapping[str, str]) -> float:
     """From Retry-After, in seconds or a date, or GitHub's X-RateLimit-Reset; the server's clock."""
     after = headers.get("retry-after", "")
-    if after.isdigit():
-        return float(after)
     try:
-        there = parsedate_to_datetime(headers["date"]).timestamp()
-        if after:
-            return max(0.0, parsedate_to_datetime(after).timestamp() - there)
-        if headers.get("x-ratelimit-remaining") == "0":
-            return max(0.0, float(headers["x-ratelimit-reset"]) - there)
-    except (KeyError, ValueError):
-        pass
+        return min(_LONGEST_WAIT, max(0.0, _named_wait(after, headers)))
+    except (KeyError, ValueError, OverflowError):
+        return 0.0
+
+
+def _named_wait(after: str, headers: Mapping[str, str]) -> float:
+    if after.isascii() and after.isdecimal():
+        return float(after)
+    there = parsedate_to_datetime(headers["date"]).timestamp()
+    if after:
+        return parsedate_to_datetime(after).timestamp() - there
+    if headers.get("x-ratelimit-remaining") == "0":
+        return float(headers["x-ratelimit-reset"]) - there
     return 0.0
 
 

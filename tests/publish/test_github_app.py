@@ -149,7 +149,17 @@ def test_nobody_there_is_waited_for(key):
         Ours(f"http://127.0.0.1:{free_port()}", key).app.read()
 
 
-@pytest.mark.parametrize("content", ["{}", "null", '{"token": "x"}', '{"id": 1, "token": 3}'])
+OTHER_SHAPES = [
+    "{}",
+    "null",
+    '{"token": "x"}',
+    '{"id": 1, "token": 3}',
+    '{"id": 1, "token": "x", "expires_at": "0001-01-01T00:00:00"}',
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("content", OTHER_SHAPES)
 def test_an_answer_in_another_shape_is_told(key, content):
     def answer(asked: Asked) -> Says:
         return Says(200, content.encode())

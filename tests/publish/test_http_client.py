@@ -44,8 +44,9 @@ def test_bytes_go_out_as_they_are():
     assert server.asked[0].body == b'{"a":1}'
 
 
-def test_an_answer_that_is_no_json_is_none():
-    with stand_in(lambda asked: Says(200, b"<html>")) as server:
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[" * 100_000, b"1" * 10_000])
+def test_an_answer_that_is_no_json_is_none(body):
+    with stand_in(lambda asked: Says(200, body)) as server:
         assert send(server.url).json() is None
 
 
@@ -59,6 +60,8 @@ REFUSALS = [
     (400, b"<html><b>nope</b></html>", "400 nope"),
     (400, b"\xff\x00\x1b[31mred\n\nlines", "lines"),
     (400, b"", "400"),
+    (400, b"[" * 100_000, "400 ["),
+    (400, b'[{"message": ' * 400 + b'"deep"' + b"}]" * 400, "400"),
 ]
 
 
@@ -85,6 +88,12 @@ WAITS = [
         30,
     ),
     (403, {"X-RateLimit-Remaining": "0"}, 0),
+    (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "nan", "Date": DATE}, 0),
+    (429, {"Retry-After": "31536000"}, 3600),
+    (429, {"Retry-After": "9" * 400}, 3600),
+    (429, {"Retry-After": "\u00b2"}, 0),
+    (429, {"Retry-After": "-5", "Date": DATE}, 0),
+    (503, {"Retry-After": "Mon, 01 Jan 0001 00:00:00 -0000", "Date": DATE}, 0),
 ]
 
 
