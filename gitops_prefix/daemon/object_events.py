@@ -5,6 +5,7 @@ A follow-up that nobody waits for: what cannot be told is said once in the log, 
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 
@@ -30,8 +31,9 @@ class ObjectEvents:
             instance: which daemon this is.
         """
         self._ask, self._calendar, self._instance = ask, calendar, instance
-        self._changes: tuple[Change, ...] = ()
-        self._moves: tuple[Transition, ...] = ()
+        # A commit that lost its race is made anew, and says the same once more.
+        self._changes: dict[Change, None] = {}
+        self._moves: dict[str, None] = {}
         self._words = ""
 
     @property
@@ -42,13 +44,15 @@ class ObjectEvents:
     def run(self, outcome: Outcome, now: float) -> None:
         """After a pass: what is on the branch is told, and what waits is remembered."""
         del now
-        self._changes += outcome.changes
-        self._moves += outcome.transitions
+        # The values are no matter here, and lists cannot be keys.
+        bare = (replace(one, before=None, after=None) for one in outcome.changes)
+        self._changes |= dict.fromkeys(bare)
+        self._moves |= dict.fromkeys(_moves(outcome.transitions))
         if outcome.result is Result.PUBLISHED:
-            note = f"{_moves(self._moves)}published as {outcome.commit[:12]}"
+            note = ", ".join([*self._moves, f"published as {outcome.commit[:12]}"])
             self.tell(events_of_publication(self._changes, note))
         if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
-            self._changes, self._moves = (), ()
+            self._changes, self._moves = {}, {}
 
     def tell(self, events: Sequence[Event]) -> None:
         """Make Events; takes a few seconds at most."""
@@ -72,9 +76,9 @@ class ObjectEvents:
         return False
 
 
-def _moves(transitions: Sequence[Transition]) -> str:
-    return "".join(
-        f"{one.name}: {one.previous.current if one.previous else 'none'} -> {one.current.current}, "
+def _moves(transitions: Sequence[Transition]) -> list[str]:
+    return [
+        f"{one.name}: {one.previous.current if one.previous else 'none'} -> {one.current.current}"
         for one in transitions
         if one.moved
-    )
+    ]

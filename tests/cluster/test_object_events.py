@@ -10,10 +10,13 @@ from gitops_prefix.cluster.operations import OPERATIONS
 from gitops_prefix.daemon.object_events import ObjectEvents
 from gitops_prefix.daemon.publication import Outcome, Result
 from gitops_prefix.daemon.telling import Telling, ToldCluster
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.direct.event import event_of_report
 from gitops_prefix.direct.report import FieldChange, Report, Standing
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.cluster_access import ClusterAccess
+from gitops_prefix.publish.message import Transition
 from gitops_prefix.render.rendering import Change
 from tests.cluster.rules import rules
 
@@ -83,6 +86,26 @@ def test_of_what_the_cluster_cannot_know_nothing_is_told(one):
     events = ObjectEvents(lambda *words: asked.append(words), lambda: NOON, "node-1")
     events.run(Outcome(Result.PUBLISHED, commit="1", changes=(one,)), 0)
     assert not asked
+
+
+def test_a_commit_that_lost_many_races_is_told_once():
+    asked = []
+
+    def ask(operation, arguments):
+        asked.extend(arguments["events"])
+        return {}
+
+    events = ObjectEvents(ask, lambda: NOON, "node-1")
+    b, c = (Status(Prefix.parse(f"2001:db8:{n}::/64"), PrefixSource.STATIC, NOON) for n in "bc")
+    # A field's values may be lists, as those of a pool are.
+    again = (Change("a.yaml", 0, "Service", "media", "plex", "spec", [], [{}], "v1"),)
+    moved = (Transition("home", None, b), Transition("home", b, c))
+    for result in (Result.UNREACHABLE, Result.CONTESTED, Result.CONTESTED, Result.PUBLISHED):
+        outcome = Outcome(result, commit="1", changes=again, transitions=moved)
+        events.run(outcome, 0)
+    [event] = asked
+    moves = "home: none -> 2001:db8:b::/64, home: 2001:db8:b::/64 -> 2001:db8:c::/64"
+    assert event["note"] == f"{moves}, published as 1"
 
 
 def test_a_thousand_objects_are_fifty_events():
