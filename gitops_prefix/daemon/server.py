@@ -4,15 +4,20 @@ Read-only, without a framework: a few fixed answers and no input but the path.
 """
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET, AF_INET6, getaddrinfo
-from typing import NamedTuple
+from socket import AF_INET, AF_INET6, SHUT_RDWR, getaddrinfo, socket
+from typing import Any, NamedTuple
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.scrub import redact
+
+MOST_AT_ONCE = 64
+"""Connections; git needs descriptors, too. Who came first makes room: probes get through."""
 
 
 class Page(NamedTuple):
@@ -120,11 +125,10 @@ def _listener(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """Probes come every few seconds; nobody wants them in the log."""
 
-    class Listener(ThreadingHTTPServer):
+    class Listener(_Bounded):
         """Dual-stack where the machine is."""
 
         address_family = family
-        daemon_threads = True
 
     try:
         return Listener((host, port), Answers)
@@ -134,6 +138,38 @@ def _listener(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
         # A kernel without IPv6 addresses still has probes over IPv4.
         Listener.address_family = AF_INET
         return Listener((host, port), Answers)
+
+
+class _Bounded(ThreadingHTTPServer):
+    """A thread for each connection, and so many at once and no more."""
+
+    daemon_threads = True
+
+    def __init__(self, *address: Any) -> None:
+        self._open: dict[socket, None] = {}
+        self._lock = threading.Lock()
+        super().__init__(*address)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open[request] = None
+            if len(self._open) > MOST_AT_ONCE:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                # Its thread reads the end of the line, and closes it.
+                with suppress(OSError):
+                    oldest.shutdown(SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # Who asks may go away at any time; that is nobody's error.
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 def _not_found() -> Page:
