@@ -13,6 +13,7 @@ from gitops_prefix.direct.report import Standing
 from tests.cluster.manifests import EVERY_KIND, A, B, configurations
 from tests.cluster.rules import rules
 from tests.cluster.test_apply import BEFORE, RESOURCES, sync
+from tests.cluster.test_giving_back import FOLLOWED, KUSTOMIZATION, NEW, OLD
 
 PLURALS = {path: resource.partition(".")[0] for path, resource in RESOURCES.items()}
 COVERED = [path for path in EVERY_KIND if path != "marked.yaml"]
@@ -61,9 +62,29 @@ def test_and_no_verb_of_it_can_be_left_out(cluster, namespace, path, verb):
     assert f'resources: ["{PLURALS[path]}"]' in refused.message
 
 
+@pytest.mark.parametrize(
+    ("given", "standing"),
+    [
+        (DIRECT, Standing.WAITING),
+        (rules_without("kustomizations", "get"), Standing.RELEASED),
+    ],
+    ids=["with the role", "without this of it"],
+)
+def test_flux_is_waited_for_by_who_may_read_its_kustomization(cluster, namespace, given, standing):
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    cluster.apply(KUSTOMIZATION.replace("NAMESPACE", namespace).replace("REVISION", OLD))
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connected(cluster, namespace, given)
+    apply_object(connection, wanted, Wish(force=True))
+    assert release_object(connection, wanted, NEW).standing is standing
+
+
 def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():
-    named = {resource for rule in DIRECT for resource in rule["resources"]}
-    assert named == {PLURALS[path] for path in COVERED}
+    """Beside what Flux has applied, which is read and never written."""
+    verbs = {name: rule["verbs"] for rule in DIRECT for name in rule["resources"]}
+    assert verbs.pop("kustomizations") == ["get"]
+    assert verbs == {PLURALS[path]: ["get", "patch"] for path in COVERED}
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ MAY = {
     "patch gitrepositories/flux-system": True,
     "patch kustomizations/network": True,
     "patch gitrepositories/other": False,
+    "get kustomizations/any": True,
+    "patch kustomizations/any": False,
     "get gitrepositories/flux-system": False,
     "patch ciliumloadbalancerippools/any": True,
     "get services/any": True,

@@ -19,6 +19,10 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
     - apiGroups: [""]
       resources: [configmaps, services]
       verbs: [get, patch]
+    # An object that Flux was told to leave alone is let go when Flux has applied the commit.
+    - apiGroups: [kustomize.toolkit.fluxcd.io]
+      resources: [kustomizations]
+      verbs: [get]
 {{- end }}
 {{- $groups := dict "gitrepository" "source.toolkit.fluxcd.io" "kustomization" "kustomize.toolkit.fluxcd.io" "application" "argoproj.io" }}
 {{- $resources := dict "gitrepository" "gitrepositories" "kustomization" "kustomizations" "application" "applications" }}
