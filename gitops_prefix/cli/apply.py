@@ -4,7 +4,7 @@ The daemon's direct apply, by hand. Checking is the same call as the server's dr
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from gitops_prefix.cli.options import (
 from gitops_prefix.cli.output import Format, print_json, print_problems
 from gitops_prefix.direct.configuration import ApplyConfiguration, apply_configurations
 from gitops_prefix.direct.report import SEVERITIES, FieldChange, Report, Standing
-from gitops_prefix.errors import InputError, Place, Problem, Severity
+from gitops_prefix.errors import InputError, OutsideError, Place, Problem, Severity
 from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.rendering import render
@@ -108,7 +108,7 @@ def _apply(
 
     connection = Connection(cluster.kubeconfig, cluster.context)
     wish = Wish(force=force, dry_run=dry_run)
-    return [apply_object(connection, one, wish) for one in wanted]
+    return _in_turn(wanted, lambda one: apply_object(connection, one, wish))
 
 
 def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> list[Report]:
@@ -116,7 +116,33 @@ def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> li
     from gitops_prefix.cluster.release import release_object  # noqa: PLC0415
 
     connection = Connection(cluster.kubeconfig, cluster.context)
-    return [release_object(connection, one) for one in wanted]
+    return _in_turn(wanted, lambda one: release_object(connection, one))
+
+
+def _in_turn(
+    wanted: Iterable[ApplyConfiguration], act: Callable[[ApplyConfiguration], Report]
+) -> list[Report]:
+    """Each; when the server goes away on the way, what was done is told all the same.
+
+    Raises:
+        OutsideError: nothing was done.
+    """
+    from gitops_prefix.cluster.objects import report  # noqa: PLC0415  62 MiB
+
+    reports: list[Report] = []
+    gone = ""
+    for one in wanted:
+        if gone:
+            reports.append(report(one, Standing.FAILED, f"not tried: {gone}"))
+            continue
+        try:
+            reports.append(act(one))
+        except OutsideError as error:
+            if not reports:
+                raise
+            gone = str(error)
+            reports.append(report(one, Standing.FAILED, gone))
+    return reports
 
 
 def _problems(reports: Iterable[Report]) -> list[Problem]:

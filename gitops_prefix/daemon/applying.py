@@ -183,7 +183,8 @@ class Applying:
                 case Action.RELEASE:
                     return self._release(wanted, commit)
         except GitopsPrefixError as error:
-            if self._once.admit("cluster", self._clock()) is not None:
+            # Who ends has ended the child, too.
+            if not self._stopping and self._once.admit("cluster", self._clock()) is not None:
                 log.error("direct apply: %s", error)  # noqa: TRY400  it says all there is
             return False
         return True

@@ -47,6 +47,7 @@ class ClusterProcess:
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._timer: threading.Timer | None = None
+        self._closed = False
 
     def prepare(self) -> None:
         """Have it ready: importing the client takes about a second."""
@@ -95,7 +96,8 @@ class ClusterProcess:
         return _read(line)
 
     def close(self) -> None:
-        """End it, if it runs; a request that is under way is not waited for."""
+        """End it, if it runs, for good; a request that is under way is not waited for."""
+        self._closed = True
         child = self._child
         if child is not None:
             child.kill()
@@ -118,6 +120,8 @@ class ClusterProcess:
 
     def _running(self) -> Child:
         self._stop_timer()
+        if self._closed:
+            raise OutsideError("the daemon is about to end")
         if self._child is not None and not self._child.runs():
             self._discard()
         if self._child is None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.cli.door import enter
-from tests.cluster.manifests import POOL, SERVICE, A, B, rendered
+from gitops_prefix.cluster.connection import Connection
+from gitops_prefix.errors import OutsideError
+from tests.cluster.manifests import GROUP, POOL, SERVICE, A, B, rendered
 from tests.cluster.test_apply import RECONCILER, RESOURCES, look, sync
 
 
@@ -147,3 +149,29 @@ def test_an_order_that_changes_shows(cluster, namespace, tmp_path, run):
     ]
     assert code == 0
     assert signs in (["+a", " b", "-a"], ["-b", " a", "+b"])
+
+
+def test_what_was_done_before_the_server_went_away_is_told(
+    cluster, namespace, tmp_path, run, monkeypatch
+):
+    """By name, in one table with what was not done: nobody has to guess."""
+    files = {"group.yaml": GROUP, "pool.yaml": POOL, "service.yaml": SERVICE}
+    sync(cluster, namespace, files, A)
+    write(tmp_path, files, namespace, A, B)
+    request = Connection.request
+
+    def until_it_goes_away(self, method, path, **parameters):
+        if "ciliumloadbalancerippools/" in path:
+            raise OutsideError("the API server did not answer: gone")
+        return request(self, method, path, **parameters)
+
+    monkeypatch.setattr(Connection, "request", until_it_goes_away)
+    code, out, err = run("--force", "--output", "json")
+    said = {one["kind"]: one["standing"] for one in json.loads(out)["objects"]}
+    assert code == 3
+    assert said == {
+        "CiliumCIDRGroup": "applied",
+        "CiliumLoadBalancerIPPool": "failed",
+        "Service": "failed",
+    }
+    assert "not tried: the API server did not answer" in err

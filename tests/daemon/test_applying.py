@@ -148,6 +148,25 @@ def test_a_cluster_that_does_not_answer_is_told_once_and_asked_again(said, soon)
     assert said.messages.count("direct apply: no route to the API server") == 1
 
 
+def test_an_end_in_the_middle_of_an_apply_is_no_error(said):
+    """Its child is ended by us."""
+    cluster, ended = Cluster(), threading.Event()
+    cluster.close = ended.set
+
+    def apply(wanted, **_):
+        with cluster.changed:
+            cluster.asked.append("apply")
+            cluster.changed.notify_all()
+        assert ended.wait(10)
+        raise OutsideError("it ended before it answered: exit code -9")
+
+    cluster.apply = apply
+    with thread(cluster) as daemon:
+        daemon.take(AWAY, 0.0)
+        cluster.wait("apply")
+    assert not [one for one in said.records if one.levelno >= logging.WARNING]
+
+
 @pytest.mark.parametrize("standing", [Standing.FAILED, Standing.WAITING])
 def test_what_could_not_be_given_back_is_asked_for_again_and_told_once(said, soon, standing):
     cluster = Cluster()

@@ -63,6 +63,17 @@ def test_it_is_started_when_it_is_asked_and_stays_for_the_next_question(child):
     assert not process.runs
 
 
+def test_what_was_closed_is_started_by_nobody_again(child):
+    """A thread that is still at work when the daemon ends leaves no child behind."""
+    process = child()
+    process.ask("echo", {})
+    process.close()
+    with pytest.raises(OutsideError, match="about to end"):
+        process.ask("echo", {})
+    process.prepare()
+    assert not process.runs
+
+
 def test_it_is_ready_before_it_is_asked(child):
     process = child()
     process.prepare()
