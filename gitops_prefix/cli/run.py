@@ -19,7 +19,7 @@ from gitops_prefix.cli.delivery_options import (
     notifying_options,
     proposing_options,
 )
-from gitops_prefix.cli.exit_codes import DONE
+from gitops_prefix.cli.exit_codes import DONE, OUTSIDE_FAILED
 from gitops_prefix.cli.github_app_options import (
     GitHubAppOptions,
     github_app_options,
@@ -177,7 +177,8 @@ def command(  # noqa: PLR0913  one parameter an option
         delivery=delivery,
         telling=telling,
     )
-    _stop_on_signals(service)
+    # Who waits for the code of --once must not take what hung for published.
+    _stop_on_signals(service, hung=OUTSIDE_FAILED if once else DONE)
     repository.open()
     server = Server(listen, service.pages) if listen else None
     try:
@@ -199,10 +200,10 @@ def default_clone_dir(repo: str, branch: str) -> Path:
     return state / "gitops-prefix" / name[-150:].lstrip(".")
 
 
-def _stop_on_signals(service: Service) -> None:
+def _stop_on_signals(service: Service, *, hung: int) -> None:
     def stop(_number: int, _frame: object) -> None:
         # A remote that hangs must not outlast the kubelet's patience.
-        timer = threading.Timer(_GRACE_SECONDS, os._exit, (DONE,))
+        timer = threading.Timer(_GRACE_SECONDS, os._exit, (hung,))
         timer.daemon = True
         timer.start()
         service.stop()

@@ -1,5 +1,6 @@
 """`run --once`, as a timer starts it: over real ssh, one reconcile, and an exit code that says how it went."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 
 from tests import netns
 from tests.e2e.test_static_source import A, B, fixed
-from tests.git_servers import SshServer, free_port, ssh_server
+from tests.git_servers import SshServer, free_port, listener, ssh_server
 from tests.gitrepo import example, git
 from tests.netns import until
 from tests.parts import require
@@ -75,6 +76,21 @@ def test_what_a_hook_declined_waits_for_the_next_time(timer):
     hook.unlink()
     assert timer.fires().returncode == 0
     assert git(timer.remote, "rev-parse", "main").strip() == waiting
+
+
+@pytest.mark.parametrize(("once", "code"), [(True, 3), (False, 0)], ids=["once", "daemon"])
+def test_a_host_that_hangs_is_left_when_sigterm_comes(timer, once, code):
+    """What is not published is no success for a timer; a daemon that was told to leave, leaves."""
+    with listener() as hanging:
+        words = timer.words(url=f"http://127.0.0.1:{hanging.getsockname()[1]}/home.git")
+        words = [word for word in words if once or word != "--once"]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = hanging.accept()
+            with connection:
+                process.send_signal(signal.SIGTERM)
+                # Sooner than git gives up, which ends with another code.
+                _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (code, "")
 
 
 def test_a_remote_that_is_away_is_3(timer):
