@@ -16,6 +16,7 @@ from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.credentials import local_path
 from gitops_prefix.publish.forge.known import place_of
 from gitops_prefix.publish.http import Failure, Refused, Request, Response, Send
+from gitops_prefix.publish.scrub import scrub
 
 KINDS = ("flux", "argocd", "hmac")
 SIGNATURE = "X-Signature"
@@ -133,7 +134,11 @@ def _plain(notice: Notice) -> dict[str, object]:
 def _web_url(url: str) -> str:
     if local_path(url) is not None:
         return url
-    place = place_of(url)
+    try:
+        place = place_of(url)
+    except InputError:
+        # A repository at the root of its server is at no forge, and is told all the same.
+        return scrub(url)
     return f"{place.origin}/{place.project}"
 
 

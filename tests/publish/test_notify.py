@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -103,6 +104,24 @@ def test_argocd_finds_its_applications(repo_url, revision, path, expected):
     with stand_in(argocd) as server:
         hook("argocd", f"{server.url}/api/webhook").notify(NOTICE)
     assert refreshed(server.asked[0], repo_url, revision, path) is expected
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://git.example.com/", "https://git.example.com/"),
+        ("ssh://git@git.example.com:2222/", "ssh://git.example.com:2222/"),
+        ("git@[2001:db8::1]:home/ops.git", "https://[2001:db8::1]/home/ops"),
+        ("/srv/git/home.git", "/srv/git/home.git"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["argocd", "hmac"])
+def test_a_repository_at_no_forge_is_told_of_all_the_same(kind, url, told):
+    """A notice that could not be made would end the daemon that has just published."""
+    with stand_in(lambda _: Says(200)) as server:
+        assert hook(kind, f"{server.url}/api/webhook").notify(replace(NOTICE, url=url)) is None
+    event = json.loads(server.asked[0].body)
+    assert (event["repository"]["html_url"] if kind == "argocd" else event["repository"]) == told
 
 
 def test_argocd_without_files_refreshes_every_application():

@@ -1,5 +1,6 @@
 """Which forge a remote is at, and which project there. PURE."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -26,6 +27,8 @@ _MAKE: Mapping[str, Callable[[str, str, str], Forge]] = {
 }
 _BELOW = {"github": "/api/v3", "gitlab": "/api/v4", "gitea": "/api/v1", "forgejo": "/api/v1"}
 KINDS = tuple(_MAKE)
+# git-clone(1): an IPv6 address stands in brackets, whose colons end no host.
+_SCP_LIKE = re.compile(r"(?:[^/:@]*@)?(?:\[([0-9A-Fa-f:.]+)\]|([^/:@\[\]]+)):(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +56,21 @@ def place_of(url: str) -> Place:
         host = parts.hostname or ""
         # The port of ssh says nothing about the pages.
         is_web = parts.scheme in {"http", "https"}
-        origin = f"{parts.scheme}://{parts.netloc}" if is_web else f"https://{host}"
+        origin = f"{parts.scheme}://{parts.netloc}" if is_web else _pages(host)
         path = parts.path
     else:
-        where, colon, path = url.partition(":")
-        host = where.rpartition("@")[2] if colon and "/" not in where else ""
-        origin = f"https://{host}"
+        found = _SCP_LIKE.fullmatch(url)
+        host, path = (found[1] or found[2], found[3]) if found else ("", "")
+        origin = _pages(host)
     project = path.strip("/").removesuffix(".git").rstrip("/")
     if not host or not project:
         message = f'--repo "{url}" is at no forge: give an https or ssh URL, or no --pull-request'
         raise InputError(Problem("no-forge", message))
     return Place(origin, host.lower(), project)
+
+
+def _pages(host: str) -> str:
+    return f"https://[{host}]" if ":" in host else f"https://{host}"
 
 
 def forge_of(url: str, base: str, *, kind: str, api: str = "") -> Forge:

@@ -39,6 +39,10 @@ KNOWN = [
     ),
     ("https://codeberg.org/a/b", "auto", "", Gitea("https://codeberg.org/api/v1", "a/b", "main")),
     ("https://gitea.com/a/b", "auto", "", Gitea("https://gitea.com/api/v1", "a/b", "main")),
+    *(
+        (url, "gitea", "", Gitea("https://[2001:db8::1]/api/v1", "a/b", "main"))
+        for url in ("ssh://git@[2001:db8::1]:22/a/b.git", "git@[2001:db8::1]:a/b.git")
+    ),
     ("https://f.example/a/b", "forgejo", "", Gitea("https://f.example/api/v1", "a/b", "main")),
     (
         "git@f.example:a/b",
