@@ -38,6 +38,10 @@ class Credentials(Protocol):
         """
         ...
 
+    def doubt(self) -> None:
+        """The remote refused: what was remembered may not count any more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class NoCredentials:
@@ -45,6 +49,9 @@ class NoCredentials:
 
     def lend(self, url: str, loan: Loan) -> None:
         """Nothing."""
+
+    def doubt(self) -> None:
+        """Nothing is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,9 @@ class SshKey:
         loan.variables["GIT_SSH_COMMAND"] = f"f() {{ {command}; exit $?; }}; f"
         loan.variables["GIT_SSH_VARIANT"] = "ssh"
 
+    def doubt(self) -> None:
+        """Nothing is remembered: the files are read at each use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -112,6 +122,9 @@ class Token:
         hidden = loan.hide(f"username={self.username}\npassword={token}\n".encode())
         parts = urlsplit(url)
         loan.configure(f"credential.{parts.scheme}://{parts.netloc}.helper", answer_with(hidden))
+
+    def doubt(self) -> None:
+        """Nothing is remembered: `read` reads at each use."""
 
 
 def token_from(path: Path, name: str = "--token-file") -> Token:

@@ -78,6 +78,11 @@ class GitHubApp:
         """
         Token(self.read).lend(url, loan)
 
+    def doubt(self) -> None:
+        """Mint another one next time: rights that were given since are in a new token alone."""
+        with self._lock:
+            self._token = ""
+
     def read(self) -> str:
         """The token; minted when there is none, or it ends soon.
 

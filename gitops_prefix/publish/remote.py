@@ -204,14 +204,20 @@ class Remote:
         except RefusedError as error:
             return Refused(str(error))
         stdout = scrub(answer.stdout.decode(errors="replace"))
-        return read_push(answer.status, stdout, answer.stderr, commit)
+        report = read_push(answer.status, stdout, answer.stderr, commit)
+        if isinstance(report, Refused):
+            self._credentials.doubt()
+        return report
 
     def _run(self, *arguments: str, seconds: float | None = None, stdin: bytes = b"") -> Answer:
         answer = self._ask(*arguments, seconds=seconds, stdin=stdin)
         if answer.status == 0:
             return answer
         failure = read_failure(answer.status, answer.stderr)
-        kind = RefusedError if isinstance(failure, Refused) else UnreachableError
+        refused = isinstance(failure, Refused)
+        if refused:
+            self._credentials.doubt()
+        kind = RefusedError if refused else UnreachableError
         verb = next(word for word in ("fetch", "ls-remote") if word in arguments)
         raise kind(f"git {verb}: {failure.words}")
 

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish.github_app import App, Clock, GitHubApp, check_app
 from gitops_prefix.publish.http import HttpClient
+from gitops_prefix.publish.push_report import Published, Refused
 from gitops_prefix.publish.remote import RefusedError, UnreachableError
 from gitops_prefix.publish.repository import Repository
 from tests.branch import MANAGED, bare_repository, commit_ours, opened
@@ -231,8 +233,18 @@ def test_no_secret_is_shown(key):
         assert body[:40] not in text
 
 
-def test_git_pushes_with_it_and_goes_on_with_the_next(tmp_path, key):
-    """Over http: the server takes the newest token alone, as if the others had ended."""
+@dataclass
+class OverHttp:
+    """A clone of a server that takes the newest token alone, as if the others had ended."""
+
+    server: AppStandIn
+    ours: Ours
+    repository: Repository
+    web: Path
+
+
+@pytest.fixture
+def over_http(tmp_path: Path, key: Path) -> Iterator[OverHttp]:
     server = AppStandIn(key)
     with web_server(tmp_path / "web", tls=False) as web:
         (web.repositories / "home").mkdir()
@@ -249,12 +261,30 @@ def test_git_pushes_with_it_and_goes_on_with_the_next(tmp_path, key):
             ours = Ours(served.url, key)
             url = f"{web.url}/{PROJECT}.git"
             with opened(tmp_path / "clone", url, credentials=ours.app) as repository:
-                assert isinstance(repository, Repository)
                 repository.fetch()
-                commit_and_push(repository, b"one\n")
-                ours.elapsed = 3600
-                commit_and_push(repository, b"two\n")
-    assert len(server.minted) == 2
+                yield OverHttp(server, ours, repository, web.directory)
+
+
+def test_git_pushes_with_it_and_goes_on_with_the_next(over_http):
+    commit_and_push(over_http.repository, b"one\n")
+    over_http.ours.elapsed = 3600
+    commit_and_push(over_http.repository, b"two\n")
+    assert len(over_http.server.minted) == 2
+
+
+def test_a_token_that_git_is_refused_with_is_not_used_again(over_http):
+    """Revoked, or minted before somebody gave the App its rights: an hour is too long to wait."""
+    repository = over_http.repository
+    commit = commit_ours(repository, {"a.yaml": MANAGED + b"one\n"})
+    let_in(over_http.web, "of somebody else")
+    assert isinstance(repository.push(), Refused)
+    assert repository.push() == Published(commit)
+    assert len(over_http.server.minted) == 2
+    let_in(over_http.web, "of somebody else")
+    with pytest.raises(RefusedError):
+        repository.fetch()
+    assert repository.fetch() is False
+    assert len(over_http.server.minted) == 3
 
 
 def let_in(directory: Path, token: str) -> None:
