@@ -69,12 +69,11 @@ def command(  # noqa: PLR0913  one parameter an option
 
 
 def _live_services(cluster: ClusterAccess) -> tuple[LiveService, ...]:
-    from gitops_prefix.cluster.client import connect  # noqa: PLC0415  48 MiB, for those who ask
-    from gitops_prefix.cluster.rest import Rest  # noqa: PLC0415
+    from gitops_prefix.cluster.connection import Connection  # noqa: PLC0415  62 MiB
     from gitops_prefix.cluster.services import list_services  # noqa: PLC0415
 
-    rest = Rest(connect(cluster.kubeconfig, cluster.context))
-    return read_live_services(list_services(rest))
+    connection = Connection(cluster.kubeconfig, cluster.context)
+    return read_live_services(list_services(connection))
 
 
 def _report(form: Format, adoption: Rendering, problems: list[Problem], *, quiet: bool) -> None:

@@ -12,13 +12,13 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from gitops_prefix.cluster.api_object import Object
 from gitops_prefix.cluster.comparison import differences
 from gitops_prefix.cluster.conflict import Conflict, is_about, read_conflicts
 from gitops_prefix.cluster.connection import ApiError, Connection, Served
 from gitops_prefix.cluster.holds import holds_for
 from gitops_prefix.cluster.objects import Found, failed, find_object, report
 from gitops_prefix.cluster.ownership import our_fields, owners
-from gitops_prefix.cluster.rest import Object
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.direct.configuration import ApplyConfiguration, ManagedField
 from gitops_prefix.direct.report import FieldChange, Report, Standing

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
+from gitops_prefix.cluster.connection import ApiError, Connection
 from gitops_prefix.cluster.election import Election, Record, Step
-from gitops_prefix.cluster.rest import RefusedRequestError, Rest
 
 _NOT_FOUND, _CONFLICT = 404, 409
 
@@ -34,13 +34,13 @@ class Candidate:
 
     def __init__(
         self,
-        rest: Rest,
+        connection: Connection,
         place: Place,
         election: Election,
         monotonic: Callable[[], float],
         calendar: Callable[[], datetime],
     ) -> None:
-        self._rest, self._place = rest, place
+        self._connection, self._place = connection, place
         self._monotonic, self._calendar = monotonic, calendar
         self._version = ""
         self.election = election
@@ -68,12 +68,12 @@ class Candidate:
         if not self.election.leads(self._monotonic()):
             return
         record = self.election.release(self._calendar())
-        self._rest.replace(self._place.path, self._document(record))
+        self._connection.request("put", self._place.path, body=self._document(record))
 
     def _read(self) -> Record | None:
         try:
-            lease = self._rest.get(self._place.path)
-        except RefusedRequestError as error:
+            lease = self._connection.request("get", self._place.path)
+        except ApiError as error:
             if error.status == _NOT_FOUND:
                 return None
             raise
@@ -92,10 +92,10 @@ class Candidate:
         document = self._document(record, new=step is Step.CREATE)
         try:
             if step is Step.CREATE:
-                lease = self._rest.create(self._place.collection, document)
+                lease = self._connection.request("post", self._place.collection, body=document)
             else:
-                lease = self._rest.replace(self._place.path, document)
-        except RefusedRequestError as error:
+                lease = self._connection.request("put", self._place.path, body=document)
+        except ApiError as error:
             if error.status == _CONFLICT:
                 return  # Another one was faster; the next read says who.
             raise

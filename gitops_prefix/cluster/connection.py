@@ -1,7 +1,8 @@
-"""One API server, asked for single objects; what it answers is turned into our words here.
+"""One API server; what it answers is turned into our words here.
 
-The dynamic client sends the requests. Its own discovery is not used: it would keep a
-cache file under a name in /tmp that everybody can guess, and list every group there is.
+kubernetes.io, "Kubernetes API Concepts". The dynamic client sends the requests. Its own
+discovery is not used: it would keep a cache file under a name in /tmp that everybody can
+guess, and list every group there is.
 """
 
 import json
@@ -9,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gitops_prefix.cluster.api_object import FIELD_MANAGER, Object
 from gitops_prefix.cluster.client import connect
-from gitops_prefix.cluster.rest import FIELD_MANAGER, Object
 from gitops_prefix.errors import OutsideError
 
 _DEFAULT_NAMESPACE = "default"
@@ -19,15 +20,17 @@ _SECONDS = (5.0, 20.0)
 _MOST_WORDS = 500
 
 
-class ApiError(Exception):
+class ApiError(OutsideError):
     """The API server said no.
 
     Attributes:
-        status: of HTTP.
+        status: of HTTP: 403 forbidden, 404 not there, 409 conflict.
         causes: as in the Status that it answered with.
     """
 
-    def __init__(self, status: int, message: str, causes: tuple[Mapping[str, str], ...]) -> None:
+    def __init__(
+        self, status: int, message: str, causes: tuple[Mapping[str, str], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.causes = causes
@@ -57,12 +60,15 @@ class _NoDiscovery:
 class Connection:
     """An API server, and who we are to it."""
 
-    def __init__(self, kubeconfig: str = "", context: str = "") -> None:
+    def __init__(
+        self, kubeconfig: str = "", context: str = "", *, seconds: tuple[float, float] = _SECONDS
+    ) -> None:
         """Read who and where; the server is not asked yet.
 
         Args:
             kubeconfig: a file, or empty.
             context: of the kubeconfig, or empty for its current one.
+            seconds: to connect, and to wait for an answer.
 
         Raises:
             InputError, OutsideError: as `connect` does.
@@ -70,6 +76,7 @@ class Connection:
         from kubernetes.dynamic import DynamicClient  # noqa: PLC0415  48 MiB
 
         self._client = DynamicClient(connect(kubeconfig, context), discoverer=_NoDiscovery)
+        self._seconds = seconds
         self.namespace = _namespace(kubeconfig, context)
         self._served: dict[tuple[str, str], Served] = {}
 
@@ -150,11 +157,10 @@ class Connection:
             _path(served, name, namespace),
             body=patch,
             content_type=content_type,
-            field_manager=FIELD_MANAGER,
         )
 
     def request(self, method: str, path: str, **parameters: Any) -> Object:
-        """Anything else, with the dynamic client's parameters.
+        """Anything else, with the dynamic client's parameters; what is written is ours.
 
         Raises:
             ApiError: the server said no.
@@ -163,9 +169,12 @@ class Connection:
         from kubernetes.dynamic.exceptions import DynamicApiError  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
+        if method != "get":
+            parameters.setdefault("field_manager", FIELD_MANAGER)
         try:
+            # Two numbers: of one the client takes integers alone, and waits for ever for a float.
             answer = self._client.request(
-                method, path, serialize=False, _request_timeout=_SECONDS, **parameters
+                method, path, serialize=False, _request_timeout=self._seconds, **parameters
             )
             parsed: Object = json.loads(answer.data)
         except DynamicApiError as error:
@@ -202,6 +211,8 @@ def _api_error(error: Any) -> Exception:
     words = _cut(str(status.get("message") or error.reason))
     if error.status == 401:
         return OutsideError(f"the API server does not know us: {words}")
+    if not error.status:
+        return OutsideError(f"the API server did not answer: {words}")
     causes = (status.get("details") or {}).get("causes") or ()
     return ApiError(error.status, words, tuple(causes))
 

@@ -4,8 +4,8 @@ Before that it would put the old value back, until it fetches. fluxcd.io, "Kusto
 "Last applied revision".
 """
 
+from gitops_prefix.cluster.api_object import Object
 from gitops_prefix.cluster.connection import ApiError, Connection
-from gitops_prefix.cluster.rest import Object
 
 _LABEL = "kustomize.toolkit.fluxcd.io"
 _NOT_TO_BE_KNOWN = {403, 404}

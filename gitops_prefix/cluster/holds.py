@@ -7,8 +7,8 @@ fluxcd.io: "Kustomization", "Controlling the apply behavior of resources"; "Helm
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from gitops_prefix.cluster.api_object import Object
 from gitops_prefix.cluster.ownership import our_holds
-from gitops_prefix.cluster.rest import Object
 
 
 class _Hold(NamedTuple):

@@ -21,9 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitops_prefix.cluster.candidate import Candidate, Place
-from gitops_prefix.cluster.client import connect
+from gitops_prefix.cluster.connection import Connection
 from gitops_prefix.cluster.election import Durations, Election
-from gitops_prefix.cluster.rest import Rest
 from gitops_prefix.errors import GitopsPrefixError, OutsideError
 
 _JITTER = 0.2
@@ -37,14 +36,15 @@ def main() -> int:
     # Ctrl-C reaches the whole group; the daemon tells us when it is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     durations = Durations(options.lease, options.renew, options.retry)
+    # client-go's: a request that takes longer would miss the next try.
+    seconds = max(1.0, options.renew / 2)
     try:
-        client = connect(options.kubeconfig, options.context)
+        connection = Connection(options.kubeconfig, options.context, seconds=(seconds, seconds))
     except GitopsPrefixError as error:
         _say(error=str(error))
         return 3
     candidate = Candidate(
-        # client-go's: a request that takes longer would miss the next try.
-        Rest(client, seconds=max(1.0, options.renew / 2)),
+        connection,
         Place(options.namespace or own_namespace(), options.name),
         Election(f"{platform.node()}_{secrets.token_hex(8)}", durations),
         time.monotonic,

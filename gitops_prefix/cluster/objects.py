@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from gitops_prefix.cluster.api_object import Object
 from gitops_prefix.cluster.connection import ApiError, Connection, Served
 from gitops_prefix.cluster.permission import missing_rule
-from gitops_prefix.cluster.rest import Object
 from gitops_prefix.direct.configuration import ApplyConfiguration
 from gitops_prefix.direct.report import FieldChange, Report, Standing
 from gitops_prefix.render.reference import NAME

@@ -7,7 +7,7 @@ a list with keys, `.` is the field itself.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gitops_prefix.cluster.rest import FIELD_MANAGER, Object
+from gitops_prefix.cluster.api_object import FIELD_MANAGER, Object
 
 _Fields = Mapping[str, Any]
 

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
-from gitops_prefix.cluster.rest import Object, Rest
+from gitops_prefix.cluster.api_object import Object
+from gitops_prefix.cluster.connection import Connection
 
 _A_PAGE = 500
 
 
-def list_services(rest: Rest, *, a_page: int = _A_PAGE) -> Iterator[Object]:
+def list_services(connection: Connection, *, a_page: int = _A_PAGE) -> Iterator[Object]:
     """Every Service of every namespace.
 
     Args:
-        rest: the API server.
+        connection: to the API server.
         a_page: how many are asked for at once.
 
     Raises:
@@ -20,7 +21,7 @@ def list_services(rest: Rest, *, a_page: int = _A_PAGE) -> Iterator[Object]:
     """
     query = {"limit": str(a_page)}
     while True:
-        page = rest.get(f"/api/v1/services?{urlencode(query)}")
+        page = connection.request("get", f"/api/v1/services?{urlencode(query)}")
         yield from page.get("items") or ()
         following = (page.get("metadata") or {}).get("continue")
         if not following:

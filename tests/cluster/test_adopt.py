@@ -8,8 +8,7 @@ from click.testing import CliRunner
 
 from gitops_prefix.cli.commands import cli
 from gitops_prefix.cli.door import enter
-from gitops_prefix.cluster.client import connect
-from gitops_prefix.cluster.rest import Rest
+from gitops_prefix.cluster.connection import Connection
 from gitops_prefix.cluster.services import list_services
 from tests.apiserver import ADMIN, ApiServer
 
@@ -128,8 +127,8 @@ def test_one_right_is_enough(cluster, namespace, services, repository):
 
 @pytest.mark.parametrize("a_page", [1, 2, 3, 500])
 def test_every_service_is_read_however_many_come_at_once(cluster, namespace, services, a_page):
-    rest = Rest(connect(str(cluster.kubeconfig(ADMIN))))
-    listed = [one["metadata"] for one in list_services(rest, a_page=a_page)]
+    connection = Connection(str(cluster.kubeconfig(ADMIN)))
+    listed = [one["metadata"] for one in list_services(connection, a_page=a_page)]
     ours = sorted(one["name"] for one in listed if one["namespace"] == namespace)
     assert ours == ["dns", "mail", "plex"]
 
@@ -164,4 +163,4 @@ def test_an_api_server_that_is_away_is_the_outsides_fault(tmp_path, capsys):
     path.write_text(json.dumps(kubeconfig | {"current-context": "a"}))
     (tmp_path / "repository").mkdir()
     assert enter(["adopt", str(tmp_path / "repository"), "--kubeconfig", str(path)]) == 3
-    assert "no answer from the API server" in capsys.readouterr().err
+    assert "the API server did not answer" in capsys.readouterr().err

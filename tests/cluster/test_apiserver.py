@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from gitops_prefix.cluster.connection import ApiError, Connection
+from gitops_prefix.errors import OutsideError
 from tests.custom_resources import names
 
 POOL = """
@@ -53,3 +55,14 @@ def test_a_watch_sees_every_state(cluster, namespace):
         "2001:db8::/64",
         *(f"2001:db8:{n}::/64" for n in range(3)),
     ]
+
+
+def test_an_authority_that_is_not_the_servers_is_no_answer(cluster, tmp_path):
+    """TLS fails before there is a status."""
+    kubeconfig = json.loads(cluster.kubeconfig("admin").read_text())
+    del kubeconfig["clusters"][0]["cluster"]["certificate-authority"]
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(kubeconfig))
+    with pytest.raises(OutsideError, match="the API server did not answer") as error:
+        Connection(str(path)).request("get", "/api/v1")
+    assert not isinstance(error.value, ApiError)
