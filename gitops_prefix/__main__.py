@@ -11,8 +11,10 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"gitops-prefix {__version__}")  # noqa: T201  the whole answer
         return
-    from gitops_prefix.cli.door import enter  # noqa: PLC0415  see above
-
+    try:
+        from gitops_prefix.cli.door import enter  # noqa: PLC0415  see above
+    except KeyboardInterrupt:  # Ctrl-C before the door is there to catch it
+        sys.exit(130)
     sys.exit(enter())
 
 

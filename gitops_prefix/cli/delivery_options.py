@@ -60,10 +60,14 @@ def make_proposing(
     """What the options, and the token's variable, come to.
 
     Raises:
-        InputError: an option of a forge's without a forge.
+        InputError: an option of a forge's without a forge, or a branch without a name.
     """
     # Taken out, so that no process that we start inherits it.
     token = os.environ.pop(FORGE_TOKEN_VARIABLE, "")
+    if push_branch == "":
+        # Not the same as none: a variable that was meant to be filled in would push to --branch.
+        message = '--push-branch "" names no branch: write "gitops-prefix/{name}", or leave it out'
+        raise InputError(Problem("invalid-branch", message))
     given = {
         "--forge-token-file": forge_token_file,
         "--auto-merge": auto_merge,
@@ -102,6 +106,9 @@ def make_notifying(
         raise InputError(Problem("no-notify-secret", message))
     if not notify_header.replace("-", "").isalnum():
         message = f'--notify-header "{notify_header}" is no name of a header: write "X-Signature"'
+        raise InputError(Problem("invalid-notify", message))
+    if notify_secret_file and not notify:
+        message = "--notify-secret-file signs what --notify sends: give that, too"
         raise InputError(Problem("invalid-notify", message))
     hooks = tuple((kind, url) for kind, _, url in (one.partition("=") for one in notify))
     for kind, url in hooks:

@@ -1,5 +1,6 @@
 """`init`: the first manifests, from templates. It never overwrites."""
 
+import os
 import re
 import string
 from pathlib import Path
@@ -12,6 +13,12 @@ from gitops_prefix.cli.options import OneOf, config_option, option
 from gitops_prefix.cli.shipped import shipped
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import InputError, Problem
+
+_SHAPES = {
+    "name": (r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", 'use a-z, 0-9 and "-", as in "home-ipv6"'),
+    "interface": (r"[^\s/\"\\:]{1,15}", 'write one as `ip link` names it, such as "eth0"'),
+}
+_ANY = (r"[^\s\"\\]+", "write it without blanks, quotes and backslashes")
 
 
 class Template(string.Template):
@@ -64,8 +71,12 @@ def command(  # noqa: PLR0913  one parameter an option
         for source in ("common", reconciler)
         for path, text in _templates(source).items()
     }
-    new = {path: text.encode() for path, text in files.items() if not (directory / path).exists()}
-    directory.mkdir(parents=True, exist_ok=True)
+    # `os.path` calls missing what may not be looked at: writing then says why.
+    new = {
+        path: text.encode()
+        for path, text in files.items()
+        if not os.path.exists(directory / path)  # noqa: PTH110  see above
+    }
     write_files(directory, new)
     for path in sorted(files):
         click.echo(f"{'wrote' if path in new else 'kept '} {directory / path}")
@@ -79,10 +90,11 @@ def command(  # noqa: PLR0913  one parameter an option
 
 def _check(values: dict[str, str]) -> None:
     """Refuse what would break out of a YAML string in the templates."""
-    shapes = {"name": r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", "interface": r"[^\s/\"\\:]{1,15}"}
     for key, text in values.items():
-        if not re.fullmatch(shapes.get(key, r"[^\s\"\\]+"), text):
-            raise InputError(Problem("invalid-value", f'--{key} "{text}" is not a valid {key}'))
+        shape, words = _SHAPES.get(key, _ANY)
+        if not re.fullmatch(shape, text):
+            message = f'--{key} "{text}" is not a valid {key}: {words}'
+            raise InputError(Problem("invalid-value", message))
 
 
 def _templates(source: str) -> dict[str, str]:

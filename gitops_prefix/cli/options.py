@@ -5,7 +5,6 @@ at hand (or `--config`), where its name is written as on the command line or wit
 underscores or in camel case.
 """
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gitops_prefix.cli.config_file import defaults_of
 from gitops_prefix.cli.output import Format
 from gitops_prefix.decide.duration import parse_duration
 from gitops_prefix.decide.fields import nearest
@@ -145,26 +145,18 @@ def _load_config(context: click.Context, _parameter: click.Parameter, path: Path
     if path is None and not chosen.is_file():
         return
     settings = read_config(chosen)
-    known = {parameter.name: parameter for parameter in context.command.params}
-    by_option = {
-        name.removeprefix("--").replace("-", "_"): parameter.name
-        for parameter in known.values()
-        for name in parameter.opts
-    }
-    defaults = {}
-    for key, setting in settings.items():
-        snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", str(key)).replace("-", "_").lower()
-        if snake in by_option:
-            name = by_option[snake]
-            # `interface: eth0` where several could stand is one of them.
-            lone = known[name].multiple and not isinstance(setting, list)
-            defaults[name] = [setting] if lone else setting
-            if path is None and "directory" in known and isinstance(known[name].type, click.Path):
-                _refuse_outside(chosen, key, str(setting))
+    if path is None and {"apiVersion", "kind"} <= settings.keys():
+        return  # a manifest of that name, such as the Kustomization of our own deployment
+    defaults = defaults_of(context.command, settings, Place(str(chosen)))
+    types = {parameter.name: parameter.type for parameter in context.command.params}
+    if path is None and "directory" in types:
+        for name, setting in defaults.items():
+            if isinstance(types[name], click.Path):
+                _refuse_outside(chosen, name.replace("_", "-"), setting)
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
-def _refuse_outside(config: Path, key: object, setting: str) -> None:
+def _refuse_outside(config: Path, key: str, setting: str) -> None:
     """A file that is found may be a stranger's: a checkout decides for itself alone."""
     if not Path(setting).resolve().is_relative_to(Path.cwd().resolve()):
         message = (
@@ -193,8 +185,12 @@ def read_config(path: Path) -> dict[str, Any]:
         source = Source.decode(str(path), path.read_bytes())
         root = locate(source.text)
         content = plain_value(root)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(Problem("config-unreadable", f"cannot be read: {error}", place)) from error
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise InputError(Problem("config-unreadable", message, place)) from error
+    except UnicodeDecodeError as error:
+        message = f"cannot be read: {error}"
+        raise InputError(Problem("config-unreadable", message, place)) from error
     except NotYamlError as error:
         place = source.place(error.offset)
         raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error

@@ -48,11 +48,11 @@ def write_files(
         OutsideError: a file cannot be written, or was changed by somebody else since it
             was read; every file is as it was.
     """
-    targets = {path: _target(root, path) for path in sorted(files)}
     made: list[Path] = []
     prepared: list[_Replacement] = []
     replaced: list[_Replacement] = []
     try:
+        targets = {path: _target(root, path) for path in sorted(files)}
         for path, target in targets.items():
             made.extend(_make_directories(target.parent))
             prepared.append(_prepare(target, files[path]))

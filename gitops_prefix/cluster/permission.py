@@ -14,8 +14,6 @@ def missing_rule(served: Served, words: str, *verbs: str) -> str:
     needed = ", ".join(f'"{one}"' for one in verbs or ("get", "patch"))
     role = "ClusterRole" if not served.namespaced else "ClusterRole, or a Role of its namespace"
     return (
-        f"forbidden ({words}); the {role} needs this rule:\n"
-        f'- apiGroups: ["{served.group}"]\n'
-        f'  resources: ["{served.plural}"]\n'
-        f"  verbs: [{needed}]"
+        f"forbidden ({words}); the {role} needs this rule: "
+        f'{{apiGroups: ["{served.group}"], resources: ["{served.plural}"], verbs: [{needed}]}}'
     )

@@ -192,6 +192,13 @@ class Service:
 
     def _follow(self, watched: Mapping[str, Watched]) -> None:
         self._listening.follow(watched)
+        now = self._clocks.monotonic()
+        if not watched and self._once.admit("nothing to follow", now) is not None:
+            log.warning(
+                'no DynamicPrefix is on "%s" where it is searched (--path, --exclude), so nothing '
+                "is followed: `gitops-prefix init` writes one",
+                self._repository.branch,
+            )
 
     def _tell(self, outcome: Outcome) -> None:
         self._applying.take(outcome, self.loop.began_at)

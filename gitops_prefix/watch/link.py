@@ -44,10 +44,12 @@ _ANCILLARY_BYTES = (
     + socket.CMSG_SPACE(_INT.size)
 )
 
-NO_PERMISSION = """no permission to open a raw ICMPv6 socket. It needs the capability NET_RAW:
-  in Kubernetes  securityContext: {capabilities: {drop: [ALL], add: [NET_RAW]}}
-  in Docker      --cap-add NET_RAW
-  on a host      run it under systemd with AmbientCapabilities=CAP_NET_RAW, or as root"""
+# One line, as every message: it goes to a log, too.
+NO_PERMISSION = (
+    "no permission to open a raw ICMPv6 socket: give it the capability NET_RAW, in Kubernetes by "
+    "`securityContext: {capabilities: {drop: [ALL], add: [NET_RAW]}}`, in Docker by "
+    "`--cap-add NET_RAW`, on a host under systemd by AmbientCapabilities=CAP_NET_RAW, or be root"
+)
 
 
 class Packet(NamedTuple):

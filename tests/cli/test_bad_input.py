@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.gitrepo import example
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -151,6 +153,16 @@ def test_a_remote_that_does_not_exist(repository):
     assert answer.returncode == 3
     assert "127.0.0.1" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(("words", "told"), [([], False), (["--path", "netwrok"], True)])
+def test_a_branch_where_nothing_is_found_is_told(tmp_path, words, told):
+    """No error, since a first DynamicPrefix may come later; but silence would look like success."""
+    bare = example("plain", tmp_path)
+    words = ["--once", "--wait", "0s", *words]
+    answer = call(tmp_path, "run", "--repo", str(bare), "--clone-dir", str(tmp_path / "c"), *words)
+    assert ('no DynamicPrefix is on \\"main\\"' in answer.stderr) is told
+    assert answer.stderr.count("no DynamicPrefix") == told
 
 
 def test_a_branch_that_does_not_exist(repository):

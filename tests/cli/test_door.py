@@ -68,9 +68,40 @@ def test_a_command_without_output_ignores_the_variable(variable, monkeypatch, ca
     assert capsys.readouterr().err.startswith("error: ")
 
 
+TOO_LONG = "n" * 300
+UNWRITABLE = {
+    "init": ["init", TOO_LONG],
+    "render": ["render", "--output-dir", TOO_LONG, "home"],
+    "simulate": [
+        "simulate",
+        "--scenario",
+        "flash-renumbering",
+        "--svg",
+        f"{TOO_LONG}/a.svg",
+        "home",
+    ],
+}
+
+
+@pytest.mark.parametrize("words", UNWRITABLE.values(), ids=UNWRITABLE)
+def test_where_nothing_can_be_written_is_the_outside(words, nowhere, capsys):
+    """A name that no file can have stands for a directory that only root may enter."""
+    assert enter(["init", "home"]) == 0
+    assert enter(["render", "--prefix", "home-ipv6=2001:db8:1::/64", "home"]) == 0
+    before = sorted(nowhere.rglob("*"))
+    capsys.readouterr()
+    assert enter(words) == 3
+    assert "File name too long; every file is as it was [outside]" in capsys.readouterr().err
+    assert sorted(nowhere.rglob("*")) == before
+
+
 CONFIGS = {
     "no YAML": ("output: [\n", "gitops-prefix.yaml:2:1: error: is no YAML"),
     "no mapping": ("- a\n", "gitops-prefix.yaml:1:1: error: must hold options"),
+    "a key that no command has": ("push-brnch: x\n", 'gitops-prefix.yaml: error: "push-brnch" is no option of any command. Did you mean "push-branch"?'),
+    "a flag that is a number": ("verbose: 1\n", 'gitops-prefix.yaml: error: "verbose" must be true or false'),
+    "several where one can stand": ("path: [a, b]\n", 'gitops-prefix.yaml: error: "path" must be one value'),
+    "a list of lists": ("exclude: [[a]]\n", 'gitops-prefix.yaml: error: "exclude" must be one value'),
     "a list of prefixes that are none": ("externalDNS: {annotationPrefixes: [5]}\n", "gitops-prefix.yaml: error: "),
 }  # fmt: skip
 
@@ -78,8 +109,44 @@ CONFIGS = {
 @pytest.mark.parametrize(("content", "message"), CONFIGS.values(), ids=CONFIGS)
 def test_a_file_of_options_that_is_wrong(content: str, message: str, nowhere, capsys):
     (nowhere / "gitops-prefix.yaml").write_text(content)
-    assert enter(["status"]) == 2
+    command = ["status"] if "verbose" not in content else ["run"]
+    assert enter(command) == 2
     assert capsys.readouterr().err.startswith(message)
+
+
+NUMBERS = {
+    "a duration without a unit": ("timeout: 5\n", "'5' is not a duration"),
+    "a number with a point": ("timeout: 0.5\n", "'0.5' is not a duration"),
+    "yes, for a duration": ("timeout: true\n", "'true' is not a duration"),
+    "a mapping, for a number": ("count: {a: b}\n", '"count" must be one value'),
+    "a number, for a file": ("pcap: 5\n", "'5' does not exist"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), NUMBERS.values(), ids=NUMBERS)
+def test_a_setting_is_read_as_its_flag_would_be(content: str, message: str, nowhere, capsys):
+    """YAML's own numbers and truths are text to an option, too."""
+    (nowhere / "gitops-prefix.yaml").write_text(content)
+    assert enter(["observe", "--interface", "lo"]) == 2
+    assert message in capsys.readouterr().err
+
+
+UNTOUCHED = {
+    "another command's": "repo: x\nclone-dir: y\n",
+    "of a command below a command": "routerLifetime: 1h\n",
+    "the repository's": "externalDNS: {annotationPrefixes: [a.example/]}\n",
+    "a manifest of that name": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n",
+    "nothing said": "output:\nexclude:\n",
+    "one where several could stand": "exclude: a\n",
+    "several": "exclude: [a, 5]\n",
+    "no keys": "",
+}
+
+
+@pytest.mark.parametrize("content", UNTOUCHED.values(), ids=UNTOUCHED)
+def test_a_file_of_options_serves_every_command(content: str, nowhere):
+    (nowhere / "gitops-prefix.yaml").write_text(content)
+    assert enter(["validate"]) == 0
 
 
 def test_the_outside_that_fails_is_3(nowhere, capsys):

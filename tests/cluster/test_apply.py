@@ -236,7 +236,7 @@ def test_forbidden_prints_the_rule_that_is_missing(cluster, namespace, verbs):
     (wanted,) = configurations(files, namespace, A, B)
     report = apply_object(connect(cluster, user), wanted, FALLBACK)
     assert report.standing is Standing.FORBIDDEN
-    assert '- apiGroups: ["cilium.io"]' in report.message
+    assert '{apiGroups: ["cilium.io"]' in report.message
     assert 'resources: ["ciliumloadbalancerippools"]' in report.message
     assert 'verbs: ["get", "patch"]' in report.message
 

@@ -230,8 +230,10 @@ BAD = [
     (["--notify", "flux=http://127.0.0.1/hook"], "--notify-secret-file"),
     (["--notify", "fluxx=http://127.0.0.1/hook"], "KIND=URL"),
     (["--push-branch", "main"], "another branch"),
+    (["--push-branch", ""], "names no branch"),
     (["--push-branch", "x", "--notify", "argocd=http://127.0.0.1/"], "others merge there"),
     (["--notify-secret-file", "/nowhere", "--notify", "hmac=http://x/"], "/nowhere"),
+    (["--notify-secret-file", "/dev/null"], "/dev/null"),
 ]
 
 
