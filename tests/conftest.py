@@ -1,10 +1,14 @@
 """What holds for every test."""
 
 import os
+import signal
 
 from hypothesis import settings
 
 from tests import apiserver
+
+# A shell that starts us in the background ignores Ctrl-C, and so would every program that we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The cluster, and a namespace in it, for every test that asks for them.
 _cluster, _namespace = apiserver.fixtures
