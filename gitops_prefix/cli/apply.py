@@ -146,16 +146,20 @@ def _in_turn(
 
 
 def _problems(reports: Iterable[Report]) -> list[Problem]:
-    return [
-        Problem(
+    """One for each object; a kind that is not installed is told once."""
+    told = {}
+    for one in reports:
+        if not one.message:
+            continue
+        problem = Problem(
             "not-applied",
             f"{one.object}: {one.message}",
             Place(one.file),
             SEVERITIES.get(one.standing, Severity.WARNING),
         )
-        for one in reports
-        if one.message
-    ]
+        known = one.message if one.standing is Standing.NOT_INSTALLED else problem
+        told.setdefault(known, problem)
+    return [*told.values()]
 
 
 def _print_text(reports: Iterable[Report]) -> None:

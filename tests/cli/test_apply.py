@@ -175,3 +175,13 @@ def test_what_was_done_before_the_server_went_away_is_told(
         "Service": "failed",
     }
     assert "not tried: the API server did not answer" in err
+
+
+def test_a_kind_that_is_not_installed_is_one_warning(namespace, tmp_path, run, monkeypatch):
+    monkeypatch.setattr(Connection, "served", lambda *_: None)
+    pools = "\n---\n".join(POOL.replace("name: lan", f"name: {name}") for name in ("one", "two"))
+    write(tmp_path, {"pools.yaml": pools, "group.yaml": GROUP}, namespace, A)
+    code, out, err = run("--output", "json")
+    assert [one["standing"] for one in json.loads(out)["objects"]] == ["not-installed"] * 3
+    assert code == 0
+    assert err.count("it is not installed") == 2, "a kind each"
