@@ -8,13 +8,13 @@ in time, with nobody's help.
 import json
 import logging
 import os
+import select
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import IO
 
 from gitops_prefix.publish.cluster_access import ClusterAccess, child_environment
 
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 3
 """How long the child may take to give the Lease up."""
 _AGAIN_SECONDS = 5.0
+_SILENCE_SECONDS = 60.0
+"""It says something after each try, of which one takes a few seconds at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Alone:
 class Leadership:
     """Keeps the child running, and knows until when we lead."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that it is joined to
         self,
         command: Sequence[str],
         clock: Callable[[], float],
@@ -80,6 +82,7 @@ class Leadership:
         *,
         access: ClusterAccess = ClusterAccess(),  # noqa: B008  frozen
         again: float = _AGAIN_SECONDS,
+        silence: float = _SILENCE_SECONDS,
     ) -> None:
         """Hold nothing yet; `start` does.
 
@@ -89,12 +92,13 @@ class Leadership:
             on_lead: called in a thread when we begin to lead.
             access: which cluster: what of our environment the child gets.
             again: seconds between the end of one child and the start of the next.
+            silence: seconds after which a child that says nothing hangs.
         """
         self._command, self._clock, self._on_lead = command, clock, on_lead
-        self._access, self._again = access, again
+        self._access, self._again, self._silence = access, again, silence
         self._until = -inf
         self._holder: str | None = None
-        self._child: subprocess.Popen[str] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leadership", daemon=True)
 
@@ -136,18 +140,17 @@ class Leadership:
             stdout=subprocess.PIPE,
             # What it has to say, it says in a line of its own.
             stderr=subprocess.DEVNULL,
-            text=True,
             env=child_environment(os.environ, self._access),
         ) as child:
             self._child = child
             if self._stopping.is_set():
                 child.terminate()
-            self._listen(child.stdout)
+            self._listen(_lines(child, self._silence))
         if not self._stopping.is_set():
             log.warning("what holds the Lease ended with exit code %s; again", child.returncode)
 
-    def _listen(self, lines: IO[str] | None) -> None:
-        for line in lines or ():
+    def _listen(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
             try:
                 said = json.loads(line)
             except ValueError:
@@ -169,3 +172,19 @@ class Leadership:
         self._holder = holder
         if leads and not led:
             self._on_lead()
+
+
+def _lines(child: subprocess.Popen[bytes], silence: float) -> Iterator[bytes]:
+    """What a child says, until it ends; one that hangs is made to."""
+    rest, stream = b"", child.stdout
+    while stream is not None:
+        ready, _, _ = select.select([stream], [], [], silence)
+        if not ready:
+            log.warning("what holds the Lease has said nothing for %g s", silence)
+            child.kill()
+            return
+        said = os.read(stream.fileno(), 65536)
+        if not said:
+            return
+        *lines, rest = (rest + said).split(b"\n")
+        yield from lines

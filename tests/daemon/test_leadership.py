@@ -25,10 +25,12 @@ class Hand:
 
 
 @contextmanager
-def leadership(script: str, *lines: str) -> Iterator[tuple[Leadership, Hand, list[str]]]:
+def leadership(
+    script: str, *lines: str, silence: float = 60.0
+) -> Iterator[tuple[Leadership, Hand, list[str]]]:
     clock, led = Hand(), []
     command = [sys.executable, "-c", script, *lines]
-    one = Leadership(command, clock, lambda: led.append("lead"), again=0.01)
+    one = Leadership(command, clock, lambda: led.append("lead"), again=0.01, silence=silence)
     one.start()
     try:
         yield one, clock, led
@@ -68,6 +70,13 @@ def test_a_process_that_dies_ends_our_lead_and_is_started_again():
     with leadership(ECHO, says(1e9)) as (one, _, led):
         until(lambda: len(led) > 2, "the third")
     assert not one.leads()
+
+
+def test_a_process_that_hangs_is_ended_and_another_one_leads(caplog):
+    """A program that a kubeconfig names for its tokens may never come back."""
+    with leadership(ECHO + THEN_WAIT, says(1e9), silence=0.3) as (_, _, led):
+        until(lambda: len(led) > 2, "the third")
+    assert "said nothing for 0.3 s" in caplog.text
 
 
 def test_what_is_no_answer_is_none(caplog):
