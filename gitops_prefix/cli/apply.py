@@ -147,7 +147,7 @@ def _in_turn(
 
 def _problems(reports: Iterable[Report]) -> list[Problem]:
     """One for each object; a kind that is not installed is told once."""
-    told = {}
+    told: dict[Problem | str, Problem] = {}
     for one in reports:
         if not one.message:
             continue
