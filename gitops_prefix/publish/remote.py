@@ -146,9 +146,17 @@ class Remote:
         seconds = self._limits.fetch
         self._run(*named, *settings, "fetch", *options, *words, seconds=seconds, stdin=stdin)
 
-    def push(self, commit: str) -> PushReport:
-        """Add a commit to the branch: never by force."""
-        return self._push(commit, self._reference)
+    def push(self, commit: str, *, seen: str) -> PushReport:
+        """Add a commit to the branch, if it still is where it was seen.
+
+        A plain push would make a branch anew that was deleted, and bring back what was taken
+        away from its end. Nothing is forced by it: what is pushed comes after what was seen.
+
+        Args:
+            commit: stands on `seen`.
+            seen: where the branch was.
+        """
+        return self._push(commit, self._reference, seen)
 
     def heads(self, pattern: str) -> dict[str, str]:
         """The branches that match a glob, and where they are now.
@@ -192,15 +200,14 @@ class Remote:
         """
         if branch == self._branch:
             raise ValueError("the branch itself is never forced")
-        reference = f"refs/heads/{branch}"
-        lease = f"--force-with-lease={reference}:{seen}"
-        return self._push(commit, reference, lease)
+        return self._push(commit, f"refs/heads/{branch}", seen)
 
-    def _push(self, commit: str, reference: str, *more: str) -> PushReport:
+    def _push(self, commit: str, reference: str, seen: str) -> PushReport:
+        lease = f"--force-with-lease={reference}:{seen}"
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no")
         refspec = f"{commit}:{reference}"
         try:
-            answer = self._ask("push", *options, *more, "--", self._url, refspec)
+            answer = self._ask("push", *options, lease, "--", self._url, refspec)
         except RefusedError as error:
             return Refused(str(error))
         stdout = scrub(answer.stdout.decode(errors="replace"))

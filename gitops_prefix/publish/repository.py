@@ -337,18 +337,20 @@ class Repository:
             raise ValueError("there is nothing to push")
         # The answer to an earlier push may have been lost: then it is there already.
         if tip is None or not self._holds(tip, commit):
-            report = self._push(commit)
+            report = self._push(commit, tip)
             if not isinstance(report, Published):
                 return report
         self.drop()
         self._clone.tidy()
         return Published(commit)
 
-    def _push(self, commit: str) -> PushReport:
+    def _push(self, commit: str, tip: str | None) -> PushReport:
+        if tip is None or not self._holds(commit, tip):
+            return Moved(f"{commit[:12]} does not stand on the branch as it was seen")
         try:
             with self._mending():
                 with self.stages.enter(Stage.PUSH):
-                    report = self._remote.push(commit)
+                    report = self._remote.push(commit, seen=tip)
                 return self._confirm(report, commit)
         except (RefusedError, InputError) as error:
             return Refused(str(error))

@@ -152,6 +152,32 @@ def test_deleted_and_coming_back(ours, http):
     assert subjects(http.remote) == [change(C, D), change(B, C), change(A, B), first(A)]
 
 
+def test_gone_since_we_looked(ours, http):
+    """A pass that did not look first must not make it, nor say that it published."""
+    tip = git(http.remote, "rev-parse", "main").strip()
+    # Where another branch has the same history, a server would take ours.
+    git(http.remote, "branch", "-m", "main", "renamed")
+    ours.hears(C)
+    ours.lives(1)
+    assert git(http.remote, "branch", "--format=%(refname:short)").split() == ["renamed"]
+    assert ours.outcome.result is Result.REFUSED
+    assert 'no branch "main"' in ours.outcome.words
+    git(http.remote, "update-ref", "refs/heads/main", tip)
+    ours.lives(300)
+    assert ours.is_right
+    assert prefixes_of(http.remote) == (C, B, A)
+
+
+def test_put_back_since_we_looked(ours, http):
+    """Our commit would be no more than a fast-forward, and bring back what was taken away."""
+    git(http.remote, "update-ref", "refs/heads/main", "main^")
+    ours.hears(C)
+    ours.lives(1)
+    assert ours.is_right
+    assert subjects(http.remote) == [change(A, C), first(A)]
+    assert prefixes_of(http.remote) == (C, B, A), "B was in use, whoever took its commit away"
+
+
 def test_deleted_while_we_were_not_there(ours, http, tmp_path):
     """A start that finds no branch, though it knew one, waits for it too."""
     tip = git(http.remote, "rev-parse", "main").strip()
