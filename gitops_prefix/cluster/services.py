@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 from gitops_prefix.cluster.api_object import Object
-from gitops_prefix.cluster.connection import Connection
+from gitops_prefix.cluster.connection import ApiError, Connection, Served
+from gitops_prefix.cluster.permission import missing_rule
+from gitops_prefix.errors import OutsideError
 
 _A_PAGE = 500
+_FORBIDDEN = 403
+# Of all namespaces at once, which is a ClusterRole's to allow.
+_SERVICES = Served("v1", "Service", "services", namespaced=False)
 
 
 def list_services(connection: Connection, *, a_page: int = _A_PAGE) -> Iterator[Object]:
@@ -21,7 +26,12 @@ def list_services(connection: Connection, *, a_page: int = _A_PAGE) -> Iterator[
     """
     query = {"limit": str(a_page)}
     while True:
-        page = connection.request("get", f"/api/v1/services?{urlencode(query)}")
+        try:
+            page = connection.request("get", f"/api/v1/services?{urlencode(query)}")
+        except ApiError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            raise OutsideError(missing_rule(_SERVICES, str(error), "list")) from error
         yield from page.get("items") or ()
         following = (page.get("metadata") or {}).get("continue")
         if not following:

@@ -31,9 +31,9 @@ class Prefix(NamedTuple):
             ValueError: no address, no length, a length out of range, or host bits set.
         """
         address_text, slash, length_text = text.partition("/")
+        address = parse_address(address_text)
         if not slash:
             raise ValueError(f'{text!r} is not a prefix: write its length too, as in "{text}/64"')
-        address = parse_address(address_text)
         if not (length_text.isascii() and length_text.isdigit()) or int(length_text) > BITS:
             raise ValueError(f"{text!r} is not a prefix: its length must be 0 to 128")
         prefix = cls.enclosing(address, int(length_text))

@@ -117,6 +117,8 @@ def test_json_says_what_changed_and_what_was_told(cluster, namespace, services, 
 def test_who_may_not_list_services_is_told_so(cluster, repository):
     answer = adopt(cluster, repository, user="stranger")
     assert 'cannot list resource "services"' in str(answer.exception)
+    rule = '{apiGroups: [""], resources: ["services"], verbs: ["list"]}'
+    assert f"the ClusterRole needs this rule: {rule}" in str(answer.exception)
 
 
 def test_one_right_is_enough(cluster, namespace, services, repository):

@@ -40,6 +40,7 @@ def test_a_prefix_is_written_as_rfc_5952_says(written, canonical):
         pytest.param("2001:db8:0:1::/63", 'did you mean "2001:db8::/63"?', id="one bit too many"),
         pytest.param("192.0.2.0/24", "is not an IPv6 address", id="IPv4"),
         pytest.param("/64", "is not an IPv6 address", id="no address"),
+        pytest.param("home", "is not an IPv6 address", id="a word"),
     ],
 )
 def test_what_is_no_prefix_is_refused_with_what_to_write(text, words):

@@ -72,7 +72,7 @@ WRONG = {
     f"{A},on-link=maybe": '"maybe" is neither',
     f"{A},valid=1h,preferred=2h": "preferred for longer than it is valid",
     f"{A},valid=5": "write a number and a unit",
-    "": "is not a prefix",
+    "": "is not an IPv6 address",
 }
 
 
