@@ -40,7 +40,7 @@ class Candidate:
         monotonic: Callable[[], float],
         calendar: Callable[[], datetime],
     ) -> None:
-        self._connection, self._place = connection, place
+        self.connection, self._place = connection, place
         self._monotonic, self._calendar = monotonic, calendar
         self._version = ""
         self.election = election
@@ -68,11 +68,11 @@ class Candidate:
         if not self.election.leads(self._monotonic()):
             return
         record = self.election.release(self._calendar())
-        self._connection.request("put", self._place.path, body=self._document(record))
+        self.connection.request("put", self._place.path, body=self._document(record))
 
     def _read(self) -> Record | None:
         try:
-            lease = self._connection.request("get", self._place.path)
+            lease = self.connection.request("get", self._place.path)
         except ApiError as error:
             if error.status == _NOT_FOUND:
                 return None
@@ -92,9 +92,9 @@ class Candidate:
         document = self._document(record, new=step is Step.CREATE)
         try:
             if step is Step.CREATE:
-                lease = self._connection.request("post", self._place.collection, body=document)
+                lease = self.connection.request("post", self._place.collection, body=document)
             else:
-                lease = self._connection.request("put", self._place.path, body=document)
+                lease = self.connection.request("put", self._place.path, body=document)
         except ApiError as error:
             if error.status == _CONFLICT:
                 return  # Another one was faster; the next read says who.

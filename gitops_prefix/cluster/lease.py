@@ -38,8 +38,12 @@ def main() -> int:
     durations = Durations(options.lease, options.renew, options.retry)
     # client-go's: a request that takes longer would miss the next try.
     seconds = max(1.0, options.renew / 2)
+
+    def connect() -> Connection:
+        return Connection(options.kubeconfig, options.context, seconds=(seconds, seconds))
+
     try:
-        connection = Connection(options.kubeconfig, options.context, seconds=(seconds, seconds))
+        connection = connect()
     except GitopsPrefixError as error:
         _say(error=str(error))
         return 3
@@ -51,7 +55,7 @@ def main() -> int:
         lambda: datetime.now(UTC),  # noqa: TID251  likewise
     )
     try:
-        _hold(candidate, options.retry, secrets.SystemRandom().random)
+        _hold(candidate, connect, options.retry, secrets.SystemRandom().random)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         # A Lease that somebody else wrote, and is none.
         _say(error=f"{type(error).__name__}: {error}")
@@ -62,7 +66,12 @@ def main() -> int:
     return 0
 
 
-def _hold(candidate: Candidate, retry: float, chance: Callable[[], float]) -> None:
+def _hold(
+    candidate: Candidate,
+    connect: Callable[[], Connection],
+    retry: float,
+    chance: Callable[[], float],
+) -> None:
     words, pause = "", 0.0
     while not _parent_is_gone(pause):
         # client-go's jitter: who began together does not try together for ever.
@@ -72,6 +81,9 @@ def _hold(candidate: Candidate, retry: float, chance: Callable[[], float]) -> No
             found = ""
         except OutsideError as error:
             found = str(error)
+            # A token's file may hold another one by now.
+            with contextlib.suppress(GitopsPrefixError):
+                candidate.connection = connect()
         if found and found != words:
             _say(error=found)
         words = found

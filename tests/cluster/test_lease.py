@@ -39,11 +39,11 @@ class Process:
 
 @contextmanager
 def candidate(
-    cluster: ApiServer, namespace: str, tmp_path, name: str, user: str = ADMIN
+    cluster: ApiServer, namespace: str, tmp_path, name: str, user: str = ADMIN, kubeconfig=None
 ) -> Iterator[Process]:
     path = tmp_path / f"{name}.lines"
     words = [sys.executable, "-m", "gitops_prefix.cluster.lease", "--name=gitops-prefix"]
-    words += [f"--namespace={namespace}", f"--kubeconfig={cluster.kubeconfig(user)}"]
+    words += [f"--namespace={namespace}", f"--kubeconfig={kubeconfig or cluster.kubeconfig(user)}"]
     words += [f"--lease={LEASE}", f"--renew={RENEW}", f"--retry={RETRY}"]
     with path.open("w") as out:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=out)
@@ -173,3 +173,18 @@ def test_without_a_server_nobody_leads(tmp_path):
     assert ended.returncode == 3
     assert "kubeconfig" in json.loads(ended.stdout)["error"]
     assert ended.stderr == ""
+
+
+def test_a_token_that_is_renewed_in_its_file_counts(cluster, namespace, tmp_path):
+    """Whoever holds the Lease for weeks outlives many a token."""
+    document = json.loads(cluster.kubeconfig(ADMIN).read_text())
+    (user,) = document["users"]
+    token, user["user"] = user["user"]["token"], {"tokenFile": str(tmp_path / "token")}
+    (tmp_path / "token").write_text("of-yesterday")
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(document))
+    with candidate(cluster, namespace, tmp_path, "a", kubeconfig=path) as one:
+        until(one.errors, "the refusal", 30)
+        assert "does not know us" in one.errors()[0]
+        (tmp_path / "token").write_text(token)
+        until(one.leads, "the lead", 30)

@@ -1,7 +1,6 @@
 """The daemon's deployment: what it may do, and that its parts fit each other."""
 
 import re
-from importlib.util import find_spec
 
 import pytest
 from click import Context
@@ -139,7 +138,6 @@ def test_the_probes_ask_the_port_that_is_listened_on(container):
     ]
 
 
-@pytest.mark.skipif(not find_spec("gitops_prefix.cli.run"), reason="there is no daemon yet")
 def test_the_daemon_knows_each_option(container):
     known = {name for option in _parameters("run") for name in option.opts}
     assert _options(container).keys() <= known
