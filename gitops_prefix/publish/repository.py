@@ -12,11 +12,12 @@ from pathlib import Path
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.arrival import Arrival
 from gitops_prefix.publish.clone import Clone
+from gitops_prefix.publish.commit_maker import CommitMaker, Wanted
 from gitops_prefix.publish.credentials import Credentials, NoCredentials, check_url, local_path
-from gitops_prefix.publish.fast_import import Identity, fast_import_stream
+from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.loan import Loan
-from gitops_prefix.publish.managed_files import Scope, read_managed_files, read_modes
+from gitops_prefix.publish.managed_files import Scope, read_managed_files
 from gitops_prefix.publish.push_branches import PushBranches, check_pattern
 from gitops_prefix.publish.push_report import (
     Moved,
@@ -34,8 +35,6 @@ from gitops_prefix.publish.transport import Transport
 __all__ = ["RefusedError", "Repository", "Scope", "TimeLimits", "UnreachableError"]
 
 _UNPUBLISHED = "refs/gitops-prefix/unpublished"
-_UNSIGNED = "refs/gitops-prefix/unsigned"
-"""Where a commit stands whose signature is still being made: never to be pushed."""
 _ONTO = "refs/gitops-prefix/onto"
 """The tip on which our commit stands. A branch that was put back is another, though it is
 still below us: to push would bring back what somebody took away."""
@@ -65,13 +64,13 @@ class Repository:
         self.url = url
         self.branch = branch
         self._credentials = credentials or NoCredentials()
-        self._author = author
         self._committer = committer or author
-        self._signing = signing
         self._scope = scope
         self.stages = Stages()
         self._clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
         self._git = self._clone.git()
+        people = (author, self._committer)
+        self._maker = CommitMaker(self._clone, people, signing, heal=self._heal)
         self._remote = Remote(
             url, branch, self._credentials, self._clone, limits, transport=transport
         )
@@ -103,7 +102,7 @@ class Repository:
             # A token that is minted elsewhere waits for it as the branch does.
             with suppress(UnreachableError), Loan() as loan:
                 self._remote.lend(loan)
-            self._try_signing()
+            self._maker.try_signing()
         except BaseException:
             self.close()
             raise
@@ -228,83 +227,15 @@ class Repository:
             RefusedError: it cannot be signed until something changes.
             GitFailedError: git failed otherwise.
         """
+        tip = self.tip
+        onto = (_ONTO, tip) if tip else None
         with self.stages.enter(Stage.COMMIT), self._mending():
-            first = _UNSIGNED if self._signing else reference
-            commit = self._import(base, files, message, moment, first)
-            if self._signing is not None:
-                commit = self._sign(self._signing, base, commit, message, moment)
-                tip = self.tip
-                onto = f"update {_ONTO} {tip}\n" if tip else ""
-                moves = f"update {reference} {commit}\n{onto}delete {_UNSIGNED}\n"
-                self._git.run("update-ref", "--stdin", stdin=moves.encode())
+            wanted = Wanted(base, files, message, moment)
+            commit = self._maker.make(wanted, reference, onto=onto)
         known = self._files.get(base)
         if known is not None:
             self._remember(commit, {**known, **files})
         return commit
-
-    def _import(
-        self,
-        base: str,
-        files: Mapping[str, bytes],
-        message: str,
-        moment: datetime,
-        reference: str,
-    ) -> str:
-        modes = read_modes(self._git, base, files)
-        tip = self.tip
-        stream = fast_import_stream(
-            reference,
-            base,
-            {path: (modes.get(path, "100644"), content) for path, content in files.items()},
-            message,
-            (self._author, self._committer),
-            moment,
-            onto=(_ONTO, tip) if tip and not self._signing else None,
-        )
-        answer = self._git.run(
-            "fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream
-        )
-        return answer.word()
-
-    def _sign(
-        self, signing: Signing, base: str, unsigned: str, message: str, moment: datetime
-    ) -> str:
-        """The same commit once more, with a signature; nothing refers to it yet."""
-        words = ("-S", "-p", base, f"{unsigned}^{{tree}}")
-        try:
-            commit = self._signed(signing, words, message, moment)
-        except (InputError, OutsideError) as error:
-            if isinstance(error, GitFailedError) and self._heal():
-                raise
-            raise RefusedError(f"the commit cannot be signed: {error}") from error
-        return commit
-
-    def _signed(
-        self, signing: Signing, words: tuple[str, ...], message: str, moment: datetime
-    ) -> str:
-        with signing.lend() as loan:
-            loan.variables |= self._author.variables("AUTHOR", moment)
-            loan.variables |= self._committer.variables("COMMITTER", moment)
-            git = self._clone.git(loan)
-            # It is the one object that is written loose, and it must be on the disk, too.
-            fsync = ("-c", "core.fsync=committed,reference")
-            answer = git.run("commit-tree", *words, settings=fsync, stdin=message.encode())
-        return answer.word()
-
-    def _try_signing(self) -> None:
-        """Sign nothing, so that a key that does not do is known before it is needed.
-
-        Raises:
-            InputError: it does not.
-        """
-        if self._signing is None:
-            return
-        try:
-            tree = self._git.run("mktree").word()
-            self._signed(self._signing, ("-S", tree), "a try\n", datetime.fromtimestamp(0, UTC))
-        except OutsideError as error:
-            message = f"--signing-key does not sign: {error}"
-            raise InputError(Problem("invalid-signing-key", message)) from error
 
     def push_branches(self, pattern: str) -> PushBranches:
         """The branches of ours beside this one, for those who review what we write.

@@ -1,0 +1,139 @@
+"""Making a commit of ours in the clone: imported in one stream, and signed where a key is given.
+
+An unsigned commit never stands where it could be pushed from, once there is a key.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.publish.clone import Clone
+from gitops_prefix.publish.fast_import import Identity, fast_import_stream
+from gitops_prefix.publish.git import GitFailedError
+from gitops_prefix.publish.managed_files import read_modes
+from gitops_prefix.publish.remote import RefusedError
+from gitops_prefix.publish.signing import Signing
+
+_UNSIGNED = "refs/gitops-prefix/unsigned"
+"""Where a commit stands whose signature is still being made: never to be pushed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A commit that is to be.
+
+    Attributes:
+        base: its parent.
+        files: new contents; each keeps its mode.
+        message: the whole message.
+        moment: author's and committer's date.
+    """
+
+    base: str
+    files: Mapping[str, bytes]
+    message: str
+    moment: datetime
+
+
+class CommitMaker:
+    """Makes commits in one clone, by the same people and with the same key."""
+
+    def __init__(
+        self,
+        clone: Clone,
+        people: tuple[Identity, Identity],
+        signing: Signing | None,
+        *,
+        heal: Callable[[], bool],
+    ) -> None:
+        """Make none yet.
+
+        Args:
+            clone: where they are made.
+            people: author and committer.
+            signing: the key, if they are signed.
+            heal: looks after a failure whether it was the clone's, and tells.
+        """
+        self._clone = clone
+        self._git = clone.git()
+        self._author, self._committer = people
+        self._signing = signing
+        self._heal = heal
+
+    def make(self, wanted: Wanted, reference: str, *, onto: tuple[str, str] | None) -> str:
+        """Make one, and let a reference point at it.
+
+        Args:
+            wanted: what it is to hold.
+            reference: what will point at it.
+            onto: another reference that is set with it, and to which commit.
+
+        Returns:
+            Its id.
+
+        Raises:
+            RefusedError: it cannot be signed until something changes.
+            GitFailedError: git failed otherwise.
+        """
+        if self._signing is None:
+            return self._import(wanted, reference, onto)
+        unsigned = self._import(wanted, _UNSIGNED, None)
+        commit = self._sign(self._signing, wanted, unsigned)
+        also = "update {} {}\n".format(*onto) if onto else ""
+        moves = f"update {reference} {commit}\n{also}delete {_UNSIGNED}\n"
+        self._git.run("update-ref", "--stdin", stdin=moves.encode())
+        return commit
+
+    def try_signing(self) -> None:
+        """Sign nothing, so that a key that does not do is known before it is needed.
+
+        Raises:
+            InputError: it does not.
+        """
+        if self._signing is None:
+            return
+        try:
+            tree = self._git.run("mktree").word()
+            self._signed(self._signing, ("-S", tree), "a try\n", datetime.fromtimestamp(0, UTC))
+        except OutsideError as error:
+            message = f"--signing-key does not sign: {error}"
+            raise InputError(Problem("invalid-signing-key", message)) from error
+
+    def _import(self, wanted: Wanted, reference: str, onto: tuple[str, str] | None) -> str:
+        modes = read_modes(self._git, wanted.base, wanted.files)
+        stream = fast_import_stream(
+            reference,
+            wanted.base,
+            {path: (modes.get(path, "100644"), text) for path, text in wanted.files.items()},
+            wanted.message,
+            (self._author, self._committer),
+            wanted.moment,
+            onto=onto,
+        )
+        answer = self._git.run(
+            "fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream
+        )
+        return answer.word()
+
+    def _sign(self, signing: Signing, wanted: Wanted, unsigned: str) -> str:
+        """The same commit once more, with a signature; nothing refers to it yet."""
+        words = ("-S", "-p", wanted.base, f"{unsigned}^{{tree}}")
+        try:
+            return self._signed(signing, words, wanted.message, wanted.moment)
+        except (InputError, OutsideError) as error:
+            if isinstance(error, GitFailedError) and self._heal():
+                raise
+            raise RefusedError(f"the commit cannot be signed: {error}") from error
+
+    def _signed(
+        self, signing: Signing, words: tuple[str, ...], message: str, moment: datetime
+    ) -> str:
+        with signing.lend() as loan:
+            loan.variables |= self._author.variables("AUTHOR", moment)
+            loan.variables |= self._committer.variables("COMMITTER", moment)
+            git = self._clone.git(loan)
+            # It is the one object that is written loose, and it must be on the disk, too.
+            fsync = ("-c", "core.fsync=committed,reference")
+            answer = git.run("commit-tree", *words, settings=fsync, stdin=message.encode())
+        return answer.word()
