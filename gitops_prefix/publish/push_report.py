@@ -42,6 +42,22 @@ _TROUBLE = re.compile(
 _NOT_OURS = re.compile(
     r"insufficient permission|permission denied|read-only file system", re.IGNORECASE
 )
+# What git and ssh would ask a person for, by the option that has it here.
+_REMEDIES = (
+    (re.compile(r"could not read username", re.IGNORECASE), "give --token-file"),
+    (
+        re.compile(r"certificate verification failed|certificate problem", re.IGNORECASE),
+        "--ca-file names the authority that is believed",
+    ),
+    (
+        re.compile(r"host key is known for|host key for \S+ has changed", re.IGNORECASE),
+        "--known-hosts: compare what `ssh-keyscan` says with what the forge publishes, and add it",
+    ),
+    (
+        re.compile(r"permission denied \([^)]*publickey", re.IGNORECASE),
+        "the forge has to know the public half of --ssh-key, as a deploy key that may write",
+    ),
+)
 # "Could not resolve host" for /denys/home.git is no denial.
 _ADDRESS = re.compile(r"'[^'\s]*[:/][^'\s]*'|\b[a-z+]+://\S+")
 
@@ -106,10 +122,16 @@ def read_push(status: int, stdout: str, stderr: str, commit: str) -> PushReport:
 
 def read_failure(status: int, stderr: str) -> Failure:
     """What a fetch or ls-remote that failed came to."""
-    words = _words(stderr) or f"exit status {status}"
+    words = (_words(stderr) or f"exit status {status}") + _remedy(stderr)
     text = _ADDRESS.sub("", stderr)
     refused = _REFUSED.search(text) and not _is_trouble(text)
     return Refused(words) if refused else Unreachable(words)
+
+
+def _remedy(stderr: str) -> str:
+    """What to do about it, where git or ssh only says what they miss."""
+    found = (words for pattern, words in _REMEDIES if pattern.search(stderr))
+    return "".join(f" ({words})" for words in found)
 
 
 def _is_trouble(text: str) -> bool:

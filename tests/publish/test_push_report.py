@@ -86,6 +86,35 @@ def test_hints_for_people_at_a_prompt_are_left_out():
     assert len(read_failure(128, "".join(f"{n}\n" for n in range(9999))).words) == 2000
 
 
+REMEDIES = {
+    "no token": ("fatal: could not read Username for 'https://example.com': terminal prompts disabled", "give --token-file"),
+    "an authority of one's own": ("fatal: unable to access 'https://x/': server certificate verification failed. CAfile: none CRLfile: none", "--ca-file"),
+    "openssl's words for it": ("fatal: unable to access 'https://x/': SSL certificate problem: self-signed certificate", "--ca-file"),
+    "a host that is not known": ("No ED25519 host key is known for [127.0.0.1]:22 and you have requested strict checking.", "--known-hosts"),
+    "another host key": ("Host key for [127.0.0.1]:22 has changed and you have requested strict checking.", "--known-hosts"),
+    "a key nobody knows": ("git@example.com: Permission denied (publickey,password).", "--ssh-key"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("stderr", "option"), REMEDIES.values(), ids=REMEDIES)
+def test_what_an_option_would_mend_names_it(stderr: str, option: str):
+    words = read_failure(128, stderr).words
+    assert words.startswith(f"{stderr} (")
+    assert option in words.removeprefix(stderr)
+
+
+NO_REMEDY = [
+    "fatal: Authentication failed for 'https://example.com/home.git/'",
+    "ssh: connect to host 127.0.0.1 port 1: Connection refused",
+    "fatal: unable to update /known: Permission denied",
+]
+
+
+@pytest.mark.parametrize("stderr", NO_REMEDY)
+def test_what_says_enough_is_left_as_it_is(stderr: str):
+    assert read_failure(128, stderr).words == stderr
+
+
 def test_a_failure_without_words_has_its_status():
     """Somebody has to find out why, and that is all there is."""
     assert read_failure(128, "") == Unreachable("exit status 128")
