@@ -12,7 +12,7 @@ from gitops_prefix.daemon.publication import Outcome
 from gitops_prefix.publish.failure import Reason, reason_of
 from gitops_prefix.publish.forge.sync import Report, Synced
 from gitops_prefix.publish.forge.wanted import Step
-from gitops_prefix.publish.http import Refused
+from gitops_prefix.publish.http import Refused, Unreachable
 from gitops_prefix.publish.proposal import Proposal
 from gitops_prefix.publish.stages import Stage, Stages
 
@@ -73,11 +73,12 @@ class PullRequests:
         if outcome.statuses is not None:
             # Of a pass that read nothing, nothing is known: what was pushed before stays.
             self._take(outcome.proposals)
-        for one in self._branches.values():
+        # Who failed less comes first: one that always fails keeps no other from its turn.
+        for one in sorted(self._branches.values(), key=lambda one: one.backoff.failures):
             if one.due_at > now:
                 continue
             self._show(one, now)
-            if one.due_at != inf:
+            if isinstance(one.report, Unreachable):
                 # A forge that is away is away for the others, too.
                 self._postpone(one.due_at)
                 return

@@ -97,7 +97,26 @@ def test_a_forge_that_is_away_is_asked_once_in_a_pass_for_all():
     follow.run(shown(ONE, TWO), 0.1)
     assert forge.asked == [ONE.branch]
     follow.run(shown(ONE, TWO), follow.due_at)
-    assert forge.asked == [ONE.branch, ONE.branch, TWO.branch]
+    assert forge.asked == [ONE.branch, TWO.branch, ONE.branch]
+
+
+@pytest.mark.parametrize("failure", [NO, AWAY])
+def test_one_request_that_always_fails_keeps_no_other_from_its_turn(failure):
+    """A forge may say no, or not yet, to one of them alone."""
+    asked = []
+
+    def sync(proposal: Proposal):
+        asked.append(proposal.branch)
+        return failure if proposal == ONE else Synced(Step.OPEN)
+
+    follow = PullRequests(sync, stages=Stages(), failures=counter(), interval=300.0)
+    now = 0.0
+    for _ in range(3):
+        follow.run(shown(ONE, TWO), now)
+        now = follow.due_at
+    assert asked.count(TWO.branch) == 1
+    assert asked.count(ONE.branch) >= 2
+    assert follow.failing()
 
 
 def test_a_new_commit_is_shown_at_once_though_the_last_one_failed():
