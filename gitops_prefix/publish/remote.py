@@ -10,11 +10,13 @@ from enum import StrEnum
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, local_path
+from gitops_prefix.publish.failure import Reason, reason_of
 from gitops_prefix.publish.git import Answer
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.managed_files import MOST_BYTES
 from gitops_prefix.publish.push_report import PushReport, Refused, read_failure, read_push
 from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.publish.stages import Stage
 from gitops_prefix.publish.transport import Transport
 
 TIP = "refs/remotes/origin/tip"
@@ -212,7 +214,7 @@ class Remote:
             return Refused(str(error))
         stdout = scrub(answer.stdout.decode(errors="replace"))
         report = read_push(answer.status, stdout, answer.stderr, commit)
-        if isinstance(report, Refused):
+        if isinstance(report, Refused) and _is_about_us(report.words):
             self._credentials.doubt()
         return report
 
@@ -246,3 +248,9 @@ class Remote:
         """
         self._transport.lend(loan)
         self._credentials.lend(self._url, loan)
+
+
+def _is_about_us(words: str) -> bool:
+    """Whether a refused push may be for who we are: a hook, or a protection, knew us well."""
+    reason = reason_of(Stage.PUSH, words, otherwise=Reason.REFUSED)
+    return reason not in {Reason.HOOK, Reason.PROTECTED}

@@ -287,6 +287,18 @@ def test_a_token_that_git_is_refused_with_is_not_used_again(over_http):
     assert len(over_http.server.minted) == 3
 
 
+def test_a_hook_that_declines_says_nothing_of_the_token(over_http):
+    """A commit that is refused for what it holds must not mint a token at each try."""
+    hook = over_http.web.parent / "remote.git" / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    commit_ours(over_http.repository, {"a.yaml": MANAGED + b"one\n"})
+    for _ in range(2):
+        assert isinstance(over_http.repository.push(), Refused)
+    assert len(over_http.server.minted) == 1
+
+
 def let_in(directory: Path, token: str) -> None:
     hashed = run("openssl", "passwd", "-apr1", token).stdout
     fresh = directory / "passwords.new"
