@@ -63,21 +63,22 @@ def command(  # noqa: PLR0913  one parameter an option
 ) -> int:
     """Show the commit message as it would be, for the manifests below DIR.
 
-    Without --prefix, each DynamicPrefix gets a made-up one; without any below DIR, it
-    is that of the example that is shipped. The router is made up, too. Writes nothing.
+    Without --prefix, each DynamicPrefix gets a made-up one; without any below DIR, it is
+    home-ipv6 of the example that is shipped. The router is made up, too. Writes nothing.
     """
     _, inventory = Directory(directory, path, exclude).read()
-    if not inventory.dynamic_prefixes and not observations:
+    is_sample = not inventory.dynamic_prefixes
+    if is_sample:
         _, inventory = Directory(shipped("examples") / "plain").read()
     if has_errors(inventory.problems):
         refuse_errors(find_problems(inventory))
     clock = now_or_clock(now)
     before = {name: one.status for name, one in inventory.dynamic_prefixes.items()}
-    if not observations:
-        # From the prefix that it has, else from one made-up prefix to another.
+    if is_sample or not observations:
+        # From the prefix that it has, else from one that is made up.
         waiting = [name for name, status in before.items() if status is None]
         before |= advance_all(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
-        observations = _made_up(inventory, before, _NEXT)
+    observations = observations or _made_up(inventory, before, _NEXT)
     statuses = advance_all(inventory, observations, now, clock)
     try:
         text = wording.attempt(_occasion(inventory, before, statuses))

@@ -57,6 +57,16 @@ def test_without_a_dynamic_prefix_it_is_the_shipped_example(tmp_path, monkeypatc
     assert "2001:db8:1234::/64 -> 2001:db8:5678::/64" in shown(capsys)
 
 
+def test_the_shipped_example_takes_a_prefix_too(tmp_path, monkeypatch, capsys):
+    """Who has no manifests yet sees what their prefix would read like."""
+    monkeypatch.chdir(tmp_path)
+    given = ("--prefix", "home-ipv6=2001:db8:9::/64")
+    assert shown(capsys, *given).splitlines()[0] == (
+        "prefix(home-ipv6): 2001:db8:1234::/64 -> 2001:db8:9::/64"
+    )
+    assert '"office"' in shown(capsys, "--prefix", "office=2001:db8:9::/64", code=2)
+
+
 def test_the_options_of_run_count(tree, capsys):
     (tree / "t.j2").write_text("{{ prefixes[0].router }}\n")
     words = ["--message-template", "t.j2", "--skip-ci", "--trailer", "A: b", "--trailer", "C: d"]
