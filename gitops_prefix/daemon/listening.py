@@ -7,9 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from gitops_prefix.daemon.decisions import Event, Watched
+from gitops_prefix.errors import OutsideError
 from gitops_prefix.watch.watcher import Watcher
 
 log = logging.getLogger(__name__)
+
+
+class CannotListenError(OutsideError):
+    """No permission for the raw socket: waiting gives nobody a capability."""
 
 
 class _Watches(Protocol):
@@ -77,9 +82,12 @@ class Listening:
         """Listen on the links that these name.
 
         Raises:
-            OutsideError: no permission for the raw socket.
+            CannotListenError: no permission for the raw socket.
         """
-        self._link.follow(interfaces_of(watched))
+        try:
+            self._link.follow(interfaces_of(watched))
+        except OutsideError as error:
+            raise CannotListenError(str(error)) from error
         self._kernel.follow(kernel_interfaces_of(watched))
 
     def alive(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from gitops_prefix.daemon.listening import CannotListenError
 from gitops_prefix.daemon.reconcile import Observe, Plan, plan
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
@@ -169,6 +170,9 @@ class Publication:
     def _publish(self, observe: Observe, now: datetime, away: Outcome | None) -> Outcome:
         try:
             outcome = self._commit(observe, now)
+        except CannotListenError:
+            # Nothing that a look at the branch will mend.
+            raise
         except OutsideError as error:
             refused = isinstance(error, RefusedError)
             return self._failed(Result.REFUSED if refused else Result.UNREACHABLE, str(error))
