@@ -132,7 +132,11 @@ class HttpClient:
             return answers.get(timeout=self._seconds)
         except queue.Empty:
             self._late = thread
-            return Unreachable(f"{_host(request.url)}: no answer within {self._seconds:g} s")
+            return self._silent(request)
+
+    def _silent(self, request: Request) -> Unreachable:
+        """Whichever limit was over first: the socket's, or that of the whole."""
+        return Unreachable(f"{_host(request.url)}: no answer within {self._seconds:g} s")
 
     def _exchange(self, request: Request) -> Answer:
         secrets = _secrets(request)
@@ -151,6 +155,8 @@ class HttpClient:
             return Refused(f"{host}: no URL, or no header, that can be sent")
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
+            if isinstance(reason, TimeoutError):
+                return self._silent(request)
             return Unreachable(f"{host}: {fit_to_show(str(reason), secrets)}")
         if len(body) > MOST_BYTES:
             return Refused(f"{host}: the answer is longer than {MOST_BYTES} bytes", status)
