@@ -4,10 +4,11 @@ An address is a plain `int` inside `decide`: arithmetic on it is the point. Text
 is for the borders.
 """
 
-import netaddr
+import ipaddress
 
 BITS = 128
 LIMIT = 1 << BITS
+_MAPPED = 0xFFFF
 
 
 def parse_address(text: str) -> int:
@@ -17,15 +18,17 @@ def parse_address(text: str) -> int:
         ValueError: `text` is no IPv6 address (IPv4 and zone identifiers are not).
     """
     try:
-        return int(netaddr.IPAddress(text, version=6, flags=netaddr.INET_PTON))
-    except (netaddr.AddrFormatError, ValueError, TypeError) as error:
+        address = ipaddress.IPv6Address(text)
+    except ValueError as error:
         raise ValueError(f"{text!r} is not an IPv6 address") from error
+    if address.scope_id is not None:
+        raise ValueError(f"{text!r} is not an IPv6 address")
+    return int(address)
 
 
 def format_address(address: int) -> str:
     """The one text of `address` that RFC 5952 section 4 allows."""
-    if address >> 16 and not address >> 32:
-        # inet_ntop writes ::240.0.0.0 here; to us it is a host part, not an IPv4
-        # address (RFC 5952 5 wants the mixed form for known prefixes only).
-        return f"::{address >> 16:x}:{address & 0xFFFF:x}"
-    return str(netaddr.IPAddress(address, version=6))
+    if address >> 32 == _MAPPED:
+        # RFC 5952 5: an IPv4-mapped address has the mixed form. Python writes it since 3.13.
+        return f"::ffff:{ipaddress.IPv4Address(address & 0xFFFF_FFFF)}"
+    return str(ipaddress.IPv6Address(address))

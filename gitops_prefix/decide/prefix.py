@@ -1,13 +1,10 @@
 """The IPv6 prefix: a network and its length, frozen and comparable.
 
-netaddr's IPNetwork can be changed in place and takes a hundred times as long to
-build, so the codec and the decision use this pair; netaddr reads, writes and
-summarises.
+ipaddress.IPv6Network takes a hundred times as long to build, so the codec and the
+decision use this pair; `ipaddress` reads and writes the text.
 """
 
 from typing import NamedTuple, Self
-
-import netaddr
 
 from gitops_prefix.decide.address import BITS, format_address, parse_address
 
@@ -85,7 +82,10 @@ MULTICAST = Prefix.parse("ff00::/8")  # RFC 4291 2.7
 
 def exact_cidrs(first: int, last: int) -> tuple[Prefix, ...]:
     """The fewest prefixes that cover `first` to `last` and nothing else, ascending."""
-    networks = netaddr.iprange_to_cidrs(
-        netaddr.IPAddress(first, version=6), netaddr.IPAddress(last, version=6)
-    )
-    return tuple(Prefix(int(network.first), int(network.prefixlen)) for network in networks)
+    found = []
+    while first <= last:
+        aligned = (first & -first).bit_length() - 1 if first else BITS
+        bits = min(aligned, (last - first + 1).bit_length() - 1)
+        found.append(Prefix(first, BITS - bits))
+        first += 1 << bits
+    return tuple(found)

@@ -26,7 +26,7 @@ PASS = """
 import json, os, sys
 from datetime import datetime, timezone
 from pathlib import Path
-import logging.handlers, netaddr, tempfile  # what is loaded late is none of the repository's doing
+import logging.handlers, tempfile  # what is loaded late is none of the repository's doing
 from gitops_prefix.daemon.publication import Publication
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
