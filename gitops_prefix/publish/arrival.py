@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.managed_files import Scope
 from gitops_prefix.publish.missing_blobs import MissingBlobs, find_missing_blobs
-from gitops_prefix.publish.remote import TIP, Leave, Remote
-
-_INCOMING = "refs/gitops-prefix/incoming"
+from gitops_prefix.publish.refs import INCOMING, TIP, References
+from gitops_prefix.publish.remote import Leave, Remote
 
 
 class Arrival:
     """Brings the branch's tip into the clone."""
 
-    def __init__(self, remote: Remote, clone: Clone, scope: Scope) -> None:
+    def __init__(self, remote: Remote, clone: Clone, scope: Scope, references: References) -> None:
         self._remote = remote
         self._git = clone.git()
+        self._references = references
         self._scope = scope
         # Another process of ours may have left anything, and searched elsewhere.
         self._complete = False
@@ -32,10 +32,11 @@ class Arrival:
             UnreachableError, RefusedError: as `Remote.tip` does.
             GitFailedError: the clone is damaged.
         """
-        self._remote.fetch(depth=depth, into=_INCOMING, leave=self._leave)
-        self._fill(_INCOMING, depth)
-        moved = f"update {TIP} {_INCOMING}\ndelete {_INCOMING}\n"
+        self._remote.fetch(depth=depth, into=INCOMING, leave=self._leave)
+        self._fill(INCOMING, depth)
+        moved = f"update {TIP} {INCOMING}\ndelete {INCOMING}\n"
         self._git.run("update-ref", "--stdin", stdin=moved.encode())
+        self._references.read()
         self._complete = True
 
     def bring(self, references: Mapping[str, str], *, depth: int) -> None:
@@ -44,6 +45,7 @@ class Arrival:
         Raises: as `fetch` does.
         """
         self._remote.fetch_heads(references, depth=depth, leave=Leave.CONTENTS)
+        self._references.read()
         wanted = {
             blob
             for reference in references.values()

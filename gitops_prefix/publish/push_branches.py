@@ -9,22 +9,23 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.arrival import Arrival
 from gitops_prefix.publish.fast_import import Identity
-from gitops_prefix.publish.git import Git
+from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
+from gitops_prefix.publish.refs import PROPOSED, PUSHED, References
 from gitops_prefix.publish.remote import RefusedError, Remote, UnreachableError
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stage, Stages
 from gitops_prefix.publish.trailers import PROPOSED_TO
 
 PLACEHOLDER = "{name}"
-_SEEN = "refs/remotes/origin/pushed/"
-_WAITING = "refs/gitops-prefix/proposed/"
+_REMEMBERED_COMMITS = 200
 _DEPTH = 2
 """Our commit, and what it stands on."""
 
@@ -56,6 +57,7 @@ class PushBranches:
         arrival: Arrival,
         git: Git,
         *,
+        references: References,
         stages: Stages,
         mending: Mending,
         committer: Identity,
@@ -67,6 +69,7 @@ class PushBranches:
             remote: where they are.
             arrival: brings what is on them.
             git: in the clone.
+            references: of the clone.
             stages: told what is under way.
             mending: after a failure, looks whether the clone is damaged.
             committer: of what is ours.
@@ -75,6 +78,8 @@ class PushBranches:
         self._remote = remote
         self._arrival = arrival
         self._git = git
+        self._references = references
+        self._read_before: dict[str, _Commit] = {}
         self._stages = stages
         self._mending = mending
         self._committer = committer
@@ -103,20 +108,19 @@ class PushBranches:
         with self._stages.enter(Stage.LOOK):
             heads = self._remote.heads(self._pattern.replace(PLACEHOLDER, "*"))
         seen = self.seen()
-        for gone in sorted(seen.keys() - heads.keys()):
-            self._git.run("update-ref", "-d", _SEEN + gone)
-        news = {branch: _SEEN + branch for branch in heads if heads[branch] != seen.get(branch)}
+        self._references.write({PUSHED + gone: None for gone in seen.keys() - heads.keys()})
+        news = {branch: PUSHED + branch for branch in heads if heads[branch] != seen.get(branch)}
         if news:
             with self._stages.enter(Stage.FETCH), self._mending():
                 self._arrival.bring(news, depth=_DEPTH)
 
     def seen(self) -> dict[str, str]:
         """Each branch of ours with its commit, as last seen at the remote."""
-        return self._references(_SEEN)
+        return self._references.value.pushed
 
     def waiting(self) -> dict[str, str]:
         """Each branch with a commit of ours that the remote was not yet seen to have."""
-        return self._references(_WAITING)
+        return self._references.value.proposed
 
     def parent(self, commit: str) -> str | None:
         """What a commit of ours stands on; None when it is not ours."""
@@ -130,11 +134,11 @@ class PushBranches:
 
     def place(self, branch: str) -> str:
         """The reference that a new commit for a branch goes to, until it is pushed."""
-        return _WAITING + branch
+        return PROPOSED + branch
 
     def drop(self, branch: str) -> None:
         """Forget our commit that waits for a branch."""
-        self._git.run("update-ref", "-d", _WAITING + branch)
+        self._references.write({PROPOSED + branch: None})
 
     def push(self, branch: str) -> PushReport | Theirs:
         """Put a branch to our commit that waits for it."""
@@ -166,8 +170,7 @@ class PushBranches:
             there = self._remote.heads(branch).get(branch, "nothing")
         if there != commit:
             return Moved(f"{branch} shows {there[:12]} after the push of {commit[:12]}")
-        self._git.run("update-ref", _SEEN + branch, commit)
-        self.drop(branch)
+        self._references.write({PUSHED + branch: commit, PROPOSED + branch: None})
         return report
 
     def _whose(self, branch: str, commit: str) -> str:
@@ -177,18 +180,35 @@ class PushBranches:
             "it is; merge it, or delete it, and the change is proposed anew"
         )
 
-    def _references(self, below: str) -> dict[str, str]:
-        lines = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", below).lines()
-        pairs = (line.split(" ", 1) for line in lines)
-        return {name.removeprefix(below): commit for commit, name in pairs}
-
     def _read(self, commit: str) -> _Commit:
-        # The raw object: where the clone ends, git log shows no parent.
-        raw = self._git.run("cat-file", "commit", commit).stdout.decode(errors="replace")
-        head, _, message = raw.partition("\n\n")
-        committer = re.search(r"^committer (.*>) \d+ [-+]\d+$", head, re.MULTILINE)
-        parents = tuple(re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE))
-        return _Commit(committer[1] if committer else "", parents, message)
+        if commit not in self._read_before:
+            while len(self._read_before) >= _REMEMBERED_COMMITS:
+                del self._read_before[next(iter(self._read_before))]
+            # The raw object: where the clone ends, git log shows no parent.
+            raw = self._git.run("cat-file", "commit", commit).stdout.decode(errors="replace")
+            self._read_before[commit] = _parse(raw)
+        return self._read_before[commit]
+
+
+def _parse(raw: str) -> _Commit:
+    """What stands in a commit object (git-cat-file(1))."""
+    head, _, message = raw.partition("\n\n")
+    committer = re.search(r"^committer (.*>) \d+ [-+]\d+$", head, re.MULTILINE)
+    parents = tuple(re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE))
+    return _Commit(committer[1] if committer else "", parents, message)
+
+
+@lru_cache(maxsize=1000)
+def is_branch_name(name: str) -> bool:
+    """Whether git takes a name for a branch's (git-check-ref-format(1)).
+
+    Raises:
+        GitFailedError: git could not run; the next call asks again.
+    """
+    answer = Git(Path("/")).ask("check-ref-format", "--branch", name)
+    if answer.status < 0:
+        raise GitFailedError("check-ref-format", answer)
+    return answer.status == 0
 
 
 def check_pattern(pattern: str, base: str) -> None:
@@ -198,7 +218,7 @@ def check_pattern(pattern: str, base: str) -> None:
         InputError: with what to write instead.
     """
     sample = pattern.replace(PLACEHOLDER, "name")
-    valid = Git(Path("/")).ask("check-ref-format", "--branch", sample).status == 0
+    valid = is_branch_name(sample)
     if not valid or pattern.count(PLACEHOLDER) > 1 or {"{", "}"} & set(sample):
         message = (
             f'--push-branch "{pattern}" gives no name of a branch: write one, as in '
@@ -216,7 +236,7 @@ def check_pattern(pattern: str, base: str) -> None:
 def problem_of(branches: Mapping[str, str], base: str) -> Problem | None:
     """What is wrong with the branches that the names in a repository give; by name."""
     for name, branch in sorted(branches.items()):
-        if branch == base or Git(Path("/")).ask("check-ref-format", "--branch", branch).status:
+        if branch == base or not is_branch_name(branch):
             message = (
                 f'the DynamicPrefix "{name}" would have the branch "{branch}", which cannot be: '
                 "rename it, or give another --push-branch"

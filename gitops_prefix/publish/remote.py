@@ -19,10 +19,6 @@ from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.publish.transport import Transport
 
-TIP = "refs/remotes/origin/tip"
-"""The branch's commit when it was last seen."""
-
-
 _ORIGIN = "origin"
 
 

@@ -18,7 +18,7 @@ from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.managed_files import Scope, read_managed_files
-from gitops_prefix.publish.push_branches import PushBranches, check_pattern
+from gitops_prefix.publish.push_branches import PushBranches, check_pattern, is_branch_name
 from gitops_prefix.publish.push_report import (
     Moved,
     Published,
@@ -26,7 +26,8 @@ from gitops_prefix.publish.push_report import (
     Refused,
     Unreachable,
 )
-from gitops_prefix.publish.remote import TIP, RefusedError, Remote, TimeLimits, UnreachableError
+from gitops_prefix.publish.refs import ONTO, TIP, UNPUBLISHED, References, Refs, Relation
+from gitops_prefix.publish.remote import RefusedError, Remote, TimeLimits, UnreachableError
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.signing import Signing
 from gitops_prefix.publish.stages import Stage, Stages
@@ -34,10 +35,6 @@ from gitops_prefix.publish.transport import Transport
 
 __all__ = ["RefusedError", "Repository", "Scope", "TimeLimits", "UnreachableError"]
 
-_UNPUBLISHED = "refs/gitops-prefix/unpublished"
-_ONTO = "refs/gitops-prefix/onto"
-"""The tip on which our commit stands. A branch that was put back is another, though it is
-still below us: to push would bring back what somebody took away."""
 _REMEMBERED_COMMITS = 4
 _DEPTH = 50
 """How far below the tip a commit of ours is looked for, when it may have arrived."""
@@ -70,11 +67,12 @@ class Repository:
         self._clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
         self._git = self._clone.git()
         people = (author, self._committer)
-        self._maker = CommitMaker(self._clone, people, signing, heal=self._heal)
+        self._maker = CommitMaker(self._clone, people, signing, heal=self.heal)
         self._remote = Remote(
             url, branch, self._credentials, self._clone, limits, transport=transport
         )
-        self._arrival = Arrival(self._remote, self._clone, scope)
+        self._references = References(self._git)
+        self._arrival = Arrival(self._remote, self._clone, scope, self._references)
         self._files: dict[str, Mapping[str, bytes]] = {}
 
     def open(self) -> None:
@@ -85,7 +83,7 @@ class Repository:
             OutsideError: the clone cannot be made.
         """
         check_url(self.url, self._credentials)
-        if Git(Path("/")).ask("check-ref-format", "--branch", self.branch).status != 0:
+        if not is_branch_name(self.branch):
             raise InputError(
                 Problem("invalid-branch", f'--branch "{self.branch}" is no name of a branch')
             )
@@ -99,6 +97,7 @@ class Repository:
             raise InputError(Problem("no-repository", message))
         try:
             self._clone.open()
+            self._references.read()
             # A token that is minted elsewhere waits for it as the branch does.
             with suppress(UnreachableError), Loan() as loan:
                 self._remote.lend(loan)
@@ -112,22 +111,29 @@ class Repository:
         self._clone.close()
 
     @property
+    def refs(self) -> Refs:
+        """The references of the clone: a value, read without asking git."""
+        return self._references.value
+
+    @property
     def tip(self) -> str | None:
         """The branch's commit when it was last seen."""
-        return self._resolve(TIP)
+        return self.refs.tip
 
     @property
     def unpublished(self) -> str | None:
         """Our commit that was not yet seen on the branch."""
-        return self._resolve(_UNPUBLISHED)
+        return self.refs.unpublished
+
+    @property
+    def base(self) -> str | None:
+        """The parent of our next commit: our unpublished commit if it is ahead, else the tip."""
+        return self.refs.base
 
     @property
     def stale(self) -> bool:
         """Whether our commit stands on something that is no longer the tip."""
-        tip, ours = self.tip, self.unpublished
-        if tip is None or ours is None:
-            return False
-        return not (self._stands_on(tip, ours) or self._holds(tip, ours))
+        return self.refs.stale
 
     def waiting_since(self) -> datetime | None:
         """When the oldest of our commits that are not on the branch was made; None: none waits.
@@ -144,14 +150,6 @@ class Repository:
         oldest = dates[0 if tip is None or self.stale else -1]
         return datetime.fromtimestamp(int(oldest), UTC)
 
-    @property
-    def base(self) -> str | None:
-        """What the next commit stands on: ours while it is ahead of the tip, else the tip."""
-        tip, ours = self.tip, self.unpublished
-        if tip is None or ours is None:
-            return tip or ours
-        return ours if self._stands_on(tip, ours) else tip
-
     def fetch(self) -> bool:
         """Look at the branch, and fetch it if it moved.
 
@@ -165,7 +163,7 @@ class Repository:
         """
         if not self._clone.path.is_dir():
             # Git has nowhere to run, and could not even ask.
-            self._heal()
+            self.heal()
         with self.stages.enter(Stage.LOOK):
             moved = self._remote.tip() != self.tip
         if not moved:
@@ -208,7 +206,7 @@ class Repository:
         message: str,
         moment: datetime,
         *,
-        reference: str = _UNPUBLISHED,
+        reference: str = UNPUBLISHED,
     ) -> str:
         """Make a commit of ours; the branch does not know it yet.
 
@@ -227,11 +225,14 @@ class Repository:
             RefusedError: it cannot be signed until something changes.
             GitFailedError: git failed otherwise.
         """
-        tip = self.tip
-        onto = (_ONTO, tip) if tip else None
+        refs = self.refs
+        onto = (ONTO, refs.tip) if refs.tip and reference == UNPUBLISHED else None
         with self.stages.enter(Stage.COMMIT), self._mending():
             wanted = Wanted(base, files, message, moment)
             commit = self._maker.make(wanted, reference, onto=onto)
+            follows = refs.tip is not None and base == refs.base
+            ahead = Relation.AHEAD if onto and follows else None
+            self._references.note({reference: commit, **dict([onto] if onto else ())}, ahead)
         known = self._files.get(base)
         if known is not None:
             self._remember(commit, {**known, **files})
@@ -252,6 +253,7 @@ class Repository:
             self._remote,
             self._arrival,
             self._git,
+            references=self._references,
             stages=self.stages,
             mending=self._mending,
             committer=self._committer,
@@ -259,29 +261,30 @@ class Repository:
 
     def drop(self) -> None:
         """Forget our commit."""
-        self._git.run("update-ref", "-d", _UNPUBLISHED)
+        self._references.write({UNPUBLISHED: None})
 
     def push(self) -> PushReport:
         """Push our commit; "published" is said only after the remote shows it."""
-        commit, tip = self.unpublished, self.tip
+        refs = self.refs
+        commit = refs.unpublished
         if commit is None:
             raise ValueError("there is nothing to push")
         # The answer to an earlier push may have been lost: then it is there already.
-        if tip is None or not self._holds(tip, commit):
-            report = self._push(commit, tip)
+        if refs.relation is not Relation.ARRIVED:
+            report = self._push(commit, refs)
             if not isinstance(report, Published):
                 return report
         self.drop()
         self._clone.tidy()
         return Published(commit)
 
-    def _push(self, commit: str, tip: str | None) -> PushReport:
-        if tip is None or not self._holds(commit, tip):
+    def _push(self, commit: str, refs: Refs) -> PushReport:
+        if refs.tip is None or refs.relation is not Relation.AHEAD:
             return Moved(f"{commit[:12]} does not stand on the branch as it was seen")
         try:
             with self._mending():
                 with self.stages.enter(Stage.PUSH):
-                    report = self._remote.push(commit, seen=tip)
+                    report = self._remote.push(commit, seen=refs.tip)
                 return self._confirm(report, commit)
         except (RefusedError, InputError) as error:
             return Refused(str(error))
@@ -297,10 +300,10 @@ class Repository:
         with self.stages.enter(Stage.CONFIRM):
             seen = self._remote.tip()
             if seen == commit:
-                self._git.run("update-ref", TIP, commit)
+                self._references.write({TIP: commit, UNPUBLISHED: None})
                 return report
             self._arrival.fetch(depth=_DEPTH)
-            if self._holds(TIP, commit):
+            if self.refs.relation is Relation.ARRIVED:
                 return report
         return Moved(f"the branch shows {seen[:12]} after the push of {commit[:12]}")
 
@@ -315,32 +318,29 @@ class Repository:
         try:
             yield
         except (GitFailedError, UnreachableError) as error:
-            if not self._heal():
+            if not self.heal():
                 raise
             message = f"the clone was damaged and is made anew ({error})"
             raise UnreachableError(message) from error
 
-    def _heal(self) -> bool:
+    def heal(self) -> bool:
+        """Look closely after a failure, and make the clone anew if it is damaged.
+
+        Returns:
+            Whether it was.
+
+        Raises:
+            UnreachableError: it cannot be made.
+        """
         self._arrival.doubt()
         try:
             damaged = self._clone.heal()
         except OutsideError as error:
             raise UnreachableError(str(error)) from error
+        self._references.read()
         if damaged:
             self._files.clear()
         return damaged
-
-    def _stands_on(self, tip: str, ours: str) -> bool:
-        """Whether our commit was made for this tip; before it was noted, ancestry counts."""
-        return self._resolve(_ONTO) in {None, tip} and self._holds(ours, tip)
-
-    def _holds(self, commit: str, ancestor: str) -> bool:
-        """Whether a commit is another one, or comes after it as far as we have fetched."""
-        return self._git.ask("merge-base", "--is-ancestor", ancestor, commit).status == 0
-
-    def _resolve(self, reference: str) -> str | None:
-        answer = self._git.ask("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
-        return answer.word() if answer.status == 0 else None
 
 
 def _is_repository(path: Path) -> bool:

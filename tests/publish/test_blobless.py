@@ -147,7 +147,7 @@ def test_our_commit_leaves_the_files_that_are_not_here_as_they_are(ours, remote)
 def test_it_opens_again_as_it_was(tmp_path, ours, remote, store):
     """What is left out is no damage: neither at the next start nor after a failure."""
     commit = commit_ours(ours, {"apps/a.yaml": b"new\n"})
-    assert not ours._clone.heal()
+    assert not ours.heal()
     ours.close()
     with fetched(tmp_path / "clone", remote, scope=APPS) as again:
         assert held(store) == SEARCHED
@@ -197,7 +197,7 @@ def test_a_directory_that_got_lost_is_damage(tmp_path, ours, remote, store):
     """A tree is never left out: the clone is made anew, with what waits if it can be had."""
     tip = ours.tip
     drop(store, f"{tip}:apps")
-    assert ours._clone.heal()
+    assert ours.heal()
     assert ours.fetch()
     assert "apps/a.yaml" in ours.managed_files(ours.tip)
 

@@ -1,0 +1,90 @@
+"""How many git processes a change costs: each is milliseconds of a small machine's CPU."""
+
+import shutil
+
+import pytest
+
+from gitops_prefix.publish.push_report import Published
+from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, somebody_pushes
+
+NEW = {"a.yaml": MANAGED + b"new\n"}
+
+
+class Calls:
+    """The commands that a `git` on PATH was asked for, by a wrapper that notes them."""
+
+    def __init__(self, log):
+        self._log = log
+
+    def take(self) -> list[str]:
+        """Those since the last time."""
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        self._log.unlink(missing_ok=True)
+        return lines
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    real, folder, log = shutil.which("git"), tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir()
+    # The command is the first word that is neither an option nor an option's value.
+    (folder / "git").write_text(
+        f'#!/bin/sh\nfor word do case "$before $word" in "-c "*|"-C "*|*" -"*) ;; '
+        f'*) echo "$word" >> {log}; break ;; esac; before=$word; done\nexec {real} "$@"\n'
+    )
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    return Calls(log)
+
+
+@pytest.fixture
+def remote(tmp_path):
+    return bare_repository(tmp_path, {"a.yaml": MANAGED})
+
+
+@pytest.fixture
+def ours(tmp_path, remote, calls):
+    with fetched(tmp_path / "clone", remote) as repository:
+        repository.managed_files(repository.tip)
+        calls.take()
+        yield repository
+
+
+def test_a_quiet_look_asks_the_remote_and_nobody_else(ours, calls):
+    assert not ours.fetch()
+    assert ours.tip == ours.base
+    assert not ours.stale
+    assert ours.unpublished is None
+    assert calls.take() == ["ls-remote"]
+
+
+def test_a_change_asks_nothing_that_is_known(ours, calls):
+    """Reading the references is free; the remote confirms what arrived."""
+    commit = commit_ours(ours, NEW)
+    assert ours.managed_files(ours.base)["a.yaml"] == NEW["a.yaml"]
+    assert ours.push() == Published(commit)
+    assert calls.take() == ["ls-tree", "fast-import", "push", "ls-remote", "update-ref"]
+
+
+def test_a_tip_that_moved_is_read_by_one_question(ours, tmp_path, calls):
+    theirs = somebody_pushes(tmp_path)
+    calls.take()
+    assert ours.fetch()
+    assert ours.tip == theirs
+    asked = calls.take()
+    assert asked.count("for-each-ref") == 1
+    assert "rev-parse" not in asked
+
+
+def test_a_proposal_costs_no_more(ours, calls):
+    branches = ours.push_branches("gitops-prefix/{name}")
+    branches.look()
+    calls.take()
+    ours.commit(ours.base, NEW, "ours\n", NOON, reference=branches.place("gitops-prefix/home"))
+    for _ in range(10):
+        assert list(branches.waiting()) == ["gitops-prefix/home"]
+        assert branches.seen() == {}
+    branches.push("gitops-prefix/home")
+    assert branches.waiting() == {}
+    assert list(branches.seen()) == ["gitops-prefix/home"]
+    assert calls.take() == ["ls-tree", "fast-import", "push", "ls-remote", "update-ref"]
