@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gitops_prefix.apply.child import ClusterAccess
 from gitops_prefix.cli.cluster_options import cluster_options
 from gitops_prefix.cli.diff import unified_diff
 from gitops_prefix.cli.exit_codes import DONE, NO
@@ -23,7 +24,6 @@ from gitops_prefix.cli.output import Format, print_json, print_problems
 from gitops_prefix.cli.render import change_document
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import Problem
-from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.render.adoption import MENDED, adopt
 from gitops_prefix.render.field_name import field_name
 from gitops_prefix.render.live_service import LiveService, read_live_services
@@ -69,8 +69,7 @@ def command(  # noqa: PLR0913  one parameter an option
 
 
 def _live_services(cluster: ClusterAccess) -> tuple[LiveService, ...]:
-    from gitops_prefix.cluster.connection import Connection  # noqa: PLC0415  62 MiB
-    from gitops_prefix.cluster.services import list_services  # noqa: PLC0415
+    from gitops_prefix.apply.kube import Connection, list_services  # noqa: PLC0415  62 MiB
 
     connection = Connection(cluster.kubeconfig, cluster.context)
     return read_live_services(list_services(connection))

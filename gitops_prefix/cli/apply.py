@@ -10,6 +10,15 @@ from pathlib import Path
 
 import click
 
+from gitops_prefix.apply.child import ClusterAccess
+from gitops_prefix.apply.fields import (
+    SEVERITIES,
+    ApplyConfiguration,
+    LiveChange,
+    ObjectReport,
+    ObjectResult,
+    apply_configurations,
+)
 from gitops_prefix.cli.cluster_options import cluster_options
 from gitops_prefix.cli.diff import colour_diff
 from gitops_prefix.cli.exit_codes import DONE, OUTSIDE_FAILED
@@ -24,14 +33,11 @@ from gitops_prefix.cli.options import (
     path_option,
 )
 from gitops_prefix.cli.output import Format, print_json, print_problems
-from gitops_prefix.direct.configuration import ApplyConfiguration, apply_configurations
-from gitops_prefix.direct.report import SEVERITIES, FieldChange, Report, Standing
 from gitops_prefix.errors import InputError, OutsideError, Place, Problem, Severity
-from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.rendering import render
 
-_FAILED = {Standing.CONFLICT, Standing.FORBIDDEN, Standing.REFUSED, Standing.FAILED}
+_FAILED = {ObjectResult.CONFLICT, ObjectResult.FORBIDDEN, ObjectResult.REFUSED, ObjectResult.FAILED}
 """What makes the exit code 3: it was to be written, and was not."""
 
 
@@ -102,38 +108,38 @@ def _apply(
     wanted: Iterable[ApplyConfiguration],
     force: bool,  # noqa: FBT001  options of the command
     dry_run: bool,  # noqa: FBT001
-) -> list[Report]:
-    from gitops_prefix.cluster.apply import Wish, apply_object  # noqa: PLC0415  62 MiB
-    from gitops_prefix.cluster.connection import Connection  # noqa: PLC0415
+) -> list[ObjectReport]:
+    from gitops_prefix.apply.kube import Connection  # noqa: PLC0415
+    from gitops_prefix.apply.kube_apply import Wish, apply_object  # noqa: PLC0415  62 MiB
 
     connection = Connection(cluster.kubeconfig, cluster.context)
     wish = Wish(force=force, dry_run=dry_run)
     return _in_turn(wanted, lambda one: apply_object(connection, one, wish))
 
 
-def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> list[Report]:
-    from gitops_prefix.cluster.connection import Connection  # noqa: PLC0415  62 MiB
-    from gitops_prefix.cluster.release import release_object  # noqa: PLC0415
+def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> list[ObjectReport]:
+    from gitops_prefix.apply.kube import Connection  # noqa: PLC0415  62 MiB
+    from gitops_prefix.apply.kube_apply import release_object  # noqa: PLC0415
 
     connection = Connection(cluster.kubeconfig, cluster.context)
     return _in_turn(wanted, lambda one: release_object(connection, one))
 
 
 def _in_turn(
-    wanted: Iterable[ApplyConfiguration], act: Callable[[ApplyConfiguration], Report]
-) -> list[Report]:
+    wanted: Iterable[ApplyConfiguration], act: Callable[[ApplyConfiguration], ObjectReport]
+) -> list[ObjectReport]:
     """Each; when the server goes away on the way, what was done is told all the same.
 
     Raises:
         OutsideError: nothing was done.
     """
-    from gitops_prefix.cluster.objects import report  # noqa: PLC0415  62 MiB
+    from gitops_prefix.apply.kube_apply import report  # noqa: PLC0415  62 MiB
 
-    reports: list[Report] = []
+    reports: list[ObjectReport] = []
     gone = ""
     for one in wanted:
         if gone:
-            reports.append(report(one, Standing.FAILED, f"not tried: {gone}"))
+            reports.append(report(one, ObjectResult.FAILED, f"not tried: {gone}"))
             continue
         try:
             reports.append(act(one))
@@ -141,11 +147,11 @@ def _in_turn(
             if not reports:
                 raise
             gone = str(error)
-            reports.append(report(one, Standing.FAILED, gone))
+            reports.append(report(one, ObjectResult.FAILED, gone))
     return reports
 
 
-def _problems(reports: Iterable[Report]) -> list[Problem]:
+def _problems(reports: Iterable[ObjectReport]) -> list[Problem]:
     """One for each object; a kind that is not installed is told once."""
     told: dict[Problem | str, Problem] = {}
     for one in reports:
@@ -157,22 +163,22 @@ def _problems(reports: Iterable[Report]) -> list[Problem]:
             Place(one.file),
             SEVERITIES.get(one.standing, Severity.WARNING),
         )
-        known = one.message if one.standing is Standing.NOT_INSTALLED else problem
+        known = one.message if one.standing is ObjectResult.NOT_INSTALLED else problem
         told.setdefault(known, problem)
     return [*told.values()]
 
 
-def _print_text(reports: Iterable[Report]) -> None:
+def _print_text(reports: Iterable[ObjectReport]) -> None:
     unchanged = 0
     for one in reports:
-        unchanged += one.standing is Standing.UNCHANGED
-        if one.standing in {Standing.APPLIED, Standing.WOULD_CHANGE, Standing.RELEASED}:
+        unchanged += one.standing is ObjectResult.UNCHANGED
+        if one.standing in {ObjectResult.APPLIED, ObjectResult.WOULD_CHANGE, ObjectResult.RELEASED}:
             click.secho(f"{one.object}: {one.standing}", bold=True)
             click.echo(colour_diff("".join(map(_diff, one.changes))), nl=False)
     click.echo(f"{unchanged} unchanged", err=True)
 
 
-def _diff(change: FieldChange) -> str:
+def _diff(change: LiveChange) -> str:
     before, after = _lines(change.before), _lines(change.after)
     lines = [f"@@ {change.field} @@"]
     for tag, old, new, start, end in SequenceMatcher(

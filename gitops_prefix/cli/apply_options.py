@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from gitops_prefix.apply.policy import ApplyMode, ApplyPolicy
 from gitops_prefix.cli.option_group import option_group
 from gitops_prefix.cli.options import DURATION, OneOf, option
-from gitops_prefix.daemon.fallback import ApplyMode, ApplyPolicy
 
 
 def make_apply_policy(*, apply: str, apply_after: timedelta) -> ApplyPolicy:

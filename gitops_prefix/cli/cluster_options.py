@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from gitops_prefix.apply.child import ClusterAccess
 from gitops_prefix.cli.option_group import option_group
 from gitops_prefix.cli.options import file_option, option
 from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.publish.cluster_access import ClusterAccess
 
 
 def make_cluster_access(*, kubeconfig: Path | None, context: str) -> ClusterAccess:

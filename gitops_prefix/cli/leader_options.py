@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from gitops_prefix.apply.lease import Candidacy
 from gitops_prefix.cli.option_group import option_group
 from gitops_prefix.cli.options import DURATION, option
-from gitops_prefix.daemon.leadership import Candidacy
 from gitops_prefix.errors import InputError, Problem
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import click
 
+from gitops_prefix.apply.child import ClusterAccess
+from gitops_prefix.apply.events import Telling
+from gitops_prefix.apply.lease import Candidacy
+from gitops_prefix.apply.policy import ApplyMode, ApplyPolicy
 from gitops_prefix.cli.apply_options import apply_options
 from gitops_prefix.cli.cluster_options import cluster_options
 from gitops_prefix.cli.commit_options import CommitStyle, commit_options
@@ -35,16 +39,12 @@ from gitops_prefix.cli.options import (
     path_option,
 )
 from gitops_prefix.cli.telling_options import telling_options
-from gitops_prefix.daemon.fallback import ApplyMode, ApplyPolicy
-from gitops_prefix.daemon.leadership import Candidacy
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.loop import Pace
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service
 from gitops_prefix.daemon.supervisor import Supervisor
-from gitops_prefix.daemon.telling import Telling
 from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.repository import Repository, Scope
 from gitops_prefix.publish.transport import Transport

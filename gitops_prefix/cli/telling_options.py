@@ -1,9 +1,9 @@
 """The options that say what the cluster is told of a publication."""
 
+from gitops_prefix.apply.events import Telling
+from gitops_prefix.apply.ownership import KINDS, Reconciled, parse_reconciled
 from gitops_prefix.cli.option_group import option_group
 from gitops_prefix.cli.options import Parsed, option
-from gitops_prefix.daemon.telling import Telling
-from gitops_prefix.direct.reconcile_request import KINDS, Reconciled, parse_reconciled
 
 
 def make_telling(*, request_reconcile: tuple[Reconciled, ...], events: bool) -> Telling:

@@ -11,7 +11,6 @@ from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.replay import replay
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import advance
-from gitops_prefix.direct.configuration import ApplyConfiguration, apply_configurations
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.render.described import Described, describe
 from gitops_prefix.render.inventory import Inventory, read_inventory
@@ -94,15 +93,6 @@ def plan(
         if choice.router and name in statuses and choice.prefix == statuses[name].current
     }
     return Plan(before, statuses, rendering, rendering.problems, described, inventory, routers)
-
-
-def to_apply(files: Mapping[str, bytes]) -> tuple[ApplyConfiguration, ...]:
-    """What direct apply sends, so that a cluster holds what the files of a commit do.
-
-    Raises:
-        InputError: the settings cannot be read.
-    """
-    return apply_configurations(read_inventory(files, read_settings(files.get(SETTINGS_FILE))))
 
 
 def _catch_up(inventory: Inventory, unpublished: Mapping[str, Status]) -> dict[str, Status | None]:

@@ -4,12 +4,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gitops_prefix.daemon.applying import Applying
+from gitops_prefix.apply.applying import Applying
+from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
+from gitops_prefix.apply.events import Telling, ToldCluster
+from gitops_prefix.apply.fields import ObjectReport, to_apply
+from gitops_prefix.apply.lease import Alone, Candidacy, Leadership
+from gitops_prefix.apply.policy import ApplyPolicy
 from gitops_prefix.daemon.clocks import Clocks
 from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.daemon.delivery import Delivery, follow_ups
-from gitops_prefix.daemon.fallback import ApplyPolicy
-from gitops_prefix.daemon.leadership import Alone, Candidacy, Leadership
+from gitops_prefix.daemon.in_cluster import PublicationEvents, git_of
 from gitops_prefix.daemon.listening import Listening
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.loop import Loop, Pace
@@ -17,16 +21,11 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.page import render_page
 from gitops_prefix.daemon.proposals import Proposals
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
-from gitops_prefix.daemon.reconcile import to_apply
 from gitops_prefix.daemon.report import Report, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
 from gitops_prefix.daemon.supervisor import Supervisor
-from gitops_prefix.daemon.telling import Telling, ToldCluster
 from gitops_prefix.decide.selection import SETTLED
-from gitops_prefix.direct.report import Report as Applied
 from gitops_prefix.errors import InputError, OutsideError, Severity
-from gitops_prefix.publish.apply import ClusterProcess
-from gitops_prefix.publish.cluster_access import ClusterAccess
 from gitops_prefix.publish.message import change_line
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.wording import Wording
@@ -89,7 +88,7 @@ class Service:
         delivery = replace(delivery, notifiers=(*self._told.notifiers, *delivery.notifiers))
         self._follow_ups = (
             *follow_ups(delivery, repository, self._metrics.publish_failures, pace.interval, leads),
-            *self._told.follow_ups,
+            *([PublicationEvents(self._told.events)] if self._told.events else []),
         )
         self.loop = Loop(
             publication,
@@ -183,11 +182,11 @@ class Service:
     def _lead(self) -> None:
         self.loop.look_now()
 
-    def _count_applied(self, applied: Applied) -> None:
+    def _count_applied(self, applied: ObjectReport) -> None:
         self._metrics.direct_applies.labels(applied.standing.value).inc()
         self._told.tell_report(applied)
 
-    def _tell_given_up(self, applied: Applied) -> None:
+    def _tell_given_up(self, applied: ObjectReport) -> None:
         self._told.tell_report(applied, given_up=True)
 
     def _follow(self, watched: Mapping[str, Watched]) -> None:
@@ -201,7 +200,8 @@ class Service:
             )
 
     def _tell(self, outcome: Outcome) -> None:
-        self._applying.take(outcome, self.loop.began_at)
+        commit = outcome.commit or outcome.base
+        self._applying.take(git_of(outcome), commit, self.loop.began_at)
         self._reached |= outcome.result is not Result.UNREACHABLE
         self._supervisor.status(f"{outcome.result} {outcome.words or outcome.commit[:12]}".strip())
         for problem in outcome.problems:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from gitops_prefix.apply.kube import Connection
 from gitops_prefix.cli.door import enter
-from gitops_prefix.cluster.connection import Connection
 from gitops_prefix.errors import OutsideError
-from tests.cluster.manifests import GROUP, POOL, SERVICE, A, B, rendered
-from tests.cluster.test_apply import RECONCILER, RESOURCES, look, sync
+from tests.apply.manifests import GROUP, POOL, SERVICE, A, B, rendered
+from tests.apply.test_apply import RECONCILER, RESOURCES, look, sync
 
 
 def write(directory: Path, files: dict[str, str], namespace: str, *prefixes: str) -> Path:

@@ -2,11 +2,11 @@
 
 import pytest
 
+from gitops_prefix.apply.lease import Candidacy
+from gitops_prefix.apply.ownership import parse_reconciled
 from gitops_prefix.cli.door import enter
 from gitops_prefix.cli.leader_options import make_candidacy
 from gitops_prefix.cli.telling_options import make_telling
-from gitops_prefix.daemon.leadership import Candidacy
-from gitops_prefix.direct.reconcile_request import parse_reconciled
 
 REFUSED = {
     "a lease no longer than its renewal": (

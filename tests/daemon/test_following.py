@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.applying import git_of
-from gitops_prefix.daemon.fallback import Git
+from gitops_prefix.apply.policy import BranchState
+from gitops_prefix.daemon.in_cluster import git_of
 from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
@@ -52,7 +52,7 @@ def test_a_follower_knows_what_to_watch_and_writes_nothing(tmp_path, remote):
     assert list(follower.watched) == ["home-ipv6"]
     assert follower.repository.unpublished is None
     assert commits(remote) == 1
-    assert git_of(outcome) is Git.UNKNOWN, "it would apply directly"
+    assert git_of(outcome) is BranchState.UNKNOWN, "it would apply directly"
 
 
 def test_who_begins_to_lead_publishes_what_it_heard(tmp_path, remote):
@@ -76,13 +76,13 @@ def test_who_lost_the_lead_in_an_outage_pushes_and_applies_nothing_of_it(tmp_pat
     daemon.hears(A)
     away = remote.rename(tmp_path / "away.git")
     outcome = daemon.hears(B, 1)
-    assert git_of(outcome) is Git.BEHIND
+    assert git_of(outcome) is BranchState.BEHIND
     daemon.leads = False
     if back:
         away.rename(remote)
     outcome = daemon.hears(B, 2)
     assert outcome.result is Result.FOLLOWING
-    assert git_of(outcome) is Git.UNKNOWN
+    assert git_of(outcome) is BranchState.UNKNOWN
     assert commits(remote if back else away) == 2
 
 

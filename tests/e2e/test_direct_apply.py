@@ -18,8 +18,8 @@ import pytest
 
 from tests import netns
 from tests.apiserver import ApiServer, api_server, install
+from tests.apply.manifests import GROUP, POOL, PREFIX, SERVICE
 from tests.branch import bare_repository
-from tests.cluster.manifests import GROUP, POOL, PREFIX, SERVICE
 from tests.git_servers import SshServer, ssh_server
 from tests.gitrepo import git
 from tests.parts import require

@@ -1,6 +1,6 @@
 """The Pod Security Standards, as a list of what a pod breaks, without a cluster.
 
-The words are those of the API server's admission, which tests/cluster/test_pod_security.py
+The words are those of the API server's admission, which tests/apply/test_pod_security.py
 asks for a second opinion. https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
 

@@ -1,0 +1,133 @@
+"""One leader among several daemons, by a Lease: who may write to it, and who leads. PURE.
+
+The rules are client-go's (tools/leaderelection), which every controller of a cluster follows.
+The clocks of two machines are never compared: a record counts as alive for its duration
+from when *we* saw it change, by a clock that only goes forward. A leader that could not
+renew stops at its deadline, which is earlier than anybody's view of its record can end.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """In seconds; client-go's defaults.
+
+    Attributes:
+        lease: how long the others wait for a leader that says nothing.
+        renew: how long a leader leads after its last renewal.
+        retry: the time between two tries.
+    """
+
+    lease: float = 15.0
+    renew: float = 10.0
+    retry: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would let two lead at once.
+
+        Raises:
+            ValueError: they are not in order.
+        """
+        if not 0 < self.retry < self.renew < self.lease:
+            raise ValueError(
+                f"the lease ({self.lease:g} s) has to be longer than the renewal "
+                f"({self.renew:g} s), and that than the time between tries ({self.retry:g} s)"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """What a Lease says (coordination.k8s.io/v1, LeaseSpec).
+
+    Attributes:
+        holder: an identity; empty when it was given up.
+        seconds: how long it is alive after a renewal.
+        acquired: when the holder got it, as text; by its clock, which says nothing to us.
+        renewed: likewise.
+        transitions: how often it went from one to another.
+    """
+
+    holder: str
+    seconds: float
+    acquired: str = ""
+    renewed: str = ""
+    transitions: int = 0
+
+
+class LeaseStep(Enum):
+    """What a candidate does with the record that it sees."""
+
+    CREATE = "create"
+    TAKE = "take"
+    RENEW = "renew"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """What one candidate knows.
+
+    Attributes:
+        identity: ours, and nobody else's.
+        record: as it was last seen; None when there was none.
+        changed_at: when we saw it become that.
+        renewed_at: when the last write of ours that succeeded was begun; None when we do not lead.
+    """
+
+    identity: str
+    durations: Durations = Durations()
+    record: LeaseRecord | None = None
+    changed_at: float = 0.0
+    renewed_at: float | None = None
+
+    def see(self, record: LeaseRecord | None, now: float) -> "Election":
+        """The Lease as it is read at `now`; somebody else's name in it ends our lead."""
+        changed_at = self.changed_at if record == self.record else now
+        ours = record is not None and record.holder == self.identity
+        renewed_at = self.renewed_at if ours else None
+        return replace(self, record=record, changed_at=changed_at, renewed_at=renewed_at)
+
+    def step(self, now: float) -> LeaseStep:
+        """What to do with the record that was seen."""
+        record = self.record
+        if record is None:
+            return LeaseStep.CREATE
+        if record.holder == self.identity:
+            return LeaseStep.RENEW
+        if not record.holder or now >= self.changed_at + record.seconds:
+            return LeaseStep.TAKE
+        return LeaseStep.WAIT
+
+    def claim(self, calendar: datetime) -> LeaseRecord:
+        """The record to write for CREATE, TAKE and RENEW."""
+        before, time = self.record, micro_time(calendar)
+        if before is not None and before.holder == self.identity:
+            return replace(before, seconds=self.durations.lease, renewed=time)
+        transitions = before.transitions + 1 if before is not None else 0
+        return LeaseRecord(self.identity, self.durations.lease, time, time, transitions)
+
+    def release(self, calendar: datetime) -> LeaseRecord:
+        """The record that lets the next one in at once."""
+        transitions = self.record.transitions if self.record else 0
+        return LeaseRecord("", 1.0, micro_time(calendar), micro_time(calendar), transitions)
+
+    def wrote(self, record: LeaseRecord, began: float) -> "Election":
+        """Our write succeeded; it counts from when it began, not from when it was answered."""
+        return replace(self, record=record, changed_at=began, renewed_at=began)
+
+    @property
+    def leads_until(self) -> float | None:
+        """When our lead ends without a further renewal; None when we do not lead."""
+        return None if self.renewed_at is None else self.renewed_at + self.durations.renew
+
+    def leads(self, now: float) -> bool:
+        """Whether we may act as the leader."""
+        return self.leads_until is not None and now < self.leads_until
+
+
+def micro_time(calendar: datetime) -> str:
+    """A time as the API's MicroTime has it."""
+    return calendar.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,147 @@
+"""When the daemon applies directly, and when it gives back: a table of what passes come to."""
+
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_prefix.apply.policy import Action, ApplyMode, ApplyPolicy, BranchState, Fallback
+
+RIGHT, PUBLISHED, BEHIND, UNKNOWN = BranchState
+NOTHING, PREPARE, APPLY, OVERRIDE, RELEASE = Action
+AFTER = 60.0
+
+
+def walk(
+    mode: str, *passes: tuple[float, BranchState, str], until: float | None = None
+) -> list[Action]:
+    """What is done after each pass, and at last when time alone went on; all succeeds."""
+    state = Fallback(ApplyPolicy(ApplyMode(mode), AFTER))
+    actions = []
+    for at, git, commit in passes:
+        state = state.see(git, commit, at)
+        actions.append(state.action(at))
+        state = state.begin(actions[-1]).done(actions[-1], commit)
+    return [*actions, state.action(until)] if until is not None else actions
+
+
+ROWS = {
+    "never": ("never", [(0, RIGHT, "a"), (1, BEHIND, "b"), (99, BEHIND, "b")], [NOTHING] * 3),
+    "Git is up: at the start what was left is given back, and then nothing is done": (
+        "fallback",
+        [(0, RIGHT, "a"), (1, RIGHT, "b"), (2, RIGHT, "c")],
+        [RELEASE, NOTHING, NOTHING],
+    ),
+    "after each publication: another daemon may have applied, and be gone": (
+        "fallback",
+        [(0, RIGHT, "a"), (1, PUBLISHED, "b"), (2, RIGHT, "b")],
+        [RELEASE, RELEASE, NOTHING],
+    ),
+    "a short outage": (
+        "fallback",
+        [(0, RIGHT, "a"), (1, BEHIND, "b"), (59, BEHIND, "b"), (60, RIGHT, "b")],
+        [RELEASE, PREPARE, PREPARE, NOTHING],
+    ),
+    "a long outage, and its end": (
+        "fallback",
+        [(0, RIGHT, "a"), (1, BEHIND, "b"), (61, BEHIND, "b"), (91, BEHIND, "b"), (120, RIGHT, "b"), (121, RIGHT, "b")],
+        [RELEASE, PREPARE, OVERRIDE, OVERRIDE, RELEASE, NOTHING],
+    ),
+    "a second change in an outage does not wait again": (
+        "fallback",
+        [(0, BEHIND, "b"), (61, BEHIND, "c")],
+        [PREPARE, OVERRIDE],
+    ),
+    "an outage after an outage waits again": (
+        "fallback",
+        [(0, BEHIND, "b"), (61, BEHIND, "b"), (62, RIGHT, "b"), (63, BEHIND, "c")],
+        [PREPARE, OVERRIDE, RELEASE, PREPARE],
+    ),
+    "a branch that cannot be read, with nothing of ours": (
+        "fallback",
+        [(0, UNKNOWN, ""), (99, UNKNOWN, "")],
+        [NOTHING, NOTHING],
+    ),
+    "a repository that becomes invalid in between": (
+        "fallback",
+        [(0, BEHIND, "b"), (30, UNKNOWN, ""), (61, BEHIND, "b")],
+        [PREPARE, NOTHING, OVERRIDE],
+    ),
+    "killed in an outage, started in it": (
+        "fallback",
+        [(0, BEHIND, "b"), (60, BEHIND, "b"), (70, RIGHT, "b")],
+        [PREPARE, OVERRIDE, RELEASE],
+    ),
+    "killed in an outage, started after it": ("fallback", [(0, RIGHT, "b")], [RELEASE]),
+    "always: with each commit, and given back": (
+        "always",
+        [(0, RIGHT, "a"), (0, RIGHT, "a"), (5, RIGHT, "b"), (5, RIGHT, "b"), (9, RIGHT, "b")],
+        [APPLY, RELEASE, APPLY, RELEASE, NOTHING],
+    ),
+    "always: nobody is overridden before the time": (
+        "always",
+        [(0, BEHIND, "a"), (1, BEHIND, "a"), (60, BEHIND, "a"), (61, RIGHT, "a")],
+        [APPLY, PREPARE, OVERRIDE, RELEASE],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_what_is_done(row):
+    mode, passes, actions = ROWS[row]
+    assert walk(mode, *passes) == actions
+
+
+def test_time_alone_ends_the_wait():
+    assert walk("fallback", (5, BEHIND, "b"), until=64.9)[-1] is PREPARE
+    assert walk("fallback", (5, BEHIND, "b"), until=65)[-1] is OVERRIDE
+    state = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER)).see(BEHIND, "b", 5)
+    assert state.overrides_at == 65
+
+
+def test_what_could_not_be_given_back_is_given_back_later():
+    state = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER)).see(RIGHT, "a", 0)
+    assert state.action(0) is state.action(30) is RELEASE
+    assert state.done(RELEASE, "a").action(30) is NOTHING
+
+
+def test_an_apply_that_failed_half_way_is_owed_too():
+    state = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER), owing=False).see(BEHIND, "b", 0)
+    failed = state.begin(state.action(60))
+    assert failed.see(RIGHT, "b", 70).action(70) is RELEASE
+    assert state.see(RIGHT, "b", 30).action(30) is NOTHING
+
+
+passes = st.lists(
+    st.tuples(st.integers(0, 90), st.sampled_from(BranchState), st.sampled_from("abc"))
+)
+
+
+@given(passes)
+def test_reconcilers_are_never_overridden_while_git_is_right_or_just_went(steps):
+    """And what was done to the cluster is owed until it is given back."""
+    state, now, since, touched = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER)), 0, None, True
+    for seconds, git, commit in steps:
+        now += seconds
+        state = state.see(git, commit, now)
+        if git in {RIGHT, PUBLISHED}:
+            since = None
+        elif git is BEHIND and since is None:
+            since = now
+        action = state.action(now)
+        assert (action is OVERRIDE) == (
+            git is BEHIND and since is not None and now - since >= AFTER
+        )
+        touched = touched or git is PUBLISHED
+        assert (action is RELEASE) == (git in {RIGHT, PUBLISHED} and touched)
+        touched = action is OVERRIDE or (touched and action is not RELEASE)
+        state = state.begin(action).done(action, commit)
+        assert state.owing is touched
+    assert (
+        state.cares
+        or state.policy.mode is ApplyMode.NEVER
+        or state.git is UNKNOWN
+        or not state.owing
+    )
+    assert state.overrides_at == (inf if state.behind_since is None else state.behind_since + AFTER)
