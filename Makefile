@@ -6,17 +6,32 @@ INSTALLED := $(VENV)/.installed
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 UV ?= $(VENV)/bin/uv
 
-.PHONY: help install demo test check bench lock clean
+# A process a core; what a free one finds waiting, it takes.
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
+
+.PHONY: help install demo test test-fast check format coverage soak mutation bench image lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: $(INSTALLED) ## a simulated router renumbers, and commits land: no root, no network, no cluster
 	$(VENV)/bin/gitops-prefix demo
 
 test: $(INSTALLED) ## every test whose parts this machine has; PYTEST_ARGS="-k pool" narrows it
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+test-fast: $(INSTALLED) ## the tests that need no server, no link and no cluster: below a minute on two cores
+	$(PYTEST) -m 'not slow' $(PYTEST_ARGS)
+
+coverage: $(INSTALLED) ## every branch of decide, render, plan and the codec is taken by a test of its own
+	$(VENV)/bin/python -m tests.branches
+
+soak: $(INSTALLED) ## the property tests with ten times as many examples
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/decide tests/render tests/watch $(PYTEST_ARGS)
+
+mutation: $(INSTALLED) ## random mutants of decide and render, and which of them no test notices
+	$(VENV)/bin/python -m tests.mutation $(MUTATION_ARGS)
 
 check: $(INSTALLED) ## lint, format, types, and the architecture as a contract
 	$(VENV)/bin/ruff check
@@ -24,8 +39,15 @@ check: $(INSTALLED) ## lint, format, types, and the architecture as a contract
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+format: $(INSTALLED) ## what ruff mends by itself
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
 bench: $(INSTALLED) ## speed and memory, each against a peer or a floor
 	$(VENV)/bin/python -m bench
+
+image: ## the container image, as gitops-prefix:dev (needs docker)
+	docker build --tag gitops-prefix:dev .
 
 install: $(INSTALLED) ## the virtual environment that the others use
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.apply.election import Durations, Election, LeaseRecord, LeaseStep, micro_time
@@ -113,7 +113,6 @@ TRIES = st.lists(
 """Who tries, how long after the last try, how long its write takes, and whether it is answered."""
 
 
-@settings(max_examples=400)
 @given(TRIES, st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3))
 def test_two_never_lead_at_once(tries, offsets):
     """Three candidates on clocks that disagree, with writes that take long or are never answered.

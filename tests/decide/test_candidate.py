@@ -3,7 +3,7 @@
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router
@@ -174,7 +174,6 @@ def test_the_order_of_candidates(candidates, current, given_up, chosen):
     assert best(candidates, current, given_up) == chosen
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.builds(

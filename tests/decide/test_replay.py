@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.address_range import AddressRange
@@ -148,7 +148,6 @@ schedules = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(schedules, st.data())
 def test_replaying_onto_any_earlier_status_comes_to_the_same_current(schedule, data):
     specification = keeping(10)

@@ -3,7 +3,7 @@
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router
@@ -229,7 +229,6 @@ def test_what_is_left_out_is_remembered_for_its_lifetime(now, remembered):
     assert {item.announcement.information.prefix for item in heard(routers)} == remembered
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.routers import LONGEST_INTERVAL
@@ -143,7 +143,6 @@ def commits(statuses):
     )
 
 
-@settings(max_examples=150, deadline=None)
 @given(networks())
 def test_there_are_no_more_commits_than_reasons(network):
     statuses = followed(watching(), network.events)
@@ -151,14 +150,12 @@ def test_there_are_no_more_commits_than_reasons(network):
     assert commits(statuses) <= network.reasons
 
 
-@settings(max_examples=150, deadline=None)
 @given(networks())
 def test_no_prefix_is_ever_twice_among_current_and_past(network):
     for status in followed(watching(), network.events):
         assert len(set(status.prefixes)) == len(status.prefixes)
 
 
-@settings(max_examples=150, deadline=None)
 @given(networks())
 def test_once_all_is_quiet_one_advertisement_makes_it_right_and_it_stays(network):
     network.now += LONGEST_INTERVAL
@@ -175,7 +172,6 @@ def test_once_all_is_quiet_one_advertisement_makes_it_right_and_it_stays(network
     assert statuses[-1] is statuses[settled - 1]
 
 
-@settings(max_examples=60, deadline=None)
 @given(networks())
 def test_a_local_prefix_never_becomes_current_where_only_global_ones_count(network):
     assert all(LOCAL not in status.prefixes for status in followed(watching(), network.events))
@@ -198,7 +194,6 @@ def test_a_router_that_spreads_its_prefixes_makes_three_commits_at_most(interval
     assert commits(followed(watching(), spread([interval] * 40, between))) <= 3
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(200, 600), min_size=1, max_size=20))
 def test_and_the_random_interval_of_rfc_4861_makes_no_difference(intervals):
     assert commits(followed(watching(), spread(intervals, 0.01))) <= 3

@@ -4,7 +4,7 @@ from datetime import timedelta
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference
@@ -85,7 +85,6 @@ def changes(decisions):
     ]
 
 
-@settings(max_examples=120, deadline=None)
 @given(specifications, schedules())
 def test_a_prefix_that_is_still_a_candidate_is_never_left(specification, schedule):
     for old, decision in changes(walk(specification, *schedule)):
@@ -100,7 +99,6 @@ def test_a_prefix_that_is_still_a_candidate_is_never_left(specification, schedul
         )
 
 
-@settings(max_examples=120, deadline=None)
 @given(specifications, schedules())
 def test_what_is_taken_is_a_candidate_and_what_is_current_is_never_lost(specification, schedule):
     known = None
@@ -114,7 +112,6 @@ def test_what_is_taken_is_a_candidate_and_what_is_current_is_never_lost(specific
         known = current
 
 
-@settings(max_examples=120, deadline=None)
 @given(specifications, schedules())
 def test_changes_within_an_hour_are_bounded(specification, schedule):
     decisions = walk(specification, *schedule)
@@ -132,7 +129,6 @@ def test_changes_within_an_hour_are_bounded(specification, schedule):
         assert sum(since <= at < since + HOUR for at in moments) <= most
 
 
-@settings(max_examples=120, deadline=None)
 @given(specifications, schedules(), st.floats(0, 1, exclude_max=True))
 def test_nothing_changes_before_the_next_look_is_due(specification, schedule, share):
     last = walk(specification, *schedule)[-1]
@@ -149,7 +145,6 @@ def test_nothing_changes_before_the_next_look_is_due(specification, schedule, sh
     assert again.selection.current == last.selection.current
 
 
-@settings(max_examples=60, deadline=None)
 @given(specifications, schedules())
 def test_looking_whenever_it_is_due_comes_to_an_end(specification, schedule):
     decision = walk(specification, *schedule)[-1]
@@ -166,7 +161,6 @@ def test_looking_whenever_it_is_due_comes_to_an_end(specification, schedule):
     assert decision.standing is not Standing.STABILIZING
 
 
-@settings(max_examples=60, deadline=None)
 @given(specifications, schedules())
 def test_looking_twice_is_looking_once(specification, schedule):
     last = walk(specification, *schedule)[-1]
@@ -176,7 +170,6 @@ def test_looking_twice_is_looking_once(specification, schedule):
     assert again == last
 
 
-@settings(max_examples=50, deadline=None)
 @given(specifications, st.sampled_from([None, A, B, C]))
 def test_silence_changes_nothing(specification, known):
     decision = select(Selection(current=known), specification, {}, 0)
@@ -185,7 +178,6 @@ def test_silence_changes_nothing(specification, known):
     assert decision.look_again_at == inf
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     specifications,
     st.lists(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.address_range import PlacedRange
@@ -266,7 +266,6 @@ def statuses(draw):
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(statuses())
 def test_reading_undoes_writing(status):
     assert read_status({"status": status_document(status)}) == (status, ())

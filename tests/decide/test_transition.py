@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.address_range import AddressRange
@@ -523,7 +523,6 @@ def walked(specification, history):
         yield choice, now, before, status
 
 
-@settings(max_examples=100, deadline=None)
 @given(specifications, histories)
 def test_no_prefix_is_ever_twice_and_the_history_is_never_too_long(specification, history):
     for _, _, _, status in walked(specification, history):
@@ -533,7 +532,6 @@ def test_no_prefix_is_ever_twice_and_the_history_is_never_too_long(specification
             assert status.dns_target in status.prefixes
 
 
-@settings(max_examples=100, deadline=None)
 @given(specifications, histories)
 def test_the_current_prefix_is_the_last_one_observed(specification, history):
     last = None
@@ -542,7 +540,6 @@ def test_the_current_prefix_is_the_last_one_observed(specification, history):
         assert (status.current if status else None) == last
 
 
-@settings(max_examples=100, deadline=None)
 @given(specifications, histories)
 def test_the_prefix_that_was_replaced_is_in_front_unless_nothing_is_kept(specification, history):
     for _, _, before, status in walked(specification, history):
@@ -553,14 +550,12 @@ def test_the_prefix_that_was_replaced_is_in_front_unless_nothing_is_kept(specifi
                 assert status.history[0].prefix == before.current
 
 
-@settings(max_examples=100, deadline=None)
 @given(specifications, histories)
 def test_observing_the_same_at_the_same_time_again_changes_not_a_byte(specification, history):
     for choice, now, _, status in walked(specification, history):
         assert advance(specification, status, choice, now) is status
 
 
-@settings(max_examples=100, deadline=None)
 @given(specifications, specifications, histories)
 def test_settling_twice_is_settling_once(specification, other, history):
     *_, (_, _, _, status) = walked(specification, history)
@@ -570,7 +565,6 @@ def test_settling_twice_is_settling_once(specification, other, history):
         assert settle(other, settled) is settled
 
 
-@settings(max_examples=100, deadline=None)
 @given(specifications, histories)
 def test_a_status_survives_the_repository(specification, history):
     *_, (_, _, _, status) = walked(specification, history)
@@ -578,7 +572,6 @@ def test_a_status_survives_the_repository(specification, history):
         assert read_status({"status": status_document(status)}) == (status, ())
 
 
-@settings(max_examples=100, deadline=None)
 @given(specifications, histories, st.integers(1, 100_000))
 def test_nothing_changes_before_it_is_due_and_something_does_then(specification, history, seconds):
     *_, (_, now, _, status) = walked(specification, history)

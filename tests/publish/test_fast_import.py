@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.publish.fast_import import Identity, fast_import_stream
@@ -117,7 +117,6 @@ def content_names(repository: Path, commit: str) -> list[bytes]:
     return sorted(subprocess.run(words, capture_output=True, check=True).stdout.split(b"\0")[:-1])
 
 
-@settings(max_examples=25)
 @given(
     contents=st.lists(st.binary(), min_size=1, max_size=3),
     words=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1),

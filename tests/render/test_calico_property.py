@@ -1,6 +1,6 @@
 """Pools of past prefixes, whatever else is in the file: they come, they go, nothing else moves."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.render.repository import PREFIX, A, B, C, render_once
@@ -14,7 +14,6 @@ OTHERS = st.sampled_from([
 FORGETFUL = PREFIX + b"  transition: {maxPrefixHistory: 0}\n"
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(OTHERS, max_size=2), st.lists(OTHERS, max_size=3), st.booleans(), st.booleans())
 def test_what_came_with_the_history_goes_with_it(
     before: list[str], behind: list[str], crlf: bool, bare: bool

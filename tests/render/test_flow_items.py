@@ -1,7 +1,7 @@
 """Items between brackets come and go; separators, comments and the last comma stay whole."""
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gitops_prefix.render.edit_flow_items import edit_flow_items
@@ -47,7 +47,6 @@ def test_a_comment_among_items_that_go_is_refused():
 gaps = st.sampled_from(["", " ", "\n  ", " # c\n  ", "\n  # d\n  "])
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.tuples(gaps, gaps), min_size=1, max_size=4),
     st.booleans(), st.integers(0, 4), st.lists(st.just("x"), max_size=2), st.data(),

@@ -2,7 +2,7 @@
 
 import io
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -48,7 +48,6 @@ def manifests(draw) -> tuple[str, list[str]]:
     return text, items
 
 
-@settings(deadline=None, max_examples=200)
 @given(manifests())
 def test_a_managed_list_is_the_only_thing_that_changes(made):
     """Every old line is still there, in order; a YAML 1.2 parser reads ours, then theirs."""
@@ -69,7 +68,6 @@ def test_a_managed_list_is_the_only_thing_that_changes(made):
     ]
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 def test_no_bytes_give_a_traceback(content: bytes):
     """Whatever stands in a file that carries an annotation, it is read or it is a problem."""

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -110,7 +110,6 @@ def outside(text: str) -> str:
     return re.sub(r"^ *-[^\r\n#]*(#[^\r\n]*)?\r?\n?", r"\1", blank, flags=re.MULTILINE)
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(documents(), min_size=1, max_size=2), st.booleans())
 def test_a_marked_value_is_the_only_thing_that_changes(made, bom):
     """A YAML 1.2 parser reads ours, then theirs; a second rendering changes nothing."""
@@ -157,7 +156,6 @@ PIECES = [
 torn = st.lists(st.sampled_from([*PIECES, *map(marker, SCALARS), *map(marker, LISTS)]), max_size=12)
 
 
-@settings(deadline=None, max_examples=300)
 @given(torn.map("".join))
 def test_no_document_with_markers_gives_a_traceback(text):
     """It is rendered, and then stands, or it is a problem and not a byte moves."""

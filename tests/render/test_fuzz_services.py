@@ -4,7 +4,7 @@ import io
 import json
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -110,7 +110,6 @@ def services(draw) -> tuple[str, str, dict[str, str]]:
     return text, pattern, expected
 
 
-@settings(deadline=None, max_examples=250)
 @given(services())
 def test_managed_annotations_are_the_only_thing_that_changes(made):
     """All other text is there, byte for byte; a YAML 1.2 parser reads ours, then theirs."""
@@ -133,7 +132,6 @@ def test_managed_annotations_are_the_only_thing_that_changes(made):
 texts = st.text(max_size=30)
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.dictionaries(st.sampled_from([*OURS, "dynamic-prefix.io/suffix"]), texts), texts)
 def test_no_annotation_gives_a_traceback(annotations, name):
     """Whatever a Service's annotations say, it is rendered or it is a problem."""

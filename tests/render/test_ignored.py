@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.errors import InputError
@@ -78,7 +78,6 @@ def repository(tmp_path_factory) -> Path:
     return tree
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     patterns=st.lists(PARTS, min_size=1, max_size=3), names=st.lists(NAMES, min_size=1, max_size=20)
 )

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -116,7 +116,6 @@ trees = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=100)
 @given(trees, st.sampled_from([None, False]), st.integers(2, 5))
 def test_every_scalar_means_what_its_own_text_means(tree, flow: bool | None, indent: int):
     """Whatever another writer makes of a tree, each span parsed alone says the same."""

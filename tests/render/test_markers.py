@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -255,7 +255,6 @@ paddings = st.sampled_from([" ", "  ", "   "])
 markers = st.sampled_from([one for one in FIELDS if "addresses" not in one])
 
 
-@settings(max_examples=60)
 @given(lines, values, paddings, markers, lines, st.sampled_from(["\n", "\r\n"]))
 def test_nothing_else_changes(before, value, padding, marker, after, newline):
     """The text outside of the value is byte-equal, and a parser reads what is meant."""

@@ -2,7 +2,7 @@
 
 import io
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -64,7 +64,6 @@ def without_ours(document: object) -> object:
     return rest | ({"spec": spec} if spec else {}) | ({"data": data} if data else {})
 
 
-@settings(deadline=None, max_examples=250)
 @given(mutants())
 def test_a_mutant_is_refused_or_rendered_right(text: str):
     """No exception; rendering again changes nothing; a YAML 1.2 parser finds the rest untouched."""

@@ -1,7 +1,7 @@
 """What a node means, to YAML 1.2 and to Kubernetes; and what may be written without quotes."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -102,7 +102,6 @@ def test_what_is_a_string_to_everyone_may_stay_plain(text: str):
     assert is_plain_safe(text)
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.text(max_size=12), st.sampled_from(["'", '"']))
 def test_what_is_quoted_is_read_again(text: str, quote):
     """By a YAML 1.2 parser, and by ours."""
@@ -111,7 +110,6 @@ def test_what_is_quoted_is_read_again(text: str, quote):
         assert plain_value(locate(f"a: {written}\n")) == {"a": text}
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.one_of(st.text("0123456789abcdef:./-_+ ", max_size=10), st.text(max_size=6)))
 def test_what_stays_plain_is_the_same_string_to_yaml_1_1_and_1_2(text: str):
     """In a mapping, in a list, and between brackets."""

@@ -1,6 +1,6 @@
 """Over any sequence of prefixes, whatever is added and renamed on the way."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -36,7 +36,6 @@ def annotations_of(content: bytes) -> dict[str, str]:
     return YAML(typ="safe").load(content)["metadata"]["annotations"]
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(unnamed, whats, min_size=1, max_size=5),
     st.lists(st.tuples(prefixes, st.booleans()), min_size=1, max_size=5),

@@ -1,7 +1,7 @@
 """Where the documents of a file begin and end, without a parser."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -44,7 +44,6 @@ def test_documents_are_found_by_their_markers(text: str, documents: list[str]):
 LINES = ["---", "...", "--- x", "a: b", "- c", "# d", "", "  --- e", "g: |\n  h", "'f'"]
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.lists(st.sampled_from(LINES), max_size=8).map(lambda lines: "\n".join([*lines, ""])))
 def test_there_are_as_many_as_a_parser_finds(text: str):
     """Whatever a YAML 1.2 parser accepts has the documents that it says."""

@@ -1,7 +1,7 @@
 """Bytes to RouterAdvertisement: one table, fed whole, cut at every length, and with bytes appended."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import (
@@ -389,7 +389,6 @@ def test_only_a_link_local_source_is_a_router(source, link_local):
         assert str(outcome) == "source is not link-local"
 
 
-@settings(deadline=None, max_examples=400)
 @given(payload=st.binary(max_size=512), source=st.binary(max_size=20), hop_limit=st.integers())
 @example(payload=b"", source=b"", hop_limit=0)
 def test_any_bytes_are_an_advertisement_or_rejected(payload, source, hop_limit):
@@ -407,7 +406,6 @@ options = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=400)
 @given(
     head=st.binary(min_size=12, max_size=12),
     tail=st.lists(options | st.just(message(PIO)), max_size=6),

@@ -6,7 +6,7 @@ Where they disagree the RFC decides, and the case becomes a row of test_codec.py
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet6 import (
     ICMPv6ND_RA,
@@ -93,7 +93,6 @@ def ours(payload: bytes) -> RouterAdvertisement | Rejected:
     return decode(payload, source=LINK_LOCAL, hop_limit=255)
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     header=st.tuples(octets, bits, bits, st.integers(0, 3), shorts, words, words),
     described=described_options,

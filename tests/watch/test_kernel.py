@@ -4,7 +4,7 @@ import socket
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
@@ -127,7 +127,6 @@ def damaged(draw) -> bytes:
     return bytes(whole)
 
 
-@settings(deadline=None, max_examples=500)
 @given(st.binary(max_size=200) | damaged())
 def test_any_bytes_are_notices_or_nothing(messages):
     """Nothing is raised, it comes to an end, and what is told is what the types promise."""

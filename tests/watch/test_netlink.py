@@ -4,7 +4,7 @@ import socket
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.watch.netlink import Link, LinkSocket, Listed, read_links
@@ -64,7 +64,6 @@ def test_cut_at_any_length_it_is_nothing(length):
     assert list(read_links(told()[:length])) == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60) | st.just(told()), max_size=5).map(b"".join))
 def test_any_bytes_are_links_or_nothing(messages):
     """Nothing is raised, and it comes to an end."""

@@ -187,9 +187,7 @@ def seeds(tmp_path: Path) -> list[bytes]:
     return [WHOLE, *((tmp_path / name).read_bytes() for name in ("seed.pcap", "seed.pcapng"))]
 
 
-@settings(
-    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     which=st.integers(0, 2),
     turned=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
