@@ -48,7 +48,7 @@ def _table(head: str) -> dict[str, str]:
 
 def test_every_stage_and_reason_has_its_row():
     """Labels are a promise, and there are no others: cardinality is bounded."""
-    assert list(_table("stage | is")) == [stage.value for stage in Stage]
+    assert list(_table("stage | does")) == [stage.value for stage in Stage]
     assert _table("reason | means") == {
         reason.value: meaning for reason, meaning in MEANINGS.items()
     }
