@@ -47,7 +47,7 @@ def main() -> None:
             IPv6(whole)
 
     row = "1 a Router Advertisement decoded, faster than scapy"
-    show(row, measure(ours, theirs, 20), ">= 30 x", faster=True)
+    show(row, measure(ours, theirs, 20), ">= 40 x", faster=True)
     # We check the hop limit and the source, which scapy has only with the header.
     show(
         "1 the same, scapy with the IPv6 header",

@@ -24,6 +24,8 @@ from gitops_prefix.decide.advertisement import (
 from gitops_prefix.decide.prefix import LINK_LOCAL
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.lab.everyday import default_routes
+from gitops_prefix.lab.port import Port
+from gitops_prefix.lab.router import Rhythm, Router
 from gitops_prefix.lab.schedule import Leaving, Step, schedule
 
 STEP = Parsed("prefixes", parse_step)
@@ -248,17 +250,11 @@ def _advertise(  # noqa: PLR0913  the arguments of one call above
     seconds: float,
     farewell: bool,
 ) -> None:
-    try:
-        # scapy: heavy, and only in the lab extra.
-        from gitops_prefix.lab.port import Port  # noqa: PLC0415
-        from gitops_prefix.lab.router import Rhythm, Router  # noqa: PLC0415
-    except ImportError as error:
-        message = "the simulated router needs scapy: pip install 'gitops-prefix[lab]'"
-        raise InputError(Problem("lab-missing", message)) from error
     # SIGTERM is another way to say Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with closing(Port(interface)) as port:
-        made = Router(port, source, steps, Rhythm(interval, count, seconds), time.monotonic, _tell)
+        octets = socket.inet_pton(socket.AF_INET6, source)
+        made = Router(port, octets, steps, Rhythm(interval, count, seconds), time.monotonic, _tell)
         click.echo(f"{source} advertises on {interface}; Ctrl-C ends it", err=True)
         # Ctrl-C is how one leaves, not a failure.
         with suppress(KeyboardInterrupt):

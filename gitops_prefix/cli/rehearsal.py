@@ -1,13 +1,13 @@
 """Router Advertisements as bytes, for the demo: a router that nobody has to own.
 
-The lab extra's router (scapy) is the one for real links; this needs no library and
-no socket, and its bytes go through the same codec as everybody's.
+They need no socket, and go through the same codec as everybody's.
 """
 
-import struct
 from collections.abc import Iterable
 
+from gitops_prefix.decide.advertisement import Preference, PrefixInformation, RouterAdvertisement
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.watch.codec import encode
 
 ROUTER = bytes.fromhex("fe800000000000000000000000000001")
 """fe80::1, the link-local source of the rehearsed router."""
@@ -16,23 +16,23 @@ ROUTER = bytes.fromhex("fe800000000000000000000000000001")
 def advertisement(
     prefixes: Iterable[Prefix], *, valid_lifetime: int = 86400, preferred_lifetime: int = 14400
 ) -> bytes:
-    """The ICMPv6 message of a router that announces `prefixes` (RFC 4861 4.2, 4.6.2).
+    """The ICMPv6 message of a router that announces `prefixes`, on-link and autonomous.
 
-    On-link and autonomous flags are set; the checksum is 0, since a kernel would
-    have checked it before anybody sees the packet. Lifetimes in seconds.
+    Lifetimes are seconds. The checksum is 0: in the daemon the kernel has checked it before
+    the codec sees the message.
     """
-    header = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
-    return header + b"".join(
-        struct.pack(
-            "!BBBBIII16s",
-            3,
-            4,
-            prefix.length,
-            0xC0,
-            valid_lifetime,
-            preferred_lifetime,
-            0,
-            prefix.network.to_bytes(16, "big"),
-        )
+    announced = tuple(
+        PrefixInformation(prefix, True, True, valid_lifetime, preferred_lifetime)  # noqa: FBT003
         for prefix in prefixes
     )
+    said = RouterAdvertisement(
+        hop_limit=64,
+        managed=False,
+        other=False,
+        preference=Preference.MEDIUM,
+        router_lifetime=1800,
+        reachable_time=0,
+        retrans_timer=0,
+        prefixes=announced,
+    )
+    return encode(said)

@@ -40,13 +40,20 @@ class Router(NamedTuple):
 
 
 class PrefixInformation(NamedTuple):
-    """A Prefix Information option (RFC 4861 4.6.2). Lifetimes in seconds."""
+    """A Prefix Information option (RFC 4861 4.6.2). Lifetimes in seconds.
+
+    Attributes:
+        router_address: R flag (RFC 6275 7.2): the option also carries an address of the router.
+        pd_preferred: P flag (RFC 9762): hosts should ask for a prefix of their own by DHCPv6.
+    """
 
     prefix: Prefix
     on_link: bool
     autonomous: bool
     valid_lifetime: int
     preferred_lifetime: int
+    router_address: bool = False
+    pd_preferred: bool = False
 
 
 class RecursiveDnsServers(NamedTuple):
@@ -90,6 +97,8 @@ class RouterAdvertisement(NamedTuple):
         reachable_time: milliseconds; 0 is unspecified.
         retrans_timer: milliseconds; 0 is unspecified.
         prefixes: every Prefix Information option, in the order sent.
+        snac_router: the router connects a stub network, such as Thread
+            (draft-ietf-6man-snac-router-ra-flag).
     """
 
     hop_limit: int
@@ -105,3 +114,4 @@ class RouterAdvertisement(NamedTuple):
     pref64: tuple[Pref64, ...] = ()
     unknown: tuple[UnknownOption, ...] = ()
     ignored: tuple[IgnoredOption, ...] = ()
+    snac_router: bool = False

@@ -55,10 +55,10 @@ class Port:
         return self._in.fileno()
 
     @property
-    def hardware_address(self) -> str:
-        """Of an Ethernet link, as `02:00:00:00:00:01`; empty on others."""
+    def hardware_address(self) -> bytes:
+        """The 6 octets of an Ethernet link; empty on others."""
         _, _, _, kind, address = self._out.getsockname()
-        return address.hex(":") if kind == _ETHERNET else ""
+        return bytes(address) if kind == _ETHERNET else b""
 
     def send(self, packet: bytes) -> None:
         """Send an IPv6 packet to all nodes.

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from gitops_prefix.decide.advertisement import RouterAdvertisement
-from gitops_prefix.lab.encoding import encode
+from gitops_prefix.decide.advertisement import RouterAdvertisement, UnknownOption
 from gitops_prefix.lab.port import Port
 from gitops_prefix.lab.schedule import Step
+from gitops_prefix.watch.codec import SOURCE_LINK_LAYER_ADDRESS, encode, in_ipv6
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Router:
     """
 
     port: Port
-    source: str
+    source: bytes
     steps: Sequence[Step]
     rhythm: Rhythm
     clock: Callable[[], float]
@@ -82,9 +82,11 @@ class Router:
             self.port.send(self._packet(farewell))
 
     def _packet(self, advertisement: RouterAdvertisement) -> bytes:
-        return encode(
-            advertisement, source=self.source, hardware_address=self.port.hardware_address
-        )
+        address = self.port.hardware_address
+        if address:
+            option = UnknownOption(SOURCE_LINK_LAYER_ADDRESS, address)
+            advertisement = advertisement._replace(unknown=(option,))
+        return in_ipv6(encode(advertisement), source=self.source)
 
     def _wait(self, moment: float) -> None:
         pause = moment - self.clock()

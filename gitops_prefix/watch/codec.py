@@ -1,17 +1,25 @@
-"""Bytes to Router Advertisements (RFC 4861 4.2), and nothing else: no I/O, no state.
+"""Bytes to Router Advertisements (RFC 4861 4.2), and back. No I/O.
 
 `decode` takes any bytes and never raises: it returns a RouterAdvertisement, or a
-Rejected that says why. The contract of the option readers below: each is given the
-message, with the octet at which its option stands and the option's size, all of which
-is there; it either adds to `found` or returns the reason for which this one option
-must be ignored. What is no reader's is kept raw (RFC 4861 4.6: "Receivers MUST
-silently ignore any options they do not recognize and continue processing the message").
+Rejected with the reason. `encode` is its inverse: `decode(encode(x)) == x` for every
+advertisement without ignored options.
+
+The contract of the option readers: a reader gets one whole option, from its type to its
+end, and returns its value. An option that must be ignored is returned as an
+IgnoredOption, with the reason. An option that no reader knows is kept raw (RFC 4861 4.6:
+"Receivers MUST silently ignore any options they do not recognize and continue
+processing the message").
+
+A flood brings thousands of advertisements a second, so `decode` is written for speed:
+flags come from tables, `decode` reads a valid Prefix Information itself, and every other
+option, which routers repeat byte for byte, is read once and remembered.
 """
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.advertisement import (
     IgnoredOption,
@@ -26,6 +34,9 @@ from gitops_prefix.decide.prefix import Prefix
 
 ROUTER_ADVERTISEMENT = 134
 ICMPV6 = 58
+SOURCE_LINK_LAYER_ADDRESS = 1
+"""The option type of RFC 4861 4.6.1."""
+ALL_NODES = bytes.fromhex("ff02000000000000 0000000000000001")
 
 
 class Reason(StrEnum):
@@ -52,28 +63,60 @@ class Rejected(NamedTuple):
         return f"{self.reason} ({self.detail})" if self.detail else str(self.reason)
 
 
-class _Found(NamedTuple):
-    """What the options of one packet have added so far."""
+Option: TypeAlias = int | RecursiveDnsServers | Pref64 | UnknownOption | IgnoredOption
+"""What an option says; an MTU is a plain number."""
 
-    prefixes: list[PrefixInformation]
-    mtu: list[int]
-    dns_servers: list[RecursiveDnsServers]
-    pref64: list[Pref64]
-    unknown: list[UnknownOption]
-    ignored: list[IgnoredOption]
-
-
-_HEADER = Struct("!4xBBHII")
-_PREFIX_INFORMATION = Struct("!xxBBII4xQQ")
+_HEADER = Struct("!HxxBBHII")
+_WRITTEN_HEADER = Struct("!BBHBBHII")
+_PREFIX_INFORMATION = Struct("!BBBBIIxxxxQQ")
+_MTU = _DNS_SERVERS = Struct("!BBxxI")
+_PREF64 = Struct("!BBHIQ")
 _ADDRESS = Struct("!QQ")
-_LIFETIME = Struct("!4xI")
+_IPV6 = Struct("!IHBB16s16s")
+
+_PREFIX_SIZE = 32
+_TYPE_AND_CODE = ROUTER_ADVERTISEMENT << 8
+_LOW_64 = (1 << 64) - 1
 _NETMASKS = tuple((1 << 128) - (1 << 128 - length) for length in range(129))
-_PREFERENCES = (Preference.MEDIUM, Preference.HIGH, Preference.MEDIUM, Preference.LOW)
 _PREF64_LENGTHS = (96, 64, 56, 48, 40, 32)
 
+# RFC 4191 2.1: two bits of two's complement; the reserved 10 counts as 00.
+_PREFERENCES = (Preference.MEDIUM, Preference.HIGH, Preference.MEDIUM, Preference.LOW)
+_PREFERENCE_BITS = {Preference.MEDIUM: 0x00, Preference.HIGH: 0x08, Preference.LOW: 0x18}
+# M, O (RFC 4861 4.2), Prf (RFC 4191), bit 6 (draft-ietf-6man-snac-router-ra-flag).
+_HEADER_FLAGS = tuple(
+    (bool(octet & 0x80), bool(octet & 0x40), _PREFERENCES[octet >> 3 & 3], bool(octet & 0x02))
+    for octet in range(256)
+)
+# RFC 4191 2.2: "If the Router Lifetime is zero, the preference value MUST be set to (00)
+# by the sender and MUST be ignored by the receiver."
+_FLAGS_WITHOUT_LIFETIME = tuple(
+    (managed, other, Preference.MEDIUM, snac_router)
+    for managed, other, _, snac_router in _HEADER_FLAGS
+)
+# L, A (RFC 4861 4.6.2), R (RFC 6275 7.2), P (RFC 9762).
+_PREFIX_FLAGS = tuple(
+    (bool(octet & 0x80), bool(octet & 0x40), bool(octet & 0x20), bool(octet & 0x10))
+    for octet in range(256)
+)
+
 _new = tuple.__new__
-"""Builds a NamedTuple in a third of the time that its own constructor takes: half of
-what an advertisement costs would be the calls of constructors."""
+"""Builds a NamedTuple in a third of the time that its own constructor takes."""
+
+
+class _Prefixes(dict[int, Prefix]):
+    """Each /64 that was read, by the upper half of its address; bounded."""
+
+    MOST = 256
+
+    def __missing__(self, upper: int) -> Prefix:
+        if len(self) >= self.MOST:
+            self.clear()
+        prefix = self[upper] = Prefix(upper << 64, 64)
+        return prefix
+
+
+_PREFIXES = _Prefixes()
 
 
 def decode(payload: bytes, *, source: bytes, hop_limit: int) -> RouterAdvertisement | Rejected:
@@ -85,57 +128,68 @@ def decode(payload: bytes, *, source: bytes, hop_limit: int) -> RouterAdvertisem
         source: the 16 octets of the IPv6 source address.
         hop_limit: as it arrived.
     """
-    rejected = _check(payload, source, hop_limit)
-    if rejected is not None:
-        return rejected
-    prefixes: list[PrefixInformation] = []
-    mtu: list[int] = []
-    dns_servers: list[RecursiveDnsServers] = []
-    pref64: list[Pref64] = []
-    unknown: list[UnknownOption] = []
-    ignored: list[IgnoredOption] = []
-    found = _new(_Found, (prefixes, mtu, dns_servers, pref64, unknown, ignored))
-    position, end = 16, len(payload)
-    while position < end:
-        # Length before index: the second octet may not be there.
-        if position + 2 > end:
-            return Rejected(Reason.OPTION_TRUNCATED, f"at octet {position}")
-        kind, units = payload[position], payload[position + 1]
-        if not units:
-            # "All included options have a length that is greater than zero."
-            return Rejected(Reason.OPTION_LENGTH_ZERO, f"at octet {position}")
-        behind = position + units * 8
-        if behind > end:
-            return Rejected(Reason.OPTION_TRUNCATED, f"at octet {position}")
-        reason = _READERS[kind](payload, position, behind - position, found)
-        if reason:
-            ignored.append(IgnoredOption(kind, reason))
-        position = behind
-    cur_hop_limit, flags, lifetime, reachable, retrans = _HEADER.unpack_from(payload)
+    end = len(payload)
+    # fe80::/10, and a length of whole options, each of which is a multiple of 8 octets.
+    linked = b"\xfe\x80" <= source < b"\xfe\xc0" and len(source) == 16
+    if hop_limit != 255 or not linked or end < 16 or end & 7:
+        return _rejected(payload, source, hop_limit)
+    kind, cur_hop_limit, bits, lifetime, reachable, retrans = _HEADER.unpack_from(payload)
+    if kind != _TYPE_AND_CODE:
+        return _rejected(payload, source, hop_limit)
+    prefixes: tuple[PrefixInformation, ...] = ()
+    found: list[tuple[Option, ...]] = [(), (), (), (), ()]
+    at = 16
+    while at < end:
+        behind = at + (payload[at + 1] << 3)
+        if not at < behind <= end:
+            return _rejected(payload, source, hop_limit)
+        if payload[at] == 3 and behind - at == _PREFIX_SIZE:
+            _, _, length, flags, valid, preferred, high, low = _PREFIX_INFORMATION.unpack_from(
+                payload, at
+            )
+            if preferred <= valid and length <= 128:
+                # "The bits in the prefix after the prefix length are reserved and MUST be
+                # initialized to zero by the sender and ignored by the receiver."
+                prefix = (
+                    _PREFIXES[high]
+                    if length == 64
+                    else _new(Prefix, ((high << 64 | low) & _NETMASKS[length], length))
+                )
+                on_link, autonomous, router, delegation = _PREFIX_FLAGS[flags]
+                information = (prefix, on_link, autonomous, valid, preferred, router, delegation)
+                prefixes += (_new(PrefixInformation, information),)
+                at = behind
+                continue
+        place, value = _read_option(payload[at:behind])
+        found[place] += (value,)
+        at = behind
+    managed, other, preference, snac_router = (
+        _HEADER_FLAGS[bits] if lifetime else _FLAGS_WITHOUT_LIFETIME[bits]
+    )
+    mtus, dns_servers, pref64, unknown, ignored = found
     return _new(
         RouterAdvertisement,
         (
             cur_hop_limit,
-            flags & 0x80 != 0,
-            flags & 0x40 != 0,
-            # RFC 4191 2.2: "If the Router Lifetime is zero, the preference value MUST be
-            # set to (00) by the sender and MUST be ignored by the receiver."
-            _PREFERENCES[flags >> 3 & 3] if lifetime else Preference.MEDIUM,
+            managed,
+            other,
+            preference,
             lifetime,
             reachable,
             retrans,
-            tuple(prefixes),
-            mtu[-1] if mtu else None,
-            tuple(dns_servers),
-            tuple(pref64),
-            tuple(unknown),
-            tuple(ignored),
+            prefixes,
+            mtus[-1] if mtus else None,
+            dns_servers,
+            pref64,
+            unknown,
+            ignored,
+            snac_router,
         ),
     )
 
 
-def _check(payload: bytes, source: bytes, hop_limit: int) -> Rejected | None:
-    """The checks of RFC 4861 6.1.2 that come before the options."""
+def _rejected(payload: bytes, source: bytes, hop_limit: int) -> Rejected:
+    """Why a message is not valid: the checks of RFC 4861 6.1.2, in its order."""
     if hop_limit != 255:
         return Rejected(Reason.HOP_LIMIT, str(hop_limit))
     # "MUST be the link-local address assigned to the interface": fe80::/10.
@@ -147,88 +201,168 @@ def _check(payload: bytes, source: bytes, hop_limit: int) -> Rejected | None:
         return Rejected(Reason.NOT_ADVERTISEMENT, str(payload[0]))
     if payload[1] != 0:
         return Rejected(Reason.CODE, str(payload[1]))
-    return None
+    at = 16
+    # Length before index: the second octet may not be there.
+    while at + 2 <= len(payload) and payload[at + 1] and at + payload[at + 1] * 8 <= len(payload):
+        at += payload[at + 1] * 8
+    # "All included options have a length that is greater than zero."
+    zero = payload[at + 1 : at + 2] == b"\0"
+    reason = Reason.OPTION_LENGTH_ZERO if zero else Reason.OPTION_TRUNCATED
+    return Rejected(reason, f"at octet {at}")
 
 
-def _read_prefix_information(payload: bytes, at: int, size: int, found: _Found) -> str:
-    """RFC 4861 4.6.2."""
-    if size != 32:
-        return f"Prefix Information of {size} octets, not 32"
-    length, flags, valid, preferred, high, low = _PREFIX_INFORMATION.unpack_from(payload, at)
+@lru_cache(maxsize=256)
+def _read_option(option: bytes) -> tuple[int, Option]:
+    """What an option says, and in which of the five lists of `decode` it belongs."""
+    place, read = _READERS.get(option[0], (3, _keep_raw))
+    value = read(option)
+    return (4 if isinstance(value, IgnoredOption) else place), value
+
+
+def _refuse_prefix(option: bytes) -> IgnoredOption:
+    """RFC 4861 4.6.2; `decode` reads what is valid."""
+    if len(option) != _PREFIX_SIZE:
+        return IgnoredOption(3, f"Prefix Information of {len(option)} octets, not {_PREFIX_SIZE}")
+    _, _, length, _, valid, preferred, _, _ = _PREFIX_INFORMATION.unpack(option)
     if length > 128:
-        return f"Prefix Information with prefix length {length}"
-    if preferred > valid:
-        # RFC 4862 5.5.3 c: "If the preferred lifetime is greater than the valid
-        # lifetime, silently ignore the Prefix Information option."
-        return f"Prefix Information with preferred lifetime {preferred} above valid {valid}"
-    # "The bits in the prefix after the prefix length are reserved and MUST be
-    # initialized to zero by the sender and ignored by the receiver."
-    prefix = _new(Prefix, ((high << 64 | low) & _NETMASKS[length], length))
-    on_link, autonomous = flags & 0x80 != 0, flags & 0x40 != 0
-    found.prefixes.append(_new(PrefixInformation, (prefix, on_link, autonomous, valid, preferred)))
-    return ""
+        return IgnoredOption(3, f"Prefix Information with prefix length {length}")
+    # RFC 4862 5.5.3 c: "If the preferred lifetime is greater than the valid lifetime,
+    # silently ignore the Prefix Information option."
+    lifetimes = f"preferred lifetime {preferred} above valid {valid}"
+    return IgnoredOption(3, f"Prefix Information with {lifetimes}")
 
 
-def _read_mtu(payload: bytes, at: int, size: int, found: _Found) -> str:
+def _read_mtu(option: bytes) -> int | IgnoredOption:
     """RFC 4861 4.6.4."""
-    if size != 8:
-        return f"MTU of {size} octets, not 8"
-    found.mtu.extend(_LIFETIME.unpack_from(payload, at))
-    return ""
+    if len(option) != _MTU.size:
+        return IgnoredOption(5, f"MTU of {len(option)} octets, not 8")
+    mtu: int = _MTU.unpack(option)[2]
+    return mtu
 
 
-def _read_dns_servers(payload: bytes, at: int, size: int, found: _Found) -> str:
+def _read_dns_servers(option: bytes) -> RecursiveDnsServers | IgnoredOption:
     """RFC 8106 5.1; by 5.3.1 the length field must be odd and at least 3."""
+    size = len(option)
     if size < 24 or size % 16 != 8:
-        return f"RDNSS of {size} octets, which holds no whole addresses"
-    (lifetime,) = _LIFETIME.unpack_from(payload, at)
-    halves = _ADDRESS.iter_unpack(payload[at + 8 : at + size])
-    servers = tuple([high << 64 | low for high, low in halves])
-    found.dns_servers.append(_new(RecursiveDnsServers, (lifetime, servers)))
-    return ""
+        return IgnoredOption(25, f"RDNSS of {size} octets, which holds no whole addresses")
+    _, _, lifetime = _DNS_SERVERS.unpack_from(option)
+    servers = tuple([high << 64 | low for high, low in _ADDRESS.iter_unpack(option[8:])])
+    return RecursiveDnsServers(lifetime, servers)
 
 
-def _read_pref64(payload: bytes, at: int, size: int, found: _Found) -> str:
+def _read_pref64(option: bytes) -> Pref64 | IgnoredOption:
     """RFC 8781 4: 13 bits of lifetime in units of 8 seconds, 3 bits of length code."""
-    if size != 16:
-        return f"PREF64 of {size} octets, not 16"
-    scaled = int.from_bytes(payload[at + 2 : at + 4], "big")
+    if len(option) != _PREF64.size:
+        return IgnoredOption(38, f"PREF64 of {len(option)} octets, not 16")
+    _, _, scaled, high, low = _PREF64.unpack(option)
     code = scaled & 7
     if code >= len(_PREF64_LENGTHS):
-        return f"PREF64 with reserved prefix length code {code}"
-    address = int.from_bytes(payload[at + 4 : at + 16], "big") << 32
-    found.pref64.append(Pref64(Prefix.enclosing(address, _PREF64_LENGTHS[code]), scaled & 0xFFF8))
-    return ""
+        return IgnoredOption(38, f"PREF64 with reserved prefix length code {code}")
+    prefix = Prefix.enclosing(high << 96 | low << 32, _PREF64_LENGTHS[code])
+    return Pref64(prefix, scaled & 0xFFF8)
 
 
-def _keep_raw(payload: bytes, at: int, size: int, found: _Found) -> str:
-    found.unknown.append(_new(UnknownOption, (payload[at], payload[at + 2 : at + size])))
-    return ""
+def _keep_raw(option: bytes) -> UnknownOption:
+    return UnknownOption(option[0], option[2:])
 
 
-_KNOWN: dict[int, Callable[[bytes, int, int, _Found], str]] = {
-    3: _read_prefix_information,
-    5: _read_mtu,
-    25: _read_dns_servers,
-    38: _read_pref64,
+_READERS: dict[int, tuple[int, Callable[[bytes], Option]]] = {
+    3: (4, _refuse_prefix),
+    5: (0, _read_mtu),
+    25: (1, _read_dns_servers),
+    38: (2, _read_pref64),
 }
-_READERS = tuple(_KNOWN.get(kind, _keep_raw) for kind in range(256))
+
+
+def encode(advertisement: RouterAdvertisement) -> bytes:
+    """The ICMPv6 message that says this, with a checksum of 0; `in_ipv6` fills it in.
+
+    Ignored options are left out.
+    """
+    lifetime = advertisement.router_lifetime
+    flags = (
+        advertisement.managed << 7
+        | advertisement.other << 6
+        | (_PREFERENCE_BITS[advertisement.preference] if lifetime else 0)
+        | advertisement.snac_router << 1
+    )
+    header = _WRITTEN_HEADER.pack(
+        ROUTER_ADVERTISEMENT,
+        0,
+        0,
+        advertisement.hop_limit,
+        flags,
+        lifetime,
+        advertisement.reachable_time,
+        advertisement.retrans_timer,
+    )
+    options = [_write_prefix(information) for information in advertisement.prefixes]
+    if advertisement.mtu is not None:
+        options.append(_MTU.pack(5, 1, advertisement.mtu))
+    options += [_write_dns_servers(announced) for announced in advertisement.dns_servers]
+    options += [_write_pref64(announced) for announced in advertisement.pref64]
+    options += [
+        bytes([option.type, (len(option.body) + 2) // 8]) + option.body
+        for option in advertisement.unknown
+    ]
+    return header + b"".join(options)
+
+
+def _write_prefix(information: PrefixInformation) -> bytes:
+    flags = (
+        information.on_link << 7
+        | information.autonomous << 6
+        | information.router_address << 5
+        | information.pd_preferred << 4
+    )
+    prefix = information.prefix
+    return _PREFIX_INFORMATION.pack(
+        3,
+        _PREFIX_SIZE // 8,
+        prefix.length,
+        flags,
+        information.valid_lifetime,
+        information.preferred_lifetime,
+        prefix.network >> 64,
+        prefix.network & _LOW_64,
+    )
+
+
+def _write_dns_servers(announced: RecursiveDnsServers) -> bytes:
+    head = _DNS_SERVERS.pack(25, 1 + 2 * len(announced.servers), announced.lifetime)
+    return head + b"".join(server.to_bytes(16, "big") for server in announced.servers)
+
+
+def _write_pref64(announced: Pref64) -> bytes:
+    code = _PREF64_LENGTHS.index(announced.prefix.length)
+    network = announced.prefix.network >> 32
+    return _PREF64.pack(38, 2, announced.lifetime | code, network >> 64, network & _LOW_64)
+
+
+def in_ipv6(message: bytes, *, source: bytes, destination: bytes = ALL_NODES) -> bytes:
+    """The IPv6 packet of an ICMPv6 message, with its checksum and hop limit 255 (RFC 8200 3)."""
+    header = _IPV6.pack(6 << 28, len(message), ICMPV6, 255, source, destination)
+    checksum = ~_sum(message, source, destination) & 0xFFFF
+    return header + message[:2] + checksum.to_bytes(2, "big") + message[4:]
 
 
 def checksum_is_right(payload: bytes, *, source: bytes, destination: bytes) -> bool:
-    """Whether an ICMPv6 message has its checksum (RFC 4443 2.3, RFC 8200 8.1).
+    """Whether an ICMPv6 message has its checksum (RFC 4443 2.3).
 
     Args:
         payload: from the ICMPv6 type on.
         source: 16 octets.
         destination: 16 octets.
     """
-    pseudo_header = (
-        source + destination + len(payload).to_bytes(4, "big") + bytes([0, 0, 0, ICMPV6])
-    )
-    octets = pseudo_header + payload
+    return _sum(payload, source, destination) == 0xFFFF
+
+
+def _sum(payload: bytes, source: bytes, destination: bytes) -> int:
+    """The one's complement sum over a message and its pseudo-header (RFC 8200 8.1)."""
+    octets = source + destination + len(payload).to_bytes(4, "big") + bytes([0, 0, 0, ICMPV6])
+    octets += payload
     octets += b"\0" * (len(octets) % 2)
     total = sum(int.from_bytes(octets[at : at + 2], "big") for at in range(0, len(octets), 2))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return total == 0xFFFF
+    return total

@@ -84,6 +84,8 @@ def check_agreement(payload: bytes, ours: RouterAdvertisement) -> bool:
         header.reachabletime,
         header.retranstimer,
     )
+    # scapy names bits 5 to 7 "reserved" together.
+    assert ours.snac_router == bool(header.res & 0x02)
     by_class: dict[type, list] = {}
     for option in options:
         by_class.setdefault(type(option), []).append(option)
@@ -98,6 +100,8 @@ def check_agreement(payload: bytes, ours: RouterAdvertisement) -> bool:
             bool(one.A),
             one.validlifetime,
             one.preferredlifetime,
+            bool(one.R),
+            bool(one.res1 & 0x10),
         )
         for one in prefixes
     )

@@ -14,7 +14,7 @@ from gitops_prefix.decide.advertisement import (
     UnknownOption,
 )
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.watch.codec import Reason, Rejected, decode
+from gitops_prefix.watch.codec import Reason, Rejected, decode, encode
 from tests.watch.advertisements import (
     HEADER,
     LINK_LAYER,
@@ -62,8 +62,16 @@ ACCEPTED = {
     "managed alone": ("86 00 0000 40 80 0708 00000000 00000000", advertisement(managed=True)),
     "other alone": ("86 00 0000 40 40 0708 00000000 00000000", advertisement(other=True)),
     "the home agent, proxy and reserved flags say nothing to us": (
-        "86 00 0000 40 27 0708 00000000 00000000",
+        "86 00 0000 40 25 0708 00000000 00000000",
         advertisement(),
+    ),
+    "a router of a stub network (draft-ietf-6man-snac-router-ra-flag)": (
+        "86 00 0000 40 02 0708 00000000 00000000",
+        advertisement(snac_router=True),
+    ),
+    "a router of a stub network that is no default router": (
+        "86 00 0000 40 02 0000 00000000 00000000",
+        advertisement(snac_router=True, router_lifetime=0),
     ),
     # RFC 4191 2.1 and 2.2.
     "preference high": (
@@ -94,7 +102,15 @@ ACCEPTED = {
         HEADER + PIO.replace("c0", "00"),
         pio(on_link=False, autonomous=False),
     ),
-    "other flags of a prefix are ignored": (HEADER + PIO.replace("c0", "ff"), pio()),
+    "a prefix with an address of the router (RFC 6275)": (
+        HEADER + PIO.replace("c0", "e0"),
+        pio(router_address=True),
+    ),
+    "a prefix whose hosts should ask for their own (RFC 9762)": (
+        HEADER + PIO.replace("c0", "d0"),
+        pio(pd_preferred=True),
+    ),
+    "the reserved flags of a prefix are ignored": (HEADER + PIO.replace("c0", "cf"), pio()),
     "lifetimes of all ones are infinity": (
         HEADER + PIO.replace("00015180 00003840", "ffffffff ffffffff"),
         pio(valid_lifetime=INFINITY, preferred_lifetime=INFINITY),
@@ -387,6 +403,18 @@ def test_only_a_link_local_source_is_a_router(source, link_local):
     assert isinstance(outcome, Rejected) is not link_local
     if isinstance(outcome, Rejected):
         assert str(outcome) == "source is not link-local"
+
+
+def test_many_prefixes_in_a_row_are_each_read_as_they_are():
+    """More than the codec remembers, each twice, with the first between them."""
+    first, *others = (
+        advertisement(prefixes=(A._replace(prefix=Prefix(number << 64, 64)),))
+        for number in range(300)
+    )
+    for said in others:
+        assert read(encode(said)) == said
+        assert read(encode(first)) == first
+        assert read(encode(said)) == said
 
 
 @given(payload=st.binary(max_size=512), source=st.binary(max_size=20), hop_limit=st.integers())
