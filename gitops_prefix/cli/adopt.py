@@ -8,20 +8,20 @@ from pathlib import Path
 import click
 
 from gitops_prefix.apply.child import ClusterAccess
-from gitops_prefix.cli.cluster_options import cluster_options
-from gitops_prefix.cli.diff import unified_diff
-from gitops_prefix.cli.exit_codes import DONE, NO
 from gitops_prefix.cli.manifests import Directory, refuse_errors, waiting
 from gitops_prefix.cli.options import (
+    Command,
     config_option,
     directory_argument,
     exclude_option,
     option,
     output_option,
     path_option,
+    settings_option,
 )
-from gitops_prefix.cli.output import Format, print_json, print_problems
+from gitops_prefix.cli.output import DONE, NO, Format, print_json, print_problems, unified_diff
 from gitops_prefix.cli.render import change_document
+from gitops_prefix.cli.settings import ClusterSettings
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import Problem
 from gitops_prefix.render.adoption import MENDED, adopt
@@ -30,10 +30,10 @@ from gitops_prefix.render.live_service import LiveService, read_live_services
 from gitops_prefix.render.rendering import Rendering
 
 
-@click.command("adopt")
+@click.command("adopt", cls=Command)
 @directory_argument
 @config_option
-@cluster_options
+@settings_option(ClusterSettings, "cluster_settings")
 @option("--check", is_flag=True, help="Write nothing; exit 1 when something would change.")
 @option("--diff", "show_diff", is_flag=True, help="Write nothing; print a unified diff.")
 @output_option(Format.TEXT, Format.JSON)
@@ -42,7 +42,7 @@ from gitops_prefix.render.rendering import Rendering
 def command(  # noqa: PLR0913  one parameter an option
     *,
     directory: Path,
-    cluster: ClusterAccess,
+    cluster_settings: ClusterSettings,
     check: bool,
     show_diff: bool,
     form: Format,
@@ -54,6 +54,7 @@ def command(  # noqa: PLR0913  one parameter an option
     Reads Services of type LoadBalancer, and adds dynamic-prefix.io/suffix: who then
     changes to mode ha keeps every address. What cannot be told for sure is said.
     """
+    cluster = cluster_settings.access()
     files, inventory = Directory(directory, path, exclude).read()
     refuse_errors(one for one in inventory.problems if one.code != MENDED)
     statuses = {n: d.status for n, d in inventory.dynamic_prefixes.items() if d.status is not None}

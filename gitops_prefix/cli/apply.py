@@ -19,11 +19,9 @@ from gitops_prefix.apply.fields import (
     ObjectResult,
     apply_configurations,
 )
-from gitops_prefix.cli.cluster_options import cluster_options
-from gitops_prefix.cli.diff import colour_diff
-from gitops_prefix.cli.exit_codes import DONE, OUTSIDE_FAILED
 from gitops_prefix.cli.manifests import Directory, advance_all, refuse_errors, waiting
 from gitops_prefix.cli.options import (
+    Command,
     config_option,
     directory_argument,
     exclude_option,
@@ -31,8 +29,17 @@ from gitops_prefix.cli.options import (
     option,
     output_option,
     path_option,
+    settings_option,
 )
-from gitops_prefix.cli.output import Format, print_json, print_problems
+from gitops_prefix.cli.output import (
+    DONE,
+    OUTSIDE_FAILED,
+    Format,
+    colour_diff,
+    print_json,
+    print_problems,
+)
+from gitops_prefix.cli.settings import ClusterSettings
 from gitops_prefix.errors import InputError, OutsideError, Place, Problem, Severity
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.rendering import render
@@ -41,10 +48,10 @@ _FAILED = {ObjectResult.CONFLICT, ObjectResult.FORBIDDEN, ObjectResult.REFUSED, 
 """What makes the exit code 3: it was to be written, and was not."""
 
 
-@click.command("apply")
+@click.command("apply", cls=Command)
 @directory_argument
 @config_option
-@cluster_options
+@settings_option(ClusterSettings, "cluster_settings")
 @option("--dry-run", is_flag=True, help="Write nothing; ask the server what would change.")
 @option("--force", is_flag=True, help="Take fields over from Flux and Argo CD, and hold Flux.")
 @option("--release", is_flag=True, help="Give back what was taken over; every value stays.")
@@ -54,7 +61,7 @@ _FAILED = {ObjectResult.CONFLICT, ObjectResult.FORBIDDEN, ObjectResult.REFUSED, 
 def command(  # noqa: PLR0913  one parameter an option
     *,
     directory: Path,
-    cluster: ClusterAccess,
+    cluster_settings: ClusterSettings,
     dry_run: bool,
     force: bool,
     release: bool,
@@ -67,6 +74,7 @@ def command(  # noqa: PLR0913  one parameter an option
     Only fields that follow a prefix, only of objects that exist. What another manager
     owns is left alone. Exit code 3 when something could not be written.
     """
+    cluster = cluster_settings.access()
     if release and (dry_run or force):
         message = "--release writes no value, so it takes neither --dry-run nor --force"
         raise InputError(Problem("invalid-apply", message))

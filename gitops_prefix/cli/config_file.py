@@ -1,12 +1,14 @@
-"""What the keys of `gitops-prefix.yaml` come to, each as its flag would be.
+"""The options in `gitops-prefix.yaml`, each read as its flag would be.
 
-One file serves every command, so a key of another command's is left to that one. A key
-of none is refused: with a `push-brnch` that nobody reads, commits would go elsewhere.
+One file serves every command, so a key of another command is left to that command. A key
+that no command has is refused: with a misspelt `push-brnch`, commits would go to the
+wrong branch.
 """
 
 import importlib
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,28 +17,104 @@ from gitops_prefix.cli.commands import COMMANDS
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.errors import InputError, Place, Problem
 
+CONFIG_FILE = "gitops-prefix.yaml"
+_MOST_BYTES = 5 * 1024 * 1024
 _OF_THE_REPOSITORY = "externalDNS"
-"""What `render.settings` reads of the same file."""
+"""`render.settings` reads this key of the same file."""
 
 
-def defaults_of(
-    command: click.Command, settings: Mapping[Any, Any], place: Place
-) -> dict[str, Any]:
-    """The options of one command that a file gives, by the names of click's parameters.
+def load_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    """Make the options of the file the defaults of the command: the callback of `--config`.
 
     Raises:
-        InputError: a key that no command has, or a value that no flag could have.
+        InputError: the file cannot be read, or an option in it is wrong.
+    """
+    chosen = path or Path(CONFIG_FILE)
+    if path is None and not chosen.is_file():
+        return
+    settings = read_config(chosen)
+    if path is None and {"apiVersion", "kind"} <= settings.keys():
+        return  # a manifest of that name, such as the Kustomization of our own deployment
+    defaults = _defaults_of(context.command, settings, Place(str(chosen)))
+    types = {parameter.name: parameter.type for parameter in context.command.params}
+    if path is None and "directory" in types:
+        for name, setting in defaults.items():
+            if isinstance(types[name], click.Path):
+                _refuse_outside(chosen, name.replace("_", "-"), setting)
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _refuse_outside(config: Path, key: str, setting: str) -> None:
+    """A file in the working directory is untrusted: its paths must stay inside that directory."""
+    if not Path(setting).resolve().is_relative_to(Path.cwd().resolve()):
+        message = (
+            f'"{key}: {setting}" leads outside the directory, which a file that is found there '
+            f"cannot ask for: give --config {config} if you trust it"
+        )
+        raise InputError(Problem("path-outside", message, Place(str(config))))
+
+
+def read_config(path: Path) -> dict[Any, Any]:
+    """Return the mapping in a configuration file.
+
+    Raises:
+        InputError: the file cannot be read, is not YAML, or is not a mapping.
+    """
+    # Most runs have no such file.
+    from gitops_prefix.render.locate import NotYamlError, locate  # noqa: PLC0415
+    from gitops_prefix.render.plain_value import plain_value  # noqa: PLC0415
+    from gitops_prefix.render.source import Source  # noqa: PLC0415
+
+    place = Place(str(path))
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            message = "is longer than 5 MiB, and cannot be options"
+            raise InputError(Problem("config-unreadable", message, place))
+        source = Source.decode(str(path), path.read_bytes())
+        root = locate(source.text)
+        content = plain_value(root)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise InputError(Problem("config-unreadable", message, place)) from error
+    except UnicodeDecodeError as error:
+        message = f"cannot be read: {error}"
+        raise InputError(Problem("config-unreadable", message, place)) from error
+    except NotYamlError as error:
+        place = source.place(error.offset)
+        raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
+    except ValueError as error:
+        raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        message = "must hold options, as in `branch: main`"
+        place = Place(str(path), 1, 1)
+        raise InputError(Problem("config-not-a-mapping", message, place))
+    return content
+
+
+def _defaults_of(
+    command: click.Command, settings: Mapping[Any, Any], place: Place
+) -> dict[str, Any]:
+    """Return the options of one command that the file sets, by click's parameter names.
+
+    Raises:
+        InputError: keys that no command has, and values that no flag could have; all of them.
     """
     own = _options(command)
     defaults = {}
+    problems: list[Problem] = []
     for key, setting in settings.items():
         name = _snake(str(key))
-        if name in own:
-            if setting is None:
-                continue  # `output:` alone says nothing
-            defaults[str(own[name].name)] = _as_given(own[name], str(key), setting, place)
-        elif key != _OF_THE_REPOSITORY:
-            _check_known(str(key), name, place)
+        try:
+            if name not in own:
+                _check_known(str(key), name, place)
+            elif setting is not None:  # `output:` without a value sets nothing
+                defaults[str(own[name].name)] = _as_given(own[name], str(key), setting, place)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*problems)
     return defaults
 
 
@@ -55,10 +133,12 @@ def _options(command: click.Command) -> dict[str, click.Option]:
 
 
 def _check_known(key: str, name: str, place: Place) -> None:
+    if key == _OF_THE_REPOSITORY:
+        return
     # Only a file with keys of other commands pays for importing those.
-    known = {one for command in _commands() for one in _options(command)}
+    known = {option for command in _commands() for option in _options(command)}
     if name not in known:
-        flags = sorted(one.replace("_", "-") for one in known)
+        flags = sorted(option.replace("_", "-") for option in known)
         message = f'"{key}" is no option of any command{nearest(name.replace("_", "-"), flags)}'
         raise InputError(Problem("config-unknown-option", message, place))
 
@@ -72,11 +152,11 @@ def _commands() -> Iterator[click.Command]:
 
 
 def _as_given(option: click.Option, key: str, setting: object, place: Place) -> object:
-    """A setting as text, which is what types of options read."""
+    """Return a setting as text, which the types of options read."""
     if option.multiple:
-        # `interface: eth0` where several could stand is one of them.
+        # `interface: eth0` is a list of one.
         several = setting if isinstance(setting, list) else [setting]
-        return [_text(one, key, place) for one in several]
+        return [_text(item, key, place) for item in several]
     if option.is_flag:
         if not isinstance(setting, bool):
             raise InputError(Problem("wrong-type", f'"{key}" must be true or false', place))

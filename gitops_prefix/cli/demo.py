@@ -10,11 +10,10 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.diff import colour_diff
-from gitops_prefix.cli.exit_codes import DONE
-from gitops_prefix.cli.options import option
+from gitops_prefix.cli.options import Command, option
+from gitops_prefix.cli.output import DONE, colour_diff
 from gitops_prefix.cli.rehearsal import ROUTER, advertisement
-from gitops_prefix.cli.shipped import shipped
+from gitops_prefix.cli.worktree import shipped
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
@@ -35,7 +34,7 @@ _SCENES = (
 _BRANCH = "main"
 
 
-@click.command("demo")
+@click.command("demo", cls=Command)
 @option("--keep", is_flag=True, help="Leave the repository behind, to look at.")
 def command(*, keep: bool) -> int:
     """Show the whole way on an embedded default: no root, no network, no cluster.

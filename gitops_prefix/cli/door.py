@@ -12,9 +12,16 @@ from pathlib import Path
 import click
 
 from gitops_prefix.cli.commands import cli
-from gitops_prefix.cli.exit_codes import BAD_INPUT, DONE, INTERRUPTED, OUTSIDE_FAILED
-from gitops_prefix.cli.options import CONFIG_FILE, read_config
-from gitops_prefix.cli.output import Format, colour_wish, print_errors
+from gitops_prefix.cli.config_file import CONFIG_FILE, read_config
+from gitops_prefix.cli.output import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    OUTSIDE_FAILED,
+    Format,
+    colour_wish,
+    print_errors,
+)
 from gitops_prefix.errors import InputError, OutsideError, Problem
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from gitops_prefix import __version__
-from gitops_prefix.cli.exit_codes import DONE
-from gitops_prefix.cli.options import OneOf, config_option, option
-from gitops_prefix.cli.shipped import shipped
+from gitops_prefix.cli.options import Command, OneOf, config_option, option
+from gitops_prefix.cli.output import DONE
+from gitops_prefix.cli.worktree import shipped
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import InputError, Problem
 
@@ -34,7 +34,7 @@ class Template(string.Template):
     """  # type: ignore[assignment]  # typeshed wants what the metaclass makes of it
 
 
-@click.command("init")
+@click.command("init", cls=Command)
 @click.argument(
     "directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path)
 )

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.exit_codes import DONE
 from gitops_prefix.cli.lab_prefixes import parse_step
-from gitops_prefix.cli.options import DURATION, Parsed, config_option, option
+from gitops_prefix.cli.options import DURATION, Command, Parsed, config_option, option
+from gitops_prefix.cli.output import DONE
 from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.advertisement import (
     Preference,
@@ -39,7 +39,7 @@ def command() -> None:
     """Rehearse on a test link, before it happens on yours."""
 
 
-@command.command("router")
+@command.command("router", cls=Command)
 @config_option
 @option("--interface", required=True, metavar="NAME", help="The link to advertise on.")
 @option(

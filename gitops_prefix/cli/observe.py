@@ -11,13 +11,12 @@ from typing import TypeVar
 
 import click
 
-from gitops_prefix.cli.exit_codes import DONE, NO
 from gitops_prefix.cli.none_came import CHECKS, findings
 from gitops_prefix.cli.observation import Observation
 from gitops_prefix.cli.observe_lines import print_json_line, print_text
 from gitops_prefix.cli.observe_table import table
-from gitops_prefix.cli.options import DURATION, config_option, option, output_option
-from gitops_prefix.cli.output import Format, colour_wish
+from gitops_prefix.cli.options import DURATION, Command, config_option, option, output_option
+from gitops_prefix.cli.output import DONE, NO, Format, colour_wish
 from gitops_prefix.cli.sightings import Events, Seen, Sighting, from_capture, from_link
 from gitops_prefix.cli.terminal import Screen, is_live, printable
 from gitops_prefix.decide.address import format_address, parse_address
@@ -35,7 +34,7 @@ OFTEN = 0.1
 """Seconds between two pictures, at least: a flood must not spend itself on drawing."""
 
 
-@click.command("observe")
+@click.command("observe", cls=Command)
 @config_option
 @option(
     "--interface",

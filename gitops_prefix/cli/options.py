@@ -1,44 +1,144 @@
-"""Options that commands share: a flag, else its environment variable, else the file.
+"""How an option is declared: once, as a decorator of a command or as a field of a dataclass.
 
-Every option reads GITOPS_PREFIX_<OPTION>, and `gitops-prefix.yaml` of the directory
-at hand (or `--config`), where its name is written as on the command line or with
-underscores or in camel case.
+From the declaration come the flag, the environment variable GITOPS_PREFIX_<OPTION>, the
+key of `gitops-prefix.yaml`, the row in docs/cli.md, and for `run` the chart's part
+(`cli.reference` writes the last two). The flag counts first, then the environment, then
+the file.
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, field, fields, is_dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from gitops_prefix.cli.config_file import defaults_of
+from gitops_prefix.cli.config_file import CONFIG_FILE, load_config
 from gitops_prefix.cli.output import Format
 from gitops_prefix.decide.duration import parse_duration
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import parse_time
-from gitops_prefix.errors import InputError, Place, Problem
+from gitops_prefix.errors import InputError, Problem
 
-CONFIG_FILE = "gitops-prefix.yaml"
-MOST_BYTES = 5 * 1024 * 1024
 Function = TypeVar("Function", bound=Callable[..., Any])
+Settings = TypeVar("Settings")
+_WRONG = "gitops_prefix.wrong"
+"""Where a click context keeps the usage errors of its options."""
+
+
+class Chart(NamedTuple):
+    """How the Helm chart sets an option.
+
+    Attributes:
+        value: the variable's value in `_options.tpl`; empty for an option that the chart's
+            `options` may hold, and None for one that makes no sense in a pod.
+        when: the condition under which the variable is set; empty for always.
+    """
+
+    value: str | None = ""
+    when: str = ""
+
+
+class Option(click.Option):
+    """An option that knows its place in the reference, and waits with its errors.
+
+    A wrong value is kept in the context, so that `Command` reports every wrong option of
+    a run instead of the first.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        *,
+        help: str,  # noqa: A002  click's name
+        group: str = "",
+        see: str = "",
+        chart: Chart = Chart(),  # noqa: B008  frozen
+        **attributes: Any,
+    ) -> None:
+        super().__init__(names, help=f"{help} See docs/{see}." if see else help, **attributes)
+        self.says = help
+        self.group = group
+        self.see = see
+        self.chart = chart
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert a value; None for a wrong one."""
+        try:
+            return super().process_value(ctx, value)
+        except click.BadParameter as error:
+            if ctx.resilient_parsing:
+                raise
+            # click names the parameter later, on the way up; this error does not go there.
+            error.ctx, error.param = error.ctx or ctx, error.param or self
+            ctx.meta.setdefault(_WRONG, []).append(error)
+            return None
+
+
+class Command(click.Command):
+    """A command whose `--help` has a heading for each group, and that reports every wrong option.
+
+    Attributes:
+        check: finds the problems of the options that could be read, when others could not.
+    """
+
+    check: Callable[[Mapping[str, Any]], Iterable[Problem]] | None = None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless an option is wrong.
+
+        Raises:
+            InputError: several options are wrong; with a problem for each.
+            click.UsageError: one is wrong.
+        """
+        wrong: list[click.UsageError] = ctx.meta.get(_WRONG, [])
+        if wrong:
+            problems = [*self.check(ctx.params)] if self.check else []
+            if len(wrong) == 1 and not problems:
+                raise wrong[0]
+            raise InputError(
+                *(Problem("usage", error.format_message()) for error in wrong), *problems
+            )
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, grouped as they are declared."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and not isinstance(parameter, click.Argument):
+                groups.setdefault(getattr(parameter, "group", ""), []).append(record)
+        everywhere = groups.pop("", [])
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+        with formatter.section("Options"):
+            formatter.write_dl(everywhere)
+
+
+def variable_of(flag: str) -> str:
+    """Return the environment variable of an option."""
+    return "GITOPS_PREFIX_" + flag.removeprefix("--").replace("-", "_").upper()
 
 
 def option(*names: str, **attributes: Any) -> Callable[[Function], Function]:
-    """A click option that also reads its environment variable."""
-    long = next(name for name in names if name.startswith("--")).partition("/")[0]
-    variable = "GITOPS_PREFIX_" + long.removeprefix("--").replace("-", "_").upper()
-    return click.option(*names, envvar=variable, show_envvar=True, **attributes)
+    """Declare an option of one command: a click option that also reads its variable."""
+    flag = next(name for name in names if name.startswith("--")).partition("/")[0]
+    return click.option(
+        *names, cls=Option, envvar=variable_of(flag), show_envvar=True, **attributes
+    )
 
 
 def file_option(name: str, text: str) -> Callable[[Function], Function]:
-    """An option that names a file, which need not be there yet."""
+    """Declare an option that names a file, which need not exist yet."""
     return option(name, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help=text)
 
 
 class Parsed(click.ParamType[object]):
-    """A value that a function of `decide` reads from text."""
+    """A value that a function of a lower package reads from text."""
 
     def __init__(self, name: str, parse: Callable[[str], object]) -> None:
         self.name = name
@@ -47,13 +147,29 @@ class Parsed(click.ParamType[object]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> object:
-        """Parse a string; a value that is parsed already stays."""
+        """Parse a string; a parsed value stays."""
         if not isinstance(value, str):
             return value
         try:
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class OneOf(click.Choice[str]):
+    """A choice whose error names the nearest choice."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return the choices, and the nearest to what was written."""
+        del ctx
+        choices = [str(choice) for choice in self.choices]
+        return f'"{value}" is none of {", ".join(choices)}{nearest(str(value), choices)}'
+
+
+class Line(click.types.StringParamType):
+    """A text with blanks: in a variable, each line is one value."""
+
+    envvar_list_splitter = "\n"
 
 
 def _parse_observation(text: str) -> tuple[str, Prefix]:
@@ -65,19 +181,118 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
     return name, Prefix.parse(prefix)
 
 
-class OneOf(click.Choice[str]):
-    """A choice that names the nearest to what was written."""
-
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """What is there instead."""
-        del ctx
-        choices = [str(one) for one in self.choices]
-        return f'"{value}" is none of {", ".join(choices)}{nearest(str(value), choices)}'
-
-
 DURATION = Parsed("duration", parse_duration)
 TIME = Parsed("time", parse_time)
 OBSERVATION = Parsed("name=prefix", _parse_observation)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+# --- Options as fields of a frozen dataclass -------------------------------------------------
+
+
+def setting(default: Any = None, *, make: Callable[[Any], Any] | None = None, **option: Any) -> Any:
+    """Declare an option as a field of a dataclass; the flag is the field's name.
+
+    Args:
+        default: as on the command line.
+        make: makes the field's value of click's, unless that is None.
+        option: what `Option` takes; `flag` names the flag where the field has another name.
+    """
+    if default is not None:
+        option = {"default": default, "show_default": default != "", **option}
+    value = option.pop("value", None if default is None else make(default) if make else default)
+    return field(default=value, metadata={"option": option, "make": make})
+
+
+def text(default: Any = None, **option: Any) -> Any:
+    """Declare a text."""
+    return setting(default, **option)
+
+
+def flag(**option: Any) -> Any:
+    """Declare a flag that is off by default."""
+    return field(default=False, metadata={"option": {"is_flag": True, **option}, "make": None})
+
+
+def file(**option: Any) -> Any:
+    """Declare a file, which need not exist yet."""
+    return setting(type=FILE, metavar="FILE", **option)
+
+
+def duration(default: str, **option: Any) -> Any:
+    """Declare a duration, such as "5m"."""
+    return setting(
+        default, type=DURATION, value=parse_duration(default), metavar="DURATION", **option
+    )
+
+
+def choice(kind: type[StrEnum], default: StrEnum | None = None, **option: Any) -> Any:
+    """Declare one of the values of an enumeration."""
+    values = [member.value for member in kind]
+    return setting(default and default.value, type=OneOf(values), make=kind, **option)
+
+
+def several(**option: Any) -> Any:
+    """Declare an option that may be repeated."""
+    declared = {"multiple": True, **option}
+    declared["help"] += " May be repeated."
+    return field(default=(), metadata={"option": declared, "make": None})
+
+
+def _options_of(kind: type) -> Iterator[click.Option]:
+    """Yield an option for each field; sections, in the order of their declaration."""
+    for declared in fields(kind):
+        if is_dataclass(declared.type):
+            yield from _options_of(declared.type)  # type: ignore[arg-type]  # a type it is
+        elif "option" in declared.metadata:
+            attributes = dict(declared.metadata["option"])
+            name = attributes.pop("flag", f"--{declared.name.replace('_', '-')}")
+            group = getattr(kind, "TITLE", "")
+            yield Option(
+                [name, declared.name],
+                envvar=variable_of(name),
+                show_envvar=True,
+                group=group,
+                **attributes,
+            )
+
+
+def read_settings(kind: type[Settings], arguments: Mapping[str, Any]) -> Settings:
+    """Make a settings dataclass of click's arguments; a missing one is the field's default."""
+    values = {}
+    for declared in fields(kind):  # type: ignore[arg-type]  # a dataclass it is
+        if is_dataclass(declared.type):
+            values[declared.name] = read_settings(declared.type, arguments)  # type: ignore[arg-type]
+        elif arguments.get(declared.name) is not None:
+            values[declared.name] = _made(declared, arguments[declared.name])
+    return kind(**values)
+
+
+def _made(declared: Field[Any], value: Any) -> Any:
+    make = declared.metadata.get("make")
+    return make(value) if make else value
+
+
+def settings_option(kind: type, name: str = "settings") -> Callable[[Function], Any]:
+    """Give a command the options of a dataclass, and their values as the argument `name`."""
+    declared = tuple(_options_of(kind))
+    names = [str(each.name) for each in declared]
+
+    def decorate(function: Function) -> Any:
+        def call(**arguments: Any) -> Any:
+            given = {each: arguments.pop(each) for each in names}
+            return function(**arguments, **{name: read_settings(kind, given)})
+
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        # click reads options from the decorators below first: in reverse.
+        inherited = getattr(function, "__click_params__", [])
+        call.__click_params__ = [*inherited, *reversed(declared)]  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+# --- Options that several commands share -----------------------------------------------------
 
 directory_argument = click.argument(
     "directory",
@@ -103,19 +318,19 @@ now_option = option(
 )
 
 path_option = option(
-    "--path", default="", metavar="SUBDIR", help="Look only at files below this directory."
+    "--path", default="", metavar="SUBDIR", help="Read only files below this directory."
 )
 
 exclude_option = option(
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave these files alone (gitignore syntax). May be repeated.",
+    help="Do not read these files (gitignore syntax). May be repeated.",
 )
 
 
 def output_option(*forms: Format) -> Callable[[Function], Function]:
-    """`--output`, limited to the forms that a command has."""
+    """Declare `--output`, limited to the forms that a command has."""
     return option(
         "--output",
         "form",
@@ -128,92 +343,18 @@ def output_option(*forms: Format) -> Callable[[Function], Function]:
 
 
 def config_option(function: Function) -> Function:
-    """`--config`, read before every other option so that its values are defaults."""
+    """Declare `--config`, which is read first: its values are defaults of the other options."""
     return click.option(
         "--config",
         is_eager=True,
         expose_value=False,
         envvar="GITOPS_PREFIX_CONFIG",
         type=click.Path(dir_okay=False, path_type=Path),
-        callback=_load_config,
+        callback=load_config,
         help=f"Options from this file [default: {CONFIG_FILE}, when there is one].",
     )(function)
 
 
-def _load_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
-    chosen = path or Path(CONFIG_FILE)
-    if path is None and not chosen.is_file():
-        return
-    settings = read_config(chosen)
-    if path is None and {"apiVersion", "kind"} <= settings.keys():
-        return  # a manifest of that name, such as the Kustomization of our own deployment
-    defaults = defaults_of(context.command, settings, Place(str(chosen)))
-    types = {parameter.name: parameter.type for parameter in context.command.params}
-    if path is None and "directory" in types:
-        for name, setting in defaults.items():
-            if isinstance(types[name], click.Path):
-                _refuse_outside(chosen, name.replace("_", "-"), setting)
-    context.default_map = {**(context.default_map or {}), **defaults}
-
-
-def _refuse_outside(config: Path, key: str, setting: str) -> None:
-    """A file that is found may be a stranger's: a checkout decides for itself alone."""
-    if not Path(setting).resolve().is_relative_to(Path.cwd().resolve()):
-        message = (
-            f'{key}: "{setting}" is outside of this directory: give it on the command line, or '
-            f"name the file with --config {config}"
-        )
-        raise InputError(Problem("config-outside", message, Place(str(config))))
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The mapping in a configuration file.
-
-    Raises:
-        InputError: it cannot be read, is no YAML, or is no mapping.
-    """
-    # Most runs have no such file.
-    from gitops_prefix.render.locate import NotYamlError, locate  # noqa: PLC0415
-    from gitops_prefix.render.plain_value import plain_value  # noqa: PLC0415
-    from gitops_prefix.render.source import Source  # noqa: PLC0415
-
-    place = Place(str(path))
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            message = "is longer than 5 MiB, and cannot be options"
-            raise InputError(Problem("config-unreadable", message, place))
-        source = Source.decode(str(path), path.read_bytes())
-        root = locate(source.text)
-        content = plain_value(root)
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        raise InputError(Problem("config-unreadable", message, place)) from error
-    except UnicodeDecodeError as error:
-        message = f"cannot be read: {error}"
-        raise InputError(Problem("config-unreadable", message, place)) from error
-    except NotYamlError as error:
-        place = source.place(error.offset)
-        raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
-    except ValueError as error:
-        raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise InputError(
-            Problem(
-                "config-not-a-mapping",
-                "must hold options, as in `branch: main`",
-                Place(str(path), 1, 1),
-            )
-        )
-    return content
-
-
 def now_or_clock(now: datetime | None) -> datetime:
-    """The time given, else the clock's, in whole seconds."""
+    """Return the time given, else the clock's, in whole seconds."""
     return now or datetime.now(UTC).replace(microsecond=0)
-
-
-def seconds(duration: timedelta | float) -> float:
-    """A duration as a number of seconds."""
-    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)

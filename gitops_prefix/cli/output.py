@@ -1,12 +1,12 @@
-"""How answers and problems are printed: text, JSON, or GitHub workflow commands.
+"""How answers, diffs and problems are printed, and which exit code says what.
 
-Data goes to stdout and everything else to stderr, but for errors in JSON or for
-GitHub, which are the data that was asked for.
+Data goes to stdout and everything else to stderr. Errors in JSON or for GitHub are data,
+since they were asked for.
 """
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 
@@ -14,6 +14,15 @@ import click
 
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.publish.scrub import redact
+
+DONE = 0
+NO = 1
+"""The answer is "no": something would change, or none came."""
+BAD_INPUT = 2
+"""Bad input or usage; nothing was changed."""
+OUTSIDE_FAILED = 3
+"""Git, the network or the cluster failed; nothing was lost."""
+INTERRUPTED = 130
 
 
 class Format(StrEnum):
@@ -24,11 +33,13 @@ class Format(StrEnum):
     GITHUB = "github"
 
 
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_SEVERITY_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+_DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def colour_wish() -> bool | None:
-    """False with NO_COLOR (no-color.org), else None: click sees whether there is a terminal."""
+    """Return False with NO_COLOR (no-color.org), else None: click looks for a terminal."""
     return False if os.environ.get("NO_COLOR") else None
 
 
@@ -38,15 +49,15 @@ def print_json(answer: object) -> None:
 
 
 def print_errors(problems: Iterable[Problem], form: Format) -> None:
-    """Print what stopped a command, and what else was found on the way.
+    """Print what stopped a command, and the other problems found on the way.
 
-    The words may be a server's: what we read of secrets is not in them.
+    A message may quote a server, so every secret that we have read is cut out.
     """
-    problems = [replace(one, message=redact(one.message)) for one in problems]
+    problems = [replace(problem, message=redact(problem.message)) for problem in problems]
     if form is Format.JSON:
-        errors = [one for one in problems if one.severity is Severity.ERROR]
-        others = [one.document() for one in problems if one not in errors]
-        answer = {"errors": [one.document() for one in errors]}
+        errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+        others = [problem.document() for problem in problems if problem not in errors]
+        answer = {"errors": [problem.document() for problem in errors]}
         print_json(answer | ({"warnings": others} if others else {}))
     else:
         print_problems(problems, form)
@@ -58,7 +69,9 @@ def print_problems(problems: Iterable[Problem], form: Format) -> None:
         if form is Format.GITHUB:
             click.echo(_workflow_command(problem))
         else:
-            label = click.style(f"{problem.severity}", fg=_COLOURS[problem.severity], bold=True)
+            label = click.style(
+                f"{problem.severity}", fg=_SEVERITY_COLOURS[problem.severity], bold=True
+            )
             place = f"{problem.place}: " if problem.place else ""
             line = f"{place}{label}: {problem.message} [{problem.code}]"
             click.echo(line, err=True, color=colour_wish())
@@ -80,3 +93,36 @@ def _workflow_command(problem: Problem) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def colour_diff(diff: str) -> str:
+    """The same diff, with added, removed and hunk lines in colour; obeys NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return diff
+    return "".join(_colour(line) for line in diff.splitlines(keepends=True))
+
+
+def _colour(line: str) -> str:
+    if line.startswith(("+++", "---", "diff ")):
+        return click.style(line, bold=True)
+    colour = _DIFF_COLOURS.get(line[:1])
+    return click.style(line, fg=colour) if colour else line
+
+
+def unified_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+    """The lines that differ between files, in the order of their paths.
+
+    Args:
+        before: content by path.
+        after: that of the files which change.
+    """
+    import difflib  # noqa: PLC0415  only --diff needs it
+
+    lines: list[str] = []
+    for path, content in sorted(after.items()):
+        old = before[path].decode(errors="replace").splitlines(keepends=True)
+        new = content.decode(errors="replace").splitlines(keepends=True)
+        for line in difflib.unified_diff(old, new, f"a/{path}", f"b/{path}"):
+            complete = line.endswith("\n")
+            lines.append(line if complete else f"{line}\n\\ No newline at end of file\n")
+    return colour_diff("".join(lines))

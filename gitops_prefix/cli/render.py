@@ -9,8 +9,6 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.diff import unified_diff
-from gitops_prefix.cli.exit_codes import DONE, NO
 from gitops_prefix.cli.manifests import (
     Directory,
     advance_all,
@@ -20,6 +18,7 @@ from gitops_prefix.cli.manifests import (
     waiting,
 )
 from gitops_prefix.cli.options import (
+    Command,
     config_option,
     directory_argument,
     exclude_option,
@@ -30,7 +29,7 @@ from gitops_prefix.cli.options import (
     path_option,
     prefix_option,
 )
-from gitops_prefix.cli.output import Format, print_json, print_problems
+from gitops_prefix.cli.output import DONE, NO, Format, print_json, print_problems, unified_diff
 from gitops_prefix.cli.worktree import read_managed_files
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.decide.prefix import Prefix
@@ -41,7 +40,7 @@ from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.rendering import Change, Rendering, render
 
 
-@click.command("render")
+@click.command("render", cls=Command)
 @directory_argument
 @config_option
 @prefix_option

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.exit_codes import DONE, NO
 from gitops_prefix.cli.manifests import Directory, refuse_errors
 from gitops_prefix.cli.options import (
     DURATION,
     TIME,
+    Command,
     Parsed,
     config_option,
     directory_argument,
@@ -18,11 +18,10 @@ from gitops_prefix.cli.options import (
     output_option,
     path_option,
 )
-from gitops_prefix.cli.output import Format, print_json, print_problems
-from gitops_prefix.cli.shipped import shipped
+from gitops_prefix.cli.output import DONE, NO, Format, print_json, print_problems
 from gitops_prefix.cli.simulate_document import document_of
 from gitops_prefix.cli.simulate_text import text_of
-from gitops_prefix.cli.worktree import read_own_file
+from gitops_prefix.cli.worktree import read_own_file, shipped
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
@@ -45,7 +44,7 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
     return name, Prefix.parse(prefix)
 
 
-@click.command("simulate")
+@click.command("simulate", cls=Command)
 @directory_argument
 @config_option
 @option(

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.exit_codes import DONE
 from gitops_prefix.cli.manifests import Directory, refuse_errors
 from gitops_prefix.cli.options import (
+    Command,
     config_option,
     directory_argument,
     exclude_option,
     output_option,
     path_option,
 )
-from gitops_prefix.cli.output import Format, print_json
+from gitops_prefix.cli.output import DONE, Format, print_json
 from gitops_prefix.decide.status import Status, format_time
 from gitops_prefix.render.described import describe
 from gitops_prefix.render.field_name import field_name
 from gitops_prefix.render.inventory import Inventory
 
 
-@click.command("status")
+@click.command("status", cls=Command)
 @directory_argument
 @config_option
 @output_option(Format.TEXT, Format.JSON)

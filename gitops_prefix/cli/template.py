@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.exit_codes import DONE
 from gitops_prefix.cli.manifests import (
     Directory,
     advance_all,
@@ -14,8 +13,8 @@ from gitops_prefix.cli.manifests import (
     has_errors,
     refuse_errors,
 )
-from gitops_prefix.cli.message_options import message_options
 from gitops_prefix.cli.options import (
+    Command,
     config_option,
     directory_argument,
     exclude_option,
@@ -24,16 +23,17 @@ from gitops_prefix.cli.options import (
     output_option,
     path_option,
     prefix_option,
+    settings_option,
 )
-from gitops_prefix.cli.output import Format, print_json
-from gitops_prefix.cli.shipped import shipped
+from gitops_prefix.cli.output import DONE, Format, print_json
+from gitops_prefix.cli.settings import MessageSettings
+from gitops_prefix.cli.worktree import shipped
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish.message import Occasion, Transition
 from gitops_prefix.publish.message_template import TemplateError
-from gitops_prefix.publish.wording import Wording
 from gitops_prefix.render.drift import find_drift
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.rendering import render
@@ -42,11 +42,11 @@ _FIRST, _NEXT = Prefix.parse("2001:db8:1234::/64"), Prefix.parse("2001:db8:5678:
 _ROUTER = Router("eth0", "fe80::1")
 
 
-@click.command("template")
+@click.command("template", cls=Command)
 @directory_argument
 @config_option
 @prefix_option
-@message_options
+@settings_option(MessageSettings, "messages")
 @output_option(Format.TEXT, Format.JSON)
 @now_option
 @path_option
@@ -55,7 +55,7 @@ def command(  # noqa: PLR0913  one parameter an option
     *,
     directory: Path,
     observations: tuple[tuple[str, Prefix], ...],
-    wording: Wording,
+    messages: MessageSettings,
     form: Format,
     now: datetime | None,
     path: str,
@@ -66,6 +66,7 @@ def command(  # noqa: PLR0913  one parameter an option
     Without --prefix, each DynamicPrefix gets a made-up one; without any below DIR, it is
     home-ipv6 of the example that is shipped. The router is made up, too. Writes nothing.
     """
+    wording = messages.wording()
     _, inventory = Directory(directory, path, exclude).read()
     is_sample = not inventory.dynamic_prefixes
     if is_sample:

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.exit_codes import BAD_INPUT, DONE
 from gitops_prefix.cli.manifests import Directory, find_problems
 from gitops_prefix.cli.options import (
+    Command,
     config_option,
     directory_argument,
     exclude_option,
     output_option,
     path_option,
 )
-from gitops_prefix.cli.output import Format, print_json, print_problems
+from gitops_prefix.cli.output import BAD_INPUT, DONE, Format, print_json, print_problems
 from gitops_prefix.errors import Severity
 
 
-@click.command("validate")
+@click.command("validate", cls=Command)
 @directory_argument
 @config_option
 @output_option(Format.TEXT, Format.JSON, Format.GITHUB)

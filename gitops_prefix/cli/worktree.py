@@ -93,3 +93,14 @@ def _read(path: str) -> bytes | None:
             os.close(descriptor)
     except OSError as error:
         raise InputError(Problem("unreadable", f"{path}: {error.strerror}")) from error
+
+
+def shipped(name: str) -> Path:
+    """Return a directory that comes with the package: templates, or the example of the demo.
+
+    The wheel holds it inside the package (pyproject.toml, force-include); an editable
+    install finds it beside the package.
+    """
+    package = Path(__file__).parents[1]
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name

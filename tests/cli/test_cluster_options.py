@@ -4,9 +4,10 @@ import pytest
 
 from gitops_prefix.apply.lease import Candidacy
 from gitops_prefix.apply.ownership import parse_reconciled
+from gitops_prefix.cli.assembly import assemble
 from gitops_prefix.cli.door import enter
-from gitops_prefix.cli.leader_options import make_candidacy
-from gitops_prefix.cli.telling_options import make_telling
+from gitops_prefix.cli.options import read_settings
+from gitops_prefix.cli.settings import RunSettings
 
 REFUSED = {
     "a lease no longer than its renewal": (
@@ -45,17 +46,20 @@ def test_the_durations_are_client_gos():
     assert Candidacy() == Candidacy("gitops-prefix", "", **seconds)
 
 
-def test_without_leader_elect_nobody_is_a_candidate():
+def made(**given):
+    return assemble(read_settings(RunSettings, given))
+
+
+def test_without_leader_elect_nobody_is_a_candidate(tmp_path):
     """Whatever else is said of a Lease: a chart may say it always."""
-    given = dict.fromkeys(
-        ("lease_name", "lease_namespace", "lease_duration", "renew_deadline", "retry_period")
-    )
-    assert make_candidacy(leader_elect=False, **given) is None
+    assert made(repo=str(tmp_path), lease_name="mine").candidacy is None
+    candidacy = made(repo=str(tmp_path), lease_name="mine", leader_elect=True).candidacy
+    assert candidacy == Candidacy("mine")
 
 
-def test_who_is_named_twice_is_asked_once_and_in_order():
+def test_who_is_named_twice_is_asked_once_and_in_order(tmp_path):
     first, second = map(parse_reconciled, ("gitrepository:a/b", "kustomization:a/b"))
-    telling = make_telling(request_reconcile=(first, second, first), events=False)
+    telling = made(repo=str(tmp_path), request_reconcile=(first, second, first)).telling
     assert telling.request_reconcile == (first, second)
 
 

@@ -7,7 +7,7 @@ from click import Context
 
 from gitops_prefix import __version__
 from gitops_prefix.cli.commands import cli
-from gitops_prefix.cli.shipped import shipped
+from gitops_prefix.cli.worktree import shipped
 from tests.examples.repositories import (
     RECONCILERS,
     ROOT,
