@@ -48,10 +48,10 @@ def _refuse_outside(config: Path, key: str, setting: str) -> None:
     """A file in the working directory is untrusted: its paths must stay inside that directory."""
     if not Path(setting).resolve().is_relative_to(Path.cwd().resolve()):
         message = (
-            f'"{key}: {setting}" leads outside the directory, which a file that is found there '
-            f"cannot ask for: give --config {config} if you trust it"
+            f'{key}: "{setting}" is outside of this directory: give it on the command line, or '
+            f"name the file with --config {config}"
         )
-        raise InputError(Problem("path-outside", message, Place(str(config))))
+        raise InputError(Problem("config-outside", message, Place(str(config))))
 
 
 def read_config(path: Path) -> dict[Any, Any]:
