@@ -279,7 +279,7 @@ class Loop:
         if outcome.result is Result.PUBLISHED:
             metrics.publish_seconds.labels(Stage.WHOLE.value).observe(seconds)
         if outcome.failure is not None:
-            metrics.publish_failures.labels(*outcome.failure).inc()
+            metrics.publish_failures.labels(outcome.failure.stage, outcome.failure.reason).inc()
         for name, status in (outcome.statuses or {}).items():
             self._show_current(name, str(status.current))
         for transition in outcome.transitions:

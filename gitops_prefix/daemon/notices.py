@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from gitops_prefix.daemon.backoff import Backoff
 from gitops_prefix.daemon.publication import Outcome, Result
-from gitops_prefix.publish.failure import Reason, reason_of
+from gitops_prefix.publish.failure import Reason, read_failure
 from gitops_prefix.publish.http import Refused
 from gitops_prefix.publish.notify import Notice, Notifier
 from gitops_prefix.publish.stages import Stage, Stages
@@ -83,11 +83,8 @@ class Notices:
             log.info("asked %s to reconcile %s", one.notifier.name, notice.after[:12])
             return
         refused = isinstance(failure, Refused)
-        reason = reason_of(
-            Stage.NOTIFY,
-            failure.words,
-            otherwise=Reason.REFUSED if refused else Reason.UNREACHABLE,
-        )
+        general = Reason.REFUSED if refused else Reason.UNREACHABLE
+        reason = read_failure(Stage.NOTIFY, failure.words, otherwise=general).reason
         self._failures.labels(Stage.NOTIFY.value, reason.value).inc()
         one.words = failure.words
         if one.tries == 1:

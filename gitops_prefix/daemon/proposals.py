@@ -6,10 +6,10 @@ from datetime import datetime
 
 from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.daemon.publication import (
-    RESULTS,
     Outcome,
     Publication,
     Result,
+    outcome_of,
     transitions_of,
 )
 from gitops_prefix.daemon.reconcile import Observe, Plan, plan
@@ -17,10 +17,10 @@ from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Severity
+from gitops_prefix.publish.failure import Published
 from gitops_prefix.publish.message import Transition
 from gitops_prefix.publish.proposal import Proposal, decision_of, proposal
 from gitops_prefix.publish.push_branches import PushBranches, problem_of
-from gitops_prefix.publish.push_report import Published
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.publish.trailers import PROPOSED_TO, Trailer, one_line
@@ -104,7 +104,7 @@ class Proposals(Publication):
         """Plan on the tip, with what our branches know; commit what they do not hold yet."""
         base = self.repository.tip
         if base is None:
-            return self._failed(Result.UNREACHABLE, "the branch was never seen")
+            return self._never_seen()
         holding = self._holding()
         files = self.repository.managed_files(base)
         planned = self._plan(files, observe, now, self._read_held(base, holding))
@@ -112,7 +112,7 @@ class Proposals(Publication):
         misnamed = problem_of(branches, self.repository.branch)
         problems = (*planned.problems, *((misnamed,) if misnamed else ()))
         if any(problem.severity is Severity.ERROR for problem in problems):
-            return self._failed(Result.INVALID, "the repository has errors", problems)
+            return self._invalid(problems)
         wanted = _by_branch(planned, branches)
         for branch in self._branches.waiting().keys() - {one.branch for one in wanted}:
             self._branches.drop(branch)
@@ -242,7 +242,7 @@ class Proposals(Publication):
             if isinstance(report, Published):
                 outcomes.append(Outcome(Result.PUBLISHED))
             else:
-                outcomes.append(self._failed(RESULTS[type(report)], report.words))
+                outcomes.append(outcome_of(report))
         worst = min(outcomes, key=lambda one: _WORST_FIRST.index(one.result))
         failed = replace(outcome, result=worst.result, words=worst.words, failure=worst.failure)
         return self._without_unpushed(failed)

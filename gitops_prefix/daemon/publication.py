@@ -9,12 +9,10 @@ from gitops_prefix.daemon.listening import CannotListenError
 from gitops_prefix.daemon.reconcile import Observe, Plan, plan
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
-from gitops_prefix.publish.failure import Failure, Reason, reason_of
+from gitops_prefix.publish.failure import Failed, Kind, Published, Reason, failed_by
 from gitops_prefix.publish.message import Changed, Occasion, Transition
 from gitops_prefix.publish.proposal import Proposal
-from gitops_prefix.publish.push_branches import Theirs
-from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
-from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
+from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.publish.wording import Wording
 from gitops_prefix.render.described import Described
@@ -41,17 +39,12 @@ class Result(StrEnum):
     """There is something to publish, and another daemon leads."""
 
 
-RESULTS: Mapping[type[PushReport | Theirs], Result] = {
-    Published: Result.PUBLISHED,
-    Moved: Result.CONTESTED,
-    Refused: Result.REFUSED,
-    Unreachable: Result.UNREACHABLE,
-    Theirs: Result.HELD,
+_BY_REASON = {Reason.HELD: Result.HELD, Reason.INVALID: Result.INVALID}
+_BY_KIND = {
+    Kind.MOVED: Result.CONTESTED,
+    Kind.REFUSED: Result.REFUSED,
+    Kind.AWAY: Result.UNREACHABLE,
 }
-
-
-_WORDS_SAY = {Result.UNREACHABLE, Result.REFUSED}
-"""Results of which the words may say more; the others are reasons by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +53,7 @@ class Outcome:
 
     Attributes:
         words: for people: what failed, or nothing.
-        failure: what it is counted as, when it failed.
+        failure: what failed, where and why.
         commit: ours, when there is one.
         base: what it stands on, or would.
         statuses: by name, as our last commit has them; None when nothing was read.
@@ -73,7 +66,7 @@ class Outcome:
 
     result: Result
     words: str = ""
-    failure: Failure | None = None
+    failure: Failed | None = None
     commit: str = ""
     base: str = ""
     statuses: Mapping[str, Status] | None = None
@@ -84,6 +77,12 @@ class Outcome:
     by_hand: tuple[Changed, ...] = ()
     before: str = ""
     proposals: tuple[Proposal, ...] = ()
+
+
+def outcome_of(failed: Failed, problems: tuple[Problem, ...] = ()) -> Outcome:
+    """A pass that failed."""
+    result = _BY_REASON.get(failed.reason, _BY_KIND[failed.kind])
+    return Outcome(result, failed.words, failed, problems=problems)
 
 
 class Publication:
@@ -159,12 +158,10 @@ class Publication:
         """Ask the remote where the branch is; what went wrong, if it did."""
         try:
             self._ask()
-        except UnreachableError as error:
-            return self._failed(Result.UNREACHABLE, str(error))
-        except RefusedError as error:
-            return self._failed(Result.REFUSED, str(error))
         except InputError as error:
-            return self._failed(Result.REFUSED, str(error), error.problems)
+            return outcome_of(failed_by(error, self.repository.stages.last), error.problems)
+        except OutsideError as error:
+            return outcome_of(failed_by(error, self.repository.stages.last))
         return None
 
     def _publish(self, observe: Observe, now: datetime, away: Outcome | None) -> Outcome:
@@ -174,10 +171,9 @@ class Publication:
             # Nothing that a look at the branch will mend.
             raise
         except OutsideError as error:
-            refused = isinstance(error, RefusedError)
-            return self._failed(Result.REFUSED if refused else Result.UNREACHABLE, str(error))
+            return outcome_of(failed_by(error, self.repository.stages.last))
         except InputError as error:
-            return self._failed(Result.INVALID, "the repository has errors", error.problems)
+            return self._invalid(error.problems)
         if outcome.result is Result.INVALID:
             return outcome
         if away is not None:
@@ -204,33 +200,34 @@ class Publication:
         try:
             report = self.repository.push()
         except OutsideError as error:
-            report = Unreachable(str(error))
+            report = failed_by(error, self.repository.stages.last)
         if isinstance(report, Published):
             self._waiting = {}
             return replace(outcome, result=Result.PUBLISHED, before=before)
-        failed = self._failed(RESULTS[type(report)], report.words)
+        failed = outcome_of(report)
         return replace(outcome, result=failed.result, words=failed.words, failure=failed.failure)
 
-    def _failed(self, result: Result, words: str, problems: tuple[Problem, ...] = ()) -> Outcome:
+    def _invalid(self, problems: tuple[Problem, ...]) -> Outcome:
+        failed = Failed(Reason.INVALID, "the repository has errors", self.repository.stages.last)
+        return outcome_of(failed, problems)
+
+    def _never_seen(self) -> Outcome:
         stage = self.repository.stages.last
-        reason = Reason(result.value)
-        if result in _WORDS_SAY:
-            reason = reason_of(stage, words, otherwise=reason)
-        return Outcome(result, words, Failure(stage, reason), problems=problems)
+        return outcome_of(Failed(Reason.UNREACHABLE, "the branch was never seen", stage))
 
     def _commit(self, observe: Observe, now: datetime) -> Outcome:
         """Plan, and commit if there is anything to write."""
         repository = self.repository
         base = repository.base
         if base is None:
-            return self._failed(Result.UNREACHABLE, "the branch was never seen")
+            return self._never_seen()
         leftover = repository.unpublished if repository.stale else None
         unpublished = self._statuses(leftover) if leftover else self._waiting
         files = repository.managed_files(base)
         with repository.stages.enter(Stage.RENDER):
             planned = plan(files, observe, now, unpublished)
         if any(problem.severity is Severity.ERROR for problem in planned.problems):
-            return self._failed(Result.INVALID, "the repository has errors", planned.problems)
+            return self._invalid(planned.problems)
         transitions = transitions_of(planned)
         rendering = planned.rendering
         commit = ""

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from gitops_prefix.daemon.backoff import Backoff
 from gitops_prefix.daemon.publication import Outcome
-from gitops_prefix.publish.failure import Reason, reason_of
+from gitops_prefix.publish.failure import Reason, read_failure
 from gitops_prefix.publish.forge.sync import Report, Synced
 from gitops_prefix.publish.forge.wanted import Step
 from gitops_prefix.publish.http import Refused, Unreachable
@@ -104,11 +104,8 @@ class PullRequests:
         refused = isinstance(report, Refused)
         waits = 0.0 if isinstance(report, Refused) else report.retry_after
         one.due_at = now + max(one.backoff.fail(), waits, self._interval if refused else 0.0)
-        reason = reason_of(
-            Stage.REQUEST,
-            report.words,
-            otherwise=Reason.REFUSED if refused else Reason.UNREACHABLE,
-        )
+        general = Reason.REFUSED if refused else Reason.UNREACHABLE
+        reason = read_failure(Stage.REQUEST, report.words, otherwise=general).reason
         self._failures.labels(Stage.REQUEST.value, reason.value).inc()
         if before is None or isinstance(before, Synced) or before.words != report.words:
             log.warning("%s; what was pushed stays, and it is tried again", _line(one))

@@ -29,7 +29,7 @@ class Arrival:
         """Bring the branch's last `depth` commits, and let `TIP` be the last of them.
 
         Raises:
-            UnreachableError, RefusedError: as `Remote.tip` does.
+            FailedError: as `Remote.tip` does.
             GitFailedError: the clone is damaged.
         """
         self._remote.fetch(depth=depth, into=INCOMING, leave=self._leave)

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.clone import Clone
+from gitops_prefix.publish.failure import Failed, FailedError, Reason
 from gitops_prefix.publish.fast_import import Identity, fast_import_stream
 from gitops_prefix.publish.git import GitFailedError
 from gitops_prefix.publish.managed_files import read_modes
-from gitops_prefix.publish.remote import RefusedError
 from gitops_prefix.publish.signing import Signing
+from gitops_prefix.publish.stages import Stage
 
 _UNSIGNED = "refs/gitops-prefix/unsigned"
 """Where a commit stands whose signature is still being made: never to be pushed."""
@@ -73,7 +74,7 @@ class CommitMaker:
             Its id.
 
         Raises:
-            RefusedError: it cannot be signed until something changes.
+            FailedError: it cannot be signed until something changes.
             GitFailedError: git failed otherwise.
         """
         if self._signing is None:
@@ -124,7 +125,8 @@ class CommitMaker:
         except (InputError, OutsideError) as error:
             if isinstance(error, GitFailedError) and self._heal():
                 raise
-            raise RefusedError(f"the commit cannot be signed: {error}") from error
+            message = f"the commit cannot be signed: {error}"
+            raise FailedError(Failed(Reason.SIGNING, message, Stage.COMMIT)) from error
 
     def _signed(
         self, signing: Signing, words: tuple[str, ...], message: str, moment: datetime

@@ -1,15 +1,30 @@
-"""What a failed publication is counted as: its stage, and one of a few reasons. PURE.
+"""What failed, why, and what to do about it: the words of git and of servers, read once. PURE.
 
-The words of git and of servers are without bound, and may be anybody's; what is
-counted is not: they are looked up here, and what no row knows is told by the result.
+The words are unbounded, and anybody may have written them. The reasons are few: they are
+labels of metrics. One table, `_ROWS`, leads from words to a reason; its first row that
+matches counts. Each reason says what helps: make the commit anew, act, or wait.
 """
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple
 
+from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.stages import Stage
+
+_MOST_CHARACTERS = 2000
+
+
+class Kind(StrEnum):
+    """What helps against a failure."""
+
+    MOVED = "moved"
+    """Somebody else's commit came first: make ours anew."""
+    REFUSED = "refused"
+    """A person must change something."""
+    AWAY = "away"
+    """Waiting may help."""
 
 
 class Reason(StrEnum):
@@ -31,6 +46,15 @@ class Reason(StrEnum):
     HELD = "held"
     INVALID = "invalid"
 
+    @property
+    def kind(self) -> Kind:
+        """What helps."""
+        if self is Reason.CONTESTED:
+            return Kind.MOVED
+        return Kind.AWAY if self in _AWAY else Kind.REFUSED
+
+
+_AWAY = {Reason.SERVER, Reason.LOCAL, Reason.DNS, Reason.TIMEOUT, Reason.UNREACHABLE}
 
 MEANINGS: Mapping[Reason, str] = {
     Reason.PROTECTED: "the branch is protected from us",
@@ -51,92 +75,235 @@ MEANINGS: Mapping[Reason, str] = {
 }
 
 
-class Failure(NamedTuple):
-    """Where and why."""
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A stage failed.
 
-    stage: Stage
+    Attributes:
+        reason: what it is counted as, and what helps.
+        words: for people, on one line.
+        stage: where.
+    """
+
     reason: Reason
+    words: str
+    stage: Stage
+
+    @property
+    def kind(self) -> Kind:
+        """What helps."""
+        return self.reason.kind
 
 
-_DISK = {Stage.READ, Stage.RENDER, Stage.COMMIT}
+class FailedError(OutsideError):
+    """The same as an exception.
+
+    Attributes:
+        failed: what failed.
+    """
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.words)
+        self.failed = failed
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The branch holds our commit."""
+
+    commit: str
+
+
+PushReport = Published | Failed
+
+
+# Reason and pattern, searched without regard to case. Addresses are taken out before: a
+# repository called /denied/home.git says nothing of itself.
+_ROWS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
+    # What git itself says of the branch, in its own line: no hook can say that.
+    (
+        Reason.CONTESTED,
+        (
+            r"^\[(remote )?rejected\] \([^\n]*(fetch first|non-fast-forward|stale info)",
+            r"^\[(remote )?rejected\] \([^\n]*(cannot lock ref|failed to (update ref|lock)\b)",
+            r"^\[(remote )?rejected\] \([^\n]*(incorrect old value|reference already exists)",
+        ),
+    ),
+    (
+        Reason.IDENTITY,
+        (
+            "host key verification failed",
+            "remote host identification has changed",
+            r"host key is known|host key for \S+ has changed",
+            "certificate (problem|subject|verif)|alternative certificate",
+            "--ca-file",
+        ),
+    ),
+    # The same rejection, "unpacker error", for a disk that is full and for one that is not ours.
+    (
+        Reason.AUTHENTICATION,
+        ("insufficient permission", r"unpacker error[\s\S]*permission denied"),
+    ),
+    (Reason.REFUSED, (r"remote: [^\n;]*read-only file system",)),
+    # Our own shortage, before that of a server.
+    (Reason.LOCAL, (r"cannot fork\(\)", "cannot be started", "cannot be kept in memory")),
+    # What a server cannot do now passes, though it is the server that rejects: its disk is
+    # full, it has too much to do, somebody works on it. A hook may say so, too.
+    (
+        Reason.SERVER,
+        (
+            "internal (server )?(connection )?error|internal api|system error",
+            "fatal error in commit_refs",
+            r"(returned error:|\berror|http|http code) (408|425|429|5\d\d)\b",
+            r"unpacker error|unpack failed|\(failure\)|unable to migrate objects",
+            r"remote: [^\n;]*(no space left|disk quota exceeded)",
+            "out of memory|cannot (allocate memory|fork)|resource temporarily unavailable",
+            "too many open files|rate.?limit|too many (requests|connections|concurrent)",
+            "requested too many times|heavy load|overloaded|deadline exceeded",
+            "not available at this time|(try|retry)( again)? later",
+            "(temporarily|currently) (read.only|unavailable|disabled)",
+            r"\b(in|under|undergoing|for|down for) (\S+ )?maintenance\b",
+            "maintenance (mode|window)",
+        ),
+    ),
+    # GitHub says "protected branch hook declined".
+    (Reason.PROTECTED, ("protected branch",)),
+    (Reason.HOOK, ("hook declined",)),
+    (
+        Reason.AUTHENTICATION,
+        (
+            "permission denied|permission to .* denied|access denied|unauthorized|forbidden",
+            "authentication failed|too many authentication failures|enforced saml",
+            "could not read (username|password)|invalid username",
+            r"(returned error:|http|http code|response) 40[137]\b",
+            "not (permitted|authorized|granted)|does not have write access",
+            "marked as read.only|account is suspended",
+            "--(token-file|ssh-key|known-hosts)",
+        ),
+    ),
+    (
+        Reason.MISSING,
+        (
+            "repository .*not found|does not appear to be a git|does not exist|has no branch",
+            r"(returned error:|http|http code) 404\b",
+            "could not be found or you don't have",
+        ),
+    ),
+    (
+        Reason.REFUSED,
+        (
+            r"remote rejected|pre-receive|\bdeny(ing)?\b|not allowed|\bis read.only\b",
+            r"(returned error:|http|http code) (400|413)\b",
+            "unable to negotiate with|no mutual signature",
+        ),
+    ),
+    (
+        Reason.LOCAL,
+        (
+            "no space left|disk quota exceeded|read-only file system",
+            "clone was damaged|--clone-dir",
+        ),
+    ),
+    (Reason.DNS, ("could not resolve|name or service not known|in name resolution",)),
+    (Reason.TIMEOUT, ("no answer within|timed out|operation too slow",)),
+)
+_TABLE = tuple(
+    (reason, re.compile("|".join(patterns), re.IGNORECASE | re.MULTILINE))
+    for reason, patterns in _ROWS
+)
+# "Could not resolve host" for /denys/home.git is no denial.
+_ADDRESS = re.compile(r"'[^'\s]*[:/][^'\s]*'|\b[a-z+]+://\S+")
+# What git and ssh would ask a person for, by the option that has it here.
+_REMEDIES = (
+    (re.compile(r"could not read username", re.IGNORECASE), "give --token-file"),
+    (
+        re.compile(r"certificate verification failed|certificate problem", re.IGNORECASE),
+        "--ca-file names the authority that is believed",
+    ),
+    (
+        re.compile(r"host key is known for|host key for \S+ has changed", re.IGNORECASE),
+        "--known-hosts: compare what `ssh-keyscan` says with what the forge publishes, and add it",
+    ),
+    (
+        re.compile(r"permission denied \([^)]*publickey", re.IGNORECASE),
+        "the forge has to know the public half of --ssh-key, as a deploy key that may write",
+    ),
+)
+_LOCAL_STAGES = {Stage.READ, Stage.RENDER, Stage.COMMIT}
 """Stages that ask nobody but our own disk."""
 
-# The first row that matches counts. A forge says "protected branch hook declined", and a
-# server's disk is no disk of ours.
-_WORDS: Mapping[Reason, tuple[str, ...]] = {
-    Reason.PROTECTED: ("protected branch",),
-    Reason.HOOK: ("hook declined",),
-    Reason.IDENTITY: (
-        "host key verification failed",
-        "remote host identification has changed",
-        "host key is known",
-        "certificate",
-        "--ca-file",
-    ),
-    Reason.SERVER: (
-        "internal (server |api )?error",
-        r"(returned error:|http) (408|425|429|5\d\d)",
-        "rate.?limit",
-        "too many (requests|connections)",
-        "(try|retry)( again)? later",
-        "maintenance",
-        "unpacker error",
-        "unpack failed",
-        "remote: [^;]*no space left",
-    ),
-    Reason.AUTHENTICATION: (
-        "permission denied",
-        "permission to .* denied",
-        "authentication failed",
-        "access denied",
-        "could not read (username|password)",
-        "invalid username",
-        "unauthorized",
-        "forbidden",
-        "(returned error:|http|response) 40[137]",
-        "marked as read.only",
-        "not (permitted|authorized|granted)",
-        "insufficient permission",
-        "does not have write access",
-        "account is suspended",
-        "enforced saml",
-        "too many authentication failures",
-        "--(token-file|ssh-key|known-hosts)",
-    ),
-    Reason.MISSING: (
-        "not found",
-        "does not appear to be a git",
-        "returned error: 404",
-        "has no branch",
-        "does not exist",
-    ),
-    Reason.LOCAL: (
-        "no space left",
-        "clone was damaged",
-        "--clone-dir",
-        "quota exceeded",
-        "cannot be started",
-        "read-only file system",
-    ),
-    Reason.DNS: ("could not resolve", "name or service not known", "in name resolution"),
-    Reason.TIMEOUT: ("no answer within", "timed out", "operation too slow"),
-}
-_PATTERNS = {reason: re.compile("|".join(words), re.IGNORECASE) for reason, words in _WORDS.items()}
-# A repository called /denied/home.git says nothing of itself.
-_QUOTED_URL = re.compile(r"'[^'\s]*[:/][^'\s]*'")
+
+def read_push(status: int, stdout: str, stderr: str, commit: str) -> PushReport:
+    """What became of a push.
+
+    Args:
+        status: git's exit status; -1 when git did not end in time.
+        stdout: with --porcelain, a line for the branch that begins with its flag.
+        stderr: git's and the server's words.
+        commit: what was pushed.
+    """
+    if status == 0:
+        return Published(commit)
+    lines = [line for line in stdout.splitlines() if line.startswith("!")]
+    rejected = "".join(line.split("\t")[-1] + "\n" for line in lines)
+    words = _clean(f"{rejected}{stderr}") or f"exit status {status}"
+    # The branch's own line comes first, and may hold a name with a colon and a slash.
+    reason = _look_up(rejected + _ADDRESS.sub("", stderr)) or Reason.UNREACHABLE
+    return Failed(reason, words, Stage.PUSH)
 
 
-def reason_of(stage: Stage, words: str, otherwise: Reason) -> Reason:
-    """What the words of a failure come to.
+def read_failure(
+    stage: Stage, said: str, *, status: int = 1, otherwise: Reason = Reason.UNREACHABLE
+) -> Failed:
+    """What became of a question, or of anything else that failed with words.
 
     Args:
         stage: where it failed.
-        words: git's and the server's.
-        otherwise: the reason when they say nothing that is known.
+        said: the words of git, or of a server.
+        status: git's exit status, for want of words.
+        otherwise: the reason when no row of the table knows the words.
     """
-    if stage in _DISK:
-        return Reason.SIGNING if "cannot be signed" in words else Reason.LOCAL
-    text = _QUOTED_URL.sub("", words)
-    return next(
-        (reason for reason, pattern in _PATTERNS.items() if pattern.search(text)), otherwise
-    )
+    words = (_clean(said) or f"exit status {status}") + _remedy(said)
+    return Failed(_look_up(_ADDRESS.sub("", said)) or otherwise, words, stage)
+
+
+def failed_by(error: Exception, stage: Stage) -> Failed:
+    """What an exception says of the stage under way: waiting may help, unless it says otherwise.
+
+    An InputError names something that a person must change.
+    """
+    if isinstance(error, FailedError):
+        return error.failed
+    if stage in _LOCAL_STAGES:
+        return Failed(Reason.LOCAL, str(error), stage)
+    otherwise = Reason.REFUSED if isinstance(error, InputError) else Reason.UNREACHABLE
+    return of_kind(otherwise, replace(read_failure(stage, str(error)), words=str(error)))
+
+
+def of_kind(general: Reason, failed: Failed) -> Failed:
+    """The same, but for a reason of another kind, in place of which the general one stands."""
+    return failed if failed.kind is general.kind else replace(failed, reason=general)
+
+
+def _look_up(text: str) -> Reason | None:
+    return next((reason for reason, pattern in _TABLE if pattern.search(text)), None)
+
+
+def _remedy(text: str) -> str:
+    """What to do about it, where git or ssh only says what they miss."""
+    found = (words for pattern, words in _REMEDIES if pattern.search(text))
+    return "".join(f" ({words})" for words in found)
+
+
+def _clean(text: str) -> str:
+    """The lines that say something, as one; "hint:" lines are for people at a prompt."""
+    lines = (line.strip() for line in text.splitlines())
+    wanted = [line for line in lines if _says_something(line)]
+    return "; ".join(dict.fromkeys(wanted))[:_MOST_CHARACTERS]
+
+
+def _says_something(line: str) -> bool:
+    """Forges draw boxes around their words."""
+    if line.startswith(("hint:", "To ", "Done")):
+        return False
+    return any(character.isalnum() for character in line.removeprefix("remote:"))

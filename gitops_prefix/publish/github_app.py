@@ -14,15 +14,17 @@ from pathlib import Path
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.app_jwt import sign
 from gitops_prefix.publish.credentials import Token, read_secret
+from gitops_prefix.publish.failure import FailedError, Reason, of_kind, read_failure
 from gitops_prefix.publish.http import Answer, Refused, Request, Response, Send
 from gitops_prefix.publish.loan import Loan
-from gitops_prefix.publish.remote import RefusedError, UnreachableError
 from gitops_prefix.publish.scrub import learn
+from gitops_prefix.publish.stages import Stage
 
 _LIFETIME = 540
 """Of the App's own token, in seconds; GitHub takes ten minutes at most."""
 _BACKDATED = 60
 """GitHub's own advice: a clock that is a little fast must not issue in the future."""
+_OTHER_SHAPE = "the GitHub App's API answers in another shape"
 _SKEW = 30.0
 """A difference of clocks, in seconds, that explains a refusal."""
 _MARGIN = 300.0
@@ -73,8 +75,8 @@ class GitHubApp:
 
         Raises:
             InputError: the key cannot be read, or is none.
-            UnreachableError: the API does not answer, and the last token ended.
-            RefusedError: it does not know the App, or the App is not installed there.
+            FailedError: the API does not answer, and the last token ended; or it does not know
+                the App, or the App is not installed there.
         """
         Token(self.read).lend(url, loan)
 
@@ -105,7 +107,9 @@ class GitHubApp:
             token = str(content["token"])
             ends = datetime.fromisoformat(content["expires_at"]).timestamp()
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise RefusedError("the GitHub App's API answers in another shape") from error
+            raise _failed(
+                Reason.REFUSED, "the GitHub App's API answers in another shape"
+            ) from error
         learn(token, user="x-access-token")
         # Both moments are the server's, so that our calendar does not count.
         there = _seconds(answer.headers.get("date", ""))
@@ -118,7 +122,9 @@ class GitHubApp:
         try:
             return str(answer.json()["id"])
         except (KeyError, TypeError) as error:
-            raise RefusedError("the GitHub App's API answers in another shape") from error
+            raise _failed(
+                Reason.REFUSED, "the GitHub App's API answers in another shape"
+            ) from error
 
     def _ask(self, method: str, path: str, content: object = None) -> Response:
         """Ask as the App itself; once more by the server's clock, when ours differs."""
@@ -132,12 +138,12 @@ class GitHubApp:
             return answer
         words = f"the GitHub App: {answer.words}"
         if not isinstance(answer, Refused):
-            raise UnreachableError(words)
+            raise _failed(Reason.UNREACHABLE, words)
         if answer.status == 404:
             # An installation that was removed and made again has another id.
             self._installation = ""
             words += f" (is it installed for {self.app.project}, and may it write contents there?)"
-        raise RefusedError(words)
+        raise _failed(Reason.REFUSED, words)
 
     def _ask_at(self, now: float, method: str, path: str, content: object) -> Answer:
         issued = int(now) - _BACKDATED
@@ -156,7 +162,7 @@ class GitHubApp:
         try:
             token = sign(claims, key, str(path))
         except OutsideError as error:
-            raise UnreachableError(str(error)) from error
+            raise _failed(Reason.UNREACHABLE, str(error)) from error
         learn(token)
         return token
 
@@ -177,6 +183,11 @@ def check_app(app: App) -> None:
         )
         raise InputError(Problem("invalid-app", message))
     read_secret(app.key_file, "--github-app-key-file")
+
+
+def _failed(general: Reason, words: str) -> FailedError:
+    """The kind is known; the words may give a closer reason."""
+    return FailedError(of_kind(general, read_failure(Stage.LOOK, words)))
 
 
 def _seconds(date: str) -> float | None:

@@ -15,11 +15,19 @@ from typing import TypeAlias
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.arrival import Arrival
+from gitops_prefix.publish.failure import (
+    Failed,
+    FailedError,
+    Kind,
+    Published,
+    PushReport,
+    Reason,
+    failed_by,
+)
 from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.git import Git, GitFailedError
-from gitops_prefix.publish.push_report import Moved, Published, PushReport, Refused, Unreachable
 from gitops_prefix.publish.refs import PROPOSED, PUSHED, References
-from gitops_prefix.publish.remote import RefusedError, Remote, UnreachableError
+from gitops_prefix.publish.remote import Remote
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stage, Stages
 from gitops_prefix.publish.trailers import PROPOSED_TO
@@ -28,13 +36,6 @@ PLACEHOLDER = "{name}"
 _REMEMBERED_COMMITS = 200
 _DEPTH = 2
 """Our commit, and what it stands on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Theirs:
-    """The branch holds somebody else's commit, which is not thrown away."""
-
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,7 @@ class PushBranches:
         """See where our branches are now, and bring what is new on them.
 
         Raises:
-            UnreachableError: the remote did not answer.
-            RefusedError: it refuses us.
+            FailedError: the remote did not answer, or refuses us.
         """
         with self._stages.enter(Stage.LOOK):
             heads = self._remote.heads(self._pattern.replace(PLACEHOLDER, "*"))
@@ -140,36 +140,36 @@ class PushBranches:
         """Forget our commit that waits for a branch."""
         self._references.write({PROPOSED + branch: None})
 
-    def push(self, branch: str) -> PushReport | Theirs:
-        """Put a branch to our commit that waits for it."""
+    def push(self, branch: str) -> PushReport:
+        """Put a branch to our commit that waits for it.
+
+        A branch that holds somebody else's commit is `held`: that commit is not thrown away.
+        """
         commit, seen = self.waiting()[branch], self.seen().get(branch, "")
         if seen == commit:
             # The answer to an earlier push was lost.
             self.drop(branch)
             return Published(commit)
         if seen and self.parent(seen) is None:
-            return Theirs(self._whose(branch, seen))
+            return Failed(Reason.HELD, self._whose(branch, seen), Stage.PUSH)
         try:
             with self._mending():
                 return self._replace(branch, commit, seen)
-        except UnreachableError as error:
-            return Unreachable(str(error))
-        except (RefusedError, InputError) as error:
-            return Refused(str(error))
-        except OutsideError as error:
-            return Unreachable(str(error))
+        except (InputError, OutsideError) as error:
+            return failed_by(error, self._stages.last)
 
     def _replace(self, branch: str, commit: str, seen: str) -> PushReport:
         with self._stages.enter(Stage.PUSH):
             report = self._remote.replace(branch, commit, seen=seen)
-        if isinstance(report, Unreachable):
-            raise UnreachableError(report.words)
-        if not isinstance(report, Published):
+        if isinstance(report, Failed):
+            if report.kind is Kind.AWAY:
+                raise FailedError(report)
             return report
         with self._stages.enter(Stage.CONFIRM):
             there = self._remote.heads(branch).get(branch, "nothing")
         if there != commit:
-            return Moved(f"{branch} shows {there[:12]} after the push of {commit[:12]}")
+            words = f"{branch} shows {there[:12]} after the push of {commit[:12]}"
+            return Failed(Reason.CONTESTED, words, Stage.CONFIRM)
         self._references.write({PUSHED + branch: commit, PROPOSED + branch: None})
         return report
 

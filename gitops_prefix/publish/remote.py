@@ -4,19 +4,27 @@ Each question names the URL anew and nothing of it is kept in the clone's config
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, local_path
-from gitops_prefix.publish.failure import Reason, reason_of
+from gitops_prefix.publish.failure import (
+    Failed,
+    FailedError,
+    Kind,
+    PushReport,
+    Reason,
+    failed_by,
+    read_failure,
+    read_push,
+)
 from gitops_prefix.publish.git import Answer
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.managed_files import MOST_BYTES
-from gitops_prefix.publish.push_report import PushReport, Refused, read_failure, read_push
 from gitops_prefix.publish.scrub import scrub
-from gitops_prefix.publish.stages import Stage
+from gitops_prefix.publish.stages import Stages
 from gitops_prefix.publish.transport import Transport
 
 _ORIGIN = "origin"
@@ -27,14 +35,6 @@ class Leave(StrEnum):
 
     CONTENTS = "blob:none"
     LONG_ONES = f"blob:limit={MOST_BYTES + 1}"
-
-
-class UnreachableError(OutsideError):
-    """The remote did not answer; waiting may help."""
-
-
-class RefusedError(OutsideError):
-    """The remote will not have us until something changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Remote:
         limits: TimeLimits,
         *,
         transport: Transport,
+        stages: Stages,
     ) -> None:
         """Name a branch; nothing is asked yet."""
         path = local_path(url)
@@ -76,13 +77,13 @@ class Remote:
         self._transport = transport
         self._clone = clone
         self._limits = limits
+        self._stages = stages
 
     def tip(self) -> str:
         """Where the branch is now.
 
         Raises:
-            UnreachableError: the remote did not answer.
-            RefusedError: it refuses us, or there is no such repository.
+            FailedError: the remote did not answer, or refuses us.
             InputError: it has no such branch.
         """
         for line in self._run("ls-remote", "--", self._url, self._reference).lines():
@@ -105,7 +106,7 @@ class Remote:
             anew: whether to ask for what was left out before, too.
 
         Raises:
-            UnreachableError, RefusedError: as `tip` does.
+            FailedError: as `tip` does.
         """
         options = (f"--depth={depth}", f"--filter={leave}", *(("--refetch",) if anew else ()))
         refspec = f"+{self._reference}:{into}"
@@ -118,15 +119,15 @@ class Remote:
             Whether the server gives single objects; if not, none came.
 
         Raises:
-            UnreachableError, RefusedError: as `tip` does.
+            FailedError: as `tip` does.
         """
         options = ("--no-auto-gc", f"--filter={Leave.CONTENTS}", "--stdin")
         settings = ("-c", "fetch.negotiationAlgorithm=noop")
         wanted = "".join(f"{blob}\n" for blob in blobs).encode()
         try:
             self._fetch(*options, "--", _ORIGIN, settings=settings, stdin=wanted)
-        except (RefusedError, UnreachableError) as error:
-            if "unadvertised object" in str(error):
+        except FailedError as error:
+            if "unadvertised object" in error.failed.words:
                 return False
             raise
         return True
@@ -160,7 +161,7 @@ class Remote:
         """The branches that match a glob, and where they are now.
 
         Raises:
-            UnreachableError, RefusedError: as `tip` does.
+            FailedError: as `tip` does.
         """
         lines = self._run("ls-remote", "--", self._url, f"refs/heads/{pattern}").lines()
         pairs = (line.partition("\t") for line in lines)
@@ -182,7 +183,7 @@ class Remote:
             anew: as `fetch` does.
 
         Raises:
-            UnreachableError, RefusedError: as `tip` does.
+            FailedError: as `tip` does.
         """
         options = (f"--depth={depth}", f"--filter={leave}", *(("--refetch",) if anew else ()))
         refspecs = [f"+refs/heads/{name}:{ours}" for name, ours in sorted(references.items())]
@@ -206,25 +207,27 @@ class Remote:
         refspec = f"{commit}:{reference}"
         try:
             answer = self._ask("push", *options, lease, "--", self._url, refspec)
-        except RefusedError as error:
-            return Refused(str(error))
+        except FailedError as error:
+            return error.failed
         stdout = scrub(answer.stdout.decode(errors="replace"))
         report = read_push(answer.status, stdout, answer.stderr, commit)
-        if isinstance(report, Refused) and _is_about_us(report.words):
-            self._credentials.doubt()
+        if isinstance(report, Failed):
+            self._doubt(report)
         return report
 
     def _run(self, *arguments: str, seconds: float | None = None, stdin: bytes = b"") -> Answer:
         answer = self._ask(*arguments, seconds=seconds, stdin=stdin)
         if answer.status == 0:
             return answer
-        failure = read_failure(answer.status, answer.stderr)
-        refused = isinstance(failure, Refused)
-        if refused:
-            self._credentials.doubt()
-        kind = RefusedError if refused else UnreachableError
+        failed = read_failure(self._stages.last, answer.stderr, status=answer.status)
+        self._doubt(failed)
         verb = next(word for word in ("fetch", "ls-remote") if word in arguments)
-        raise kind(f"git {verb}: {failure.words}")
+        raise FailedError(replace(failed, words=f"git {verb}: {failed.words}"))
+
+    def _doubt(self, failed: Failed) -> None:
+        """A refusal may be for who we are; but a hook, or a protection, knew us well."""
+        if failed.kind is Kind.REFUSED and failed.reason not in {Reason.HOOK, Reason.PROTECTED}:
+            self._credentials.doubt()
 
     def _ask(self, *arguments: str, seconds: float | None = None, stdin: bytes = b"") -> Answer:
         seconds = self._limits.ask if seconds is None else seconds
@@ -233,7 +236,9 @@ class Remote:
                 self.lend(loan)
             except InputError as error:
                 # It was good when we started: a secret that is being replaced comes back.
-                raise RefusedError(str(error)) from error
+                raise FailedError(failed_by(error, self._stages.last)) from error
+            except FailedError as error:
+                raise FailedError(replace(error.failed, stage=self._stages.last)) from error
             return self._clone.git(loan).ask(*arguments, seconds=seconds, stdin=stdin)
 
     def lend(self, loan: Loan) -> None:
@@ -244,9 +249,3 @@ class Remote:
         """
         self._transport.lend(loan)
         self._credentials.lend(self._url, loan)
-
-
-def _is_about_us(words: str) -> bool:
-    """Whether a refused push may be for who we are: a hook, or a protection, knew us well."""
-    reason = reason_of(Stage.PUSH, words, otherwise=Reason.REFUSED)
-    return reason not in {Reason.HOOK, Reason.PROTECTED}

@@ -5,7 +5,7 @@ not on it yet. A crash at any instant leaves nothing else behind.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,26 +14,28 @@ from gitops_prefix.publish.arrival import Arrival
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.commit_maker import CommitMaker, Wanted
 from gitops_prefix.publish.credentials import Credentials, NoCredentials, check_url, local_path
+from gitops_prefix.publish.failure import (
+    Failed,
+    FailedError,
+    Kind,
+    Published,
+    PushReport,
+    Reason,
+    failed_by,
+)
 from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.managed_files import Scope, read_managed_files
 from gitops_prefix.publish.push_branches import PushBranches, check_pattern, is_branch_name
-from gitops_prefix.publish.push_report import (
-    Moved,
-    Published,
-    PushReport,
-    Refused,
-    Unreachable,
-)
 from gitops_prefix.publish.refs import ONTO, TIP, UNPUBLISHED, References, Refs, Relation
-from gitops_prefix.publish.remote import RefusedError, Remote, TimeLimits, UnreachableError
+from gitops_prefix.publish.remote import Remote, TimeLimits
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.signing import Signing
 from gitops_prefix.publish.stages import Stage, Stages
 from gitops_prefix.publish.transport import Transport
 
-__all__ = ["RefusedError", "Repository", "Scope", "TimeLimits", "UnreachableError"]
+__all__ = ["Repository", "Scope", "TimeLimits"]
 
 _REMEMBERED_COMMITS = 4
 _DEPTH = 50
@@ -69,7 +71,13 @@ class Repository:
         people = (author, self._committer)
         self._maker = CommitMaker(self._clone, people, signing, heal=self.heal)
         self._remote = Remote(
-            url, branch, self._credentials, self._clone, limits, transport=transport
+            url,
+            branch,
+            self._credentials,
+            self._clone,
+            limits,
+            transport=transport,
+            stages=self.stages,
         )
         self._references = References(self._git)
         self._arrival = Arrival(self._remote, self._clone, scope, self._references)
@@ -99,7 +107,7 @@ class Repository:
             self._clone.open()
             self._references.read()
             # A token that is minted elsewhere waits for it as the branch does.
-            with suppress(UnreachableError), Loan() as loan:
+            with _tolerating(Kind.AWAY), Loan() as loan:
                 self._remote.lend(loan)
             self._maker.try_signing()
         except BaseException:
@@ -157,8 +165,8 @@ class Repository:
             Whether it moved.
 
         Raises:
-            UnreachableError: the remote did not answer, or the clone had to be made anew.
-            RefusedError: it refuses us, or there is no such repository.
+            FailedError: the remote did not answer, or refuses us; or the clone had to be made
+                anew.
             InputError: it has no such branch.
         """
         if not self._clone.path.is_dir():
@@ -178,7 +186,7 @@ class Repository:
         """The files of a commit that a byte search finds to be managed, by path.
 
         Raises:
-            UnreachableError: the clone had to be made anew; a fetch fills it.
+            FailedError: the clone had to be made anew; a fetch fills it.
             GitFailedError: git failed otherwise.
         """
         if commit not in self._files:
@@ -221,8 +229,8 @@ class Repository:
             Its id.
 
         Raises:
-            UnreachableError: the clone had to be made anew; a fetch fills it.
-            RefusedError: it cannot be signed until something changes.
+            FailedError: it cannot be signed until something changes; or the clone had to be made
+                anew, and a fetch fills it.
             GitFailedError: git failed otherwise.
         """
         refs = self.refs
@@ -280,22 +288,21 @@ class Repository:
 
     def _push(self, commit: str, refs: Refs) -> PushReport:
         if refs.tip is None or refs.relation is not Relation.AHEAD:
-            return Moved(f"{commit[:12]} does not stand on the branch as it was seen")
+            words = f"{commit[:12]} does not stand on the branch as it was seen"
+            return Failed(Reason.CONTESTED, words, Stage.PUSH)
         try:
             with self._mending():
                 with self.stages.enter(Stage.PUSH):
                     report = self._remote.push(commit, seen=refs.tip)
                 return self._confirm(report, commit)
-        except (RefusedError, InputError) as error:
-            return Refused(str(error))
-        except UnreachableError as error:
-            return Unreachable(str(error))
+        except (InputError, OutsideError) as error:
+            return failed_by(error, self.stages.last)
 
     def _confirm(self, report: PushReport, commit: str) -> PushReport:
         """Ask the remote whether it is as git said; somebody may be on top of us already."""
-        if isinstance(report, Unreachable):
-            raise UnreachableError(report.words)
-        if not isinstance(report, Published):
+        if isinstance(report, Failed):
+            if report.kind is Kind.AWAY:
+                raise FailedError(report)
             return report
         with self.stages.enter(Stage.CONFIRM):
             seen = self._remote.tip()
@@ -305,7 +312,8 @@ class Repository:
             self._arrival.fetch(depth=_DEPTH)
             if self.refs.relation is Relation.ARRIVED:
                 return report
-        return Moved(f"the branch shows {seen[:12]} after the push of {commit[:12]}")
+        words = f"the branch shows {seen[:12]} after the push of {commit[:12]}"
+        return Failed(Reason.CONTESTED, words, Stage.CONFIRM)
 
     def _fetch(self) -> None:
         depth = 1 if self.unpublished is None else _DEPTH
@@ -317,11 +325,12 @@ class Repository:
         """After a failure, see whether it was the clone's."""
         try:
             yield
-        except (GitFailedError, UnreachableError) as error:
+        except (GitFailedError, FailedError) as error:
+            if isinstance(error, FailedError) and error.failed.kind is not Kind.AWAY:
+                raise
             if not self.heal():
                 raise
-            message = f"the clone was damaged and is made anew ({error})"
-            raise UnreachableError(message) from error
+            raise self._local(f"the clone was damaged and is made anew ({error})") from error
 
     def heal(self) -> bool:
         """Look closely after a failure, and make the clone anew if it is damaged.
@@ -330,17 +339,30 @@ class Repository:
             Whether it was.
 
         Raises:
-            UnreachableError: it cannot be made.
+            FailedError: it cannot be made.
         """
         self._arrival.doubt()
         try:
             damaged = self._clone.heal()
         except OutsideError as error:
-            raise UnreachableError(str(error)) from error
+            raise self._local(str(error)) from error
         self._references.read()
         if damaged:
             self._files.clear()
         return damaged
+
+    def _local(self, words: str) -> FailedError:
+        return FailedError(Failed(Reason.LOCAL, words, self.stages.last))
+
+
+@contextmanager
+def _tolerating(kind: Kind) -> Iterator[None]:
+    """Leave the body when it fails in that way, and go on."""
+    try:
+        yield
+    except FailedError as error:
+        if error.failed.kind is not kind:
+            raise
 
 
 def _is_repository(path: Path) -> bool:

@@ -25,7 +25,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Decision, Selection, Standing
 from gitops_prefix.decide.status import read_status
 from gitops_prefix.errors import Place, Problem
-from gitops_prefix.publish.failure import Failure, Reason
+from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.described import BoundField, Described
 from tests.parts import require
@@ -54,7 +54,7 @@ WORDS = "[remote rejected] (pre-receive hook declined); remote: only on weekdays
 DECLINED = Outcome(
     Result.REFUSED,
     WORDS,
-    Failure(Stage.PUSH, Reason.HOOK),
+    Failed(Reason.HOOK, "a hook of the server declined", Stage.PUSH),
     commit="0123456789abcdef",
     problems=(Problem("no-target", 'what is "it"?', Place("a.yaml", 3, 9)),),
     described=(HOME,),

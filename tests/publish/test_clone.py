@@ -10,13 +10,14 @@ import pytest
 
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.credentials import SshKey
+from gitops_prefix.publish.failure import FailedError, Published
 from gitops_prefix.publish.git import GitFailedError
 from gitops_prefix.publish.loan import Loan
-from gitops_prefix.publish.push_report import Published
-from gitops_prefix.publish.repository import Repository, TimeLimits, UnreachableError
+from gitops_prefix.publish.repository import Repository, TimeLimits
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened, somebody_pushes
 from tests.gitrepo import git
 from tests.netns import until
+from tests.publish.failing import away
 
 NEW = {"a.yaml": b"new\n"}
 BROKEN_OFF = """
@@ -152,7 +153,7 @@ def test_a_clone_damaged_under_us_heals(tmp_path, remote, store, damage):
                 repository.managed_files(repository.tip)
                 commit_ours(repository, NEW)
                 report = repository.push()
-            except (UnreachableError, GitFailedError):
+            except (FailedError, GitFailedError):
                 continue
             if isinstance(report, Published):
                 break
@@ -230,7 +231,7 @@ def test_a_fetch_that_hangs_in_the_middle_is_in_nobodys_way(tmp_path, remote, st
     with opened(
         tmp_path / "clone", url, credentials=Through(ssh, ssh), limits=limits
     ) as repository:
-        with pytest.raises(UnreachableError, match="no answer within 2 s"):
+        with pytest.raises(FailedError, check=away, match="no answer within 2 s"):
             repository.fetch()
         for process_id in pids.read_text().split():
             until(lambda pid=int(process_id): ended(pid), "the end of what git started")

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.publish.failure import Reason, reason_of
+from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.publish.failure import (
+    Failed,
+    FailedError,
+    Kind,
+    Reason,
+    failed_by,
+    of_kind,
+    read_failure,
+)
 from gitops_prefix.publish.stages import Stage
 
 WORDS = [
@@ -50,16 +59,42 @@ WORDS = [
 @pytest.mark.parametrize(("words", "reason"), WORDS)
 @pytest.mark.parametrize("stage", [Stage.LOOK, Stage.FETCH, Stage.PUSH, Stage.CONFIRM])
 def test_the_words_say_why(words, reason, stage):
-    assert reason_of(stage, words, otherwise=Reason.UNREACHABLE) is reason
+    failed = read_failure(stage, words)
+    assert failed.reason is reason
+    assert failed.stage is stage
 
 
 @pytest.mark.parametrize("words", [words for words, _ in WORDS])
 @pytest.mark.parametrize("stage", [Stage.READ, Stage.COMMIT])
 def test_what_asks_only_our_own_disk_fails_for_its_sake(words, stage):
     """A file in the repository that is called "permission denied" is no server's answer."""
-    assert reason_of(stage, words, otherwise=Reason.UNREACHABLE) is Reason.LOCAL
+    assert failed_by(OutsideError(words), stage) == Failed(Reason.LOCAL, words, stage)
+
+
+def test_an_exception_that_was_classified_is_not_read_again():
+    failed = Failed(Reason.SIGNING, "permission denied", Stage.COMMIT)
+    assert failed_by(FailedError(failed), Stage.PUSH) is failed
+
+
+def test_what_a_person_named_wrongly_is_refused():
+    """Whatever the words say of waiting."""
+    error = InputError(Problem("x", "--ssh-key x: no answer within 60 s"))
+    assert failed_by(error, Stage.LOOK).kind is Kind.REFUSED
+    assert failed_by(OutsideError("git: Permission denied"), Stage.PUSH).kind is Kind.AWAY
 
 
 @given(st.text(), st.sampled_from(Stage))
 def test_whatever_a_server_says_is_one_of_a_few_reasons(words, stage):
-    assert reason_of(stage, words, otherwise=Reason.REFUSED) in set(Reason)
+    assert read_failure(stage, words, otherwise=Reason.REFUSED).reason in set(Reason)
+
+
+@given(st.text(), st.sampled_from([Reason.REFUSED, Reason.UNREACHABLE]))
+def test_the_words_of_a_known_kind_never_change_it(words, general):
+    assert of_kind(general, read_failure(Stage.LOOK, words)).kind is general.kind
+
+
+def test_a_reason_says_what_helps():
+    kinds = {reason.value: reason.kind.value for reason in Reason}
+    assert {name for name, kind in kinds.items() if kind == "moved"} == {"contested"}
+    away = {"server", "local", "dns", "timeout", "unreachable"}
+    assert {name for name, kind in kinds.items() if kind == "away"} == away

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from gitops_prefix.publish.push_report import Published
+from gitops_prefix.publish.failure import Published
 from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, somebody_pushes
 
 NEW = {"a.yaml": MANAGED + b"new\n"}

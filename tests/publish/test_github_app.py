@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.errors import InputError
+from gitops_prefix.publish.failure import FailedError, Published
 from gitops_prefix.publish.github_app import App, Clock, GitHubApp, check_app
 from gitops_prefix.publish.http import HttpClient
-from gitops_prefix.publish.push_report import Published, Refused
-from gitops_prefix.publish.remote import RefusedError, UnreachableError
 from gitops_prefix.publish.repository import Repository
 from tests.branch import MANAGED, bare_repository, commit_ours, opened
 from tests.forges import PROJECT, says
 from tests.git_servers import free_port, web_server
 from tests.github_apps import APP, INSTALLATION, AppStandIn, new_app_key
 from tests.netns import run
+from tests.publish.failing import away, refused
 from tests.web_stand_in import Asked, Says, StandIn, stand_in
 
 
@@ -98,7 +98,7 @@ def test_a_clock_that_is_wrong_keeps_nobody_out(key, skew):
 def test_a_key_that_was_revoked_is_refused_in_the_servers_words(key):
     with github(key) as (server, served, ours):
         server.revoke()
-        with pytest.raises(RefusedError, match="could not be decoded"):
+        with pytest.raises(FailedError, check=refused, match="could not be decoded"):
             ours.app.read()
     assert len(served.asked) == 1, "the clocks agree, so it is not tried again"
 
@@ -109,12 +109,15 @@ def test_a_token_is_used_to_its_end_whatever_becomes_of_the_api(key):
         server.revoke()
         assert ours.app.read() == token
         ours.elapsed = 3600
-        with pytest.raises(RefusedError):
+        with pytest.raises(FailedError, check=refused):
             ours.app.read()
 
 
 def test_an_app_that_is_not_installed_is_told(key):
-    with github(key, installed=False) as (_, _, ours), pytest.raises(RefusedError) as error:
+    with (
+        github(key, installed=False) as (_, _, ours),
+        pytest.raises(FailedError, check=refused) as error,
+    ):
         ours.app.read()
     assert PROJECT in str(error.value)
     assert "installed" in str(error.value)
@@ -125,7 +128,7 @@ def test_an_app_that_was_installed_anew_is_found(key):
         ours.app.read()
         server.installed = False
         ours.elapsed = 4000
-        with pytest.raises(RefusedError):
+        with pytest.raises(FailedError, check=refused):
             ours.app.read()
         server.installed = True
         assert ours.app.read() == server.minted[1]
@@ -133,7 +136,10 @@ def test_an_app_that_was_installed_anew_is_found(key):
 
 
 def test_another_apps_id_is_refused(key):
-    with github(key) as (_, served, _), pytest.raises(RefusedError, match="not found"):
+    with (
+        github(key) as (_, served, _),
+        pytest.raises(FailedError, check=refused, match="not found"),
+    ):
         Ours(served.url, key, app_id="999").app.read()
 
 
@@ -141,13 +147,13 @@ def test_another_apps_id_is_refused(key):
 def test_a_server_in_trouble_is_waited_for(key, answer):
     with github(key) as (server, _, ours):
         server.trouble.append(answer)
-        with pytest.raises(UnreachableError):
+        with pytest.raises(FailedError, check=away):
             ours.app.read()
         assert ours.app.read() == server.minted[0]
 
 
 def test_nobody_there_is_waited_for(key):
-    with pytest.raises(UnreachableError):
+    with pytest.raises(FailedError, check=away):
         Ours(f"http://127.0.0.1:{free_port()}", key).app.read()
 
 
@@ -166,7 +172,10 @@ def test_an_answer_in_another_shape_is_told(key, content):
     def answer(asked: Asked) -> Says:
         return Says(200, content.encode())
 
-    with stand_in(answer) as served, pytest.raises(RefusedError, match="another shape"):
+    with (
+        stand_in(answer) as served,
+        pytest.raises(FailedError, check=refused, match="another shape"),
+    ):
         Ours(served.url, key).app.read()
 
 
@@ -225,7 +234,7 @@ def test_no_secret_is_shown(key):
         token = ours.app.read()
         server.revoke()
         ours.elapsed = 4000
-        with pytest.raises(RefusedError) as error:
+        with pytest.raises(FailedError, check=refused) as error:
             ours.app.read()
     body = "".join(key.read_text().splitlines()[1:-1])
     for text in (repr(ours.app), str(error.value)):
@@ -277,11 +286,11 @@ def test_a_token_that_git_is_refused_with_is_not_used_again(over_http):
     repository = over_http.repository
     commit = commit_ours(repository, {"a.yaml": MANAGED + b"one\n"})
     let_in(over_http.web, "of somebody else")
-    assert isinstance(repository.push(), Refused)
+    assert refused(repository.push())
     assert repository.push() == Published(commit)
     assert len(over_http.server.minted) == 2
     let_in(over_http.web, "of somebody else")
-    with pytest.raises(RefusedError):
+    with pytest.raises(FailedError, check=refused):
         repository.fetch()
     assert repository.fetch() is False
     assert len(over_http.server.minted) == 3
@@ -295,7 +304,7 @@ def test_a_hook_that_declines_says_nothing_of_the_token(over_http):
     hook.chmod(0o755)
     commit_ours(over_http.repository, {"a.yaml": MANAGED + b"one\n"})
     for _ in range(2):
-        assert isinstance(over_http.repository.push(), Refused)
+        assert refused(over_http.repository.push())
     assert len(over_http.server.minted) == 1
 
 
@@ -318,7 +327,7 @@ def test_an_api_that_is_away_does_not_keep_a_daemon_from_its_start(tmp_path, key
     url = f"http://127.0.0.1:{free_port()}/{PROJECT}.git"
     with (
         opened(tmp_path / "clone", url, credentials=ours.app) as repository,
-        pytest.raises(UnreachableError, match="GitHub App"),
+        pytest.raises(FailedError, check=away, match="GitHub App"),
     ):
         repository.fetch()
 
@@ -331,7 +340,7 @@ def test_a_process_that_signs_shows_neither_key_nor_token(key, tmp_path, monkeyp
     fake.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(fake))
     monkeypatch.setenv("GITOPS_PREFIX_FORGE_TOKEN", "planted-secret")
-    with github(key) as (_, _, ours), pytest.raises(RefusedError):
+    with github(key) as (_, _, ours), pytest.raises(FailedError, check=refused):
         ours.app.read()
     text = seen.read_text()
     assert "app_jwt" in text

@@ -10,11 +10,12 @@ import pytest
 
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.credentials import Token, token_from
-from gitops_prefix.publish.push_report import Published, Refused, Unreachable
-from gitops_prefix.publish.repository import RefusedError, Repository, TimeLimits, UnreachableError
+from gitops_prefix.publish.failure import Failed, FailedError, Published
+from gitops_prefix.publish.repository import Repository, TimeLimits
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import READ_ONLY, TOKEN, USER, WebServer, listener, web_server
 from tests.gitrepo import git
+from tests.publish.failing import away, refused
 
 # The least that githooks(5), proc-receive, asks of one: it declines each branch.
 PROC_RECEIVE = f"""
@@ -70,7 +71,7 @@ def token(tmp_path: Path, text: str, username: str = USER) -> Token:
 def refusal(tmp_path: Path, url: str) -> str:
     with (
         opened(tmp_path / "clone", url, credentials=token(tmp_path, TOKEN)) as repository,
-        pytest.raises(RefusedError) as error,
+        pytest.raises(FailedError, check=refused) as error,
     ):
         repository.fetch()
     return str(error.value)
@@ -101,7 +102,7 @@ def test_a_token_that_is_gone_for_a_while_is_told(tmp_path, server):
         commit = commit_ours(repository, NEW)
         (tmp_path / "token").unlink()
         report = repository.push()
-        assert isinstance(report, Refused)
+        assert refused(report)
         assert "--token-file" in report.words
         token(tmp_path, TOKEN)
         assert repository.push() == Published(commit)
@@ -113,7 +114,7 @@ def test_a_token_that_may_only_read_is_refused_the_push(tmp_path, server):
     with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
         commit = commit_ours(repository, NEW)
         report = repository.push()
-        assert isinstance(report, Refused)
+        assert refused(report)
         assert "403" in report.words
         assert repository.unpublished == commit
     assert git(remote, "rev-parse", "main").strip() != commit
@@ -126,7 +127,7 @@ def test_a_hook_is_heard_through_the_web(tmp_path, server):
     with fetched(tmp_path / "clone", url, credentials=token(tmp_path, TOKEN)) as repository:
         commit_ours(repository, NEW)
         report = repository.push()
-    assert isinstance(report, Refused)
+    assert refused(report)
     assert "on weekdays" in report.words
     assert report.words.isprintable()
 
@@ -149,7 +150,7 @@ def test_a_reason_for_a_rejection_is_no_place_for_the_token_either(tmp_path, ser
     with fetched(tmp_path / "clone", url, credentials=token(tmp_path, TOKEN)) as repository:
         commit_ours(repository, NEW)
         report = repository.push()
-    assert isinstance(report, Refused | Unreachable)
+    assert isinstance(report, Failed)
     assert "no [secret] here" in report.words
 
 
@@ -170,7 +171,7 @@ def test_a_server_in_trouble_is_unreachable(tmp_path, server):
         opened(
             tmp_path / "clone", f"{server.url}/busy/x.git", credentials=token(tmp_path, TOKEN)
         ) as repository,
-        pytest.raises(UnreachableError, match="503"),
+        pytest.raises(FailedError, check=away, match="503"),
     ):
         repository.fetch()
 
@@ -182,7 +183,7 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_unreachable(tmp_
         limits = TimeLimits(ask=1.0, fetch=1.0)
         with (
             opened(tmp_path / "clone", url, limits=limits) as repository,
-            pytest.raises(UnreachableError, match="no answer within 1 s"),
+            pytest.raises(FailedError, check=away, match="no answer within 1 s"),
         ):
             repository.fetch()
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.publish.push_report import Moved, Published, Refused, Unreachable
+from gitops_prefix.publish.failure import Failed, Published
 from gitops_prefix.publish.repository import Repository
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, somebody_pushes
 from tests.gitrepo import git
+from tests.publish.failing import moved, refused
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_branch_that_was_put_back_behind_us_is_not_called_published(ours, remo
         remote, "post-receive", f"unset GIT_DIR; git -C {remote} update-ref refs/heads/main {start}"
     )
     report = ours.push()
-    assert isinstance(report, Moved)
+    assert moved(report)
     assert start[:12] in report.words
     assert ours.unpublished is not None
 
@@ -88,7 +89,7 @@ def test_a_branch_that_was_put_back_behind_us_is_not_called_published(ours, remo
 def test_a_branch_that_is_gone_after_the_push_is_told(ours, remote):
     hook(remote, "post-receive", f"unset GIT_DIR; git -C {remote} update-ref -d refs/heads/main")
     report = ours.push()
-    assert isinstance(report, Refused)
+    assert refused(report)
     assert 'no branch "main"' in report.words
     assert ours.unpublished is not None
 
@@ -97,7 +98,7 @@ def test_a_remote_that_is_gone_after_the_push_is_asked_again(ours, remote, tmp_p
     """Whether it arrived is not known until it was seen there."""
     commit, away = ours.unpublished, tmp_path / "away.git"
     hook(remote, "post-receive", f"mv {remote} {away}")
-    assert isinstance(ours.push(), Unreachable | Refused)
+    assert isinstance(ours.push(), Failed)
     assert ours.unpublished == commit
     away.rename(remote)
     (remote / "hooks" / "post-receive").unlink()

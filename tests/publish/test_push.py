@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from gitops_prefix.publish.failure import Failed, FailedError, Published
 from gitops_prefix.publish.fast_import import Identity
-from gitops_prefix.publish.push_report import Moved, Published, Refused, Unreachable
-from gitops_prefix.publish.repository import RefusedError
 from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, somebody_pushes
 from tests.gitrepo import commit_all, git
+from tests.publish.failing import moved, refused
 
 NEW = {"a.yaml": b"new\n"}
 
@@ -105,7 +105,7 @@ def test_a_tip_that_moved_is_told_and_nothing_is_forced(tmp_path, ours, remote):
     commit_ours(ours, NEW)
     theirs = somebody_pushes(tmp_path)
     report = ours.push()
-    assert isinstance(report, Moved)
+    assert moved(report)
     assert "stale info" in report.words
     assert head(remote) == theirs
     assert ours.fetch()
@@ -144,7 +144,7 @@ def test_a_hook_that_declines_is_told_in_its_own_words(ours, remote, hook):
     before = head(remote)
     commit = commit_ours(ours, NEW)
     report = ours.push()
-    assert isinstance(report, Refused)
+    assert refused(report)
     assert "not on Sundays, please" in report.words
     assert "hook declined" in report.words
     assert (ours.unpublished, head(remote)) == (commit, before)
@@ -168,8 +168,8 @@ def test_a_remote_that_is_gone_is_told_and_the_commit_is_kept(ours, remote):
     """Whether it is away or was moved, git cannot say."""
     commit = commit_ours(ours, NEW)
     away = remote.rename(remote.with_name("away.git"))
-    assert isinstance(ours.push(), Refused | Unreachable)
-    with pytest.raises(RefusedError):
+    assert isinstance(ours.push(), Failed)
+    with pytest.raises(FailedError, check=refused):
         ours.fetch()
     assert ours.unpublished == commit
     away.rename(remote)

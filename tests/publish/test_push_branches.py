@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from gitops_prefix.publish.failure import Published, Reason
 from gitops_prefix.publish.fast_import import Identity
-from gitops_prefix.publish.push_branches import PushBranches, Theirs
-from gitops_prefix.publish.push_report import Moved, Published
+from gitops_prefix.publish.push_branches import PushBranches
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.signing import SshSigning
 from gitops_prefix.publish.trailers import PROPOSED_TO
 from tests.branch import MANAGED, NOON, bare_repository, fetched
 from tests.git_servers import new_key
 from tests.gitrepo import git
+from tests.publish.failing import moved
 from tests.publish.test_blobless import APPS, FILES, SEARCHED, generous, held
 from tests.publish.test_clone import remove_objects
 
@@ -108,9 +109,9 @@ def test_what_moved_unseen_is_not_overwritten(tmp_path, remote):
         branches = proposed(repository)
         git(remote, "update-ref", f"refs/heads/{BRANCH}", "main")
         propose(repository, branches, {"apps/a.yaml": MANAGED + b"newer\n"})
-        assert isinstance(branches.push(BRANCH), Moved)
+        assert moved(branches.push(BRANCH))
         branches.look()
-        assert isinstance(branches.push(BRANCH), Theirs)
+        assert branches.push(BRANCH).reason is Reason.HELD
         assert git(remote, "rev-parse", BRANCH) == git(remote, "rev-parse", "main")
 
 
@@ -145,7 +146,7 @@ def test_what_is_not_wholly_ours_is_theirs(tmp_path, remote, committer, message)
         branches.look()
         assert branches.parent(branches.seen()[BRANCH]) is None
         propose(repository, branches)
-        assert isinstance(branches.push(BRANCH), Theirs)
+        assert branches.push(BRANCH).reason is Reason.HELD
 
 
 NAMES = [

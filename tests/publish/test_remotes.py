@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.publish.credentials import NoCredentials, SshKey, Token, token_from
-from gitops_prefix.publish.push_report import Moved, Published, Refused
-from gitops_prefix.publish.repository import RefusedError, UnreachableError
+from gitops_prefix.publish.failure import FailedError, Published
 from tests.branch import commit_ours, fetched, opened, somebody_pushes
 from tests.git_servers import TOKEN, USER, Server, http_remote, ssh_remote
 from tests.gitrepo import git
+from tests.publish.failing import away, moved, refused
 
 NEW = {"a.yaml": b"new\n"}
 
@@ -56,7 +56,7 @@ def test_a_host_key_that_is_not_known_is_refused(tmp_path, ssh):
     known.write_text(of_another)
     with (
         opened(tmp_path / "clone", ssh.url, credentials=key(ssh)) as repository,
-        pytest.raises(RefusedError, match="Host key verification failed"),
+        pytest.raises(FailedError, check=refused, match="Host key verification failed"),
     ):
         repository.fetch()
     assert known.read_text() == of_another
@@ -69,7 +69,7 @@ def test_another_host_key_is_refused(tmp_path, ssh):
     known.write_text(f"{known.read_text().split()[0]} {stranger}")
     with (
         opened(tmp_path / "clone", ssh.url, credentials=key(ssh)) as repository,
-        pytest.raises(RefusedError, match="Host key verification failed"),
+        pytest.raises(FailedError, check=refused, match="Host key verification failed"),
     ):
         repository.fetch()
 
@@ -77,7 +77,7 @@ def test_another_host_key_is_refused(tmp_path, ssh):
 def test_a_key_that_the_server_does_not_know_is_refused(tmp_path, ssh):
     with (
         opened(tmp_path / "clone", ssh.url, credentials=key(ssh, "stranger")) as repository,
-        pytest.raises(RefusedError, match="Permission denied"),
+        pytest.raises(FailedError, check=refused, match="Permission denied"),
     ):
         repository.fetch()
 
@@ -90,7 +90,7 @@ def test_a_wrong_token_is_refused_and_not_repeated(tmp_path, http, caplog):
     """The words hold no secret, whoever wrote them."""
     with (
         opened(tmp_path / "clone", http.url, credentials=token(tmp_path, "wr0ng")) as repository,
-        pytest.raises(RefusedError, match="Authentication failed") as error,
+        pytest.raises(FailedError, check=refused, match="Authentication failed") as error,
     ):
         repository.fetch()
     assert "wr0ng" not in str(error.value) + caplog.text
@@ -100,7 +100,7 @@ def test_no_token_is_refused_and_nobody_is_asked(tmp_path, http):
     """A daemon has no terminal."""
     with (
         opened(tmp_path / "clone", http.url, credentials=NoCredentials()) as repository,
-        pytest.raises(RefusedError, match="could not read Username"),
+        pytest.raises(FailedError, check=refused, match="could not read Username"),
     ):
         repository.fetch()
 
@@ -108,7 +108,7 @@ def test_no_token_is_refused_and_nobody_is_asked(tmp_path, http):
 def test_a_token_that_was_rotated_counts_at_once(tmp_path, http):
     credentials = token(tmp_path, "old")
     with opened(tmp_path / "clone", http.url, credentials=credentials) as repository:
-        with pytest.raises(RefusedError):
+        with pytest.raises(FailedError, check=refused):
             repository.fetch()
         token(tmp_path)
         assert repository.fetch()
@@ -118,7 +118,7 @@ def test_a_repository_that_is_not_there_is_refused(tmp_path, http):
     url = http.url.replace("home.git", "nowhere.git")
     with (
         opened(tmp_path / "clone", url, credentials=token(tmp_path)) as repository,
-        pytest.raises(RefusedError, match="not found"),
+        pytest.raises(FailedError, check=refused, match="not found"),
     ):
         repository.fetch()
 
@@ -128,7 +128,7 @@ def test_a_server_may_allow_reading_alone(tmp_path, http):
     git(http.repository, "config", "http.receivepack", "false")
     with fetched(tmp_path / "clone", http.url, credentials=token(tmp_path)) as repository:
         commit = commit_ours(repository, NEW)
-        assert isinstance(repository.push(), Refused)
+        assert refused(repository.push())
         git(http.repository, "config", "http.receivepack", "true")
         assert repository.push() == Published(commit)
 
@@ -144,11 +144,11 @@ def test_a_hook_and_a_race_are_told_over_the_wire(tmp_path, protocol, request):
         hook.write_text("#!/bin/sh\necho 'not on Sundays' >&2\nexit 1\n")
         hook.chmod(0o755)
         report = repository.push()
-        assert isinstance(report, Refused)
+        assert refused(report)
         assert "not on Sundays" in report.words
         hook.unlink()
         theirs = somebody_pushes(tmp_path)
-        assert isinstance(repository.push(), Moved)
+        assert moved(repository.push())
     assert git(server.repository, "rev-parse", "main").strip() == theirs
 
 
@@ -158,6 +158,6 @@ def test_a_server_that_is_gone_is_unreachable(tmp_path):
         pass
     with (
         opened(tmp_path / "clone", server.url, credentials=token(tmp_path)) as repository,
-        pytest.raises(UnreachableError, match="Failed to connect"),
+        pytest.raises(FailedError, check=away, match="Failed to connect"),
     ):
         repository.fetch()

@@ -4,9 +4,11 @@ import pytest
 
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish.credentials import Token
-from gitops_prefix.publish.repository import RefusedError, Repository, UnreachableError
+from gitops_prefix.publish.failure import FailedError
+from gitops_prefix.publish.repository import Repository
 from tests.branch import MANAGED, bare_repository, fetched, opened, somebody_pushes
 from tests.gitrepo import git
+from tests.publish.failing import away, refused
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_a_remote_that_is_away_is_unreachable(tmp_path):
     """Waiting may help."""
     with (
         opened(tmp_path / "clone", "http://127.0.0.1:9/x.git") as repository,
-        pytest.raises(UnreachableError, match="Failed to connect"),
+        pytest.raises(FailedError, check=away, match="Failed to connect"),
     ):
         repository.fetch()
 
@@ -109,7 +111,7 @@ def test_a_secret_that_goes_away_later_is_a_refusal(tmp_path):
     token = Token(lambda: next(answers, ""))
     with (
         opened(tmp_path / "clone", "http://127.0.0.1:9/x", credentials=token) as repository,
-        pytest.raises(RefusedError, match="--token-file"),
+        pytest.raises(FailedError, check=refused, match="--token-file"),
     ):
         repository.fetch()
 

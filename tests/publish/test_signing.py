@@ -11,15 +11,16 @@ import pytest
 
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish import gpg
+from gitops_prefix.publish.failure import FailedError, Published
 from gitops_prefix.publish.fast_import import Identity
-from gitops_prefix.publish.push_report import Published
-from gitops_prefix.publish.repository import RefusedError, Repository
+from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.signing import GpgSigning, SigningFormat, SshSigning, signing_by
 from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import new_key
 from tests.gitrepo import ROOT, git
 from tests.netns import run
 from tests.parts import require
+from tests.publish.failing import refused
 
 NEW = {"a.yaml": MANAGED + b"new\n"}
 PASSPHRASE = "a pass phrase of nobody"
@@ -204,7 +205,9 @@ def test_without_its_key_there_is_no_commit(tmp_path, remote):
     new_key(key)
     with fetched(tmp_path / "clone", remote, signing=signing_by(key)) as repository:
         away = key.rename(tmp_path / "away")
-        with pytest.raises(RefusedError, match=r"cannot be signed: --signing-key .*key: No such"):
+        with pytest.raises(
+            FailedError, check=refused, match=r"cannot be signed: --signing-key .*key: No such"
+        ):
             commit_ours(repository, NEW)
         assert repository.unpublished is None
         away.rename(key)

@@ -8,12 +8,13 @@ import pytest
 
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish.credentials import SshKey
-from gitops_prefix.publish.push_report import Published, Refused
-from gitops_prefix.publish.repository import RefusedError, Repository, TimeLimits, UnreachableError
+from gitops_prefix.publish.failure import FailedError, Published
+from gitops_prefix.publish.repository import Repository, TimeLimits
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import SshServer, free_port, listener, new_key, ssh_server
 from tests.gitrepo import git
 from tests.netns import run
+from tests.publish.failing import away, refused
 
 NEW = {"a.yaml": MANAGED + b"new\n"}
 
@@ -32,7 +33,7 @@ def server(tmp_path_factory) -> Iterator[SshServer]:
 def refusal(tmp_path: Path, url: str, credentials: SshKey) -> str:
     with (
         opened(tmp_path / "clone", url, credentials=credentials) as repository,
-        pytest.raises(RefusedError) as error,
+        pytest.raises(FailedError, check=refused) as error,
     ):
         repository.fetch()
     return str(error.value)
@@ -82,7 +83,7 @@ def test_a_key_that_is_replaced_by_one_with_a_passphrase_is_refused(tmp_path, re
     with fetched(tmp_path / "clone", server.url(remote), credentials=credentials) as repository:
         new_key(tmp_path / "locked", "12345")
         key.write_bytes((tmp_path / "locked").read_bytes())
-        with pytest.raises(RefusedError, match="protected by a passphrase"):
+        with pytest.raises(FailedError, check=refused, match="protected by a passphrase"):
             repository.fetch()
 
 
@@ -161,7 +162,7 @@ def test_a_key_that_may_only_read_is_told_so_by_the_server(tmp_path, remote, ser
     with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
         commit = commit_ours(repository, NEW)
         report = repository.push()
-        assert isinstance(report, Refused)
+        assert refused(report)
         assert "marked as read only" in report.words
     with fetched(tmp_path / "clone", url, credentials=server.credentials) as repository:
         assert repository.push() == Published(commit)
@@ -175,8 +176,8 @@ def test_a_key_that_goes_and_comes_back_is_read_again(tmp_path, remote, server):
     with fetched(tmp_path / "clone", server.url(remote), credentials=credentials) as repository:
         commit = commit_ours(repository, NEW)
         away = key.rename(tmp_path / "away")
-        assert isinstance(repository.push(), Refused)
-        with pytest.raises(RefusedError, match=r"--ssh-key .*key: No such file"):
+        assert refused(repository.push())
+        with pytest.raises(FailedError, check=refused, match=r"--ssh-key .*key: No such file"):
             repository.fetch()
         away.rename(key)
         assert repository.push() == Published(commit)
@@ -199,7 +200,7 @@ def test_a_host_that_takes_the_connection_and_says_nothing_is_unreachable(tmp_pa
             opened(
                 tmp_path / "clone", url, credentials=server.credentials, limits=limits
             ) as repository,
-            pytest.raises(UnreachableError, match="no answer within 1 s"),
+            pytest.raises(FailedError, check=away, match="no answer within 1 s"),
         ):
             repository.fetch()
 
@@ -208,6 +209,6 @@ def test_a_host_that_does_not_listen_is_unreachable(tmp_path, server):
     url = f"ssh://git@127.0.0.1:{free_port()}/x.git"
     with (
         opened(tmp_path / "clone", url, credentials=server.credentials) as repository,
-        pytest.raises(UnreachableError, match="Connection refused"),
+        pytest.raises(FailedError, check=away, match="Connection refused"),
     ):
         repository.fetch()

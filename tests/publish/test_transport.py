@@ -7,8 +7,8 @@ import pytest
 
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.credentials import Token
+from gitops_prefix.publish.failure import Published
 from gitops_prefix.publish.loan import Loan
-from gitops_prefix.publish.push_report import Published
 from gitops_prefix.publish.transport import Proxy, Transport, read_proxy
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
 from tests.connect_proxy import connect_proxy

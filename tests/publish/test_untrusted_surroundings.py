@@ -9,7 +9,7 @@ import pytest
 
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.credentials import NoCredentials, SshKey
-from gitops_prefix.publish.push_report import Published
+from gitops_prefix.publish.failure import Published
 from gitops_prefix.publish.repository import Repository
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched
 from tests.git_servers import new_key

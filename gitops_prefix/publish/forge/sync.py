@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from gitops_prefix.errors import InputError, OutsideError
+from gitops_prefix.publish.failure import FailedError, Kind
 from gitops_prefix.publish.forge.forge import (
     PAGE_SIZE,
     Forge,
@@ -24,7 +25,6 @@ from gitops_prefix.publish.http import (
     fit_to_show,
 )
 from gitops_prefix.publish.proposal import Proposal
-from gitops_prefix.publish.remote import RefusedError
 
 _MOST_PAGES = 10
 _NOT_YET = frozenset({405, 409})
@@ -80,9 +80,12 @@ class Sync:
             return self._run(proposal, self.token().strip())
         except _FailedError as error:
             return error.failure
-        except (InputError, RefusedError) as error:
-            # A token that is being replaced on the disk, or is not to be had.
+        except InputError as error:
+            # A token that is being replaced on the disk.
             return Refused(str(error))
+        except FailedError as error:
+            refused = error.failed.kind is Kind.REFUSED
+            return Refused(str(error)) if refused else Unreachable(str(error))
         except OutsideError as error:
             return Unreachable(str(error))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
