@@ -173,12 +173,12 @@ def test_the_tip_moves_when_all_of_it_is_here(tmp_path, ours, remote):
     push(tmp_path, {"apps/new.yaml": MANAGED + b"new\n"})
     blob = git(remote, "rev-parse", "main:apps/new.yaml").strip()
     loose = remote / "objects" / blob[:2] / blob[2:]
-    away = loose.rename(tmp_path / "away")
+    hidden = loose.rename(tmp_path / "hidden")
     with pytest.raises(FailedError, check=away):
         ours.fetch()
     assert ours.tip == before
     assert "apps/a.yaml" in ours.managed_files(ours.tip)
-    away.rename(loose)
+    hidden.rename(loose)
     assert ours.fetch()
     assert "apps/new.yaml" in ours.managed_files(ours.tip)
 
