@@ -12,6 +12,7 @@ from gitops_prefix.publish.repository import Repository, Scope
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, somebody_pushes
 from tests.git_servers import http_remote, ssh_remote
 from tests.gitrepo import git
+from tests.publish.failing import away
 from tests.publish.test_remotes import key, token
 
 APPS = Scope("apps")
