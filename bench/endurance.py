@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.home_repository import make
-from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource
+from gitops_prefix.plan.ears import Watched
 from gitops_prefix.publish.repository import Repository
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -21,10 +21,10 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.git import Answer, Git
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.watch.codec import decode
-from gitops_prefix.watch.watcher import Advertised
 
 _CHANGES = 200
 _MANAGED = 50

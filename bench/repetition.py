@@ -10,10 +10,11 @@ from math import inf
 
 from bench.ratio import measure, show
 from gitops_prefix.cli.rehearsal import ROUTER, advertisement
-from gitops_prefix.daemon.decisions import Decisions, Watched
+from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.plan.ears import Watched
 from gitops_prefix.watch.hearing import Hearing
 from gitops_prefix.watch.link import Packet
 
@@ -24,7 +25,7 @@ def main() -> None:
     """One router, one DynamicPrefix, two prefixes that come in turn."""
     decisions = Decisions(Metrics(), lambda: 0.0, lambda: None)
     specification = Specification("home-ipv6", Acquisition(interfaces=("eth0",)))
-    decisions.configure({"home-ipv6": Watched(specification, None)})
+    decisions.follow({"home-ipv6": Watched(specification, None)})
     hearing = Hearing("eth0")
     packets = itertools.cycle(
         Packet(

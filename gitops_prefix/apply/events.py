@@ -15,8 +15,8 @@ from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
 from gitops_prefix.apply.fields import ObjectReport, ObjectResult
 from gitops_prefix.apply.ownership import Reconciled
 from gitops_prefix.errors import GitopsPrefixError
+from gitops_prefix.plan.occasion import StatusChange
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
-from gitops_prefix.publish.message import Transition
 from gitops_prefix.render.rendering import Change
 
 Ask = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
@@ -171,7 +171,7 @@ class ObjectEvents:
         self._moves: dict[str, None] = {}
         self._words = ""
 
-    def remember(self, changes: Iterable[Change], transitions: Iterable[Transition]) -> None:
+    def remember(self, changes: Iterable[Change], transitions: Iterable[StatusChange]) -> None:
         """Keep what a pass changed, until `publish` or `forget`."""
         # The values are no matter here, and lists cannot be keys.
         bare = (replace(change, before=None, after=None) for change in changes)
@@ -202,7 +202,7 @@ class ObjectEvents:
         self._words = words
 
 
-def _moves(transitions: Iterable[Transition]) -> list[str]:
+def _moves(transitions: Iterable[StatusChange]) -> list[str]:
     return [
         f"{one.name}: {one.previous.current if one.previous else 'none'} -> {one.current.current}"
         for one in transitions

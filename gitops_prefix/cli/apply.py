@@ -19,7 +19,7 @@ from gitops_prefix.apply.fields import (
     ObjectResult,
     apply_configurations,
 )
-from gitops_prefix.cli.manifests import Directory, advance_all, refuse_errors, waiting
+from gitops_prefix.cli.manifests import Directory, advance, refuse_errors, waiting
 from gitops_prefix.cli.options import (
     Command,
     config_option,
@@ -96,7 +96,7 @@ def _read(directory: Directory) -> tuple[tuple[ApplyConfiguration, ...], list[Pr
     """
     files, inventory = directory.read()
     refuse_errors(inventory.problems)
-    statuses = advance_all(inventory, (), None, now_or_clock(None))
+    statuses = advance(inventory, (), None, now_or_clock(None))
     rendering = render(inventory, statuses)
     problems = [*rendering.problems, *waiting(inventory, statuses)]
     refuse_errors(problems)

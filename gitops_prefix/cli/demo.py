@@ -20,10 +20,10 @@ from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import OutsideError
+from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.git import Git
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.watch.codec import decode
-from gitops_prefix.watch.watcher import Advertised
 
 _A, _B = Prefix.parse("2001:db8:1234::/64"), Prefix.parse("2001:db8:5678::/64")
 _SCENES = (

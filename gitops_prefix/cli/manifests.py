@@ -1,6 +1,6 @@
-"""What render, validate and status share: a directory, read and taken stock of."""
+"""What render, validate and status share: a directory, and what it holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +10,10 @@ from gitops_prefix.cli.worktree import read_managed_files, read_own_file
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status
-from gitops_prefix.decide.transition import advance, settle
 from gitops_prefix.errors import InputError, Problem, Severity
-from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
+from gitops_prefix.plan.plan import advance_all
 from gitops_prefix.render.inventory import Inventory, read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
@@ -61,7 +61,7 @@ def refuse_errors(problems: Iterable[Problem]) -> None:
         raise InputError(*problems)
 
 
-def advance_all(
+def advance(
     inventory: Inventory,
     observations: Iterable[tuple[str, Prefix]],
     now: datetime | None,
@@ -70,52 +70,54 @@ def advance_all(
     """The status of each DynamicPrefix, after the observations.
 
     Time ends nothing (retention, DNS delay) unless an observation or `now` asks for
-    it: what `render --check` answers must not depend on the hour.
+    it: the answer of `render --check` must not depend on the hour.
 
     Raises:
         InputError: observations name no DynamicPrefix, or do not fit its ranges; with all of them.
     """
-    problems: list[Problem] = []
-    observed: dict[str, list[Prefix]] = {}
+    given: dict[str, list[Prefix]] = {}
+    problems = []
     for name, prefix in observations:
         if name not in inventory.dynamic_prefixes:
-            known = list(inventory.dynamic_prefixes)
-            problems.append(
-                Problem(
-                    "unknown-dynamic-prefix",
-                    f'--prefix {name}={prefix}: there is no DynamicPrefix "{name}" here '
-                    f"(there is: {', '.join(known) or 'none'}){nearest(name, known)}",
-                )
-            )
-        observed.setdefault(name, []).append(prefix)
-    statuses = {}
-    for name, document in inventory.dynamic_prefixes.items():
-        try:
-            status = _advance(document, observed.get(name, []), now, clock)
-        except ValueError as error:
-            problems.append(Problem("does-not-fit", str(error), document.place))
-            continue
-        if status is not None:
-            statuses[name] = status
-    refuse_errors(problems)
+            problems.append(_unknown(inventory, name, prefix))
+        given.setdefault(name, []).append(prefix)
+    before = {name: document.status for name, document in inventory.dynamic_prefixes.items()}
+    observed = {
+        name: _choices(document.specification, document.status, given.get(name, ()), now)
+        for name, document in inventory.dynamic_prefixes.items()
+    }
+    statuses, misfits = advance_all(inventory, before, observed, now or clock)
+    refuse_errors([*problems, *misfits])
     return statuses
 
 
-def _advance(
-    document: DynamicPrefixDocument, prefixes: list[Prefix], now: datetime | None, clock: datetime
-) -> Status | None:
-    specification, status = document.specification, document.status
+def _choices(
+    specification: Specification,
+    status: Status | None,
+    prefixes: Sequence[Prefix],
+    now: datetime | None,
+) -> tuple[Choice, ...]:
     static = specification.acquisition.static
     if not prefixes and static is not None and (status is None or status.current != static):
-        prefixes = [static]
-    for prefix in prefixes:
-        source = PrefixSource.STATIC if prefix == static else PrefixSource.ROUTER_ADVERTISEMENT
-        status = advance(specification, status, Choice(prefix, source), now or clock)
-    if status is None or prefixes:
-        return status
-    if now is not None:
-        return advance(specification, status, Choice(None), now)
-    return settle(specification, status)
+        prefixes = (static,)
+    if not prefixes and now is not None:
+        return (Choice(None),)
+    return tuple(
+        Choice(
+            prefix,
+            PrefixSource.STATIC if prefix == static else PrefixSource.ROUTER_ADVERTISEMENT,
+        )
+        for prefix in prefixes
+    )
+
+
+def _unknown(inventory: Inventory, name: str, prefix: Prefix) -> Problem:
+    known = list(inventory.dynamic_prefixes)
+    message = (
+        f'--prefix {name}={prefix}: there is no DynamicPrefix "{name}" here '
+        f"(there is: {', '.join(known) or 'none'}){nearest(name, known)}"
+    )
+    return Problem("unknown-dynamic-prefix", message)
 
 
 def waiting(inventory: Inventory, statuses: dict[str, Status]) -> list[Problem]:
@@ -139,7 +141,7 @@ def find_problems(inventory: Inventory) -> list[Problem]:
     What is wrong in one file hides nothing in another.
     """
     try:
-        statuses = advance_all(inventory, (), None, now_or_clock(None))
+        statuses = advance(inventory, (), None, now_or_clock(None))
     except InputError as error:
         return [*inventory.problems, *error.problems]
     found = render(inventory, statuses).problems

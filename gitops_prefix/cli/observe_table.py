@@ -5,7 +5,7 @@ from math import isinf
 
 import click
 
-from gitops_prefix.cli.observation import Observation, Observer
+from gitops_prefix.cli.observation import Observation
 from gitops_prefix.cli.observe_lines import besides
 from gitops_prefix.cli.terminal import printable
 from gitops_prefix.decide.advertisement import Router
@@ -32,31 +32,30 @@ def _cut(text: str, width: int) -> str:
 
 
 def _lines(observation: Observation, now: float) -> Iterator[Styled]:
-    for interface in sorted(observation.observers.keys() | observation.links.keys()):
+    for interface in sorted(observation.interfaces):
         if interface in observation.links:
             up = observation.links[interface]
             yield f"{interface}: {_STATES[up]}", None if up else "yellow"
-        observer = observation.observers.get(interface)
-        if observer is None or not observer.said:
+        routers = sorted(router for router in observation.said if router.interface == interface)
+        if not routers:
             yield "  no Router Advertisement yet", "yellow"
             continue
-        yield from _link(observer, observer.look(now), now)
+        decision = observation.decide(interface, now)
+        current = decision.selection.current
+        colour = "green" if current else "yellow"
+        yield f"  current: {current or 'none'} ({decision.standing})", colour
+        for router in routers:
+            yield from _router(observation, router, decision, now)
     yield "", None
     yield f"valid advertisements: {observation.accepted}", None
     for count in observation.counts():
         yield count, "yellow"
 
 
-def _link(observer: Observer, decision: Decision, now: float) -> Iterator[Styled]:
-    current = decision.selection.current
-    colour = "green" if current else "yellow"
-    yield f"  current: {current or 'none'} ({decision.standing})", colour
-    for router in sorted(observer.said):
-        yield from _router(observer, router, decision, now)
-
-
-def _router(observer: Observer, router: Router, decision: Decision, now: float) -> Iterator[Styled]:
-    said, state = observer.said[router], observer.routers[router]
+def _router(
+    observation: Observation, router: Router, decision: Decision, now: float
+) -> Iterator[Styled]:
+    said, state = observation.said[router], observation.ears.routers[router]
     left = _left(state.heard_at + said.router_lifetime - now)
     role = f"default router for {left}" if said.router_lifetime else "no default router"
     yield "", None

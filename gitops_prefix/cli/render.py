@@ -11,7 +11,7 @@ import click
 
 from gitops_prefix.cli.manifests import (
     Directory,
-    advance_all,
+    advance,
     find_problems,
     has_errors,
     refuse_errors,
@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913  one parameter an option
     files, inventory = Directory(directory, path, exclude).read()
     if has_errors(inventory.problems):
         refuse_errors(find_problems(inventory))
-    statuses = advance_all(inventory, observations, now, now_or_clock(now))
+    statuses = advance(inventory, observations, now, now_or_clock(now))
     rendering = render(inventory, statuses)
     problems = [*rendering.problems, *waiting(inventory, statuses)]
     refuse_errors(problems)

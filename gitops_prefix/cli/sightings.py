@@ -13,9 +13,10 @@ from pathlib import Path
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.errors import OutsideError
+from gitops_prefix.plan.ears import Advertised, LinkChanged
 from gitops_prefix.watch.codec import Reason, Rejected, checksum_is_right, decode
 from gitops_prefix.watch.pcap import CapturedPacket, read_capture
-from gitops_prefix.watch.watcher import Advertised, Dropped, Event, Flooded, LinkChanged, Watcher
+from gitops_prefix.watch.watcher import Dropped, Event, Flooded, Watcher
 
 MOST_WAITING = 10_000
 """Events that wait to be shown; beyond them the kernel drops, and memory stays flat."""

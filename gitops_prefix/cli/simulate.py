@@ -29,9 +29,8 @@ from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 from gitops_prefix.simulate.drawing import draw
-from gitops_prefix.simulate.scenario import Event, Observed, Scenario
+from gitops_prefix.simulate.scenario import Event, Observed, Scenario, stand_ins
 from gitops_prefix.simulate.scenario_file import parse_seconds, read_scenario
-from gitops_prefix.simulate.stand_ins import stand_ins
 from gitops_prefix.simulate.walk import walk
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

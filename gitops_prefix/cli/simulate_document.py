@@ -1,19 +1,8 @@
 """A simulation as JSON (docs/simulate.md), and what its commits would be called."""
 
 from gitops_prefix.decide.status import Status, format_time
-from gitops_prefix.publish.message import Occasion, Transition, subject
-from gitops_prefix.simulate.steps import Look, Step, Walk
-from gitops_prefix.simulate.words import event_words
-
-
-def commit_subject(step: Step) -> str:
-    """The first line of the commit's message."""
-    transitions = [
-        Transition(name, look.before, look.after)
-        for name, look in step.looks.items()
-        if look.after is not None and not look.after.same_decision(look.before)
-    ]
-    return subject(Occasion(transitions, step.changes))
+from gitops_prefix.publish.message import subject
+from gitops_prefix.simulate.steps import Look, Step, Walk, event_words
 
 
 def document_of(walk: Walk) -> dict[str, object]:
@@ -48,7 +37,7 @@ def _step(step: Step) -> dict[str, object]:
         "events": [event_words(event) for event in step.events],
         "prefixes": {name: _look(look) for name, look in step.looks.items()},
         "commit": step.commit or None,
-        "subject": commit_subject(step) if step.commit else None,
+        "subject": subject(step.occasion) if step.commit else None,
         "pushed": step.pushed,
         "waiting": step.waiting,
         "changed": [

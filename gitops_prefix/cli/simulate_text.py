@@ -4,11 +4,18 @@ from collections.abc import Iterator
 
 import click
 
-from gitops_prefix.cli.simulate_document import commit_subject
+from gitops_prefix.publish.message import subject
 from gitops_prefix.render.field_name import field_name
 from gitops_prefix.render.rendering import Change
-from gitops_prefix.simulate.steps import Held, Step, Walk
-from gitops_prefix.simulate.words import decision_words, event_words, item_changes, items
+from gitops_prefix.simulate.steps import (
+    HeldField,
+    Step,
+    Walk,
+    decision_words,
+    event_words,
+    item_changes,
+    items,
+)
 
 _COLOURS = {"+": "green", "-": "red"}
 
@@ -65,7 +72,7 @@ def _without_event(step: Step, *, first: bool) -> str:
 def _commit(step: Step) -> Iterator[str]:
     if step.commit:
         held = "; it waits for git" if step.waiting else ""
-        words = f"commit {step.commit}: {commit_subject(step)}{held}"
+        words = f"commit {step.commit}: {subject(step.occasion)}{held}"
         yield "          " + click.style(words, fg="cyan")
         for change in step.changes:
             yield from _change(change)
@@ -80,7 +87,7 @@ def _change(change: Change) -> Iterator[str]:
         yield "              " + (click.style(line, fg=colour) if colour else line)
 
 
-def _field(one: Change | Held) -> str:
+def _field(one: Change | HeldField) -> str:
     return f"{one.path}  {field_name(one)}"
 
 

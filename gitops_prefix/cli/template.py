@@ -1,6 +1,6 @@
 """`template`: the commit message as it would be, for given prefixes or made-up ones."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import click
 
 from gitops_prefix.cli.manifests import (
     Directory,
-    advance_all,
+    advance,
     find_problems,
     has_errors,
     refuse_errors,
@@ -30,9 +30,9 @@ from gitops_prefix.cli.settings import MessageSettings
 from gitops_prefix.cli.worktree import shipped
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError
-from gitops_prefix.publish.message import Occasion, Transition
+from gitops_prefix.plan.occasion import occasion
+from gitops_prefix.plan.plan import Plan
 from gitops_prefix.publish.message_template import TemplateError
 from gitops_prefix.render.drift import find_drift
 from gitops_prefix.render.inventory import Inventory
@@ -78,11 +78,15 @@ def command(  # noqa: PLR0913  one parameter an option
     if is_sample or not observations:
         # From the prefix that it has, else from one that is made up.
         waiting = [name for name, status in before.items() if status is None]
-        before |= advance_all(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
+        before |= advance(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
     observations = observations or _made_up(inventory, before, _NEXT)
-    statuses = advance_all(inventory, observations, now, clock)
+    statuses = advance(inventory, observations, now, clock)
+    rendering = render(inventory, statuses)
+    refuse_errors(rendering.problems)
+    routers = dict.fromkeys(statuses, _ROUTER)
+    planned = Plan(inventory, before, statuses, rendering, routers=routers)
     try:
-        text = wording.attempt(_occasion(inventory, before, statuses))
+        text = wording.attempt(occasion(planned, find_drift(inventory)))
     except TemplateError as error:
         raise InputError(error.problem) from error
     if form is Format.JSON:
@@ -99,29 +103,4 @@ def _made_up(
     documents = inventory.dynamic_prefixes
     return tuple(
         (name, prefix) for name in names if documents[name].specification.acquisition.static is None
-    )
-
-
-def _occasion(
-    inventory: Inventory, before: Mapping[str, Status | None], statuses: Mapping[str, Status]
-) -> Occasion:
-    """As daemon.publication has it, but for what it remembers."""
-    rendering = render(inventory, statuses)
-    refuse_errors(rendering.problems)
-    drift = find_drift(inventory)
-    by_hand, first = (
-        {(one.path, one.document, one.field) for one in some}
-        for some in (drift.by_hand, drift.first)
-    )
-    keyed = [((one.path, one.document, one.field), one) for one in rendering.changes]
-    return Occasion(
-        tuple(
-            Transition(name, before[name], status, _ROUTER)
-            for name, status in statuses.items()
-            if not status.same_decision(before[name])
-        ),
-        rendering.changes,
-        tuple(Transition(name, status, status, _ROUTER) for name, status in statuses.items()),
-        tuple(change for key, change in keyed if key in by_hand),
-        tuple(change for key, change in keyed if key in first),
     )

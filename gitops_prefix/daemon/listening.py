@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from gitops_prefix.daemon.decisions import Event, Watched
+from gitops_prefix.daemon.decisions import Event
 from gitops_prefix.errors import OutsideError
+from gitops_prefix.plan.ears import Watched
 from gitops_prefix.watch.watcher import Watcher
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from math import inf
 
 from gitops_prefix.daemon.backoff import Backoff
 from gitops_prefix.daemon.clocks import Clocks, Moment
-from gitops_prefix.daemon.decisions import Decisions, Watched
+from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.follow_up import FollowUp
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.progress import RIGHT, Progress, show_progress
@@ -23,7 +23,9 @@ from gitops_prefix.daemon.wakeup import Wakeup
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import SETTLED, Decision
-from gitops_prefix.decide.transition import advance, due
+from gitops_prefix.decide.transition import due
+from gitops_prefix.plan.ears import Watched
+from gitops_prefix.plan.plan import would_change
 from gitops_prefix.publish.stages import Stage
 
 _MOST_CONTESTS = 10
@@ -179,7 +181,7 @@ class Loop:
     def _observe(self, watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
         """Hand over what the repository says, and ask what the link says."""
         self._watched = {name: one.on(self._interface) for name, one in watched.items()}
-        self.decisions.configure(self._watched)
+        self.decisions.follow(self._watched)
         self._on_read(self._watched)
         return {name: decision.choice for name, decision in self.decisions.decide().items()}
 
@@ -208,16 +210,8 @@ class Loop:
 
     def _differs(self, decided: Mapping[str, Decision]) -> bool:
         """Whether a decision is not what the branch, or our commit, says."""
-        return any(self._would_change(name, one.choice) for name, one in decided.items())
-
-    def _would_change(self, name: str, choice: Choice) -> bool:
-        watched = self._watched[name]
-        now = self._clocks.calendar()
-        try:
-            return advance(watched.specification, watched.status, choice, now) != watched.status
-        except ValueError:
-            # It does not fit the prefix: the pass says so.
-            return True
+        choices = {name: decision.choice for name, decision in decided.items()}
+        return would_change(self._watched, choices, self._clocks.calendar())
 
     def _seconds_to_sleep(self) -> float:
         now = self._clocks.monotonic()
@@ -264,7 +258,7 @@ class Loop:
             name: Watched(watched.specification, outcome.statuses.get(name, watched.status))
             for name, watched in self._watched.items()
         }
-        self.decisions.configure(self._watched)
+        self.decisions.follow(self._watched)
 
     def _count(self, outcome: Outcome, seconds: float) -> None:
         metrics = self._metrics

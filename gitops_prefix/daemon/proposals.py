@@ -4,28 +4,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.daemon.publication import (
+    Observe,
     Outcome,
     Publication,
     Result,
     outcome_of,
-    transitions_of,
 )
-from gitops_prefix.daemon.reconcile import Observe, Plan, plan
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Severity
+from gitops_prefix.plan.occasion import StatusChange, occasion, transitions
+from gitops_prefix.plan.plan import Left, Plan, plan, read_repository, watch
 from gitops_prefix.publish.failure import Published
-from gitops_prefix.publish.message import Transition
 from gitops_prefix.publish.proposal import Proposal, decision_of, proposal
 from gitops_prefix.publish.push_branches import PushBranches, problem_of
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.publish.trailers import PROPOSED_TO, Trailer, one_line
 from gitops_prefix.publish.wording import Wording
-from gitops_prefix.render.drift import managed_fields
+from gitops_prefix.render.drift import find_drift, managed_fields
 from gitops_prefix.render.rendering import Rendering, render
 
 _WORST_FIRST = (
@@ -39,26 +37,6 @@ _WORST_FIRST = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What our branches hold already: statuses by name.
-
-    Attributes:
-        standing: on the tip of the branch that is kept true.
-        unpublished: on an older one.
-    """
-
-    standing: dict[str, Status]
-    unpublished: dict[str, Status]
-
-    def without(self, names: set[str]) -> "_Held":
-        """The same, but for some."""
-        return _Held(
-            {name: one for name, one in self.standing.items() if name not in names},
-            {name: one for name, one in self.unpublished.items() if name not in names},
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class _Wanted:
     """One branch, and what it is to hold.
 
@@ -67,7 +45,7 @@ class _Wanted:
     """
 
     branch: str
-    transitions: tuple[Transition, ...]
+    transitions: tuple[StatusChange, ...]
     planned: Plan
 
     @property
@@ -124,7 +102,7 @@ class Proposals(Publication):
             if one.branch not in made:
                 self._keep(one, holding)
         occasions = [
-            self._occasion(one.planned, one.transitions, self._drift(one.planned)) for one in new
+            occasion(one.planned, find_drift(planned.inventory, self._known)) for one in new
         ]
         messages = [self._wording.write(occasion) for occasion in occasions]
         commits = [
@@ -162,38 +140,32 @@ class Proposals(Publication):
     def _decided(self, commit: str) -> dict[str, Prefix]:
         return {name: status.current for name, status in self._statuses(commit).items()}
 
-    def _read_held(self, base: str, holding: Mapping[str, str]) -> _Held:
+    def _read_held(self, base: str, holding: Mapping[str, str]) -> Left:
         # What a lost clone had decided is still known here.
-        held = _Held({}, dict(self._waiting))
+        dropped: dict[str, Status] = dict(self._waiting)
+        waiting: dict[str, Status] = {}
         for branch, commit in sorted(holding.items()):
             statuses = self._statuses(commit)
             if self._branches.apart:
                 name = self._branches.name_of(branch)
                 statuses = {key: one for key, one in statuses.items() if key == name}
             stands = self._branches.parent(commit) == base
-            (held.standing if stands else held.unpublished).update(statuses)
-        return held
+            (waiting if stands else dropped).update(statuses)
+        return Left(dropped, waiting)
 
     def _plan(
-        self, files: Mapping[str, bytes], observe: Observe, now: datetime, held: _Held
+        self, files: Mapping[str, bytes], observe: Observe, now: datetime, left: Left
     ) -> Plan:
-        choices: dict[str, Choice] = {}
-
-        def observe_once(watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
-            choices.update(choices or observe(watched))
-            return choices
-
+        inventory = read_repository(files)
+        choices = observe(watch(inventory, left))
         with self.repository.stages.enter(Stage.RENDER):
-            planned = plan(files, observe_once, now, held.unpublished, held.standing)
+            planned = plan(inventory, choices, now, left)
             returned = {
                 name
-                for name, status in (held.unpublished | held.standing).items()
+                for name, status in {**left.dropped, **left.waiting}.items()
                 if _returns(planned, name, status)
             }
-            if not returned:
-                return planned
-            rest = held.without(returned)
-            return plan(files, observe_once, now, rest.unpublished, rest.standing)
+            return plan(inventory, choices, now, left.without(returned)) if returned else planned
 
     def _is_right(
         self, wanted: _Wanted, files: Mapping[str, bytes], base: str, holding: Mapping[str, str]
@@ -273,7 +245,7 @@ def _returns(planned: Plan, name: str, held: Status) -> bool:
 
 
 def _by_branch(planned: Plan, branches: Mapping[str, str]) -> list[_Wanted]:
-    transitions = transitions_of(planned)
+    moves = transitions(planned)
     wanted = []
     for branch in sorted(set(branches.values())):
         names = {name for name, its in branches.items() if its == branch}
@@ -282,6 +254,6 @@ def _by_branch(planned: Plan, branches: Mapping[str, str]) -> list[_Wanted]:
             statuses = {name: planned.statuses[name] for name in names}
             rendering = render(planned.inventory, statuses)
             part = replace(planned, statuses=statuses, rendering=rendering)
-        moved = tuple(one for one in transitions if one.name in names)
+        moved = tuple(one for one in moves if one.name in names)
         wanted.append(_Wanted(branch, moved, part))
     return wanted

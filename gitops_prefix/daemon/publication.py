@@ -6,11 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from gitops_prefix.daemon.listening import CannotListenError
-from gitops_prefix.daemon.reconcile import Observe, Plan, plan
+from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.status import Status
-from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
+from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.plan.ears import Watched
+from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange, occasion, transitions
+from gitops_prefix.plan.plan import Left, plan, read_repository, watch
 from gitops_prefix.publish.failure import Failed, Kind, Published, Reason, failed_by
-from gitops_prefix.publish.message import Changed, Occasion, Transition
 from gitops_prefix.publish.proposal import Proposal
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
@@ -20,6 +22,9 @@ from gitops_prefix.render.drift import Drift, FieldKey, find_drift, managed_fiel
 from gitops_prefix.render.inventory import read_inventory
 from gitops_prefix.render.rendering import Change
 from gitops_prefix.render.settings import Settings
+
+Observe = Callable[[Mapping[str, Watched]], Mapping[str, Choice]]
+"""Takes what the repository says, and returns what was decided."""
 
 _AT_ONCE = 2
 """Tries within one pass; a branch that moves faster is met again after a wait."""
@@ -70,7 +75,7 @@ class Outcome:
     commit: str = ""
     base: str = ""
     statuses: Mapping[str, Status] | None = None
-    transitions: tuple[Transition, ...] = ()
+    transitions: tuple[StatusChange, ...] = ()
     changes: tuple[Change, ...] = ()
     problems: tuple[Problem, ...] = ()
     described: tuple[Described, ...] = ()
@@ -222,29 +227,29 @@ class Publication:
         if base is None:
             return self._never_seen()
         leftover = repository.unpublished if repository.stale else None
-        unpublished = self._statuses(leftover) if leftover else self._waiting
-        files = repository.managed_files(base)
+        left = Left(self._statuses(leftover) if leftover else self._waiting)
+        inventory = read_repository(repository.managed_files(base))
+        choices = observe(watch(inventory, left))
         with repository.stages.enter(Stage.RENDER):
-            planned = plan(files, observe, now, unpublished)
-        if any(problem.severity is Severity.ERROR for problem in planned.problems):
+            planned = plan(inventory, choices, now, left)
+        if planned.invalid:
             return self._invalid(planned.problems)
-        transitions = transitions_of(planned)
         rendering = planned.rendering
         commit = ""
         problems = planned.problems
-        occasion = Occasion((), ())
+        about = Occasion()
         if rendering.files and not self._may_publish():
             return Outcome(Result.FOLLOWING, problems=planned.problems)
         if rendering.files:
             # What we left ourselves was edited by nobody.
-            drift = Drift() if base == self._left else self._drift(planned)
-            occasion = self._occasion(planned, transitions, drift)
-            message = self._wording.write(occasion)
+            drift = Drift() if base == self._left else find_drift(inventory, self._known)
+            about = occasion(planned, drift)
+            message = self._wording.write(about)
             problems = (*problems, *filter(None, (message.problem,)))
             commit = repository.commit(base, rendering.files, message.text, now)
         elif leftover:
             repository.drop()
-        self._known = managed_fields(planned.inventory)
+        self._known = managed_fields(inventory)
         self._left = commit or base
         waits = commit or repository.unpublished or ""
         self._waiting = planned.statuses if waits else {}
@@ -253,30 +258,11 @@ class Publication:
             commit=waits,
             base=base,
             statuses=planned.statuses,
-            transitions=transitions if commit else (),
+            transitions=transitions(planned) if commit else (),
             changes=rendering.changes,
             problems=problems,
             described=planned.described,
-            by_hand=tuple(occasion.by_hand),
-        )
-
-    def _drift(self, planned: Plan) -> Drift:
-        return find_drift(planned.inventory, self._known)
-
-    def _occasion(
-        self, planned: Plan, transitions: tuple[Transition, ...], drift: Drift
-    ) -> Occasion:
-        """What a commit is to tell."""
-        changed = {_key(change): change for change in planned.rendering.changes}
-        return Occasion(
-            transitions,
-            planned.rendering.changes,
-            standing=tuple(
-                Transition(name, status, status, planned.routers.get(name))
-                for name, status in planned.statuses.items()
-            ),
-            by_hand=tuple(changed[_key(one)] for one in drift.by_hand if _key(one) in changed),
-            first=tuple(changed[_key(one)] for one in drift.first if _key(one) in changed),
+            by_hand=tuple(about.by_hand),
         )
 
     def _statuses(self, commit: str) -> dict[str, Status]:
@@ -287,16 +273,3 @@ class Publication:
             for name, document in inventory.dynamic_prefixes.items()
             if document.status is not None
         }
-
-
-def transitions_of(planned: Plan) -> tuple[Transition, ...]:
-    """Every DynamicPrefix whose status decides something else than the files say."""
-    return tuple(
-        Transition(name, planned.before.get(name), status, planned.routers.get(name))
-        for name, status in sorted(planned.statuses.items())
-        if not status.same_decision(planned.before.get(name))
-    )
-
-
-def _key(change: Change) -> tuple[str, int, str]:
-    return (change.path, change.document, change.field)

@@ -11,7 +11,6 @@ from gitops_prefix.apply.fields import ObjectReport, to_apply
 from gitops_prefix.apply.lease import Alone, Candidacy, Leadership
 from gitops_prefix.apply.policy import ApplyPolicy
 from gitops_prefix.daemon.clocks import Clocks
-from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.daemon.delivery import Delivery, follow_ups
 from gitops_prefix.daemon.in_cluster import PublicationEvents, git_of
 from gitops_prefix.daemon.listening import Listening
@@ -26,6 +25,7 @@ from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_
 from gitops_prefix.daemon.supervisor import Supervisor
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
+from gitops_prefix.plan.ears import Watched
 from gitops_prefix.publish.message import change_line
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.wording import Wording

@@ -1,72 +1,26 @@
 """The commit message: what changed, for people and in trailers for machines. PURE."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
-from gitops_prefix.decide.advertisement import Router
-from gitops_prefix.decide.status import Status
+from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange
 from gitops_prefix.publish.trailers import Trailer, one_line
-from gitops_prefix.render.field_name import NamedField, field_name
+from gitops_prefix.render.field_name import field_name
 
 _MOST_LINES = 1000
 """Fields that a message lists; beyond them it says how many there are."""
 
 
-class Changed(NamedField, Protocol):
-    """A managed field that changed."""
-
-    @property
-    def path(self) -> str: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One DynamicPrefix, before and after the commit.
-
-    Attributes:
-        router: whose advertisement decided, when one is known.
-    """
-
-    name: str
-    previous: Status | None
-    current: Status
-    router: Router | None = None
-
-    @property
-    def moved(self) -> bool:
-        """Whether another prefix is current than before."""
-        return self.previous is None or self.previous.current != self.current.current
-
-
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """What a commit is about.
-
-    Attributes:
-        transitions: every DynamicPrefix whose status changed.
-        changes: every managed field that changed.
-        standing: the DynamicPrefixes, when the status of none changed.
-        by_hand: those of the changes that undo somebody's edit of a managed field.
-        first: those of the changes that were never rendered before.
-    """
-
-    transitions: Sequence[Transition]
-    changes: Sequence[Changed]
-    standing: Sequence[Transition] = ()
-    by_hand: Sequence[Changed] = ()
-    first: Sequence[Changed] = ()
-
-    @property
-    def named(self) -> tuple[Transition, ...]:
-        """The DynamicPrefixes that it is about, by their names in one line each."""
-        named = (replace(one, name=one_line(one.name)) for one in self.transitions or self.standing)
-        return tuple(sorted(named, key=lambda one: one.name))
+def named(occasion: Occasion) -> tuple[StatusChange, ...]:
+    """The DynamicPrefixes that an occasion is about, sorted, each name in one line."""
+    found = occasion.transitions or occasion.standing
+    renamed = (replace(change, name=one_line(change.name)) for change in found)
+    return tuple(sorted(renamed, key=lambda change: change.name))
 
 
 def subject(occasion: Occasion) -> str:
     """The first line."""
-    transitions = occasion.named if occasion.transitions else ()
+    transitions = named(occasion) if occasion.transitions else ()
     if not transitions:
         return "prefix: render anew"
     names = ", ".join(one.name for one in transitions)
@@ -78,7 +32,7 @@ def subject(occasion: Occasion) -> str:
 
 def body(occasion: Occasion) -> str:
     """Each DynamicPrefix, when there are several, and each field; what was edited by hand apart."""
-    transitions = occasion.named if len(occasion.transitions) > 1 else ()
+    transitions = named(occasion) if len(occasion.transitions) > 1 else ()
     apart = {*map(change_line, occasion.by_hand), *map(change_line, occasion.first)}
     plain = [change for change in occasion.changes if change_line(change) not in apart]
     paragraphs = (
@@ -92,7 +46,7 @@ def body(occasion: Occasion) -> str:
 
 def own_trailers(occasion: Occasion) -> tuple[Trailer, ...]:
     """Those of every message, a group for each DynamicPrefix."""
-    return tuple(trailer for one in occasion.named for trailer in _trailers(one))
+    return tuple(trailer for one in named(occasion) for trailer in _trailers(one))
 
 
 def change_line(change: Changed) -> str:
@@ -107,7 +61,7 @@ def _listed(changes: Sequence[Changed], title: str = "") -> list[str]:
     return [title, *lines] if title and lines else lines
 
 
-def _what(one: Transition) -> str:
+def _what(one: StatusChange) -> str:
     if one.previous is None:
         return str(one.current.current)
     if one.moved:
@@ -120,7 +74,7 @@ def _what(one: Transition) -> str:
     return "render anew"
 
 
-def _trailers(one: Transition) -> Iterator[Trailer]:
+def _trailers(one: StatusChange) -> Iterator[Trailer]:
     yield Trailer("Dynamic-Prefix", one.name)
     if one.previous is not None:
         yield Trailer("Previous-Prefix", str(one.previous.current))

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gitops_prefix.errors import Place, Problem
-from gitops_prefix.publish.message import Changed, Occasion, Transition, body, change_line, subject
+from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange
+from gitops_prefix.publish.message import body, change_line, named, subject
 from gitops_prefix.publish.trailers import one_line
 
 if TYPE_CHECKING:
@@ -130,13 +131,13 @@ def _context(occasion: Occasion) -> Mapping[str, object]:
     return {
         "subject": subject(occasion),
         "body": body(occasion),
-        "prefixes": [_prefix(one) for one in occasion.named],
+        "prefixes": [_prefix(one) for one in named(occasion)],
         "changes": [_change(one, by_hand, first) for one in occasion.changes],
         "files": sorted({one_line(one.path) for one in occasion.changes}),
     }
 
 
-def _prefix(one: Transition) -> Mapping[str, object]:
+def _prefix(one: StatusChange) -> Mapping[str, object]:
     return {
         "name": one.name,
         "previous": str(one.previous.current) if one.previous else "",

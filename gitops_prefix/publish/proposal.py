@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gitops_prefix.publish.message import Changed, Transition
+from gitops_prefix.plan.occasion import Changed, StatusChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def proposal(branch: str, commit: str, message: str, decision: str) -> Proposal:
     return Proposal(branch, commit, title, body.strip("\n"), decision)
 
 
-def decision_of(transitions: Sequence[Transition], changes: Iterable[Changed]) -> str:
+def decision_of(transitions: Sequence[StatusChange], changes: Iterable[Changed]) -> str:
     """A word that is the same while the same is decided, whatever the files look like."""
     lines = [_line(one) for one in sorted(transitions, key=lambda one: one.name)]
     if not lines:
@@ -39,7 +39,7 @@ def decision_of(transitions: Sequence[Transition], changes: Iterable[Changed]) -
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _line(one: Transition) -> str:
+def _line(one: StatusChange) -> str:
     before = "" if one.previous is None else str(one.previous.current)
     if one.moved:
         return f"{one.name} {before} {one.current.current}"

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.publish.message import Occasion, body, own_trailers, subject
+from gitops_prefix.plan.occasion import Occasion
+from gitops_prefix.publish.message import body, own_trailers, subject
 from gitops_prefix.publish.message_template import MessageTemplate, TemplateError
 from gitops_prefix.publish.trailers import Trailer, with_trailers
 

@@ -35,8 +35,8 @@ from gitops_prefix.simulate.scenario import (
     Noted,
     Restarts,
     Scenario,
+    StandIns,
 )
-from gitops_prefix.simulate.stand_ins import StandIns
 
 VALID_LIFETIME, PREFERRED_LIFETIME = 2_592_000, 604_800
 """Seconds, when the scenario does not say: RFC 4861 6.2.1's defaults."""

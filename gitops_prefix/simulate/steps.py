@@ -1,19 +1,34 @@
-"""What a walk comes to: steps, each with all that is to be told of it. Values only."""
+"""The result of a walk: its steps, each with everything to show, in values and in words."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
 
-from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation, Router
 from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.duration import format_duration
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem
+from gitops_prefix.plan.occasion import Occasion
+from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.rendering import Change
-from gitops_prefix.simulate.scenario import Event, Scenario
+from gitops_prefix.simulate.scenario import (
+    Announces,
+    Event,
+    FallsSilent,
+    GitChanges,
+    LinkChanges,
+    Noted,
+    Observed,
+    Restarts,
+    Scenario,
+)
 
 Announced = Mapping[tuple[Prefix, Router], Verdict]
 """Every announced prefix of every router, with its verdict."""
@@ -40,13 +55,14 @@ class Step:
 
     Attributes:
         at: seconds from the start.
-        events: what came from outside; empty when time alone changed something.
+        events: what happened outside; empty when time alone changed something.
         looks: by name of the DynamicPrefix.
         changes: what a commit would change; empty is no commit.
+        occasion: what the commit is about.
         commit: number of the commit from 1, or 0.
         waiting: commits that are not pushed yet.
         pushed: commits that this step pushes.
-        problems: found newly at this step; an error keeps everything as it was.
+        problems: new at this step; an error leaves everything as it was.
         repeated: advertisements since the step before that changed nothing.
         again: whether a router repeated itself at this very moment.
     """
@@ -56,6 +72,7 @@ class Step:
     events: tuple[Event, ...]
     looks: Mapping[str, Look]
     changes: tuple[Change, ...] = ()
+    occasion: Occasion = field(default_factory=Occasion)
     commit: int = 0
     waiting: int = 0
     pushed: int = 0
@@ -65,7 +82,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldField:
     """A managed field, and what it holds."""
 
     path: str
@@ -86,14 +103,14 @@ class Walk:
         files: every managed file as it would be at the end.
         held: what each managed field then holds.
         end: seconds from the start.
-        repeated: advertisements behind the last step that changed nothing.
+        repeated: advertisements after the last step that changed nothing.
     """
 
     scenario: Scenario
     specifications: Mapping[str, Specification]
     steps: tuple[Step, ...]
     files: Mapping[str, bytes]
-    held: tuple[Held, ...]
+    held: tuple[HeldField, ...]
     end: float
     repeated: int = 0
 
@@ -110,3 +127,167 @@ class Walk:
             for step in self.steps
             for problem in step.problems
         )
+
+
+def held_fields(inventory: Inventory) -> tuple[HeldField, ...]:
+    """Each managed field with its value, by path, document and field.
+
+    The value is looked up by the field's dotted name alone, so a kind that `render`
+    learns to write is shown without a change here.
+    """
+    found = {
+        (binding.manifest.path, binding.manifest.span.number, binding.field): binding
+        for binding in inventory.bindings
+    }
+    return tuple(
+        HeldField(
+            path,
+            document,
+            binding.kind,
+            binding.namespace,
+            binding.name,
+            field,
+            value_at(binding.manifest.content, field),
+        )
+        for (path, document, field), binding in sorted(found.items(), key=lambda item: item[0])
+    )
+
+
+def value_at(value: Value, field: str) -> Value:
+    """The value at a dotted path, `spec.blocks` or `a[0].b`; keys may hold dots.
+
+    None if there is nothing.
+    """
+    if not field:
+        return value
+    if isinstance(value, list):
+        index, bracket, rest = field.removeprefix("[").partition("]")
+        if not (bracket and index.isdigit() and int(index) < len(value)):
+            return None
+        return value_at(value[int(index)], rest.removeprefix("."))
+    if not isinstance(value, dict):
+        return None
+    for key in value:
+        name = str(key)
+        rest = field.removeprefix(name)
+        if field.startswith(name) and (not rest or rest[0] in ".["):
+            found = value_at(value[key], rest.removeprefix("."))
+            if found is not None:
+                return found
+    return None
+
+
+def event_words(event: Event) -> str:
+    """What happened; the author's note behind it."""
+    words = _action_words(event)
+    return ": ".join(filter(None, (words, event.note)))
+
+
+def _action_words(event: Event) -> str:  # noqa: PLR0911  one return a kind of event
+    match event.action:
+        case Observed(name, prefix):
+            return f"{name} is given {prefix}"
+        case Announces(router, label, advertisement):
+            listed = "; ".join(map(_announced_words, advertisement.prefixes))
+            return f"{label} ({router}) announces {listed or 'no prefix'}"
+        case FallsSilent(router, label):
+            return f"{label} ({router}) falls silent"
+        case LinkChanges(interface, up):
+            return f"link {interface} {'comes up' if up else 'goes down'}"
+        case Restarts():
+            return "the daemon restarts"
+        case GitChanges(away):
+            return "git cannot be reached" if away else "git can be reached again"
+        case Noted():
+            return ""
+    assert_never(event.action)
+
+
+def _announced_words(announced: PrefixInformation) -> str:
+    if announced.valid_lifetime == 0:
+        return f"{announced.prefix} as withdrawn"
+    if announced.preferred_lifetime == 0:
+        return f"{announced.prefix} as deprecated"
+    preferred = lifetime_words(announced.preferred_lifetime)
+    valid = lifetime_words(announced.valid_lifetime)
+    return f"{announced.prefix} (preferred {preferred}, valid {valid})"
+
+
+def lifetime_words(seconds: int) -> str:
+    """A lifetime as the duration it would be written as."""
+    return "infinite" if seconds == INFINITY else format_duration(timedelta(seconds=seconds))
+
+
+def decision_words(specification: Specification, look: Look, last: Look | None) -> Iterator[str]:
+    """What was decided, and why: only what is new since the look before."""
+    yield from _verdict_words(look.verdicts, last.verdicts if last else {})
+    yield from _status_words(specification, look.before, look.after)
+    standing_is_new = last is None or last.standing is not look.standing
+    if look.standing is not None and standing_is_new:
+        yield str(look.standing)
+    elif last is None and look.after is None:
+        yield "no prefix yet"
+
+
+def _verdict_words(verdicts: Announced, before: Announced) -> Iterator[str]:
+    for (prefix, router), verdict in sorted(verdicts.items()):
+        if before.get((prefix, router)) is not verdict:
+            yield f"{prefix} from {router}: {verdict}"
+    for (prefix, router), _ in sorted(before.items()):
+        if (prefix, router) not in verdicts:
+            yield f"{prefix} from {router}: not heard any more"
+
+
+def _status_words(
+    specification: Specification, before: Status | None, after: Status | None
+) -> Iterator[str]:
+    if after is None:
+        return
+    transition = specification.transition
+    old = before.prefixes if before else ()
+    if before is None:
+        yield f"{after.current} is its first prefix"
+    elif before.current != after.current:
+        yield f"{before.current} -> {after.current}"
+    for prefix in old:
+        if prefix not in after.prefixes:
+            moved = before is not None and before.current != after.current
+            kept = f"maxPrefixHistory {transition.max_prefix_history}"
+            why = kept if moved else f"retention {_retention(specification)}"
+            yield f"{prefix} leaves the history ({why})"
+    if before is None or before.dns_target == after.dns_target:
+        if after.dns_prefix and (before is None or before.current != after.current):
+            delay = format_duration(transition.dns_delay)
+            yield f"DNS targets stay on {after.dns_prefix} for {delay} (dnsDelay)"
+    elif transition.mode == "ha":
+        yield f"DNS targets move to {after.dns_target}"
+
+
+def _retention(specification: Specification) -> str:
+    retention = specification.transition.retention
+    return format_duration(retention) if isinstance(retention, timedelta) else str(retention)
+
+
+def items(value: Value) -> list[str]:
+    """A value as a line for each item; a scalar or mapping is one."""
+    if value is None:
+        return []
+    return [_one_line(item) for item in value] if isinstance(value, list) else [_one_line(value)]
+
+
+def _one_line(value: Value) -> str:
+    match value:
+        case dict():
+            return ", ".join(f"{key}: {_one_line(item)}" for key, item in value.items())
+        case list():
+            return f"[{', '.join(map(_one_line, value))}]"
+        case bool():
+            return "true" if value else "false"
+        case _:
+            return "".join(c if c.isprintable() else "?" for c in str(value))
+
+
+def item_changes(before: Value, after: Value) -> list[str]:
+    """The items with what comes and goes: "+ …", "- …" and "  …"."""
+    lines = difflib.ndiff(items(before), items(after))
+    return [line for line in lines if not line.startswith("?")]

@@ -1,36 +1,52 @@
-"""The fold: events and the passing of time, through the real decide and render."""
+"""The walk: a scenario's events and the passing of time, through the same pass as the daemon's."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil, inf
 
+from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.selection import Decision, Selection, Standing, adopt, select
+from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.status import PrefixSource, Status
-from gitops_prefix.decide.transition import advance, due
-from gitops_prefix.errors import InputError, Place, Problem, Severity
+from gitops_prefix.decide.transition import due
+from gitops_prefix.errors import InputError, Place, Problem
+from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, LinkEvent
+from gitops_prefix.plan.occasion import occasion
+from gitops_prefix.plan.plan import Plan, plan, watch, would_change
+from gitops_prefix.render.drift import Drift, find_drift
 from gitops_prefix.render.inventory import read_inventory
-from gitops_prefix.render.rendering import Rendering, render
+from gitops_prefix.render.rendering import Rendering
 from gitops_prefix.render.settings import Settings
-from gitops_prefix.simulate.held import held
-from gitops_prefix.simulate.link import Links
-from gitops_prefix.simulate.scenario import Event, GitChanges, Observed, Restarts, Scenario
-from gitops_prefix.simulate.steps import Look, Step, Walk
+from gitops_prefix.simulate.scenario import (
+    Action,
+    Announces,
+    Event,
+    FallsSilent,
+    GitChanges,
+    LinkChanges,
+    Observed,
+    Restarts,
+    Scenario,
+)
+from gitops_prefix.simulate.steps import Look, Step, Walk, held_fields
 
+ANSWER = 1
+"""Seconds after which routers answer a solicitation. One is sent when a link comes up and
+when the daemon starts (RFC 4861 6.3.7); an answer is at most 0.5 s late (6.2.6)."""
 LONGEST_WAIT = 30 * 86_400.0
-"""Seconds for which it waits for what time alone still ends, behind the last event."""
+"""Seconds after the last event for which the walk waits for what time alone still ends."""
 MOST_INSTANTS = 30_000
 
 
 def walk(files: Mapping[str, bytes], settings: Settings, scenario: Scenario) -> Walk:
     """Walk through a scenario.
 
-    * What happens at one instant is one step, as a burst is one commit.
+    * Everything that happens at one instant is one step, as a burst is one commit.
     * Between the events, go to the next moment at which a router repeats itself or
       time alone may change something.
-    * Without `until`, end when nothing is to be waited for any more.
+    * Without `until`, end when there is nothing left to wait for.
 
     Args:
         files: the managed files, by path, without errors.
@@ -38,7 +54,7 @@ def walk(files: Mapping[str, bytes], settings: Settings, scenario: Scenario) -> 
         scenario: what happens.
 
     Raises:
-        InputError: so many repetitions that it would take hours.
+        InputError: so many repetitions that the walk would take hours.
     """
     world = _World(files, settings, scenario)
     events = list(scenario.events)
@@ -55,164 +71,215 @@ def walk(files: Mapping[str, bytes], settings: Settings, scenario: Scenario) -> 
             repeated = 0
         moment = world.next_moment(at, events)
         if moment == inf or (scenario.until is not None and moment > scenario.until):
-            at = at if scenario.until is None else float(scenario.until)
-            specifications = {
-                name: one.specification for name, one in world.inventory.dynamic_prefixes.items()
-            }
-            fields = held(world.inventory)
-            return Walk(scenario, specifications, tuple(steps), world.files, fields, at, repeated)
+            end = at if scenario.until is None else float(scenario.until)
+            return world.ended(tuple(steps), end, repeated)
         at = moment
     message = f"more than {MOST_INSTANTS} moments: a longer `every`, or an earlier `until`"
     raise InputError(Problem("out-of-range", message))
 
 
+class _Routers:
+    """The routers of a scenario: who speaks, when next, and on which link nobody listens."""
+
+    def __init__(self) -> None:
+        self._speaking: dict[Router, Announces] = {}
+        self._next: dict[Router, float] = {}
+        self._down: set[str] = set()
+
+    def take(self, action: Action, at: float) -> list[LinkEvent]:
+        """What the daemon hears of an event."""
+        match action:
+            case Announces():
+                self._speaking[action.router] = action
+                return self._say(action, at)
+            case FallsSilent():
+                self._speaking.pop(action.router, None)
+                self._next.pop(action.router, None)
+            case LinkChanges(interface, up):
+                (self._down.discard if up else self._down.add)(interface)
+                if up:
+                    self._solicit(at, interface)
+                return [LinkChanged(interface, up, present=True, at=at)]
+            case Restarts():
+                self._solicit(at)
+            case _:
+                pass
+        return []
+
+    def repeat(self, at: float) -> list[LinkEvent]:
+        """The advertisements that are due again and are heard."""
+        due_now = sorted(router for router, moment in self._next.items() if moment <= at)
+        return [event for router in due_now for event in self._say(self._speaking[router], at)]
+
+    @property
+    def next_at(self) -> float:
+        """When the next router repeats itself; inf if none does."""
+        return min(self._next.values(), default=inf)
+
+    def _say(self, announces: Announces, at: float) -> list[LinkEvent]:
+        router = announces.router
+        self._next[router] = at + announces.every if announces.every else inf
+        if router.interface in self._down:
+            return []
+        return [Advertised(router, announces.advertisement, at, repeated=False)]
+
+    def _solicit(self, at: float, interface: str | None = None) -> None:
+        for router in self._speaking:
+            if interface in {None, router.interface}:
+                self._next[router] = at + ANSWER
+
+
 class _World:
-    """The repository, the links and the daemon's memory, as they are at one moment."""
+    """The repository, the routers and the daemon's memory, as they are at one moment."""
 
     def __init__(self, files: Mapping[str, bytes], settings: Settings, scenario: Scenario) -> None:
-        self.files = dict(files)
+        self._files = dict(files)
         self._settings = settings
         self._scenario = scenario
-        self.inventory = read_inventory(files, settings)
-        self._known: set[tuple[str, str, Place | None]] = {
-            (one.code, one.message, one.place) for one in self.inventory.problems
-        }
-        self._links = Links()
-        self._watches = not any(isinstance(one.action, Observed) for one in scenario.events)
+        self._inventory = read_inventory(files, settings)
+        self._known: set[tuple[str, str, Place | None]] = set(map(_key, self._inventory.problems))
+        self._routers = _Routers()
+        self._ears = Ears()
+        self._watches = not any(isinstance(event.action, Observed) for event in scenario.events)
         self._last_event = max((event.at for event in scenario.events), default=0)
-        self._selections: dict[str, Selection] = {}
-        self._decisions: dict[str, Decision] = {}
         self._shown: dict[str, object] = {}
-        self._observed: dict[str, Prefix] = {}
+        self._given: dict[str, Prefix] = {}
         self._away = False
         self._commits = self._waiting = 0
 
     def take(self, events: list[Event], at: float) -> int:
-        """What happens now; how many repeated advertisements were heard."""
-        self._observed = {}
+        """Take in what happens now; return how many repeated advertisements were heard."""
+        self._given = {}
         for event in events:
             match event.action:
                 case Observed(name, prefix):
-                    self._observed[name] = prefix
+                    self._given[name] = prefix
                 case GitChanges(away):
                     self._away = away
                 case Restarts():
-                    self._selections = {}
-            self._links.take(event.action, at)
-        return self._links.repeat(at)
+                    self._ears = Ears()
+            self._hear(self._routers.take(event.action, at))
+        repeated = self._routers.repeat(at)
+        self._hear(repeated)
+        return len(repeated)
 
     def look(self, events: list[Event], at: float, *, first: bool) -> Step | None:
-        """One pass of the daemon; None when there is nothing to tell."""
+        """One pass of the daemon; None when there is nothing to show."""
         now = self._calendar(at)
-        before = {name: one.status for name, one in self.inventory.dynamic_prefixes.items()}
-        after, problems = self._decide(at, now)
-        rendering = Rendering()
-        if not problems and (first or after != before):
-            rendering = render(self.inventory, {n: s for n, s in after.items() if s is not None})
-            problems = list(rendering.problems)
-        wrong = any(one.severity is Severity.ERROR for one in problems)
-        after = before if wrong else after
+        watched = watch(self._inventory)
+        self._ears = self._ears.follow(watched).decide(at)
+        choices = self._ears.choices | {
+            name: self._choice(name, prefix) for name, prefix in self._given.items()
+        }
+        before = {name: followed.status for name, followed in watched.items()}
+        planned = Plan()
+        if first or would_change(watched, choices, now):
+            planned = plan(self._inventory, choices, now)
+        after = {**before, **({} if planned.invalid else planned.statuses)}
+        drift = find_drift(self._inventory) if first and planned.rendering.files else Drift()
         looks = {name: self._look(name, before[name], after[name]) for name in before}
         shown: dict[str, object] = {
-            name: (one.standing, dict(one.verdicts)) for name, one in looks.items()
+            name: (look.standing, dict(look.verdicts)) for name, look in looks.items()
         }
-        fresh = self._fresh(problems)
-        pushed = self._publish(rendering)
-        self._adopt(after)
-        told = first or events or rendering.files or fresh or pushed or shown != self._shown
+        fresh = self._fresh(planned.problems)
+        pushed = self._publish(planned.rendering)
+        changed = shown != self._shown
         self._shown = shown
-        if not told:
+        if not (first or events or planned.rendering.files or fresh or pushed or changed):
             return None
         return Step(
-            at, now, tuple(events), looks, rendering.changes,
-            commit=self._commits if rendering.files else 0,
-            waiting=self._waiting, pushed=pushed, problems=fresh,
-        )  # fmt: skip
+            at,
+            now,
+            tuple(events),
+            looks,
+            planned.rendering.changes,
+            occasion(planned, drift),
+            commit=self._commits if planned.rendering.files else 0,
+            waiting=self._waiting,
+            pushed=pushed,
+            problems=fresh,
+        )
 
     def next_moment(self, at: float, events: list[Event]) -> float:
         """When to look again; inf when there is nothing to wait for."""
         by_time = self._due(at)
         waits = [events[0].at] if events else []
-        looks = [one.look_again_at for one in self._decisions.values() if one.look_again_at > at]
+        decisions = self._ears.decisions.values()
+        looks = [decision.look_again_at for decision in decisions if decision.look_again_at > at]
         if self._scenario.until is None and not events:
             unsettled = any(
-                one.standing in {Standing.STABILIZING, Standing.HELD}
-                for one in self._decisions.values()
+                decision.standing in {Standing.STABILIZING, Standing.HELD} for decision in decisions
             )
-            if by_time == inf and not unsettled and self._links.next_at < inf:
-                # Routers repeat themselves, and nothing else is to come.
+            if by_time == inf and not unsettled and self._routers.next_at < inf:
+                # Routers only repeat themselves, and nothing else is to come.
                 return inf
-        moment = min(*waits, *looks, by_time, self._links.next_at, inf)
+        moment = min(*waits, *looks, by_time, self._routers.next_at, inf)
         too_late = self._last_event + LONGEST_WAIT
         return inf if self._scenario.until is None and moment > too_late else moment
+
+    def ended(self, steps: tuple[Step, ...], end: float, repeated: int) -> Walk:
+        """The walk, with what the repository holds at its end."""
+        specifications = {
+            name: document.specification
+            for name, document in self._inventory.dynamic_prefixes.items()
+        }
+        fields = held_fields(self._inventory)
+        return Walk(self._scenario, specifications, steps, self._files, fields, end, repeated)
 
     def _calendar(self, at: float) -> datetime:
         return self._scenario.start + timedelta(seconds=int(at))
 
-    def _decide(self, at: float, now: datetime) -> tuple[dict[str, Status | None], list[Problem]]:
-        after: dict[str, Status | None] = {}
-        problems = []
-        for name, document in self.inventory.dynamic_prefixes.items():
-            status = document.status
-            selection = adopt(
-                self._selections.get(name, Selection()), status.current if status else None
-            )
-            decision = select(selection, document.specification, self._links.heard, at)
-            self._selections[name] = decision.selection
-            self._decisions[name] = decision
-            choice = self._choice(name, decision)
-            try:
-                after[name] = advance(document.specification, status, choice, now)
-            except ValueError as error:
-                problems.append(Problem("does-not-fit", str(error), document.place))
-                after[name] = status
-        return after, problems
+    def _hear(self, events: list[LinkEvent]) -> None:
+        # A policy decides what is remembered, so the first event needs one.
+        if not self._ears.watched:
+            self._ears = self._ears.follow(watch(self._inventory))
+        for event in events:
+            self._ears = self._ears.hear(event)
 
-    def _choice(self, name: str, decision: Decision) -> Choice:
-        prefix = self._observed.get(name)
-        if prefix is None:
-            return decision.choice
-        static = self.inventory.dynamic_prefixes[name].specification.acquisition.static
+    def _choice(self, name: str, prefix: Prefix) -> Choice:
+        static = self._inventory.dynamic_prefixes[name].specification.acquisition.static
         source = PrefixSource.STATIC if prefix == static else PrefixSource.ROUTER_ADVERTISEMENT
         return Choice(prefix, source)
 
     def _look(self, name: str, before: Status | None, after: Status | None) -> Look:
-        decision = self._decisions[name]
-        verdicts = {(one.prefix, one.router): one.verdict for one in decision.candidates}
+        decision = self._ears.decisions[name]
+        verdicts = {
+            (candidate.prefix, candidate.router): candidate.verdict
+            for candidate in decision.candidates
+        }
         standing = decision.standing
-        told = self._watches or standing is Standing.STATIC
-        return Look(before, after, standing if told else None, verdicts)
+        shown = self._watches or standing is Standing.STATIC
+        return Look(before, after, standing if shown else None, verdicts)
 
-    def _fresh(self, problems: list[Problem]) -> tuple[Problem, ...]:
-        keys = [(one.code, one.message, one.place) for one in problems]
-        fresh = [one for key, one in zip(keys, problems, strict=True) if key not in self._known]
-        self._known.update(keys)
-        return tuple(fresh)
+    def _fresh(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+        fresh = tuple(problem for problem in problems if _key(problem) not in self._known)
+        self._known.update(map(_key, problems))
+        return fresh
 
     def _publish(self, rendering: Rendering) -> int:
-        """Commit what changed, and push when the remote is there; how many that pushes."""
+        """Commit what changed, and push if the remote is there; return how many are pushed."""
         if rendering.files:
             self._commits += 1
             self._waiting += 1
-            self.files |= rendering.files
-            self.inventory = read_inventory(self.files, self._settings)
+            self._files |= rendering.files
+            self._inventory = read_inventory(self._files, self._settings)
         if self._away:
             return 0
         pushed, self._waiting = self._waiting, 0
         return pushed
 
-    def _adopt(self, after: Mapping[str, Status | None]) -> None:
-        for name, status in after.items():
-            current = status.current if status else None
-            self._selections[name] = adopt(self._selections[name], current)
-
     def _due(self, at: float) -> float:
         """When time alone next changes a status, in whole seconds."""
         moments = []
-        for name, document in self.inventory.dynamic_prefixes.items():
+        for name, document in self._inventory.dynamic_prefixes.items():
             if document.status is None:
                 continue
-            moment = due(document.specification, document.status, self._decisions[name].choice)
+            choice = self._ears.decisions[name].choice
+            moment = due(document.specification, document.status, choice)
             if moment is not None:
                 moments.append(ceil((moment - self._scenario.start).total_seconds()))
-        return min((float(one) for one in moments if one > at), default=inf)
+        return min((float(moment) for moment in moments if moment > at), default=inf)
+
+
+def _key(problem: Problem) -> tuple[str, str, Place | None]:
+    return (problem.code, problem.message, problem.place)

@@ -8,24 +8,11 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.routers import MOST_ROUTERS
+from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT, Reason, Rejected, decode
 from gitops_prefix.watch.link import Packet
 
 _TYPE_AND_CODE = bytes([ROUTER_ADVERTISEMENT, 0])
-
-
-class Advertised(NamedTuple):
-    """A valid Router Advertisement came.
-
-    Attributes:
-        at: seconds, on the watcher's clock.
-        repeated: whether it is, byte for byte, what this router sent last.
-    """
-
-    router: Router
-    advertisement: RouterAdvertisement
-    at: float
-    repeated: bool
 
 
 class Dropped(NamedTuple):

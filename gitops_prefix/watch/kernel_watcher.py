@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from gitops_prefix.plan.ears import Accepted, LinkChanged
 from gitops_prefix.watch.accept_ra import deafness, read_settings
 from gitops_prefix.watch.kernel import (
     AddressesListed,
@@ -19,9 +20,8 @@ from gitops_prefix.watch.kernel import (
     SettingsChanged,
     Told,
 )
-from gitops_prefix.watch.learnt import Accepted, Deaf, KernelAddress, KernelNotice, Learnt
+from gitops_prefix.watch.learnt import Deaf, KernelAddress, KernelNotice, Learnt
 from gitops_prefix.watch.netlink import Link, LinkSocket, Listed, Missed
-from gitops_prefix.watch.watcher import LinkChanged
 
 KernelEvent = Accepted | Deaf | LinkChanged
 

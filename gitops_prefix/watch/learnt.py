@@ -51,14 +51,6 @@ class KernelNotice(NamedTuple):
     information: PrefixInformation
 
 
-class Accepted(NamedTuple):
-    """What the kernel has on a link, all of it."""
-
-    interface: str
-    prefixes: tuple[KernelPrefix, ...]
-    at: float
-
-
 class Deaf(NamedTuple):
     """Whether the kernel takes Router Advertisements on a link.
 

@@ -13,21 +13,13 @@ from dataclasses import dataclass, field
 from math import inf, isinf
 from typing import NamedTuple
 
-from gitops_prefix.watch.hearing import Advertised, Dropped, Hearing
+from gitops_prefix.plan.ears import Advertised, LinkChanged
+from gitops_prefix.watch.hearing import Dropped, Hearing
 from gitops_prefix.watch.link import Packet, RouterAdvertisementSocket
 from gitops_prefix.watch.netlink import Link, LinkSocket, Listed, Missed
 from gitops_prefix.watch.solicitation import Chance, Solicitation
 
 __all__ = ["Advertised", "Dropped", "Event", "Flooded", "LinkChanged", "Watcher"]
-
-
-class LinkChanged(NamedTuple):
-    """A watched link came up, or went down or away."""
-
-    interface: str
-    up: bool
-    present: bool
-    at: float
 
 
 class Flooded(NamedTuple):

@@ -13,7 +13,7 @@ from gitops_prefix.apply.kube_child import OPERATIONS
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import OutsideError
-from gitops_prefix.publish.message import Transition
+from gitops_prefix.plan.occasion import StatusChange
 from gitops_prefix.render.rendering import Change
 from tests.apply.rules import rules
 
@@ -100,7 +100,7 @@ def test_a_commit_that_lost_many_races_is_told_once():
     b, c = (Status(Prefix.parse(f"2001:db8:{n}::/64"), PrefixSource.STATIC, NOON) for n in "bc")
     # A field's values may be lists, as those of a pool are.
     again = (Change("a.yaml", 0, "Service", "media", "plex", "spec", [], [{}], "v1"),)
-    moved = (Transition("home", None, b), Transition("home", b, c))
+    moved = (StatusChange("home", None, b), StatusChange("home", b, c))
     for _ in range(4):
         events.remember(again, moved)
     events.publish("1")

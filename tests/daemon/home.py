@@ -13,11 +13,11 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Publication
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.failure import Reason
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.watch.codec import decode
-from gitops_prefix.watch.watcher import Advertised
 
 A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb", "cccc"))
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -4,13 +4,14 @@ import logging
 
 import pytest
 
-from gitops_prefix.daemon.decisions import MOST_STRANGERS, OTHERS, Decisions, Watched
+from gitops_prefix.daemon.decisions import OTHERS, Decisions
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Transition
-from gitops_prefix.watch.watcher import Advertised, Flooded
+from gitops_prefix.plan.ears import MOST_STRANGERS, Advertised, Watched
+from gitops_prefix.watch.watcher import Flooded
 from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, saying, watching
 
 NAMED = watching(routers=(FIRST.address,))
@@ -23,7 +24,7 @@ class Daemon:
     def __init__(self, specification):
         self.metrics, self.woken, self.now = Metrics(), 0, 0.0
         self.decisions = Decisions(self.metrics, lambda: self.now, self._wake)
-        self.decisions.configure({"home": Watched(specification, None)})
+        self.decisions.follow({"home": Watched(specification, None)})
 
     def _wake(self):
         self.woken += 1

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from gitops_prefix.cli.rehearsal import ROUTER, advertisement
-from gitops_prefix.daemon.decisions import Watched
 from gitops_prefix.daemon.listening import interfaces_of, kernel_interfaces_of
 from gitops_prefix.daemon.loop import Loop
 from gitops_prefix.daemon.metrics import Metrics
@@ -15,9 +14,9 @@ from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.plan.ears import Advertised, Watched
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.watch.codec import decode
-from gitops_prefix.watch.watcher import Advertised
 from tests.gitrepo import example
 
 A = Prefix.parse("2001:db8:a::/64")

@@ -4,14 +4,14 @@ import logging
 
 import pytest
 
-from gitops_prefix.daemon.decisions import Decisions, Watched
+from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import PrefixInformation
 from gitops_prefix.decide.kernel import KernelPrefix
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
-from gitops_prefix.watch.learnt import Accepted, Deaf
-from gitops_prefix.watch.watcher import LinkChanged
+from gitops_prefix.plan.ears import Accepted, LinkChanged, Watched
+from gitops_prefix.watch.learnt import Deaf
 
 A, B = Prefix.parse("2001:db8:a::/64"), Prefix.parse("3fff:b::/64")
 OURS = Prefix.parse("2001:db8::/32")
@@ -24,7 +24,7 @@ class Told:
         self.now, self.woken, self.metrics = 0.0, 0, Metrics()
         self.decisions = Decisions(self.metrics, lambda: self.now, self.wake)
         acquisition = Acquisition(kernel_interface="eth0", within=(OURS,))
-        self.decisions.configure({"home": Watched(Specification("home", acquisition), None)})
+        self.decisions.follow({"home": Watched(Specification("home", acquisition), None)})
 
     def wake(self) -> None:
         self.woken += 1

@@ -11,9 +11,9 @@ from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.watch.codec import decode
-from gitops_prefix.watch.watcher import Advertised
 from tests.daemon.home import A, B, at_home
 from tests.gitrepo import example, git
 

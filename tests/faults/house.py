@@ -17,11 +17,11 @@ from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.decide.advertisement import INFINITY
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
+from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.repository import Repository, TimeLimits
 from gitops_prefix.render.inventory import read_inventory
 from gitops_prefix.render.settings import Settings
-from gitops_prefix.watch.watcher import Advertised
 from tests.decide.routers_saying import FIRST, pio, saying
 from tests.gitrepo import example, git
 

@@ -22,8 +22,8 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Publication, Result
 from gitops_prefix.decide.advertisement import INFINITY
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.repository import Repository
-from gitops_prefix.watch.watcher import Advertised
 from tests.decide.routers_saying import FIRST, pio, saying
 from tests.faults.house import (
     change,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
-from gitops_prefix.publish.message import Occasion, Transition
+from gitops_prefix.plan.occasion import Occasion, StatusChange
 from gitops_prefix.publish.wording import Wording
 
 A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in (1, 2, 3))
@@ -20,7 +20,7 @@ def default_message(occasion: Occasion) -> str:
     return Wording().attempt(occasion)
 
 
-def commit_message(transitions: list[Transition], changes: list) -> str:
+def commit_message(transitions: list[StatusChange], changes: list) -> str:
     return default_message(Occasion(transitions, changes))
 
 
@@ -53,7 +53,7 @@ SUBJECTS = {
 @pytest.mark.parametrize(("before", "after", "what"), SUBJECTS.values(), ids=SUBJECTS)
 def test_the_subject_says_what_happened(before: Status | None, after: Status, what: str):
     """To whoever reads only the first lines of a log."""
-    message = commit_message([Transition("home-ipv6", before, after)], [])
+    message = commit_message([StatusChange("home-ipv6", before, after)], [])
     assert message.splitlines()[0] == f"prefix(home-ipv6): {what}"
 
 
@@ -63,7 +63,7 @@ def test_a_whole_message():
         Change("network/pool.yaml", "CiliumLoadBalancerIPPool", "", "home", "spec.blocks"),
         Change("apps/svc.yaml", "Service", "web", "nginx", "metadata.annotations"),
     ]
-    assert commit_message([Transition("home-ipv6", status(A), status(B, A))], changes) == (
+    assert commit_message([StatusChange("home-ipv6", status(A), status(B, A))], changes) == (
         "prefix(home-ipv6): 2001:db8:1::/64 -> 2001:db8:2::/64\n"
         "\n"
         "network/pool.yaml: CiliumLoadBalancerIPPool home: spec.blocks\n"
@@ -77,15 +77,15 @@ def test_a_whole_message():
 
 
 def test_a_first_prefix_has_no_previous():
-    message = commit_message([Transition("home-ipv6", None, status(A))], [])
+    message = commit_message([StatusChange("home-ipv6", None, status(A))], [])
     assert "Previous-Prefix" not in message
     assert "Current-Prefix: 2001:db8:1::/64\n" in message
 
 
 def test_several_are_one_commit_and_each_has_its_trailers():
     """In the order of their names, whatever order they came in."""
-    ula = Transition("ula", None, status(C))
-    home = Transition("home", status(A), status(B, A))
+    ula = StatusChange("ula", None, status(C))
+    home = StatusChange("home", status(A), status(B, A))
     assert commit_message([ula, home], []) == commit_message([home, ula], [])
     lines = commit_message([ula, home], []).splitlines()
     assert lines[0] == "prefix(home, ula): 2 prefixes change"
@@ -97,7 +97,7 @@ def test_several_are_one_commit_and_each_has_its_trailers():
 
 
 def test_of_several_that_only_expire_nothing_is_said_to_change():
-    both = [Transition(name, status(B, A), status(B)) for name in ("home", "ula")]
+    both = [StatusChange(name, status(B, A), status(B)) for name in ("home", "ula")]
     assert commit_message(both, []).startswith("prefix(home, ula): expire\n")
 
 
@@ -120,7 +120,7 @@ def trailers(message: str) -> list[str]:
 
 
 def test_git_reads_the_trailers():
-    message = commit_message([Transition("home", status(A), status(B, A))], [])
+    message = commit_message([StatusChange("home", status(A), status(B, A))], [])
     assert trailers(message) == [
         "Dynamic-Prefix: home",
         "Previous-Prefix: 2001:db8:1::/64",
@@ -134,9 +134,9 @@ HOSTILE = "x\n\nCurrent-Prefix: ::/0\r\u2028\x00\x1b[2J\udcff"
 
 def test_names_in_the_repository_make_no_trailer():
     """A path or a name may hold anything; a line of the message is one of ours."""
-    clean = commit_message([Transition("x", None, status(A))], [Change("p", "k", "n", "m", "f")])
+    clean = commit_message([StatusChange("x", None, status(A))], [Change("p", "k", "n", "m", "f")])
     wild = commit_message(
-        [Transition(HOSTILE, None, status(A))], [Change(HOSTILE, HOSTILE, HOSTILE, HOSTILE, "f")]
+        [StatusChange(HOSTILE, None, status(A))], [Change(HOSTILE, HOSTILE, HOSTILE, HOSTILE, "f")]
     )
     assert len(wild.splitlines()) == len(clean.splitlines())
     assert len(trailers(wild)) == 3
@@ -147,7 +147,7 @@ def test_what_was_edited_by_hand_and_what_is_new_stand_apart():
     """And each field once."""
     one, two, three = (Change(f"{n}.yaml", "Service", "", n, "spec") for n in "abc")
     occasion = Occasion(
-        [Transition("home", status(A), status(B, A))],
+        [StatusChange("home", status(A), status(B, A))],
         [one, two, three],
         by_hand=[two],
         first=[three],
@@ -168,7 +168,7 @@ def test_what_was_edited_by_hand_and_what_is_new_stand_apart():
 def test_a_commit_that_moves_no_prefix_says_which_ones_there_are():
     """So that its last paragraph is ours, too."""
     hostile = Change("Current-Prefix: x.yaml", "k", "", "n", "f")
-    occasion = Occasion([], [hostile], standing=[Transition("home", status(A), status(A))])
+    occasion = Occasion([], [hostile], standing=[StatusChange("home", status(A), status(A))])
     message = default_message(occasion)
     assert message.startswith("prefix: render anew\n\nCurrent-Prefix: x.yaml: k n: f\n\n")
     assert trailers(message)[0] == "Dynamic-Prefix: home"
@@ -177,7 +177,7 @@ def test_a_commit_that_moves_no_prefix_says_which_ones_there_are():
 
 def test_a_long_list_ends():
     changes = [Change(f"{n}.yaml", "Service", "", "x", "spec") for n in range(5000)]
-    message = commit_message([Transition("home", None, status(A))], changes)
+    message = commit_message([StatusChange("home", None, status(A))], changes)
     assert "and 4000 more\n" in message
     assert message.count("\n") < 1010
 
@@ -186,4 +186,4 @@ def test_a_long_list_ends():
 def test_a_message_can_always_be_written(names: list[str]):
     """Whatever stands in the manifests."""
     home, *rest = names
-    commit_message([Transition(home, None, status(A))], [Change(*rest, "f")]).encode()
+    commit_message([StatusChange(home, None, status(A))], [Change(*rest, "f")]).encode()

@@ -3,7 +3,7 @@
 import pytest
 
 from gitops_prefix.decide.advertisement import Router
-from gitops_prefix.publish.message import Occasion, Transition
+from gitops_prefix.plan.occasion import Occasion, StatusChange
 from gitops_prefix.publish.message_template import MOST_CHARACTERS, MessageTemplate, TemplateError
 from gitops_prefix.publish.trailers import Trailer
 from gitops_prefix.publish.wording import Wording
@@ -13,7 +13,7 @@ ROUTER = Router("eth0", "fe80::1")
 POOL = Change("network/pool.yaml", "CiliumLoadBalancerIPPool", "", "home", "spec.blocks")
 SERVICE = Change("apps/svc.yaml", "Service", "web", "nginx", "metadata.annotations")
 OCCASION = Occasion(
-    [Transition("home-ipv6", status(A, C), status(B, A), ROUTER)], [POOL, SERVICE], by_hand=[POOL]
+    [StatusChange("home-ipv6", status(A, C), status(B, A), ROUTER)], [POOL, SERVICE], by_hand=[POOL]
 )
 
 
@@ -41,7 +41,7 @@ def test_what_a_template_sees(text, message):
 
 
 def test_a_first_prefix_has_no_previous_and_may_have_no_router():
-    occasion = Occasion([Transition("home", None, status(A))], [])
+    occasion = Occasion([StatusChange("home", None, status(A))], [])
     assert written("<{{ prefixes[0].previous }}{{ prefixes[0].router }}>", occasion) == "<>"
 
 
@@ -137,7 +137,7 @@ def test_skip_ci_stands_in_the_subject_unless_it_is_said_already(text, subject):
 def test_names_in_the_repository_make_no_trailer_in_a_template():
     """However it places them."""
     wild = Occasion(
-        [Transition(HOSTILE, None, status(A), Router(HOSTILE, HOSTILE))],
+        [StatusChange(HOSTILE, None, status(A), Router(HOSTILE, HOSTILE))],
         [Change("Signed-off-by: x", HOSTILE, HOSTILE, HOSTILE, HOSTILE)],
     )
     text = (

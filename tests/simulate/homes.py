@@ -5,8 +5,8 @@ from pathlib import Path
 
 from gitops_prefix.render.inventory import read_inventory
 from gitops_prefix.render.settings import Settings
+from gitops_prefix.simulate.scenario import StandIns, stand_ins
 from gitops_prefix.simulate.scenario_file import read_scenario
-from gitops_prefix.simulate.stand_ins import StandIns, stand_ins
 from gitops_prefix.simulate.steps import Walk
 from gitops_prefix.simulate.walk import walk
 

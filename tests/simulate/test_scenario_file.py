@@ -4,8 +4,8 @@ import pytest
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference
 from gitops_prefix.errors import InputError
+from gitops_prefix.simulate.scenario import StandIns
 from gitops_prefix.simulate.scenario_file import read_scenario
-from gitops_prefix.simulate.stand_ins import StandIns
 from tests.simulate.homes import NOW
 
 HEAD = "routers: {isp: {every: 10m}, spare: {address: 'fe80::2'}}\nevents:\n"

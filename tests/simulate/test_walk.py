@@ -5,9 +5,8 @@ import pytest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError
 from gitops_prefix.render.settings import Settings
-from gitops_prefix.simulate.held import value_at
-from gitops_prefix.simulate.scenario import Event, Observed, Scenario
-from gitops_prefix.simulate.stand_ins import StandIns
+from gitops_prefix.simulate.scenario import Event, Observed, Scenario, StandIns
+from gitops_prefix.simulate.steps import value_at
 from gitops_prefix.simulate.walk import walk
 from tests.simulate.homes import NOW, files, stood_in, told, walked
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from gitops_prefix.plan.ears import Accepted, LinkChanged
 from gitops_prefix.watch.kernel_watcher import KernelWatcher
-from gitops_prefix.watch.learnt import Accepted, Deaf
-from gitops_prefix.watch.watcher import LinkChanged
+from gitops_prefix.watch.learnt import Deaf
 from tests import netns
 from tests.lab_router import header, lab_router, says
 from tests.parts import require

@@ -15,9 +15,10 @@ from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6ND_RS, IPv6ExtHdrDestOpt, IPv6
 from scapy.packet import Raw
 
 from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.plan.ears import Advertised, LinkChanged
 from gitops_prefix.watch.codec import Reason
 from gitops_prefix.watch.link import RouterAdvertisementSocket
-from gitops_prefix.watch.watcher import Advertised, Dropped, Flooded, LinkChanged, Watcher
+from gitops_prefix.watch.watcher import Dropped, Flooded, Watcher
 from tests import netns
 from tests.gitrepo import ROOT
 from tests.lab_router import SOURCE, header, lab_router, says

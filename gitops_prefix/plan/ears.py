@@ -1,0 +1,226 @@
+"""Events of the links in, a decision for each DynamicPrefix out.
+
+`Ears` is a value: each method returns the next one. Times are seconds of a clock that
+only goes forward.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from math import inf
+from typing import NamedTuple, TypeAlias
+
+from gitops_prefix.decide.advertisement import (
+    KERNEL,
+    PrefixInformation,
+    Router,
+    RouterAdvertisement,
+)
+from gitops_prefix.decide.candidate import Verdict, refusal
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe
+from gitops_prefix.decide.selection import Decision, Selection, adopt, select
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.status import Status
+from gitops_prefix.decide.vouched import Followed, vouched
+
+MOST_STRANGERS = MOST_ROUTERS // 2
+"""Routers of one link above which a router is not remembered if none of its prefixes can count."""
+
+
+class Advertised(NamedTuple):
+    """A valid Router Advertisement was received.
+
+    Attributes:
+        at: seconds, on the watcher's clock.
+        repeated: whether it equals, byte for byte, the last one of this router.
+    """
+
+    router: Router
+    advertisement: RouterAdvertisement
+    at: float
+    repeated: bool
+
+
+class Accepted(NamedTuple):
+    """The prefixes that the kernel has on a link, all of them."""
+
+    interface: str
+    prefixes: tuple[KernelPrefix, ...]
+    at: float
+
+
+class LinkChanged(NamedTuple):
+    """A watched link came up, went down or disappeared."""
+
+    interface: str
+    up: bool
+    present: bool
+    at: float
+
+
+LinkEvent: TypeAlias = Advertised | Accepted | LinkChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One DynamicPrefix as the repository has it: what it asks for, and its status."""
+
+    specification: Specification
+    status: Status | None
+
+    def on(self, interface: str) -> "Watched":
+        """The same DynamicPrefix, with `interface` in place of the links it names."""
+        acquisition = self.specification.acquisition
+        if not interface:
+            return self
+        if acquisition.interfaces:
+            acquisition = replace(acquisition, interfaces=(interface,))
+        if acquisition.kernel_interface:
+            acquisition = replace(acquisition, kernel_interface=interface)
+        return replace(self, specification=replace(self.specification, acquisition=acquisition))
+
+
+class RefusedPrefix(NamedTuple):
+    """An announced prefix that the policy of a DynamicPrefix refuses."""
+
+    name: str
+    prefix: Prefix
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """What was heard on the links, and what was last decided.
+
+    Attributes:
+        routers: what each router last said.
+        watched: the DynamicPrefixes, as the repository last had them.
+        selections: what is remembered of each DynamicPrefix between two decisions.
+        decisions: the last decision for each DynamicPrefix.
+        vouched: the routers that must be heard even in a flood.
+    """
+
+    routers: Routers = field(default_factory=dict)
+    watched: Mapping[str, Watched] = field(default_factory=dict)
+    selections: Mapping[str, Selection] = field(default_factory=dict)
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    vouched: frozenset[Router] = frozenset()
+
+    def follow(self, watched: Mapping[str, Watched]) -> "Ears":
+        """Take over specifications and statuses, as the repository has them.
+
+        A decision that the repository does not have is rolled back: the next `decide`
+        makes it again, and it does not count twice.
+        """
+        selections = {
+            name: adopt(
+                self.selections.get(name, Selection()),
+                followed.status.current if followed.status else None,
+            )
+            for name, followed in watched.items()
+        }
+        return replace(self, watched=dict(watched), selections=selections)
+
+    def hear(self, event: LinkEvent) -> "Ears":
+        """Take in one event; `decide` says what follows from it.
+
+        Returns:
+            `self` if the event adds nothing, or comes from a router that there is no
+            room for.
+        """
+        match event:
+            case Advertised():
+                return self._hear_router(event)
+            case Accepted():
+                return self._hear_kernel(event)
+            case LinkChanged(up=False):
+                # After a router was unplugged, what it said before is out of date.
+                return replace(self, routers=forget(self.routers, event.interface))
+            case _:
+                return self
+
+    def decide(self, now: float) -> "Ears":
+        """Decide for each DynamicPrefix at `now`: the answer is in `decisions`."""
+        decisions = {
+            name: select(self.selections[name], followed.specification, self.routers, now)
+            for name, followed in self.watched.items()
+        }
+        selections = {name: decision.selection for name, decision in decisions.items()}
+        followed = [
+            Followed(watched.specification.acquisition, selections[name].current)
+            for name, watched in self.watched.items()
+        ]
+        return replace(
+            self,
+            decisions=decisions,
+            selections=selections,
+            vouched=vouched(self.routers, followed),
+        )
+
+    @property
+    def choices(self) -> dict[str, Choice]:
+        """The prefix that was last decided for each DynamicPrefix."""
+        return {name: decision.choice for name, decision in self.decisions.items()}
+
+    @property
+    def look_again_at(self) -> float:
+        """When time alone may change a decision; inf if never."""
+        return min((decision.look_again_at for decision in self.decisions.values()), default=inf)
+
+    def differs(self, before: Mapping[str, Decision]) -> bool:
+        """Whether a prefix, or how firmly it stands, is another than in `before`."""
+        return any(
+            name not in before
+            or before[name].choice.prefix != decision.choice.prefix
+            or before[name].standing is not decision.standing
+            for name, decision in self.decisions.items()
+        )
+
+    def refusals(
+        self, router: Router, announced: Collection[PrefixInformation]
+    ) -> tuple[RefusedPrefix, ...]:
+        """The prefixes that the policy of a DynamicPrefix on this link refuses."""
+        return tuple(
+            RefusedPrefix(name, prefix, verdict)
+            for name, prefix, verdict in self._judged(router, announced)
+            if verdict is not None
+        )
+
+    def _judged(
+        self, router: Router, announced: Collection[PrefixInformation]
+    ) -> Iterator[tuple[str, Prefix, Verdict | None]]:
+        for name, followed in self.watched.items():
+            acquisition = followed.specification.acquisition
+            if acquisition.static is None and acquisition.hears(router):
+                for information in announced:
+                    yield name, information.prefix, refusal(router, information, acquisition)
+
+    def _hear_router(self, event: Advertised) -> "Ears":
+        router = event.router
+        if not (router in self.routers or self._has_room(router.interface) or self._admits(event)):
+            return self
+        routers = observe(self.routers, router, event.advertisement, event.at, self.vouched)
+        return replace(self, routers=routers)
+
+    def _hear_kernel(self, event: Accepted) -> "Ears":
+        counts = partial(self._counts, Router(event.interface, KERNEL))
+        routers = accept(self.routers, event.interface, event.prefixes, event.at, counts)
+        return replace(self, routers=routers)
+
+    def _has_room(self, interface: str) -> bool:
+        return sum(router.interface == interface for router in self.routers) < MOST_STRANGERS
+
+    def _admits(self, event: Advertised) -> bool:
+        """Whether any prefix of the advertisement can count."""
+        judged = self._judged(event.router, event.advertisement.prefixes)
+        return any(verdict is None for _, _, verdict in judged)
+
+    def _counts(self, router: Router, information: PrefixInformation) -> bool:
+        """Whether the policy of any DynamicPrefix admits a prefix of the kernel."""
+        acquisitions = (followed.specification.acquisition for followed in self.watched.values())
+        return any(
+            refusal(router, information, acquisition) is None for acquisition in acquisitions
+        )

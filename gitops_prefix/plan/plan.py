@@ -1,0 +1,208 @@
+"""What a pass writes: each status moves on, and the manifests follow."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.replay import replay
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.status import Status
+from gitops_prefix.decide.transition import advance, settle
+from gitops_prefix.errors import InputError, Problem, Severity
+from gitops_prefix.plan.ears import Watched
+from gitops_prefix.render.described import Described, describe
+from gitops_prefix.render.inventory import Inventory, read_inventory
+from gitops_prefix.render.rendering import Rendering, render
+from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What commits of ours decided that is not on the branch.
+
+    Attributes:
+        dropped: statuses of commits whose tip has moved on: their changes are made again.
+        waiting: statuses of commits that stand on the tip: taken over as they are.
+    """
+
+    dropped: Mapping[str, Status] = field(default_factory=dict)
+    waiting: Mapping[str, Status] = field(default_factory=dict)
+
+    def without(self, names: set[str]) -> "Left":
+        """The same, but for some DynamicPrefixes."""
+        return Left(
+            {name: status for name, status in self.dropped.items() if name not in names},
+            {name: status for name, status in self.waiting.items() if name not in names},
+        )
+
+
+NOTHING_LEFT = Left()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a pass writes.
+
+    Attributes:
+        inventory: what the files hold.
+        before: the statuses in the files.
+        statuses: the statuses to write; empty when an error stops the pass.
+        rendering: the edits; empty when nothing has to change.
+        problems: errors, any of which stops the pass, and notes.
+        described: each DynamicPrefix with the status to write and what is bound to it.
+        routers: by DynamicPrefix, the router whose advertisement decided.
+    """
+
+    inventory: Inventory = field(default_factory=Inventory)
+    before: Mapping[str, Status | None] = field(default_factory=dict)
+    statuses: Mapping[str, Status] = field(default_factory=dict)
+    rendering: Rendering = field(default_factory=Rendering)
+    problems: tuple[Problem, ...] = ()
+    described: tuple[Described, ...] = ()
+    routers: Mapping[str, Router] = field(default_factory=dict)
+
+    @property
+    def invalid(self) -> bool:
+        """Whether an error stops the pass."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+class Advanced(NamedTuple):
+    """The statuses after what was observed, and each that does not fit."""
+
+    statuses: dict[str, Status]
+    misfits: tuple[Problem, ...]
+
+
+def read_repository(files: Mapping[str, bytes]) -> Inventory:
+    """What managed files hold, by the settings among them; a wrong setting is a problem."""
+    try:
+        return read_inventory(files, read_settings(files.get(SETTINGS_FILE)))
+    except InputError as error:
+        return Inventory(problems=error.problems)
+
+
+def plan(
+    inventory: Inventory, choices: Mapping[str, Choice], now: datetime, left: Left = NOTHING_LEFT
+) -> Plan:
+    """What to write to a tip that holds `inventory`.
+
+    * Make again what dropped commits of ours decided.
+    * Advance each status by what was decided since.
+    * Render.
+
+    Args:
+        inventory: of the files on the tip.
+        choices: what was decided, by DynamicPrefix.
+        now: by the calendar, in UTC.
+        left: what commits of ours decided that is not on the tip.
+    """
+    before = {name: document.status for name, document in inventory.dynamic_prefixes.items()}
+    if any(problem.severity is Severity.ERROR for problem in inventory.problems):
+        return Plan(inventory, before, problems=inventory.problems)
+    caught_up = {name: followed.status for name, followed in watch(inventory, left).items()}
+    observed = {name: (choice,) for name, choice in choices.items()}
+    statuses, misfits = advance_all(inventory, caught_up, observed, now)
+    if misfits:
+        return Plan(inventory, before, problems=misfits)
+    rendering = render(inventory, statuses)
+    return Plan(
+        inventory,
+        before,
+        statuses,
+        rendering,
+        rendering.problems,
+        describe(inventory, statuses),
+        {
+            name: choice.router
+            for name, choice in choices.items()
+            if choice.router and name in statuses and choice.prefix == statuses[name].current
+        },
+    )
+
+
+def watch(inventory: Inventory, left: Left = NOTHING_LEFT) -> dict[str, Watched]:
+    """The DynamicPrefixes, with the statuses that the next decision starts from."""
+    return {
+        name: Watched(
+            document.specification,
+            left.waiting.get(name)
+            or _catch_up(document.specification, document.status, left.dropped.get(name)),
+        )
+        for name, document in inventory.dynamic_prefixes.items()
+    }
+
+
+def advance_all(
+    inventory: Inventory,
+    before: Mapping[str, Status | None],
+    observed: Mapping[str, Sequence[Choice]],
+    now: datetime,
+) -> Advanced:
+    """The status of each DynamicPrefix, after what was observed.
+
+    Args:
+        inventory: has the specifications.
+        before: the statuses to start from.
+        observed: what was observed of each, oldest first. Where nothing was, the status
+            only follows its specification, and time ends nothing.
+        now: by the calendar, in UTC.
+    """
+    statuses: dict[str, Status] = {}
+    misfits: list[Problem] = []
+    for name, document in inventory.dynamic_prefixes.items():
+        try:
+            status = _advance(document.specification, before[name], observed.get(name, ()), now)
+        except ValueError as error:
+            misfits.append(Problem("does-not-fit", str(error), document.place))
+            continue
+        if status is not None:
+            statuses[name] = status
+    return Advanced(statuses, tuple(misfits))
+
+
+def would_change(
+    watched: Mapping[str, Watched], choices: Mapping[str, Choice], now: datetime
+) -> bool:
+    """Whether a plan would write another status than the repository has.
+
+    A choice that does not fit its DynamicPrefix counts too: the plan reports it.
+    """
+    return any(_differs(followed, choices[name], now) for name, followed in watched.items())
+
+
+def _differs(followed: Watched, choice: Choice, now: datetime) -> bool:
+    try:
+        return advance(followed.specification, followed.status, choice, now) != followed.status
+    except ValueError:
+        return True
+
+
+def _catch_up(
+    specification: Specification, status: Status | None, dropped: Status | None
+) -> Status | None:
+    """The status of the tip, after the changes that our dropped commit had made."""
+    if dropped is None:
+        return status
+    # Those changes may not fit the specification of the new tip. Then only what is
+    # observed now counts, and if that does not fit either, the plan reports it.
+    with suppress(ValueError):
+        return replay(specification, status, dropped)
+    return status
+
+
+def _advance(
+    specification: Specification,
+    status: Status | None,
+    observed: Sequence[Choice],
+    now: datetime,
+) -> Status | None:
+    for choice in observed:
+        status = advance(specification, status, choice, now)
+    if status is None or observed:
+        return status
+    return settle(specification, status)

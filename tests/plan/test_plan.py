@@ -1,0 +1,184 @@
+"""What a pass writes: what the repository says, what we had decided, what was decided since."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.status import PrefixSource, Status
+from gitops_prefix.plan.occasion import occasion, transitions
+from gitops_prefix.plan.plan import (
+    Left,
+    advance_all,
+    plan,
+    read_repository,
+    watch,
+    would_change,
+)
+from gitops_prefix.render.drift import find_drift
+
+A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in "abc")
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ROUTER = Router("eth0", "fe80::1")
+HOME = """\
+apiVersion: dynamic-prefix.io/v1alpha1
+kind: DynamicPrefix
+metadata:
+  name: home
+spec:
+  acquisition:
+    routerAdvertisement: {interface: eth0}
+  addressRanges:
+    - {name: pool, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
+"""
+POOL = """\
+apiVersion: cilium.io/v2
+kind: CiliumLoadBalancerIPPool
+metadata:
+  name: pool
+  annotations:
+    dynamic-prefix.io/name: home
+    dynamic-prefix.io/address-range: pool
+spec:
+  blocks: []
+"""
+
+
+def status(prefix: Prefix, minute: int = 0) -> Status:
+    return Status(prefix, PrefixSource.ROUTER_ADVERTISEMENT, NOON + timedelta(minutes=minute))
+
+
+def inventory(current: str = "", **files: str):
+    home = HOME + (f'status: {{currentPrefix: "{current}"}}\n' if current else "")
+    texts = {"home.yaml": home, "pool.yaml": POOL} | {f"{k}.yaml": v for k, v in files.items()}
+    return read_repository({path: text.encode() for path, text in texts.items()})
+
+
+def test_a_choice_is_rendered_and_the_router_that_decided_is_known():
+    planned = plan(inventory(), {"home": Choice(A, router=ROUTER)}, NOON)
+    assert not planned.invalid
+    assert planned.statuses["home"].current == A
+    assert planned.routers == {"home": ROUTER}
+    assert sorted(planned.rendering.files) == ["home.yaml", "pool.yaml"]
+    assert [described.name for described in planned.described] == ["home"]
+
+
+def test_a_router_that_announces_another_prefix_than_the_current_one_decided_nothing():
+    static = Choice(None, router=ROUTER)
+    assert plan(inventory(str(A)), {"home": static}, NOON).routers == {}
+
+
+def test_nothing_observed_and_no_prefix_yet_is_no_status():
+    planned = plan(inventory(), {"home": NOTHING_OBSERVED}, NOON)
+    assert planned.statuses == {}
+    assert not planned.rendering.files
+
+
+LEFT = {
+    "made again on a tip that moved": (Left(dropped={"home": status(B)}), (C, B)),
+    "taken over as it is": (Left(waiting={"home": status(B)}), (C, B)),
+    "taken over before it is made again": (
+        Left({"home": status(A)}, {"home": status(B)}),
+        (C, B),
+    ),
+    "not of this DynamicPrefix": (Left({"other": status(B)}, {"another": status(B)}), (C,)),
+    "left out": (Left({"home": status(B)}, {"home": status(A)}).without({"home"}), (C,)),
+}
+
+
+@pytest.mark.parametrize(("left", "prefixes"), LEFT.values(), ids=LEFT)
+def test_what_commits_of_ours_decided_is(left, prefixes):
+    planned = plan(inventory(), {"home": Choice(C)}, NOON + timedelta(hours=1), left)
+    assert planned.statuses["home"].prefixes == prefixes
+
+
+def test_what_was_decided_under_another_specification_does_not_stop_the_pass():
+    """The range of the new tip does not fit the longer prefix of our dropped commit."""
+    left = Left(dropped={"home": status(Prefix.parse("2001:db8:b::/72"))})
+    planned = plan(inventory(), {"home": Choice(A)}, NOON, left)
+    assert planned.problems == ()
+    assert planned.statuses["home"].prefixes == (A,)
+
+
+INVALID = {
+    "a prefix that does not fit": (inventory(), Choice(Prefix.parse("2001:db8::/72")), "does-not-fit"),
+    "a manifest that does not parse": (
+        inventory(broken="# dynamic-prefix.io/name\na: ["),
+        Choice(A),
+        "not-yaml",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "choice", "code"), INVALID.values(), ids=INVALID)
+def test_an_error_stops_the_pass(found, choice, code):
+    planned = plan(found, {"home": choice}, NOON)
+    assert planned.invalid
+    assert code in {problem.code for problem in planned.problems}
+    assert (planned.statuses, planned.rendering.files) == ({}, {})
+
+
+def test_a_wrong_setting_is_a_problem_of_the_inventory():
+    found = read_repository({"gitops-prefix.yaml": b"externalDNS: 3\n"})
+    assert found.problems
+    assert plan(found, {}, NOON).invalid
+
+
+OBSERVED = {
+    "one after the other": ((Choice(A), Choice(B)), (B, A)),
+    "nothing, so it only follows its specification": ((), (A,)),
+}
+
+
+@pytest.mark.parametrize(("observed", "prefixes"), OBSERVED.values(), ids=OBSERVED)
+def test_each_status_moves_on_by_what_was_observed(observed, prefixes):
+    before = {"home": status(A)}
+    advanced = advance_all(inventory(), before, {"home": observed}, NOON + timedelta(hours=1))
+    assert advanced.misfits == ()
+    assert advanced.statuses["home"].prefixes == prefixes
+
+
+def test_no_status_and_nothing_observed_stays_so():
+    assert advance_all(inventory(), {"home": None}, {}, NOON) == ({}, ())
+
+
+CHANGES = {
+    "another prefix": (Choice(B), True),
+    "the same prefix": (Choice(A), False),
+    "no prefix": (NOTHING_OBSERVED, False),
+    "a prefix that does not fit": (Choice(Prefix.parse("2001:db8::/72")), True),
+}
+
+
+@pytest.mark.parametrize(("choice", "expected"), CHANGES.values(), ids=CHANGES)
+def test_a_pass_is_worth_while_for(choice, expected):
+    first = plan(inventory(), {"home": Choice(A)}, NOON)
+    watched = watch(read_repository({**FILES, **first.rendering.files}))
+    assert would_change(watched, {"home": choice}, NOON) is expected
+
+
+FILES = {"home.yaml": HOME.encode(), "pool.yaml": POOL.encode()}
+
+
+def test_a_commit_is_about_the_prefixes_that_move_and_what_was_edited_by_hand():
+    first = plan(inventory(), {"home": Choice(A)}, NOON).rendering.files
+    edited = {**first, "pool.yaml": first["pool.yaml"].replace(b":f000::", b":f100::")}
+    found = read_repository(edited)
+    planned = plan(found, {"home": Choice(B, router=ROUTER)}, NOON)
+    about = occasion(planned, find_drift(found))
+    assert [(move.name, move.moved, move.router) for move in about.transitions] == [
+        ("home", True, ROUTER)
+    ]
+    assert [change.path for change in about.by_hand] == ["pool.yaml"]
+    assert {change.path for change in about.changes} == {"home.yaml", "pool.yaml"}
+    assert about.first == ()
+
+
+def test_what_stays_as_it_is_is_no_transition():
+    first = plan(inventory(), {"home": Choice(A)}, NOON)
+    again = plan(read_repository({**FILES, **first.rendering.files}), {"home": Choice(A)}, NOON)
+    assert transitions(again) == ()
+    about = occasion(again)
+    assert [(move.name, move.moved) for move in about.standing] == [("home", False)]
