@@ -34,8 +34,8 @@ from gitops_prefix.render.rendering import Rendering
 @directory_argument
 @config_option
 @settings_option(ClusterSettings, "cluster_settings")
-@option("--check", is_flag=True, help="Write nothing; exit 1 when something would change.")
-@option("--diff", "show_diff", is_flag=True, help="Write nothing; print a unified diff.")
+@option("--check", is_flag=True, help="Write nothing. Exit code 1 when something would change.")
+@option("--diff", "show_diff", is_flag=True, help="Write nothing. Print a unified diff.")
 @output_option(Format.TEXT, Format.JSON)
 @path_option
 @exclude_option

@@ -52,9 +52,9 @@ _FAILED = {ObjectResult.CONFLICT, ObjectResult.FORBIDDEN, ObjectResult.REFUSED, 
 @directory_argument
 @config_option
 @settings_option(ClusterSettings, "cluster_settings")
-@option("--dry-run", is_flag=True, help="Write nothing; ask the server what would change.")
-@option("--force", is_flag=True, help="Take fields over from Flux and Argo CD, and hold Flux.")
-@option("--release", is_flag=True, help="Give back what was taken over; every value stays.")
+@option("--dry-run", is_flag=True, help="Write nothing. Ask the server what would change.")
+@option("--force", is_flag=True, help="Take fields over from Flux and Argo CD, and suspend Flux.")
+@option("--release", is_flag=True, help="Release what was taken over. Every value stays.")
 @output_option(Format.TEXT, Format.JSON)
 @path_option
 @exclude_option

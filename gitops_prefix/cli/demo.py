@@ -35,7 +35,7 @@ _BRANCH = "main"
 
 
 @click.command("demo", cls=Command)
-@option("--keep", is_flag=True, help="Leave the repository behind, to look at.")
+@option("--keep", is_flag=True, help="Keep the temporary repository, to look at.")
 def command(*, keep: bool) -> int:
     """Show the whole way on an embedded default: no root, no network, no cluster.
 

@@ -41,7 +41,7 @@ OFTEN = 0.1
     "interfaces",
     multiple=True,
     metavar="NAME",
-    help="The link to listen on. May be repeated.",
+    help="The link to listen on, unless --pcap is given. May be repeated.",
 )
 @option(
     "--pcap",
@@ -54,28 +54,28 @@ OFTEN = 0.1
     type=DURATION,
     default="0s",
     metavar="DURATION",
-    help='Leave after this long, as in "30s". [default: never]',
+    help='Exit after this long, as in "30s". [default: never]',
 )
 @option(
     "--count",
     type=click.IntRange(min=0),
     default=0,
-    help="Leave after so many. [default: 0, no limit]",
+    help="Exit after so many advertisements. [default: 0, no limit]",
 )
 @option(
     "--router",
     "routers",
     multiple=True,
     metavar="ADDRESS",
-    help="Believe only this link-local source. May be repeated.",
+    help="Accept only routers with this link-local address. May be repeated.",
 )
 @option(
     "--within",
     multiple=True,
     metavar="PREFIX",
-    help="Count only prefixes inside this one. May be repeated.",
+    help="Accept only prefixes inside this one. May be repeated.",
 )
-@option("--any-scope", is_flag=True, help="Count prefixes outside 2000::/3 too.")
+@option("--any-scope", is_flag=True, help="Accept prefixes outside 2000::/3, too.")
 @output_option(Format.TEXT, Format.JSON)
 def command(  # noqa: PLR0913  one parameter an option
     *,

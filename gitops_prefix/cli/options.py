@@ -314,7 +314,8 @@ now_option = option(
     "--now",
     type=TIME,
     metavar="TIME",
-    help='The time that counts as now (RFC 3339, as in "2026-11-23T10:00:00Z").',
+    help='The time that counts as now (RFC 3339, as in "2026-11-23T10:00:00Z"). Only with it '
+    "do retention and dnsDelay end anything here.",
 )
 
 path_option = option(

@@ -44,13 +44,18 @@ from gitops_prefix.render.rendering import Change, Rendering, render
 @directory_argument
 @config_option
 @prefix_option
-@option("--check", is_flag=True, help="Write nothing; exit 1 when something would change.")
-@option("--diff", "show_diff", is_flag=True, help="Write nothing; print a unified diff.")
+@option("--check", is_flag=True, help="Write nothing. Exit code 1 when something would change.")
+@option(
+    "--diff",
+    "show_diff",
+    is_flag=True,
+    help="Write nothing. Print a unified diff, with --output text.",
+)
 @option(
     "--output-dir",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="OUT",
-    help="Write every managed file there instead (the rendered-manifests pattern).",
+    help="Write every managed file to this directory instead (the rendered-manifests pattern).",
 )
 @output_option(Format.TEXT, Format.JSON, Format.GITHUB)
 @now_option

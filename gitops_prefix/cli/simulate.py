@@ -52,7 +52,7 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
     metavar="[NAME=]PREFIX",
     type=Parsed("name=prefix", _parse_observation),
     multiple=True,
-    help="A step: this prefix is taken as observed. May be repeated.",
+    help="A step: take this prefix as observed. May be repeated.",
 )
 @option(
     "--step",
@@ -62,13 +62,15 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
     metavar="DURATION",
     help="The time between the steps of --prefix.",
 )
-@option("--scenario", default="", metavar="NAME|FILE", help="A shipped scenario, or a file.")
-@option("--list", "listing", is_flag=True, help="List the shipped scenarios, and leave.")
+@option(
+    "--scenario", default="", metavar="NAME|FILE", help="A shipped scenario, or a file of your own."
+)
+@option("--list", "listing", is_flag=True, help="List the shipped scenarios, then exit.")
 @option(
     "--until",
     type=Parsed("duration", parse_seconds),
     metavar="DURATION",
-    help="Where to end. [default: when nothing is waited for any more]",
+    help="When to end. [default: when nothing is left to wait for]",
 )
 @option(
     "--now",
@@ -80,7 +82,7 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
     "--svg",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Draw the timeline there, too.",
+    help="Also draw the timeline into this file.",
 )
 @output_option(Format.TEXT, Format.JSON)
 @path_option

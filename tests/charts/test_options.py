@@ -38,7 +38,7 @@ def test_each_variable_is_an_option():
 def test_each_other_option_is_known_to_the_schema_and_nothing_else_is():
     """What has a value of its own would silently count before `options`: the schema refuses it.
 
-    A new option of `run` is a line in values.schema.json, or a variable in _options.tpl.
+    Both files are written from the options: `python -m gitops_prefix.cli.reference`.
     """
     known = {f"--{name}" for name in OPTIONS["properties"]}
     assert OPTIONS["additionalProperties"] is False

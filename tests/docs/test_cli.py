@@ -1,4 +1,4 @@
-"""docs/cli.md has every option of every command, its default, and no other option."""
+"""docs/cli.md has every option of every command, as it is declared, and no other option."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from gitops_prefix.cli.commands import COMMANDS, cli
+from gitops_prefix.cli.reference import written
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cli.md").read_text()
 EVERYWHERE = {"--config", "--help", "-h"}
 
 
@@ -30,7 +32,7 @@ def first(line: str) -> str:
 
 def options(command: str) -> list[click.Option]:
     found = cli.get_command(click.Context(cli), command)
-    return [one for one in found.params if isinstance(one, click.Option)]
+    return [option for option in found.params if isinstance(option, click.Option)]
 
 
 def test_the_page_has_every_command_in_the_order_of_the_help():
@@ -49,27 +51,27 @@ def test_a_commands_table_has_what_its_help_lists_and_nothing_else(command):
 def test_what_stands_under_everywhere_is_in_every_command():
     assert set(rows("Everywhere")) == EVERYWHERE
     for command in COMMANDS:
-        names = {name for one in options(command) for name in one.opts}
+        names = {name for option in options(command) for name in option.opts}
         assert ("--config" in names) is (command != "demo")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_default_that_the_help_shows_is_on_the_page(command):
-    for one in options(command):
-        if one.show_default and "--output" not in one.opts:
-            assert f"`{one.default}` |" in rows(command)[one.opts[0]], one.name
+@pytest.mark.parametrize("path", [path for path, _ in written()])
+def test_what_is_written_from_the_options_is_current(path):
+    """Otherwise: `python -m gitops_prefix.cli.reference`."""
+    assert (ROOT / path).read_text() == dict(written())[path]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_choice_of_an_option_is_named(command):
-    for one in options(command):
-        for choice in one.type.choices if isinstance(one.type, click.Choice) else ():
-            assert f"`{choice}`" in rows(command)[one.opts[0]], one.name
+def test_every_default_and_choice_is_on_the_page(command):
+    for option in options(command):
+        choices = option.type.choices if isinstance(option.type, click.Choice) else ()
+        for text in [*choices, *([option.default] if option.show_default else [])]:
+            assert f"`{text}`" in rows(command)[option.opts[0]], option.name
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_but_those_everywhere_reads_its_environment_variable(command):
-    for one in options(command):
-        if one.opts[0] not in EVERYWHERE:
-            expected = "GITOPS_PREFIX_" + one.opts[0].removeprefix("--").replace("-", "_").upper()
-            assert one.envvar == expected
+    for option in options(command):
+        if option.opts[0] not in EVERYWHERE:
+            name = option.opts[0].removeprefix("--").replace("-", "_").upper()
+            assert option.envvar == f"GITOPS_PREFIX_{name}"

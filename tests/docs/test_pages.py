@@ -48,8 +48,9 @@ def test_every_link_leads_somewhere(page: Path):
 
 @pytest.mark.parametrize("page", OURS, ids=name_of)
 def test_a_page_stays_short(page: Path):
-    """One question a page: about a hundred lines answer it; a row an option takes more."""
-    assert len(page.read_text().splitlines()) <= (260 if page.name == "cli.md" else 130)
+    """One question a page: about a hundred lines answer it, beside what options write."""
+    text = re.sub(r"<!-- options of.*?<!-- end of", "", page.read_text(), flags=re.DOTALL)
+    assert len(text.splitlines()) <= 130
 
 
 def test_the_dynamic_prefix_of_the_page_is_read_without_a_problem():

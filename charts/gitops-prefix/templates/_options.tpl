@@ -1,62 +1,72 @@
 {{/*
 The options of `run` that have a value of their own, as a mapping of variables. Each
-is GITOPS_PREFIX_ and the option's name; `run --help` lists them.
+is GITOPS_PREFIX_ and the option's name; `run --help` lists them. Written from
+gitops_prefix/cli/settings.py by `python -m gitops_prefix.cli.reference`.
 */}}
 
 {{- define "gitops-prefix.environment" -}}
 GITOPS_PREFIX_REPO: {{ .Values.repo | quote }}
 GITOPS_PREFIX_BRANCH: {{ .Values.branch | quote }}
+{{- if .Values.path }}
+GITOPS_PREFIX_PATH: {{ .Values.path | quote }}
+{{- end }}
 GITOPS_PREFIX_CLONE_DIR: /var/lib/gitops-prefix/clone
+{{- if .Values.interface }}
+GITOPS_PREFIX_INTERFACE: {{ .Values.interface | quote }}
+{{- end }}
 GITOPS_PREFIX_LISTEN: {{ printf "%s:%d" (include "gitops-prefix.httpHost" .) (int .Values.http.port) | quote }}
-{{- with .Values.path }}
-GITOPS_PREFIX_PATH: {{ . | quote }}
+{{- if eq .Values.auth.method "ssh" }}
+GITOPS_PREFIX_SSH_KEY: {{ printf "/etc/gitops-prefix/ssh/%s" .Values.auth.ssh.privateKeyKey }}
+GITOPS_PREFIX_KNOWN_HOSTS: {{ if .Values.auth.ssh.knownHosts }}/etc/gitops-prefix/config/known_hosts{{ else }}/etc/gitops-prefix/ssh/{{ .Values.auth.ssh.knownHostsKey }}{{ end }}
 {{- end }}
-{{- with .Values.interface }}
-GITOPS_PREFIX_INTERFACE: {{ . | quote }}
+{{- if eq .Values.auth.method "token" }}
+GITOPS_PREFIX_TOKEN_FILE: {{ printf "/etc/gitops-prefix/token/%s" .Values.auth.token.tokenKey }}
+GITOPS_PREFIX_USERNAME: {{ .Values.auth.token.username | quote }}
 {{- end }}
-{{- with .Values.ca }}
-{{- if .existingConfigMap }}
-GITOPS_PREFIX_CA_FILE: {{ printf "/etc/gitops-prefix/ca/%s" .key }}
+{{- if eq .Values.auth.method "githubApp" }}
+GITOPS_PREFIX_GITHUB_APP_ID: {{ include "gitops-prefix.id" .Values.auth.githubApp.id }}
 {{- end }}
+{{- if and (eq .Values.auth.method "githubApp") .Values.auth.githubApp.installationId }}
+GITOPS_PREFIX_GITHUB_APP_INSTALLATION_ID: {{ include "gitops-prefix.id" .Values.auth.githubApp.installationId }}
 {{- end }}
-{{- with .Values.signing }}
-{{- if .existingSecret }}
-GITOPS_PREFIX_SIGNING_KEY: {{ printf "/etc/gitops-prefix/signing/%s" .privateKeyKey }}
-{{- if .passphraseKey }}
-GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE: {{ printf "/etc/gitops-prefix/signing/%s" .passphraseKey }}
+{{- if eq .Values.auth.method "githubApp" }}
+GITOPS_PREFIX_GITHUB_APP_KEY_FILE: {{ printf "/etc/gitops-prefix/github-app/%s" .Values.auth.githubApp.privateKeyKey }}
 {{- end }}
+{{- if (.Values.ca).existingConfigMap }}
+GITOPS_PREFIX_CA_FILE: {{ printf "/etc/gitops-prefix/ca/%s" .Values.ca.key }}
 {{- end }}
+{{- if (.Values.signing).existingSecret }}
+GITOPS_PREFIX_SIGNING_KEY: {{ printf "/etc/gitops-prefix/signing/%s" .Values.signing.privateKeyKey }}
 {{- end }}
-{{- with .Values.pushBranch }}
-GITOPS_PREFIX_PUSH_BRANCH: {{ . | quote }}
-{{- end }}
-{{- with .Values.pullRequest }}
-{{- if .forge }}
-GITOPS_PREFIX_PULL_REQUEST: {{ .forge }}
-{{- with .url }}
-GITOPS_PREFIX_FORGE_URL: {{ . | quote }}
-{{- end }}
-{{- with .autoMerge }}
-GITOPS_PREFIX_AUTO_MERGE: {{ . }}
-{{- end }}
-{{- if .existingSecret }}
-GITOPS_PREFIX_FORGE_TOKEN_FILE: {{ printf "/etc/gitops-prefix/forge/%s" .tokenKey }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- with .Values.notify }}
-{{- if .hooks }}
-GITOPS_PREFIX_NOTIFY: {{ join " " .hooks | quote }}
-{{- if .existingSecret }}
-GITOPS_PREFIX_NOTIFY_SECRET_FILE: {{ printf "/etc/gitops-prefix/notify/%s" .secretKey }}
-{{- end }}
-{{- end }}
+{{- if and (.Values.signing).existingSecret .Values.signing.passphraseKey }}
+GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE: {{ printf "/etc/gitops-prefix/signing/%s" .Values.signing.passphraseKey }}
 {{- end }}
 {{- if .Values.messageTemplate }}
 GITOPS_PREFIX_MESSAGE_TEMPLATE: /etc/gitops-prefix/config/message
 {{- end }}
-{{- with .Values.requestReconcile }}
-GITOPS_PREFIX_REQUEST_RECONCILE: {{ join " " . | quote }}
+{{- if .Values.pushBranch }}
+GITOPS_PREFIX_PUSH_BRANCH: {{ .Values.pushBranch | quote }}
+{{- end }}
+{{- if (.Values.pullRequest).forge }}
+GITOPS_PREFIX_PULL_REQUEST: {{ .Values.pullRequest.forge }}
+{{- end }}
+{{- if and (.Values.pullRequest).forge .Values.pullRequest.url }}
+GITOPS_PREFIX_FORGE_URL: {{ .Values.pullRequest.url | quote }}
+{{- end }}
+{{- if and (.Values.pullRequest).forge .Values.pullRequest.existingSecret }}
+GITOPS_PREFIX_FORGE_TOKEN_FILE: {{ printf "/etc/gitops-prefix/forge/%s" .Values.pullRequest.tokenKey }}
+{{- end }}
+{{- if and (.Values.pullRequest).forge .Values.pullRequest.autoMerge }}
+GITOPS_PREFIX_AUTO_MERGE: {{ .Values.pullRequest.autoMerge }}
+{{- end }}
+{{- if (.Values.notify).hooks }}
+GITOPS_PREFIX_NOTIFY: {{ join " " .Values.notify.hooks | quote }}
+{{- end }}
+{{- if and (.Values.notify).hooks .Values.notify.existingSecret }}
+GITOPS_PREFIX_NOTIFY_SECRET_FILE: {{ printf "/etc/gitops-prefix/notify/%s" .Values.notify.secretKey }}
+{{- end }}
+{{- if .Values.requestReconcile }}
+GITOPS_PREFIX_REQUEST_RECONCILE: {{ join " " .Values.requestReconcile | quote }}
 {{- end }}
 {{- if .Values.events }}
 GITOPS_PREFIX_EVENTS: "true"

@@ -1,0 +1,126 @@
+"""What is written from the declared options: tables of docs/cli.md, and parts of the chart.
+
+`python -m gitops_prefix.cli.reference` in a checkout writes them; a test holds that they
+are current. It is no command: an installed package has neither page nor chart.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+import click
+
+from gitops_prefix.cli.commands import cli
+from gitops_prefix.cli.options import Option
+
+_ROOT = Path(__file__).parents[2]
+_PAGE = "docs/cli.md"
+_TEMPLATE = "charts/gitops-prefix/templates/_options.tpl"
+_SCHEMA = "charts/gitops-prefix/values.schema.json"
+_TABLE = re.compile(r"(<!-- options of ([a-z ]+) -->\n).*?(<!-- end of options -->)", re.DOTALL)
+_ENVIRONMENT = re.compile(
+    r'(\{\{- define "gitops-prefix\.environment" -\}\}\n).*?'
+    r"(\{\{- if \.Values\.options \}\}\nGITOPS_PREFIX_CONFIG)",
+    re.DOTALL,
+)
+_CODE = re.compile(r"(?<![`\w-])(--[a-z][a-z-]*[a-z]|GITOPS_PREFIX_\w+|\$XDG_\w+|\{name\})")
+_NOTE = re.compile(r" \[(default|or)([^]]*)\]")
+
+
+def written(root: Path = _ROOT) -> Iterator[tuple[str, str]]:
+    """Yield each file, by its path from the root, with its text as the options make it."""
+    yield _PAGE, _TABLE.sub(_fill_table, (root / _PAGE).read_text(encoding="utf-8"))
+    template = (root / _TEMPLATE).read_text(encoding="utf-8")
+    variables = "".join(_variables(_options_of("run")))
+    yield _TEMPLATE, _ENVIRONMENT.sub(lambda found: found[1] + variables + found[2], template)
+    schema = json.loads((root / _SCHEMA).read_text(encoding="utf-8"))
+    schema["properties"]["options"]["properties"] = _schema(_options_of("run"))
+    yield _SCHEMA, json.dumps(schema, indent=2) + "\n"
+
+
+def _options_of(path: str) -> list[Option]:
+    """Return the declared options of a command, by its words."""
+    command: click.Command = cli
+    for word in path.split():
+        assert isinstance(command, click.Group)  # noqa: S101
+        found = command.get_command(click.Context(command), word)
+        assert found is not None, word  # noqa: S101
+        command = found
+    return [parameter for parameter in command.params if isinstance(parameter, Option)]
+
+
+def _fill_table(found: re.Match[str]) -> str:
+    lines = ["| option | meaning |", "|---|---|"]
+    group = ""
+    for option in sorted(_options_of(found[2]), key=lambda option: option.group != ""):
+        if option.group != group:
+            group = option.group
+            lines.append(f"| **{_linked(group)}** | |")
+        lines.append(_row(option))
+    return f"{found[1]}\n" + "\n".join(lines) + f"\n\n{found[3]}"
+
+
+def _linked(title: str) -> str:
+    return re.sub(r"docs/([a-z-]+\.md)", r"[\1](\1)", title)
+
+
+def _row(option: Option) -> str:
+    metavar = "" if option.is_flag or isinstance(option.type, click.Choice) else option.metavar
+    flag = f"`{option.opts[0]}`" + (f" {metavar.replace('|', ' or ')}" if metavar else "")
+    note = _NOTE.search(option.says)
+    says = _NOTE.sub("", option.says)
+    words = [_CODE.sub(r"`\1`", says)]
+    if isinstance(option.type, click.Choice):
+        *others, last = [f"`{choice}`" for choice in option.type.choices]
+        words.append(f"{', '.join(others)} or {last}.")
+    if note:
+        words.append(_CODE.sub(r"`\1`", f"{note[1].capitalize()}{note[2]}."))
+    if option.see:
+        words.append(f"See [{option.see}]({option.see}).")
+    if option.required:
+        words.append("Required.")
+    if option.show_default:
+        words.append(f"Default: `{option.default}`")
+    return f"| {flag} | {' '.join(words)} |"
+
+
+def _variables(options: Iterable[Option]) -> Iterator[str]:
+    """Yield the variables that the chart sets, those with the same condition as one block."""
+    charted = [option for option in options if option.chart.value]
+    for when, block in groupby(charted, key=lambda option: option.chart.when):
+        lines = "".join(f"{option.envvar}: {option.chart.value}\n" for option in block)
+        yield f"{{{{- if {when} }}}}\n{lines}{{{{- end }}}}\n" if when else lines
+
+
+def _schema(options: Iterable[Option]) -> Mapping[str, object]:
+    """Return what the chart's `options` may hold: every option without a value of its own."""
+    return {
+        option.opts[0].removeprefix("--"): _type(option)
+        for option in sorted(options, key=lambda option: option.opts[0])
+        if option.chart.value == ""
+    }
+
+
+def _type(option: Option) -> Mapping[str, object]:
+    if option.is_flag:
+        return {"type": "boolean"}
+    if option.multiple:
+        return {"type": "array", "items": {"type": "string"}}
+    if isinstance(option.type, click.Choice):
+        return {"enum": list(option.type.choices)}
+    return {"type": "string"}
+
+
+def main() -> None:
+    """Write what is not current."""
+    for path, text in written():
+        file = _ROOT / path
+        if file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+            click.echo(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
