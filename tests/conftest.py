@@ -35,8 +35,24 @@ SLOW = {"charts", "cluster", "e2e", "examples", "faults", "lab"}
 _TESTS = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What lies in a slow directory is slow."""
+# .ci/run runs the suite as an ordinary user, who writes down what he had to skip, and that as root.
+SKIPPED, ONLY = "GITOPS_PREFIX_SKIPPED", "GITOPS_PREFIX_ONLY"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What lies in a slow directory is slow; and only what was skipped before, where that is asked."""
     for item in items:
         if SLOW & set(item.path.relative_to(_TESTS).parts[:1]):
             item.add_marker(pytest.mark.slow)
+    if ONLY in os.environ:
+        chosen = set(Path(os.environ[ONLY]).read_text().splitlines())
+        others = [item for item in items if item.nodeid not in chosen]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item.nodeid in chosen]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The names of the skipped tests, a line each."""
+    if SKIPPED in os.environ:
+        names = sorted({report.nodeid for report in terminalreporter.stats.get("skipped", ())})
+        Path(os.environ[SKIPPED]).write_text("".join(f"{name}\n" for name in names))
