@@ -109,14 +109,19 @@ def test_what_is_not_in_the_cluster_is_a_warning(cluster, namespace, tmp_path, r
 
 
 @pytest.mark.parametrize("words", [["--release", "--dry-run"], ["--release", "--force"]])
-def test_options_that_do_not_go_together(tmp_path, words):
+def test_options_that_do_not_go_together(tmp_path, words, capsys):
     assert enter(["apply", str(tmp_path), *words]) == 2
+    said = capsys.readouterr().err
+    assert all(option in said for option in words)
+    assert "[invalid-apply]" in said
 
 
 def test_a_kubeconfig_that_is_not_there_is_bad_input(tmp_path, capsys):
     write(tmp_path, {"pool.yaml": POOL}, "default", A)
     assert enter(["apply", str(tmp_path), "--kubeconfig", str(tmp_path / "none")]) == 2
-    assert "Traceback" not in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert str(tmp_path / "none") in said
+    assert "Traceback" not in said
 
 
 def test_an_api_server_that_does_not_answer_is_the_outsides_fault(cluster, tmp_path, capsys):

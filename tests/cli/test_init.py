@@ -50,7 +50,9 @@ BREAKOUTS = {
 @pytest.mark.parametrize("words", BREAKOUTS.values(), ids=BREAKOUTS)
 def test_what_would_break_out_of_yaml_is_refused(tmp_path, words, capsys):
     assert enter(["init", str(tmp_path), *words]) == 2
-    assert capsys.readouterr().err
+    said, (option, value) = capsys.readouterr().err, words
+    assert option in said
+    assert '"{}"'.format(value.replace("\n", "\\n")) in said
     assert tree(tmp_path) == {}
 
 

@@ -103,7 +103,9 @@ def test_a_remote_that_is_away_is_3(timer):
 def test_a_key_that_is_not_known_is_3_and_one_that_is_not_there_is_2(timer):
     stranger = str(timer.server.directory / "stranger")
     assert timer.fires("--ssh-key", stranger).returncode == 3
-    assert timer.fires("--ssh-key", "/nonexistent").returncode == 2
+    missing = timer.fires("--ssh-key", "/nonexistent")
+    assert missing.returncode == 2
+    assert "--ssh-key /nonexistent" in missing.stderr
 
 
 def test_errors_in_the_repository_are_2_and_nothing_is_published(timer):

@@ -110,7 +110,9 @@ def test_every_value_arrives_as_the_string_it_is(tmp_path, reconciler):
     ],
 )
 def test_a_value_that_would_break_the_manifests_is_refused_and_nothing_written(
-    tmp_path, option, value
+    tmp_path, option, value, capsys
 ):
     assert enter(["init", option, value, str(tmp_path)]) == 2
+    said = '{} "{}" is not a valid'.format(option, value.replace("\n", "\\n"))
+    assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
