@@ -45,12 +45,12 @@ from gitops_prefix.publish.forge.known import api_of, forge_of
 from gitops_prefix.publish.forge.sync import Sync
 from gitops_prefix.publish.github_app import App, Clock, GitHubApp, check_app
 from gitops_prefix.publish.http import HttpClient
+from gitops_prefix.publish.loan import Transport
+from gitops_prefix.publish.message_template import Wording
 from gitops_prefix.publish.notify import Notifier, Secret, Webhook
 from gitops_prefix.publish.repository import Repository, Scope
 from gitops_prefix.publish.scrub import learn
 from gitops_prefix.publish.signing import Signing, signing_by
-from gitops_prefix.publish.transport import Transport
-from gitops_prefix.publish.wording import Wording
 
 _FORGE_SECONDS = 10.0
 _NOTICE_SECONDS = 5.0

@@ -29,15 +29,14 @@ from gitops_prefix.cli.options import (
     text,
 )
 from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.publish.fast_import import Identity
+from gitops_prefix.publish.commit_maker import Identity
 from gitops_prefix.publish.forge.forge import MergeMethod
 from gitops_prefix.publish.forge.known import AUTO, KINDS
-from gitops_prefix.publish.message_template import MessageTemplate, TemplateError
+from gitops_prefix.publish.message import parse_trailer
+from gitops_prefix.publish.message_template import MessageTemplate, TemplateError, Wording
 from gitops_prefix.publish.notify import KINDS as NOTIFIED
 from gitops_prefix.publish.notify import SIGNATURE
 from gitops_prefix.publish.signing import SigningFormat
-from gitops_prefix.publish.trailers import parse_trailer
-from gitops_prefix.publish.wording import Wording
 
 TOKEN_VARIABLE = "GITOPS_PREFIX_TOKEN"  # noqa: S105  its name
 FORGE_TOKEN_VARIABLE = "GITOPS_PREFIX_FORGE_TOKEN"  # noqa: S105  its name

@@ -10,9 +10,8 @@ from gitops_prefix.daemon.follow_up import FollowUp
 from gitops_prefix.daemon.notices import Notices
 from gitops_prefix.daemon.publication import Outcome
 from gitops_prefix.daemon.pull_requests import PullRequests
-from gitops_prefix.publish.forge.sync import Report
+from gitops_prefix.publish.forge.sync import Proposal, Report
 from gitops_prefix.publish.notify import Notice, Notifier
-from gitops_prefix.publish.proposal import Proposal
 from gitops_prefix.publish.repository import Repository
 
 

@@ -17,12 +17,12 @@ from gitops_prefix.errors import Severity
 from gitops_prefix.plan.occasion import StatusChange, occasion, transitions
 from gitops_prefix.plan.plan import Left, Plan, plan, read_repository, watch
 from gitops_prefix.publish.failure import Published
-from gitops_prefix.publish.proposal import Proposal, decision_of, proposal
+from gitops_prefix.publish.forge.sync import Proposal, decision_of, proposal
+from gitops_prefix.publish.message import PROPOSED_TO, Trailer, one_line
+from gitops_prefix.publish.message_template import Wording
 from gitops_prefix.publish.push_branches import PushBranches, problem_of
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
-from gitops_prefix.publish.trailers import PROPOSED_TO, Trailer, one_line
-from gitops_prefix.publish.wording import Wording
 from gitops_prefix.render.drift import find_drift, managed_fields
 from gitops_prefix.render.rendering import Rendering, render
 

@@ -13,10 +13,10 @@ from gitops_prefix.plan.ears import Watched
 from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange, occasion, transitions
 from gitops_prefix.plan.plan import Left, plan, read_repository, watch
 from gitops_prefix.publish.failure import Failed, Kind, Published, Reason, failed_by
-from gitops_prefix.publish.proposal import Proposal
+from gitops_prefix.publish.forge.sync import Proposal
+from gitops_prefix.publish.message_template import Wording
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
-from gitops_prefix.publish.wording import Wording
 from gitops_prefix.render.described import Described
 from gitops_prefix.render.drift import Drift, FieldKey, find_drift, managed_fields
 from gitops_prefix.render.inventory import read_inventory

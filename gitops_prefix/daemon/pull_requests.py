@@ -10,10 +10,8 @@ from prometheus_client import Counter
 from gitops_prefix.daemon.backoff import Backoff
 from gitops_prefix.daemon.publication import Outcome
 from gitops_prefix.publish.failure import Reason, read_failure
-from gitops_prefix.publish.forge.sync import Report, Synced
-from gitops_prefix.publish.forge.wanted import Step
+from gitops_prefix.publish.forge.sync import Proposal, Report, Step, Synced
 from gitops_prefix.publish.http import Refused, Unreachable
-from gitops_prefix.publish.proposal import Proposal
 from gitops_prefix.publish.stages import Stage, Stages
 
 log = logging.getLogger(__name__)

@@ -27,8 +27,8 @@ from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.publish.message import change_line
+from gitops_prefix.publish.message_template import Wording
 from gitops_prefix.publish.repository import Repository
-from gitops_prefix.publish.wording import Wording
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,15 @@
-"""The managed files of a commit, read without a work tree: a byte search, then one read."""
+"""The managed files of a commit, read without a work tree: a byte search, then one read.
+
+A fetch leaves file contents out at first. The second half of this module finds which of
+them are missing. Git answers from the disk: it has no remote to fetch from, and lazy
+fetching is off (git.py), so that it never fetches one blob after another.
+"""
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitops_prefix.publish.git import Answer, Git, GitFailedError
 from gitops_prefix.render.files import NEEDLES, is_gits_own
@@ -13,6 +19,7 @@ from gitops_prefix.render.settings import SETTINGS_FILE
 MOST_BYTES = 5 * 1024 * 1024
 _MOST_ARGUMENTS = 1000
 _SUFFIXES = (".yaml", ".yml")
+_MISSING = ("rev-list", "--quiet", "--objects", "--missing=print")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +137,58 @@ def _size(line: str) -> int:
     if len(words) != 3 or words[1] != "blob":
         raise GitFailedError("cat-file", Answer(1, b"", line))
     return int(words[2])
+
+
+class MissingBlobs(NamedTuple):
+    """Blobs that are not here.
+
+    Attributes:
+        wanted: those that the byte search reads, by id.
+        others: how many there are that nobody reads.
+    """
+
+    wanted: tuple[str, ...] = ()
+    others: int = 0
+
+
+def find_missing_blobs(git: Git, commit: str, scope: Scope) -> MissingBlobs:
+    """The blobs of a commit's tree that are not here.
+
+    Raises:
+        GitFailedError: its trees are not all here, either.
+    """
+    missing = _missing(git, "--no-walk", commit)
+    if not missing:
+        return MissingBlobs()
+    wanted = {blob for path, blob in _blobs(git, commit) if scope.searches(path)} & missing
+    return MissingBlobs(tuple(sorted(wanted)), len(missing) - len(wanted))
+
+
+def has_every_tree(git: Git) -> bool:
+    """Whether all commits and trees that references reach are here; blobs may be missing."""
+    answer = git.ask(*_MISSING, "--filter=blob:none", "--all")
+    # A time that is over says nothing.
+    return answer.status < 0 or (answer.status == 0 and not answer.stdout)
+
+
+def missing_from(git: Git) -> frozenset[str]:
+    """Every object that references reach and that is not here.
+
+    Raises:
+        GitFailedError: a commit cannot be read.
+    """
+    return _missing(git, "--all")
+
+
+def _missing(git: Git, *what: str) -> frozenset[str]:
+    # With --quiet git prints what is missing and nothing else.
+    return frozenset(line.removeprefix("?") for line in git.run(*_MISSING, *what).lines())
+
+
+def _blobs(git: Git, commit: str) -> Iterator[tuple[str, str]]:
+    """Path and id of each file; symbolic links and submodules are none."""
+    listed = git.run("ls-tree", "-r", "-z", "--full-tree", commit).stdout
+    for entry in listed.split(b"\0"):
+        if entry.startswith(b"100"):
+            described, _, path = entry.partition(b"\t")
+            yield path.decode(errors="surrogateescape"), described.rpartition(b" ")[2].decode()

@@ -1,17 +1,26 @@
-"""A commit message by a template of the user's (Jinja, sandboxed). PURE.
+"""How commits are worded: the default or a template (Jinja, sandboxed), trailers, [skip ci]. PURE.
 
-It sees plain text and lists, and no object of ours. jinja2 is imported only when there
+A template sees plain text and lists, and no object of ours. jinja2 is imported only when there
 is a template.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gitops_prefix.errors import Place, Problem
+from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange
-from gitops_prefix.publish.message import body, change_line, named, subject
-from gitops_prefix.publish.trailers import one_line
+from gitops_prefix.publish.message import (
+    Trailer,
+    body,
+    change_line,
+    named,
+    one_line,
+    own_trailers,
+    subject,
+    with_trailers,
+)
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -19,6 +28,8 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 64 * 1024
 _MOST_ROUNDS = 10_000
 _LONGEST_REPETITION = 10_000
+SKIP_CI = "[skip ci]"
+"""What GitHub, GitLab, Gitea, Forgejo, Woodpecker and Azure read anywhere in a message."""
 
 
 class TemplateError(ValueError):
@@ -185,3 +196,47 @@ def _column(text: str, line: int, words: str) -> int:
             return found.start() + 1
     found = re.search(r"{[{%]", written)
     return found.start() + 1 if found else 1
+
+
+class Message(NamedTuple):
+    """A whole message.
+
+    Attributes:
+        problem: why it is the default, when the template failed.
+    """
+
+    text: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What the user wants a message to look like."""
+
+    template: MessageTemplate | None = None
+    trailers: tuple[Trailer, ...] = ()
+    skip_ci: bool = False
+
+    def write(self, occasion: Occasion) -> Message:
+        """The message for an occasion; with a template that fails, the default."""
+        try:
+            return Message(self.attempt(occasion))
+        except TemplateError as error:
+            plain = replace(self, template=None)
+            problem = replace(error.problem, severity=Severity.WARNING)
+            return Message(plain.attempt(occasion), problem)
+
+    def attempt(self, occasion: Occasion) -> str:
+        """The message for an occasion.
+
+        Raises:
+            TemplateError: the template failed.
+        """
+        if self.template is None:
+            text = "\n\n".join((subject(occasion), body(occasion)))
+        else:
+            text = self.template.write(occasion).lstrip("\n")
+        if self.skip_ci and SKIP_CI not in text:
+            first, _, rest = text.partition("\n")
+            text = f"{first} {SKIP_CI}\n{rest}"
+        return with_trailers(text, (*own_trailers(occasion), *self.trailers))

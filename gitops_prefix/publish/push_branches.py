@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
-from gitops_prefix.publish.arrival import Arrival
+from gitops_prefix.publish.commit_maker import Identity
 from gitops_prefix.publish.failure import (
     Failed,
     FailedError,
@@ -24,13 +24,12 @@ from gitops_prefix.publish.failure import (
     Reason,
     failed_by,
 )
-from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.git import Git, GitFailedError
+from gitops_prefix.publish.message import PROPOSED_TO
 from gitops_prefix.publish.refs import PROPOSED, PUSHED, References
-from gitops_prefix.publish.remote import Remote
+from gitops_prefix.publish.remote import Arrival, Remote
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stage, Stages
-from gitops_prefix.publish.trailers import PROPOSED_TO
 
 PLACEHOLDER = "{name}"
 _REMEMBERED_COMMITS = 200

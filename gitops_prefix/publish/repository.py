@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
-from gitops_prefix.publish.arrival import Arrival
 from gitops_prefix.publish.clone import Clone
-from gitops_prefix.publish.commit_maker import CommitMaker, Wanted
+from gitops_prefix.publish.commit_maker import CommitMaker, Identity, Wanted
 from gitops_prefix.publish.credentials import Credentials, NoCredentials, check_url, local_path
 from gitops_prefix.publish.failure import (
     Failed,
@@ -23,17 +22,15 @@ from gitops_prefix.publish.failure import (
     Reason,
     failed_by,
 )
-from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.git import Git, GitFailedError
-from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.loan import Loan, Transport
 from gitops_prefix.publish.managed_files import Scope, read_managed_files
 from gitops_prefix.publish.push_branches import PushBranches, check_pattern, is_branch_name
 from gitops_prefix.publish.refs import ONTO, TIP, UNPUBLISHED, References, Refs, Relation
-from gitops_prefix.publish.remote import Remote, TimeLimits
+from gitops_prefix.publish.remote import Arrival, Remote, TimeLimits
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.signing import Signing
 from gitops_prefix.publish.stages import Stage, Stages
-from gitops_prefix.publish.transport import Transport
 
 __all__ = ["Repository", "Scope", "TimeLimits"]
 

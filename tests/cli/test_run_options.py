@@ -13,8 +13,8 @@ from gitops_prefix.cli.options import read_settings
 from gitops_prefix.cli.rules import Secrets, check
 from gitops_prefix.cli.settings import RunSettings
 from gitops_prefix.errors import InputError
+from gitops_prefix.publish.commit_maker import Identity
 from gitops_prefix.publish.credentials import NoCredentials, SshKey, Token
-from gitops_prefix.publish.fast_import import Identity
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,9 @@ from gitops_prefix.daemon.notices import Notices
 from gitops_prefix.daemon.publication import Outcome, Result
 from gitops_prefix.daemon.pull_requests import PullRequests
 from gitops_prefix.publish.forge.forge import PullRequest, State
-from gitops_prefix.publish.forge.sync import Synced
-from gitops_prefix.publish.forge.wanted import Step
+from gitops_prefix.publish.forge.sync import Proposal, Step, Synced
 from gitops_prefix.publish.http import Refused, Unreachable
 from gitops_prefix.publish.notify import Notice
-from gitops_prefix.publish.proposal import Proposal
 from gitops_prefix.publish.stages import Stages
 
 AWAY = Unreachable("forge.example: no answer within 10 s")

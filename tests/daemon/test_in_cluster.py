@@ -8,7 +8,7 @@ from gitops_prefix.apply.events import ObjectEvents
 from gitops_prefix.apply.policy import BranchState
 from gitops_prefix.daemon.in_cluster import PublicationEvents, git_of
 from gitops_prefix.daemon.publication import Outcome, Result
-from gitops_prefix.publish.proposal import Proposal
+from gitops_prefix.publish.forge.sync import Proposal
 from gitops_prefix.render.rendering import Change
 
 RIGHT, PUBLISHED, BEHIND, UNKNOWN = BranchState

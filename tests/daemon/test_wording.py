@@ -10,10 +10,9 @@ from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.publish.message_template import MessageTemplate
+from gitops_prefix.publish.message import Trailer
+from gitops_prefix.publish.message_template import MessageTemplate, Wording
 from gitops_prefix.publish.repository import Repository
-from gitops_prefix.publish.trailers import Trailer
-from gitops_prefix.publish.wording import Wording
 from tests.gitrepo import example, git
 
 A, B = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.publish.fast_import import Identity, fast_import_stream
+from gitops_prefix.publish.commit_maker import Identity, fast_import_stream
 from tests.gitrepo import commit_all, git
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -4,9 +4,13 @@ import pytest
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.plan.occasion import Occasion, StatusChange
-from gitops_prefix.publish.message_template import MOST_CHARACTERS, MessageTemplate, TemplateError
-from gitops_prefix.publish.trailers import Trailer
-from gitops_prefix.publish.wording import Wording
+from gitops_prefix.publish.message import Trailer
+from gitops_prefix.publish.message_template import (
+    MOST_CHARACTERS,
+    MessageTemplate,
+    TemplateError,
+    Wording,
+)
 from tests.publish.test_message import HOSTILE, A, B, C, Change, status, trailers
 
 ROUTER = Router("eth0", "fe80::1")

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from gitops_prefix.publish.private_key import usable_key
+from gitops_prefix.publish.credentials import usable_key
 from tests.git_servers import new_key
 from tests.netns import run
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from gitops_prefix.publish.commit_maker import Identity
 from gitops_prefix.publish.failure import Failed, FailedError, Published
-from gitops_prefix.publish.fast_import import Identity
 from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, somebody_pushes
 from tests.gitrepo import commit_all, git
 from tests.publish.failing import moved, refused

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from gitops_prefix.publish.commit_maker import Identity
 from gitops_prefix.publish.failure import Published, Reason
-from gitops_prefix.publish.fast_import import Identity
+from gitops_prefix.publish.message import PROPOSED_TO
 from gitops_prefix.publish.push_branches import PushBranches
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.signing import SshSigning
-from gitops_prefix.publish.trailers import PROPOSED_TO
 from tests.branch import MANAGED, NOON, bare_repository, fetched
 from tests.git_servers import new_key
 from tests.gitrepo import git

@@ -11,8 +11,8 @@ import pytest
 
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish import gpg
+from gitops_prefix.publish.commit_maker import Identity
 from gitops_prefix.publish.failure import FailedError, Published
-from gitops_prefix.publish.fast_import import Identity
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.signing import GpgSigning, SigningFormat, SshSigning, signing_by
 from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, opened

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.publish.trailers import OURS, Trailer, parse_trailer, with_trailers
+from gitops_prefix.publish.message import OURS, Trailer, parse_trailer, with_trailers
 
 NAMED = (Trailer("Dynamic-Prefix", "home"), Trailer("Current-Prefix", "2001:db8::/64"))
 

@@ -8,8 +8,7 @@ import pytest
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.credentials import Token
 from gitops_prefix.publish.failure import Published
-from gitops_prefix.publish.loan import Loan
-from gitops_prefix.publish.transport import Proxy, Transport, read_proxy
+from gitops_prefix.publish.loan import Loan, Proxy, Transport, read_proxy
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
 from tests.connect_proxy import connect_proxy
 from tests.git_servers import TOKEN, USER, WebServer, free_port, web_server

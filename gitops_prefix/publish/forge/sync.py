@@ -1,10 +1,19 @@
-"""Making a forge show what waits on a branch: find, open, update, close, let it merge."""
+"""Makes a forge show what waits on a branch: find, open, update, close, let it merge.
 
-from collections.abc import Callable
+The last line of a request's body is an HTML comment that no reader sees: what was decided,
+and a digest of the words. The decision recognises a request that a person closed; the
+digest says whether our words changed. Words that a person changed stay until then.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 from gitops_prefix.errors import InputError, OutsideError
+from gitops_prefix.plan.occasion import Changed, StatusChange
 from gitops_prefix.publish.failure import FailedError, Kind
 from gitops_prefix.publish.forge.forge import (
     PAGE_SIZE,
@@ -14,7 +23,6 @@ from gitops_prefix.publish.forge.forge import (
     PullRequest,
     State,
 )
-from gitops_prefix.publish.forge.wanted import Step, step, withdrawn, words_of
 from gitops_prefix.publish.http import (
     Failure,
     Refused,
@@ -24,11 +32,128 @@ from gitops_prefix.publish.http import (
     Unreachable,
     fit_to_show,
 )
-from gitops_prefix.publish.proposal import Proposal
 
+_LONGEST_TITLE = 240
+_LONGEST_BODY = 50_000
+_MARK = re.compile(r"<!-- gitops-prefix decision=(\S*) words=(\S*) -->")
+WITHDRAWN = "withdrawn"
 _MOST_PAGES = 10
 _NOT_YET = frozenset({405, 409})
 """Asked to merge, a forge that still looks whether it could says so with one of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A branch of ours, and what is on it.
+
+    Attributes:
+        commit: ours; empty when nothing is left to propose.
+        title: the commit's subject.
+        body: the rest of its message.
+        decision: stands for what is decided: who said no to it need not be asked again.
+    """
+
+    branch: str
+    commit: str = ""
+    title: str = ""
+    body: str = ""
+    decision: str = ""
+
+
+def proposal(branch: str, commit: str, message: str, decision: str) -> Proposal:
+    """The proposal that a commit is."""
+    title, _, body = message.strip("\n").partition("\n")
+    return Proposal(branch, commit, title, body.strip("\n"), decision)
+
+
+def decision_of(transitions: Sequence[StatusChange], changes: Iterable[Changed]) -> str:
+    """A word that is the same while the same is decided, whatever the files look like."""
+    lines = [_line(one) for one in sorted(transitions, key=lambda one: one.name)]
+    if not lines:
+        lines = [f"{one.path} {one.kind} {one.namespace} {one.name} {one.field}" for one in changes]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _line(one: StatusChange) -> str:
+    before = "" if one.previous is None else str(one.previous.current)
+    if one.moved:
+        return f"{one.name} {before} {one.current.current}"
+    held = " ".join(map(str, one.current.prefixes))
+    return f"{one.name} {held} {one.current.dns_target}"
+
+
+class Step(StrEnum):
+    """What is to be done."""
+
+    NOTHING = "nothing"
+    OPEN = "open"
+    UPDATE = "update"
+    KEEP = "keep"
+    """It is there and right."""
+    RESPECT = "respect"
+    """A person closed it, and nothing else was decided since."""
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Title and body of a request, with the mark."""
+
+    title: str
+    body: str
+
+
+def words_of(proposal: Proposal) -> Words:
+    """What a request for a proposal says.
+
+    The body is a block of code: names in a repository are anybody's, and must neither
+    mention people nor close their issues.
+    """
+    title = proposal.title[:_LONGEST_TITLE]
+    text = proposal.body[:_LONGEST_BODY]
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    digest = hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()[:16]
+    block = f"{fence}text\n{text}\n{fence}\n\n" if text else ""
+    return Words(title, f"{block}{_mark(proposal.decision, digest)}")
+
+
+def withdrawn(body: str) -> str:
+    """The body of a request that we close ourselves: the same may be proposed again."""
+    return _MARK.sub(_mark(WITHDRAWN, ""), body)
+
+
+def step(found: PullRequest | None, proposal: Proposal) -> Step:
+    """What is to be done.
+
+    Args:
+        found: the open request of the branch, else its newest.
+        proposal: what the branch holds, or that nothing is left to propose.
+    """
+    decision, digest = _read_mark(found.body) if found else ("", "")
+    is_open = found is not None and found.state is State.OPEN
+    if not proposal.commit:
+        # One without our mark was opened by a person, who knows why.
+        return Step.CLOSE if is_open and decision else Step.NOTHING
+    if found is None:
+        return Step.OPEN
+    if is_open:
+        same = _read_mark(words_of(proposal).body) == (decision, digest)
+        return Step.KEEP if same else Step.UPDATE
+    if found.head == proposal.commit and found.state is State.MERGED:
+        # Merged since we last looked at the branch.
+        return Step.NOTHING
+    if found.state is State.CLOSED and decision == proposal.decision:
+        return Step.RESPECT
+    return Step.OPEN
+
+
+def _mark(decision: str, digest: str) -> str:
+    return f"<!-- gitops-prefix decision={decision} words={digest} -->"
+
+
+def _read_mark(body: str) -> tuple[str, str]:
+    found = _MARK.search(body)
+    return (found[1], found[2]) if found else ("", "")
 
 
 @dataclass(frozen=True, slots=True)

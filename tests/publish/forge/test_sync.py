@@ -9,10 +9,8 @@ import pytest
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.forge.forge import MergeMethod, State
 from gitops_prefix.publish.forge.known import forge_of
-from gitops_prefix.publish.forge.sync import Sync, Synced
-from gitops_prefix.publish.forge.wanted import Step
+from gitops_prefix.publish.forge.sync import Proposal, Step, Sync, Synced
 from gitops_prefix.publish.http import HttpClient, Refused, Unreachable
-from gitops_prefix.publish.proposal import Proposal
 from tests.branch import MANAGED, bare_repository
 from tests.forges import PROJECT, STAND_INS, TOKEN, Request, StandInForge, says, serving
 from tests.gitrepo import git
