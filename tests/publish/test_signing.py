@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.errors import InputError
-from gitops_prefix.publish import signing
 from gitops_prefix.publish.commit_maker import Identity
 from gitops_prefix.publish.failure import FailedError, Published
 from gitops_prefix.publish.repository import Repository
-from gitops_prefix.publish.signing import GpgSigning, SigningFormat, SshSigning, signing_by
+from gitops_prefix.publish.signing import PREFIX, GpgSigning, SigningFormat, SshSigning, signing_by
 from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import new_key
 from tests.gitrepo import ROOT, git
@@ -39,7 +38,7 @@ def in_memory(tmp_path, monkeypatch) -> Path:
     # A socket's name has room for a hundred characters (unix(7)).
     directory = Path(f"/tmp/gp-{os.getpid()}-{abs(hash(tmp_path)) % 99999}")
     directory.mkdir()
-    monkeypatch.setattr(signing, "MEMORY", directory)
+    monkeypatch.setattr("gitops_prefix.publish.signing.MEMORY", directory)
     yield directory
     assert not list(directory.iterdir()), "nothing is left"
     directory.rmdir()
@@ -302,21 +301,21 @@ def test_an_ssh_key_takes_no_passphrase_file(tmp_path):
 
 def test_what_a_killed_process_left_is_swept(tmp_path, gpg_home, in_memory):
     """But not the keyring of another one that lives."""
-    (in_memory / f"{signing.PREFIX}dead").mkdir()
-    (in_memory / f"{signing.PREFIX}dead" / "key").write_text("a key\n")
+    (in_memory / f"{PREFIX}dead").mkdir()
+    (in_memory / f"{PREFIX}dead" / "key").write_text("a key\n")
     (in_memory / "of somebody else").mkdir()
     signing = signing_by(GpgKey(gpg_home).export(tmp_path / "key"))
     with signing.lend(), signing.lend():
         found = sorted(path.name for path in in_memory.iterdir())
         assert len(found) == 3
-        assert f"{signing.PREFIX}dead" not in found
+        assert f"{PREFIX}dead" not in found
     (in_memory / "of somebody else").rmdir()
 
 
 KILLED_WHILE_SIGNING = """
 import os, signal, sys
 from pathlib import Path
-from gitops_prefix.publish.signing import SshSigning
+from gitops_prefix.publish.signing import PREFIX, SshSigning
 from tests.branch import commit_ours, fetched
 with fetched(Path(sys.argv[1]), sys.argv[2], signing=SshSigning(Path(sys.argv[3]))) as repository:
     Path(sys.argv[4], "victim").write_text(str(os.getpid()))
