@@ -29,10 +29,29 @@ settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.register_profile("mutation", derandomize=True, deadline=None, max_examples=12)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 
-# Directories that work with servers, links, clusters and whole daemons; `make test-fast` leaves
-# them out, and each test elsewhere that says `@pytest.mark.slow`.
-SLOW = {"charts", "cluster", "e2e", "examples", "faults", "lab"}
+# `make test-fast` leaves out what works with git, servers, links, clusters and whole daemons: these
+# directories, the modules that use anything of these, and tests with `@pytest.mark.slow`.
+SLOW = {"charts", "ci", "cluster", "daemon", "e2e", "examples", "faults", "lab"}
+REAL = {
+    "apiserver",
+    "branch",
+    "forges",
+    "git_servers",
+    "gitrepo",
+    "lab_router",
+    "netns",
+    "topology",
+}
 _TESTS = Path(__file__).parent
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    if SLOW & set(item.path.relative_to(_TESTS).parts[:1]) or "cluster" in item.fixturenames:
+        return True
+    used = vars(item.getparent(pytest.Module).obj).values()
+    return any(
+        getattr(value, "__module__", "") in {f"tests.{name}" for name in REAL} for value in used
+    )
 
 
 # .ci/run runs the suite as an ordinary user, who writes down what he had to skip, and that as root.
@@ -42,7 +61,7 @@ SKIPPED, ONLY = "GITOPS_PREFIX_SKIPPED", "GITOPS_PREFIX_ONLY"
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What lies in a slow directory is slow; and only what was skipped before, where that is asked."""
     for item in items:
-        if SLOW & set(item.path.relative_to(_TESTS).parts[:1]):
+        if _is_slow(item):
             item.add_marker(pytest.mark.slow)
     if ONLY in os.environ:
         chosen = set(Path(os.environ[ONLY]).read_text().splitlines())

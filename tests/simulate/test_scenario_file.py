@@ -113,7 +113,7 @@ def test_what_is_left_out_is_a_common_router():
     assert (str(action.router), action.every, scenario.start) == ("fe80::1%eth0", 600, NOW)
     assert action.advertisement.preference is Preference.MEDIUM
     [prefix] = action.advertisement.prefixes
-    assert prefix[1:] == (True, True, 2_592_000, 604_800)
+    assert prefix[1:5] == (True, True, 2_592_000, 604_800)
 
 
 def test_what_is_said_counts():
@@ -127,4 +127,4 @@ def test_what_is_said_counts():
     assert scenario.start == NOW.replace(hour=4)
     assert action.advertisement.preference is Preference.HIGH
     [prefix] = action.advertisement.prefixes
-    assert prefix[1:] == (False, True, INFINITY, 3600)
+    assert prefix[1:5] == (False, True, INFINITY, 3600)
