@@ -45,6 +45,21 @@ class Directory:
         return read_inventory(files, read_settings(read_own_file(self.root / SETTINGS_FILE)))
 
 
+def refuse_nothing(files: Mapping[str, bytes], directory: Path) -> None:
+    """Stop when nothing is managed: a check of the wrong directory must not be green.
+
+    Raises:
+        InputError: there is no managed file.
+    """
+    if not files:
+        message = (
+            f"nothing below {directory} is managed: no YAML file there has a DynamicPrefix, a "
+            "dynamic-prefix.io/ annotation or a marker. Name the directory of your manifests, or "
+            "let `gitops-prefix init` write the first ones"
+        )
+        raise InputError(Problem("nothing-managed", message))
+
+
 def has_errors(problems: Iterable[Problem]) -> bool:
     """Whether a problem stops a rendering."""
     return any(problem.severity is Severity.ERROR for problem in problems)

@@ -6,6 +6,7 @@ key of `gitops-prefix.yaml`, the row in docs/cli.md, and for `run` the chart's p
 the file.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, field, fields, is_dataclass
 from datetime import UTC, datetime
@@ -19,12 +20,18 @@ from gitops_prefix.cli.config_file import CONFIG_FILE, load_config
 from gitops_prefix.cli.output import Format
 from gitops_prefix.decide.duration import parse_duration
 from gitops_prefix.decide.fields import nearest
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
 from gitops_prefix.decide.status import parse_time
 from gitops_prefix.errors import InputError, Problem
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Settings = TypeVar("Settings")
+_NEVER_ANNOUNCED = {
+    "link-local": LINK_LOCAL,
+    "multicast": Prefix.parse("ff00::/8"),
+    "IPv4-mapped": Prefix.parse("::ffff:0:0/96"),
+}
+"""RFC 4862 5.5.3 b ignores link-local prefixes; RFC 4291 2.5 lists the others."""
 _WRONG = "gitops_prefix.wrong"
 """Where a click context keeps the usage errors of its options."""
 
@@ -178,7 +185,25 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
         raise ValueError(
             f'"{text}" is not NAME=PREFIX: write "home-ipv6=2001:db8:9::/64", for example'
         )
-    return name, Prefix.parse(prefix)
+    return name, parse_observed(prefix)
+
+
+def parse_observed(text: str) -> Prefix:
+    """Read a prefix that counts as observed.
+
+    Raises:
+        ValueError: it is not a prefix, or no router could announce it for addresses.
+    """
+    if re.fullmatch(r"[0-9.]+(/[0-9]+)?", text) and "." in text:
+        raise ValueError(f'"{text}" is IPv4: write an IPv6 prefix, as in "2001:db8:9::/64"')
+    prefix = Prefix.parse(text)
+    for name, block in _NEVER_ANNOUNCED.items():
+        if block.covers(prefix):
+            raise ValueError(
+                f'"{text}" is {name}, and never a prefix for addresses: write the prefix that '
+                'your provider gave you, as in "2001:db8:9::/64"'
+            )
+    return prefix
 
 
 DURATION = Parsed("duration", parse_duration)

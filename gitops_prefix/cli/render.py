@@ -15,6 +15,7 @@ from gitops_prefix.cli.manifests import (
     find_problems,
     has_errors,
     refuse_errors,
+    refuse_nothing,
     waiting,
 )
 from gitops_prefix.cli.options import (
@@ -81,6 +82,8 @@ def command(  # noqa: PLR0913  one parameter an option
     if output_dir is not None:
         exclude = (*exclude, *_inside(directory, output_dir))
     files, inventory = Directory(directory, path, exclude).read()
+    if check:
+        refuse_nothing(files, directory / path)
     if has_errors(inventory.problems):
         refuse_errors(find_problems(inventory))
     statuses = advance(inventory, observations, now, now_or_clock(now))

@@ -16,6 +16,7 @@ from gitops_prefix.cli.options import (
     exclude_option,
     option,
     output_option,
+    parse_observed,
     path_option,
 )
 from gitops_prefix.cli.output import DONE, NO, Format, print_json, print_problems
@@ -40,7 +41,7 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
     name, equals, prefix = text.rpartition("=")
     if equals and not name:
         raise ValueError(f'"{text}" is not NAME=PREFIX: write "home-ipv6=2001:db8:9::/64"')
-    return name, Prefix.parse(prefix)
+    return name, parse_observed(prefix)
 
 
 @click.command("simulate", cls=Command)

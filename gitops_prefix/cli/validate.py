@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.manifests import Directory, find_problems
+from gitops_prefix.cli.manifests import Directory, find_problems, refuse_nothing
 from gitops_prefix.cli.options import (
     Command,
     config_option,
@@ -28,7 +28,8 @@ def command(*, directory: Path, form: Format, path: str, exclude: tuple[str, ...
 
     Tells every error with its place, and what else is worth knowing.
     """
-    _, inventory = Directory(directory, path, exclude).read()
+    files, inventory = Directory(directory, path, exclude).read()
+    refuse_nothing(files, directory / path)
     problems = find_problems(inventory)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if form is Format.JSON:

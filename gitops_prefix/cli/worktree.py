@@ -1,11 +1,13 @@
 """A directory of manifests on disk, read once; `writing` is the way back.
 
-Nothing outside the directory is read, and symbolic links are not followed. Git is
-not asked: a checkout is a person's.
+Nothing outside the directory is read, and symbolic links are not followed. In a Git work
+tree, the files that Git ignores are not read: the daemon, which reads commits, does not see
+them either.
 """
 
 import os
 import stat
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from gitops_prefix.render.ignored import IGNORE_FILE, IgnoredPaths, ignore_lines
 
 MOST_BYTES = 5 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml")
+_GIT_SECONDS = 30
 _MOST_MANIFESTS = 64 * 1024
 """Bytes that hold most manifests whole: those cost an open, a read and a close."""
 
@@ -33,10 +36,11 @@ def read_managed_files(
         raise InputError(
             Problem("invalid-path", f'--path "{below}" is no directory below {directory}')
         )
+    listed = _listed(root)
     ignored = IgnoredPaths([*ignore_lines(read_own_file(root / IGNORE_FILE)), *exclude])
     prefix = f"{root}/"
     found = {}
-    for path in _walk(str(start)):
+    for path in walk(str(start), listed):
         content = _read(path)
         # Patterns are dear and few files are managed: the byte search comes first.
         if content is not None and looks_managed(content):
@@ -54,10 +58,57 @@ def read_own_file(path: Path) -> bytes | None:
         return None
 
 
-def _walk(directory: str) -> Iterator[str]:
+def _listed(root: Path) -> set[str] | None:
+    """Return the manifests that Git does not ignore, and the directories that hold them.
+
+    None when everything is to be read: outside of a work tree, in a directory that is ignored
+    as a whole (who names it wants it), and where Git cannot say it.
+    """
+    # Unlike Path.exists, this never raises.
+    if not any(os.path.exists(f"{parent}/.git") for parent in (root, *root.parents)):  # noqa: PTH110
+        return None
+    names = _ask_git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if names is None or (not names and _ask_git(root, "check-ignore", "-q", ".") is not None):
+        return None
+    listed = set()
+    for name in map(os.fsdecode, names.split(b"\0")):
+        path = f"{root}/{name}"
+        while name.endswith(SUFFIXES) and path not in listed and len(path) >= len(str(root)):
+            listed.add(path)
+            path = path.rpartition("/")[0]
+    return listed
+
+
+def _ask_git(root: Path, *words: str) -> bytes | None:
+    """Return what git answers; None when it fails, or is not there."""
+    # A hook runs in an environment that names another repository, and core.fsmonitor of an
+    # untrusted checkout is a program.
+    environment = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}
+    command = ["git", "-C", str(root), "-c", "core.fsmonitor=false", *words]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, check=True, timeout=_GIT_SECONDS, env=environment
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout
+
+
+def walk(directory: str, listed: set[str] | None = None) -> Iterator[str]:
+    """Yield the path of each YAML file below a directory.
+
+    Args:
+        directory: absolute, without symbolic links.
+        listed: files and directories to keep to; None for all.
+
+    Raises:
+        InputError: a directory cannot be listed.
+    """
     pending = [directory]
     while pending:
         for entry in _entries(pending.pop()):
+            if listed is not None and entry.path not in listed:
+                continue
             if entry.is_dir(follow_symlinks=False):
                 if not is_gits_own(entry.name):
                     pending.append(entry.path)

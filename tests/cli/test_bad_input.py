@@ -1,29 +1,14 @@
 """Bad input: one message with its place, exit code 2, and what was there is untouched."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.directories import ROOT, call, snapshot
 from tests.gitrepo import example
-
-ROOT = Path(__file__).parents[2]
-
-
-def call(directory: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "gitops_prefix", *words],
-        cwd=directory, check=False, capture_output=True, text=True, timeout=60,
-        env={**os.environ, "XDG_STATE_HOME": str(directory / "state"), **environment},
-    )  # fmt: skip
-
-
-def snapshot(directory: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_bad_input import ROOT, call, snapshot
+from tests.cli.directories import ROOT, call, snapshot
 
 A, B = "2001:db8:a::/64", "2001:db8:b::/64"
 

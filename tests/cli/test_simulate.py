@@ -15,7 +15,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.simulate.scenario import Event, Observed, Scenario
 from gitops_prefix.simulate.walk import walk
-from tests.cli.test_bad_input import call, snapshot
+from tests.cli.directories import call, snapshot
 from tests.examples.repositories import EXAMPLES, ROOT, copy_example
 from tests.simulate.homes import HOME, NOW, SCENARIOS
 

@@ -173,3 +173,33 @@ def test_github_puts_each_beside_its_line(home, capsys):
     head, message = re.fullmatch(r"::error (.*?)::(.*)\n", out).groups()
     assert head == "title=unknown-dynamic-prefix,file=a%2Cb%3Ac%25.yaml,line=5,col=41"
     assert 'DynamicPrefix "100%25\\n" is not in' in message, "a line break is shown"
+
+
+@pytest.mark.parametrize("words", [["validate"], ["render", "--check"]], ids=" ".join)
+def test_a_check_of_a_directory_with_nothing_managed_is_2(words, tmp_path, capsys):
+    """CI in the wrong directory must not be green for ever."""
+    (tmp_path / "a.yaml").write_text("a: b\n")
+    assert enter([*words, str(tmp_path), "--output", "json"]) == 2
+    [error] = json.loads(capsys.readouterr().out)["errors"]
+    assert error["code"] == "nothing-managed"
+    assert enter([*words, "--path", "nope", str(tmp_path)]) == 2
+    assert enter(["render", str(tmp_path)]) == 0
+
+
+NEVER_ANNOUNCED = {
+    "link-local": ("fe80::/64", "is link-local"),
+    "inside link-local": ("fe80:1::/64", "is link-local"),
+    "multicast": ("ff02::/64", "is multicast"),
+    "IPv4": ("192.0.2.0/24", "is IPv4"),
+    "IPv4 without a length": ("192.0.2.1", "is IPv4"),
+    "IPv4-mapped": ("::ffff:192.0.2.0/120", "is IPv4-mapped"),
+}
+
+
+@pytest.mark.parametrize(("prefix", "words"), NEVER_ANNOUNCED.values(), ids=NEVER_ANNOUNCED)
+@pytest.mark.parametrize("command", ["render", "template", "simulate"])
+def test_a_prefix_that_no_router_announces_is_refused(command, prefix, words, home, capsys):
+    (home / "p.yaml").write_text(HOME)
+    assert enter([command, "--prefix", f"home={prefix}"]) == 2
+    assert f'"{prefix}" {words}' in capsys.readouterr().err
+    assert (home / "p.yaml").read_text() == HOME

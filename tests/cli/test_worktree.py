@@ -1,21 +1,13 @@
 """Files on disk: found once, and never through a link."""
 
 import os
-from pathlib import Path
+import subprocess
 
 import pytest
 
-from gitops_prefix.cli import worktree
-from gitops_prefix.cli.worktree import MOST_BYTES, read_managed_files
+from gitops_prefix.cli.worktree import MOST_BYTES, read_managed_files, walk
 from gitops_prefix.errors import InputError
-
-OURS = b"# dynamic-prefix.io/\n"
-
-
-def put(root: Path, *names: str, content: bytes = OURS) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
+from tests.cli.directories import OURS, put
 
 
 def test_yaml_files_with_something_managed_are_read(tmp_path):
@@ -83,5 +75,70 @@ def test_a_directory_that_cannot_be_read_is_told(tmp_path):
 def test_a_directory_that_went_away_is_told(tmp_path):
     """Between being listed and being looked into."""
     with pytest.raises(InputError, match="No such file") as error:
-        list(worktree._walk(str(tmp_path / "gone")))
+        list(walk(str(tmp_path / "gone")))
     assert error.value.problems[0].code == "unreadable"
+
+
+def git(directory, *words):
+    subprocess.run(["git", "-C", str(directory), *words], check=True, capture_output=True)
+
+
+def test_files_that_git_ignores_are_not_read(tmp_path):
+    """As the daemon does, which reads commits; what is not committed yet is read."""
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / ".gitignore").write_text(".venv/\n*.tmp.yaml\n")
+    put(tmp_path, "a.yaml", "x/b.yaml", "x/c.tmp.yaml", ".venv/lib/d.yaml", "x/forced.tmp.yaml")
+    git(tmp_path, "add", "a.yaml")
+    git(tmp_path, "add", "--force", "x/forced.tmp.yaml")
+    kept = ["a.yaml", "x/b.yaml", "x/forced.tmp.yaml"]
+    assert list(read_managed_files(tmp_path)) == kept
+    assert list(read_managed_files(tmp_path, below="x")) == kept[1:]
+    assert list(read_managed_files(tmp_path / "x")) == ["b.yaml", "forced.tmp.yaml"]
+
+
+def test_what_git_lists_and_is_gone_or_a_link_is_not_read(tmp_path):
+    git(tmp_path, "init", "--quiet")
+    put(tmp_path, "home/gone.yaml", "home/link.yaml", "home/x/c.yaml", "outside/c.yaml")
+    git(tmp_path, "add", ".")
+    (tmp_path / "home/gone.yaml").unlink()
+    (tmp_path / "home/link.yaml").unlink()
+    (tmp_path / "home/link.yaml").symlink_to(tmp_path / "outside/c.yaml")
+    (tmp_path / "home/x/c.yaml").unlink()
+    (tmp_path / "home/x").rmdir()
+    (tmp_path / "home/x").symlink_to(tmp_path / "outside")
+    assert list(read_managed_files(tmp_path / "home")) == []
+
+
+def test_a_directory_that_is_ignored_as_a_whole_is_read_when_it_is_named(tmp_path):
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / ".gitignore").write_text("build/\n")
+    put(tmp_path, "build/a.yaml", "build/x/b.yaml")
+    assert list(read_managed_files(tmp_path)) == []
+    assert list(read_managed_files(tmp_path / "build")) == ["a.yaml", "x/b.yaml"]
+
+
+def test_the_repository_of_a_hook_is_not_asked(tmp_path, monkeypatch):
+    """git calls hooks with the index and directory of the commit that is made."""
+    git(tmp_path, "init", "--quiet")
+    put(tmp_path, "a.yaml")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
+    assert list(read_managed_files(tmp_path)) == ["a.yaml"]
+
+
+def test_a_program_that_the_repository_names_is_not_run(tmp_path):
+    """core.fsmonitor of an untrusted checkout."""
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "program").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "program").chmod(0o755)
+    git(tmp_path, "config", "core.fsmonitor", str(tmp_path / "program"))
+    put(tmp_path, "a.yaml")
+    assert list(read_managed_files(tmp_path)) == ["a.yaml"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_where_git_cannot_answer_everything_is_read(tmp_path):
+    """A damaged repository, a checkout of another user's, or no git."""
+    (tmp_path / ".git").write_text("gitdir: nowhere\n")
+    put(tmp_path, "a.yaml")
+    assert list(read_managed_files(tmp_path)) == ["a.yaml"]

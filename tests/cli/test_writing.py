@@ -14,7 +14,7 @@ from gitops_prefix.cli import writing
 from gitops_prefix.cli.door import enter
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import InputError, OutsideError
-from tests.cli.test_worktree import OURS, put
+from tests.cli.directories import OURS, put
 from tests.examples.repositories import ROOT, copy_example
 from tests.parts import require
 
