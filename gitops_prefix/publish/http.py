@@ -6,6 +6,7 @@ daemon has loaded for its metrics anyway; a TLS context costs 1.3 MiB when it is
 
 import http.client
 import json
+import logging
 import queue
 import re
 import threading
@@ -21,6 +22,8 @@ from urllib.request import Request as UrllibRequest
 
 from gitops_prefix import __version__
 from gitops_prefix.publish.scrub import scrub
+
+log = logging.getLogger(__name__)
 
 MOST_BYTES = 4 * 1024 * 1024
 _MOST_WORDS = 300
@@ -119,6 +122,11 @@ class HttpClient:
 
     def send(self, request: Request) -> Answer:
         """Ask, and read the whole answer."""
+        answer = self._send(request)
+        log.debug("%s %s: %s", request.method, _host(request.url), _shown(answer, request))
+        return answer
+
+    def _send(self, request: Request) -> Answer:
         if self._late is not None and self._late.is_alive():
             return Unreachable("the request before this one still hangs")
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
@@ -296,6 +304,14 @@ def _named_wait(after: str, headers: Mapping[str, str]) -> float:
 
 def _lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): text for name, text in headers}
+
+
+def _shown(answer: Answer, request: Request) -> str:
+    """For a log: what was said, but nothing else of a body; it may be a token."""
+    if not isinstance(answer, Response):
+        return answer.words.removeprefix(f"{_host(request.url)}: ")
+    said = fit_to_show(_said(answer.json()), _secrets(request))
+    return f"{answer.status}, {len(answer.body)} bytes {said}".rstrip()
 
 
 def _host(url: str) -> str:

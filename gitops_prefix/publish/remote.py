@@ -23,7 +23,7 @@ from gitops_prefix.publish.failure import (
     read_failure,
     read_push,
 )
-from gitops_prefix.publish.git import Answer
+from gitops_prefix.publish.git import Answer, Limits, remote_limits
 from gitops_prefix.publish.loan import Loan, Transport
 from gitops_prefix.publish.managed_files import MOST_BYTES, MissingBlobs, Scope, find_missing_blobs
 from gitops_prefix.publish.refs import INCOMING, TIP, References
@@ -48,11 +48,14 @@ class TimeLimits:
 
     Attributes:
         ask: for a question, or the few kilobytes of a push.
-        fetch: for a branch that was never fetched, over a slow line.
+        fetch: for a fetch, over a slow line.
+        silence: for a fetch that sends nothing, once the branch was fetched before. The first
+            fetch may take longer: the server has to prepare all of it.
     """
 
     ask: float = 60.0
     fetch: float = 600.0
+    silence: float = 30.0
 
 
 class Remote:
@@ -67,6 +70,7 @@ class Remote:
         limits: TimeLimits,
         *,
         transport: Transport,
+        references: References,
         stages: Stages,
     ) -> None:
         """Name a branch; nothing is asked yet."""
@@ -80,6 +84,7 @@ class Remote:
         self._transport = transport
         self._clone = clone
         self._limits = limits
+        self._references = references
         self._stages = stages
 
     def tip(self) -> str:
@@ -145,8 +150,9 @@ class Remote:
             for word in ("-c", f"remote.{_ORIGIN}.{key}={text}")
         ]
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no")
-        seconds = self._limits.fetch
-        self._run(*named, *settings, "fetch", *options, *words, seconds=seconds, stdin=stdin)
+        silence = self._limits.silence if self._references.value.tip else None
+        limits = remote_limits(self._limits.fetch, silence=silence)
+        self._run(*named, *settings, "fetch", *options, *words, limits=limits, stdin=stdin)
 
     def push(self, commit: str, *, seen: str) -> PushReport:
         """Add a commit to the branch, if it still is where it was seen.
@@ -218,8 +224,8 @@ class Remote:
             self._doubt(report)
         return report
 
-    def _run(self, *arguments: str, seconds: float | None = None, stdin: bytes = b"") -> Answer:
-        answer = self._ask(*arguments, seconds=seconds, stdin=stdin)
+    def _run(self, *arguments: str, limits: Limits | None = None, stdin: bytes = b"") -> Answer:
+        answer = self._ask(*arguments, limits=limits, stdin=stdin)
         if answer.status == 0:
             return answer
         failed = read_failure(self._stages.last, answer.stderr, status=answer.status)
@@ -232,8 +238,8 @@ class Remote:
         if failed.kind is Kind.REFUSED and failed.reason not in {Reason.HOOK, Reason.PROTECTED}:
             self._credentials.doubt()
 
-    def _ask(self, *arguments: str, seconds: float | None = None, stdin: bytes = b"") -> Answer:
-        seconds = self._limits.ask if seconds is None else seconds
+    def _ask(self, *arguments: str, limits: Limits | None = None, stdin: bytes = b"") -> Answer:
+        limits = limits or remote_limits(self._limits.ask)
         with Loan() as loan:
             try:
                 self.lend(loan)
@@ -242,7 +248,7 @@ class Remote:
                 raise FailedError(failed_by(error, self._stages.last)) from error
             except FailedError as error:
                 raise FailedError(replace(error.failed, stage=self._stages.last)) from error
-            return self._clone.git(loan).ask(*arguments, seconds=seconds, stdin=stdin)
+            return self._clone.git(loan).ask(*arguments, limits=limits, stdin=stdin)
 
     def lend(self, loan: Loan) -> None:
         """Lend git what it needs to reach the remote.

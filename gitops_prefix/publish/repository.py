@@ -67,6 +67,7 @@ class Repository:
         self._git = self._clone.git()
         people = (author, self._committer)
         self._maker = CommitMaker(self._clone, people, signing, heal=self.heal)
+        self._references = References(self._git)
         self._remote = Remote(
             url,
             branch,
@@ -74,9 +75,9 @@ class Repository:
             self._clone,
             limits,
             transport=transport,
+            references=self._references,
             stages=self.stages,
         )
-        self._references = References(self._git)
         self._arrival = Arrival(self._remote, self._clone, scope, self._references)
         self._files: dict[str, Mapping[str, bytes]] = {}
 

@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from gitops_prefix.publish.git import Git, GitFailedError
-from tests.gitrepo import commit_all, git
+from gitops_prefix.publish.git import Git, GitFailedError, Limits, remote_limits
+from tests.gitrepo import ROOT, commit_all, git
 from tests.netns import until
 
 SECRET = "s3cret-of-nobody"
@@ -119,7 +122,7 @@ def test_a_directory_without_a_repository_leads_to_no_other(tree, monkeypatch, i
 def test_a_time_that_is_over_ends_the_whole_group(tmp_path):
     """Git, and what it started."""
     ours = spied(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 300; true")
-    answer = ours.ask("ls-remote", "ssh://host/x", seconds=2.0)
+    answer = ours.ask("ls-remote", "ssh://host/x", limits=Limits(2.0))
     assert (answer.status, answer.stderr) == (-1, "no answer within 2 s")
     started = int((tmp_path / "pid").read_text())
     until(lambda: ended(started), "the end of what git started")
@@ -129,7 +132,7 @@ def test_a_process_that_left_the_group_is_not_waited_for(tmp_path):
     """It holds the pipes open; the answer comes all the same."""
     ours = spied(tmp_path, f"setsid sleep 300 & echo $! > {tmp_path}/pid; sleep 300")
     try:
-        assert ours.ask("ls-remote", "ssh://host/x", seconds=2.0).status == -1
+        assert ours.ask("ls-remote", "ssh://host/x", limits=Limits(2.0)).status == -1
     finally:
         os.kill(int((tmp_path / "pid").read_text()), 9)
 
@@ -140,3 +143,95 @@ def ended(process_id: int) -> bool:
     except OSError:
         return True
     return state in {"Z", "X"}
+
+
+def test_a_server_that_sends_without_end_is_ended(tmp_path):
+    """Its words and its answers are bounded, so that our memory is."""
+    began = monotonic()
+    words = spied(tmp_path, "yes spam spam >&2").ask(
+        "ls-remote", "ssh://host/x", limits=remote_limits(60.0)
+    )
+    assert words.status == -1
+    assert "the server sends more than" in words.stderr
+    answer = Git(tmp_path).ask("-c", "alias.x=!yes", "x", limits=remote_limits(60.0))
+    assert answer.status == -1
+    assert "the server sends more than" in answer.stderr
+    assert monotonic() - began < 30
+
+
+def test_what_git_says_of_our_own_disk_is_cut_and_no_reason_to_end_it(tmp_path):
+    """fsck has a line for each object of a damaged clone."""
+    answer = Git(tmp_path).ask("-c", "alias.x=!seq 100000 >&2; echo done", "x")
+    assert answer.status == 0
+    assert answer.word() == "done"
+    assert len(answer.stderr) <= 64 * 1024
+
+
+def test_more_than_a_pipe_holds_goes_in_and_comes_out(tmp_path):
+    git(tmp_path, "init", "-q")
+    blob = b"line\n" * 400_000
+    name = Git(tmp_path).run("hash-object", "-w", "--stdin", stdin=blob).word()
+    assert Git(tmp_path).run("cat-file", "blob", name).stdout == blob
+
+
+def test_a_git_that_reads_nothing_of_what_it_is_told_still_answers(tmp_path):
+    answer = Git(tmp_path).ask("-c", "alias.x=!echo no", "x", stdin=b"line\n" * 400_000)
+    assert answer.word() == "no"
+
+
+def test_silence_ends_a_call_before_its_time(tmp_path):
+    """A transport that only keeps the line alive is no sign of life of git's."""
+    ours = spied(tmp_path, "while :; do :; done")
+    answer = ours.ask("ls-remote", "ssh://host/x", limits=Limits(60.0, silence=1.0))
+    assert (answer.status, answer.stderr) == (-1, "no answer within 1 s (not a byte came)")
+
+
+def test_a_line_on_which_little_moves_is_not_silent(tmp_path):
+    """Each packet counts: a reference advertisement that takes its time."""
+    spell = (
+        'for n in 1 2 3 4 5 6 7 8; do printf "003f%040d refs/heads/x%d\\n" 0 $n; sleep 0.4; done'
+    )
+    ours = spied(tmp_path, f"{spell}; printf 0000")
+    answer = ours.ask("ls-remote", "ssh://host/x", limits=Limits(60.0, silence=1.5))
+    assert "not a byte" not in answer.stderr
+
+
+ALONE = """
+import os, sys
+from pathlib import Path
+from gitops_prefix.publish.git import Git, Limits
+spy = {"GIT_SSH": sys.argv[1], "GIT_SSH_VARIANT": "simple"}
+git = Git(Path(sys.argv[2]), environment=spy)
+assert os.getpid() == 1
+for _ in range(3):
+    assert git.ask("ls-remote", "ssh://host/x", limits=Limits(0.5)).status == -1
+states = [path.read_text().rpartition(")")[2].split()[0] for path in Path("/proc").glob("[0-9]*/stat")]
+print("".join(states))
+"""
+
+
+def test_in_a_container_nothing_is_left_of_what_was_ended(tmp_path):
+    """There we are the init, and what git leaves behind is ours to reap."""
+    unshare = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
+    if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine gives nobody a process namespace")
+    spy = script(tmp_path / "spy", "sleep 300 & sleep 300")
+    answer = subprocess.run(
+        [*unshare, sys.executable, "-c", ALONE, str(spy), str(tmp_path)],
+        capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert "Z" not in answer.stdout
+
+
+def test_importing_us_runs_no_git(tmp_path):
+    """GitPython would, with the whole environment, and so with a token in it."""
+    script(tmp_path / "git", f"touch {tmp_path}/ran")
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    words = [sys.executable, "-c", "import gitops_prefix.publish.git"]
+    subprocess.run(words, check=True, env=environment)
+    assert not (tmp_path / "ran").exists()
