@@ -46,7 +46,7 @@ from gitops_prefix.publish.forge.sync import Sync
 from gitops_prefix.publish.github_app import App, Clock, GitHubApp, check_app
 from gitops_prefix.publish.http import HttpClient
 from gitops_prefix.publish.loan import Transport
-from gitops_prefix.publish.message_template import Wording
+from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.notify import Notifier, Secret, Webhook
 from gitops_prefix.publish.repository import Repository, Scope
 from gitops_prefix.publish.scrub import learn

@@ -32,8 +32,7 @@ from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.commit_maker import Identity
 from gitops_prefix.publish.forge.forge import MergeMethod
 from gitops_prefix.publish.forge.known import AUTO, KINDS
-from gitops_prefix.publish.message import parse_trailer
-from gitops_prefix.publish.message_template import MessageTemplate, TemplateError, Wording
+from gitops_prefix.publish.message import MessageTemplate, TemplateError, Wording, parse_trailer
 from gitops_prefix.publish.notify import KINDS as NOTIFIED
 from gitops_prefix.publish.notify import SIGNATURE
 from gitops_prefix.publish.signing import SigningFormat

@@ -33,7 +33,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError
 from gitops_prefix.plan.occasion import occasion
 from gitops_prefix.plan.plan import Plan
-from gitops_prefix.publish.message_template import TemplateError
+from gitops_prefix.publish.message import TemplateError
 from gitops_prefix.render.drift import find_drift
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.rendering import render

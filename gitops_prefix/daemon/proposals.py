@@ -18,8 +18,7 @@ from gitops_prefix.plan.occasion import StatusChange, occasion, transitions
 from gitops_prefix.plan.plan import Left, Plan, plan, read_repository, watch
 from gitops_prefix.publish.failure import Published
 from gitops_prefix.publish.forge.sync import Proposal, decision_of, proposal
-from gitops_prefix.publish.message import PROPOSED_TO, Trailer, one_line
-from gitops_prefix.publish.message_template import Wording
+from gitops_prefix.publish.message import PROPOSED_TO, Trailer, Wording, one_line
 from gitops_prefix.publish.push_branches import PushBranches, problem_of
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage

@@ -14,7 +14,7 @@ from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange, occasio
 from gitops_prefix.plan.plan import Left, plan, read_repository, watch
 from gitops_prefix.publish.failure import Failed, Kind, Published, Reason, failed_by
 from gitops_prefix.publish.forge.sync import Proposal
-from gitops_prefix.publish.message_template import Wording
+from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.described import Described

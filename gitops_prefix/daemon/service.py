@@ -26,8 +26,7 @@ from gitops_prefix.daemon.supervisor import Supervisor
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.plan.ears import Watched
-from gitops_prefix.publish.message import change_line
-from gitops_prefix.publish.message_template import Wording
+from gitops_prefix.publish.message import Wording, change_line
 from gitops_prefix.publish.repository import Repository
 
 log = logging.getLogger(__name__)

@@ -6,20 +6,16 @@ persistent processes stay unused: its advisories and leaks are there.
 
 import logging
 import os
-import selectors
 import shutil
-import signal
 import subprocess
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic  # noqa: TID251  how long git runs, and no date
 from typing import NamedTuple
 
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.running import LOCAL, Limits, Talk, end_group, reap_group
 from gitops_prefix.publish.scrub import scrub
 
 log = logging.getLogger(__name__)
@@ -39,15 +35,7 @@ os.environ["GIT_PYTHON_GIT_EXECUTABLE"] = "/nonexistent/git"
 
 import git  # noqa: E402  see above
 
-LOCAL_SECONDS = 60.0
-"""For what git does on the disk alone."""
-MOST_WORDS = 64 * 1024
-"""Bytes of standard error; a server may write there without end."""
-_MOST_ANSWER = 4 * 1024 * 1024
 _MOST_SHOWN = 500
-_CHUNK = 64 * 1024
-_TICK = 1.0
-_LAST_WORDS_SECONDS = 1.0
 
 _ENVIRONMENT = {
     # A .netrc of whoever started us is no credential of ours.
@@ -84,26 +72,6 @@ _SETTINGS = {
     "protocol.ssh.allow": "always",
     "safe.directory": "*",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one call of git may take; then its process group is ended.
-
-    Attributes:
-        seconds: until git has ended.
-        silence: seconds without a sign of life of git; None: `seconds` alone count.
-        answer: bytes of standard output; None: git reads our own disk, at any length.
-    """
-
-    seconds: float = LOCAL_SECONDS
-    silence: float | None = None
-    answer: int | None = None
-
-
-def remote_limits(seconds: float, *, silence: float | None = None) -> Limits:
-    """The limits of a call that goes to a remote: what a server sends is bounded."""
-    return Limits(seconds, silence, _MOST_ANSWER)
 
 
 class Answer(NamedTuple):
@@ -178,7 +146,7 @@ class Git:
         self,
         *arguments: str,
         stdin: bytes = b"",
-        limits: Limits = Limits(),
+        limits: Limits = LOCAL,
         settings: Sequence[str] = (),
     ) -> Answer:
         """Run git, whatever it answers; status -1: it was ended at a limit, or never ran.
@@ -220,21 +188,21 @@ class Git:
         process = wrapper.proc
         assert process is not None  # noqa: S101  it has just begun
         try:
-            ended = _Talk(process, stdin, limits).run()
+            ended = Talk(process, stdin, limits).run()
         except BaseException:
-            _end_group(process)
+            end_group(process)
             raise
         if ended.early:
-            _end_group(process)
+            end_group(process)
             return Answer(-1, b"", ended.early)
-        _reap_group(process.pid)
+        reap_group(process.pid)
         return Answer(process.returncode, ended.stdout, scrub(ended.stderr))
 
     def run(
         self,
         *arguments: str,
         stdin: bytes = b"",
-        limits: Limits = Limits(),
+        limits: Limits = LOCAL,
         settings: Sequence[str] = (),
     ) -> Answer:
         """Run git.
@@ -248,147 +216,6 @@ class Git:
         return answer
 
 
-class _Ended(NamedTuple):
-    """How git ended.
-
-    Attributes:
-        early: the limit at which it is to be ended; empty when git ended by itself.
-    """
-
-    stdout: bytes
-    stderr: str
-    early: str
-
-
-@dataclass(slots=True)
-class _Talk:
-    """What git reads and writes, until it ends or a limit is reached."""
-
-    process: "subprocess.Popen[bytes]"
-    stdin: bytes
-    limits: Limits
-    written: int = 0
-    stdout: bytearray = field(default_factory=bytearray)
-    stderr: bytearray = field(default_factory=bytearray)
-
-    def run(self) -> _Ended:
-        """Talk with git until it ended, or until the reason why it must be ended is known."""
-        early = self._talk(monotonic() + self.limits.seconds)
-        return _Ended(bytes(self.stdout), self.stderr.decode(errors="replace"), early)
-
-    def _talk(self, end: float) -> str:
-        life = _Life(self.process.pid, self.limits.silence)
-        with selectors.DefaultSelector() as waiting:
-            self._register(waiting)
-            while waiting.get_map():
-                left = end - monotonic()
-                if left <= 0:
-                    return self._late()
-                for key, _ in waiting.select(min(left, life.tick)):
-                    self._move(waiting, key.fd)
-                if over := self._too_much() or life.over(monotonic()):
-                    return over
-        try:
-            self.process.wait(max(0.0, end - monotonic()))
-        except subprocess.TimeoutExpired:
-            return self._late()
-        return ""
-
-    def _late(self) -> str:
-        return f"no answer within {self.limits.seconds:g} s"
-
-    def _register(self, waiting: selectors.BaseSelector) -> None:
-        pipes = self.process
-        assert pipes.stdin and pipes.stdout and pipes.stderr  # noqa: PT018, S101  PIPE gives all
-        for stream in (pipes.stdin, pipes.stdout, pipes.stderr):
-            os.set_blocking(stream.fileno(), False)
-        waiting.register(pipes.stdout, selectors.EVENT_READ)
-        waiting.register(pipes.stderr, selectors.EVENT_READ)
-        if self.stdin:
-            waiting.register(pipes.stdin, selectors.EVENT_WRITE)
-        else:
-            pipes.stdin.close()
-
-    def _move(self, waiting: selectors.BaseSelector, descriptor: int) -> None:
-        """Write or read what one pipe takes or gives."""
-        stream = waiting.get_map()[descriptor].fileobj
-        if stream is self.process.stdin:
-            finished = self._write(descriptor)
-        else:
-            chunk = os.read(descriptor, _CHUNK)
-            target = self.stdout if stream is self.process.stdout else self.stderr
-            target += chunk
-            finished = not chunk
-        if finished:
-            waiting.unregister(stream)
-            with suppress(BrokenPipeError):
-                stream.close()  # type: ignore[union-attr]
-
-    def _write(self, descriptor: int) -> bool:
-        """Whether git has read all, or reads no more."""
-        try:
-            self.written += os.write(descriptor, self.stdin[self.written : self.written + _CHUNK])
-        except BrokenPipeError:
-            return True
-        return self.written == len(self.stdin)
-
-    def _too_much(self) -> str:
-        most = self.limits.answer
-        if most is None:
-            # On our own disk git may complain of each object of a damaged clone.
-            del self.stderr[MOST_WORDS:]
-            return ""
-        if len(self.stdout) > most or len(self.stderr) > MOST_WORDS:
-            return f"the server sends more than {most} bytes, or {MOST_WORDS} bytes of words"
-        return ""
-
-
-class _Life:
-    """Whether anything moves in git's process group.
-
-    A server may hold a connection open and send nothing; ssh then still exchanges keepalives.
-    So the bytes and the CPU time of git itself count, without those of its transports.
-    """
-
-    def __init__(self, group: int, silence: float | None) -> None:
-        """Watch a group; without a limit nothing is watched."""
-        self._group = group
-        self._silence = silence
-        self._since = self._looked = monotonic()
-        self._work = -1
-        self.tick = LOCAL_SECONDS if silence is None else min(_TICK, silence / 4)
-
-    def over(self, now: float) -> str:
-        """That nothing moved for too long, or an empty string."""
-        if self._silence is None or now - self._looked < self.tick:
-            return ""
-        self._looked = now
-        work = _work_of(self._group)
-        if work != self._work:
-            self._work, self._since = work, now
-        if now - self._since < self._silence:
-            return ""
-        return f"no answer within {self._silence:g} s (not a byte came)"
-
-
-def _work_of(group: int) -> int:
-    """A number that grows while git in this process group reads, writes or computes (proc(5))."""
-    work = 0
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError, ValueError):
-            head, _, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
-            words, name = tail.split(), head.partition("(")[2]
-            is_git = name.startswith("git") and not name.startswith("git-remote")
-            if not is_git or int(words[2]) != group:
-                continue
-            work += int(words[11]) + int(words[12])
-            lines = (entry / "io").read_text().splitlines()[:2]
-            work += sum(int(line.partition(":")[2]) for line in lines)
-    return work
-
-
 def _shown(arguments: Sequence[str]) -> str:
     """The command for a log: no secret, no userinfo, and not without end."""
     rest = list(arguments)
@@ -397,30 +224,3 @@ def _shown(arguments: Sequence[str]) -> str:
         del rest[:2]
     text = " ".join(scrub(" ".join(rest)).split())
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
-
-
-def _end_group(process: "subprocess.Popen[bytes]") -> None:
-    """End git and what it started: ssh, a remote helper."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_LAST_WORDS_SECONDS)
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            # What left the group may still hold the pipes; nobody reads them.
-            with suppress(OSError):
-                stream.close()
-    _reap_group(process.pid, _LAST_WORDS_SECONDS)
-
-
-def _reap_group(group: int, seconds: float = 0.0) -> None:
-    """Reap what git started and left to us, who are its init in a container."""
-    end = monotonic() + seconds
-    # No child of ours is left in the group, or none of ours ever was: ECHILD.
-    with suppress(ChildProcessError):
-        while True:
-            reaped, _ = os.waitpid(-group, os.WNOHANG)
-            if not reaped:
-                if monotonic() >= end:
-                    return
-                threading.Event().wait(_LAST_WORDS_SECONDS / 100)

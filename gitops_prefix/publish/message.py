@@ -1,14 +1,17 @@
 """The commit message: what changed, for people and in trailers for machines. PURE.
 
 Git reads trailers from the last paragraph (git-interpret-trailers(1)). That paragraph is
-ours alone: no name in the repository, and no template, can write a trailer.
+ours alone: no name in the repository, and no template, can write a trailer. A template of
+the user's (Jinja, sandboxed) sees plain text and lists, and no object of ours; jinja2 is
+imported only when there is a template.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange
 from gitops_prefix.render.field_name import field_name
 
@@ -21,6 +24,11 @@ _LONGEST = 200
 _END_OF_MESSAGE = re.compile(r"---(?!\S)|diff -|Index: ")
 _MOST_LINES = 1000
 """Fields that a message lists; beyond them it says how many there are."""
+MOST_CHARACTERS = 64 * 1024
+_MOST_ROUNDS = 10_000
+_LONGEST_REPETITION = 10_000
+SKIP_CI = "[skip ci]"
+"""What GitHub, GitLab, Gitea, Forgejo, Woodpecker and Azure read anywhere in a message."""
 
 
 class Trailer(NamedTuple):
@@ -152,3 +160,217 @@ def _trailers(one: StatusChange) -> Iterator[Trailer]:
         yield Trailer("Previous-Prefix", str(one.previous.current))
     yield Trailer("Current-Prefix", str(one.current.current))
     yield Trailer("Prefix-Source", str(one.current.source))
+
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+
+class TemplateError(ValueError):
+    """A template that cannot be read, or fails with what it is given.
+
+    Attributes:
+        problem: what and where.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class MessageTemplate:
+    """Makes subject and body; trailers are ours."""
+
+    def __init__(self, text: str, path: str) -> None:
+        """Compile it.
+
+        Args:
+            text: the template.
+            path: how errors name it.
+
+        Raises:
+            TemplateError: it is none.
+        """
+        from jinja2 import Template, TemplateSyntaxError  # noqa: PLC0415  only with a template
+
+        self._text = text
+        self._path = path
+        environment = _environment()
+        try:
+            code = environment.compile(text, path, path)
+        except TemplateSyntaxError as error:
+            words = error.message or "cannot be read"
+            raise self._error("template-syntax", words, error.lineno) from error
+        self._template = Template.from_code(environment, code, environment.make_globals(None))
+
+    def write(self, occasion: Occasion) -> str:
+        """Subject and body for an occasion.
+
+        Raises:
+            TemplateError: it failed, wrote nothing, or does not come to an end.
+        """
+        try:
+            text = "".join(_bounded(self._template.generate(_context(occasion))))
+        except Exception as error:  # a template may raise whatever an expression can
+            line = _line_of(error, self._path)
+            raise self._error("template-failed", f"{one_line(str(error))}", line) from error
+        if not text.strip():
+            raise self._error("template-failed", "the message is empty", 1)
+        return text
+
+    def _error(self, code: str, words: str, line: int) -> TemplateError:
+        place = Place(self._path, line, _column(self._text, line, words))
+        return TemplateError(Problem(code, f"the message template: {words}", place))
+
+
+def _environment() -> "ImmutableSandboxedEnvironment":
+    from jinja2 import StrictUndefined  # noqa: PLC0415  only with a template
+    from jinja2.exceptions import SecurityError  # noqa: PLC0415
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
+
+    class Environment(ImmutableSandboxedEnvironment):
+        """The sandbox, without what chance or memory without end come in by."""
+
+        intercepted_binops = frozenset({"*", "**", "%"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            numbers = isinstance(left, int | float) and isinstance(right, int | float)
+            sizes = [one for one in (left, right) if isinstance(one, int)]
+            if operator == "**" or (not numbers and max(sizes, default=0) > _LONGEST_REPETITION):
+                raise SecurityError(f'"{operator}" of that size is not for messages')
+            return super().call_binop(context, operator, left, right)
+
+    environment = Environment(
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    # The same change makes the same message.
+    environment.globals.pop("lipsum")
+    environment.filters.pop("random")
+    environment.globals["range"] = _short_range
+    return environment
+
+
+def _short_range(*bounds: int) -> range:
+    rounds = range(*bounds)
+    if len(rounds) > _MOST_ROUNDS:
+        raise OverflowError(f"range() of more than {_MOST_ROUNDS}")
+    return rounds
+
+
+def _bounded(pieces: Iterator[str]) -> Iterator[str]:
+    left = MOST_CHARACTERS
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            raise OverflowError(f"the message is longer than {MOST_CHARACTERS} characters")
+        yield piece
+
+
+def _context(occasion: Occasion) -> Mapping[str, object]:
+    """What a template sees (docs/messages.md)."""
+    by_hand = {change_line(one) for one in occasion.by_hand}
+    first = {change_line(one) for one in occasion.first}
+    return {
+        "subject": subject(occasion),
+        "body": body(occasion),
+        "prefixes": [_prefix(one) for one in named(occasion)],
+        "changes": [_change(one, by_hand, first) for one in occasion.changes],
+        "files": sorted({one_line(one.path) for one in occasion.changes}),
+    }
+
+
+def _prefix(one: StatusChange) -> Mapping[str, object]:
+    return {
+        "name": one.name,
+        "previous": str(one.previous.current) if one.previous else "",
+        "current": str(one.current.current),
+        "moved": one.moved,
+        "source": str(one.current.source),
+        "router": one_line(one.router.address) if one.router else "",
+        "interface": one_line(one.router.interface) if one.router else "",
+        "history": [str(past.prefix) for past in one.current.history],
+    }
+
+
+def _change(one: Changed, by_hand: set[str], first: set[str]) -> Mapping[str, object]:
+    line = change_line(one)
+    return {
+        "path": one_line(one.path),
+        "kind": one_line(one.kind),
+        "namespace": one_line(one.namespace),
+        "name": one_line(one.name),
+        "field": one_line(one.field),
+        "line": line,
+        "by_hand": line in by_hand,
+        "first": line in first,
+    }
+
+
+def _line_of(error: Exception, path: str) -> int:
+    """The last line of the template that the error came through."""
+    line = 1
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _column(text: str, line: int, words: str) -> int:
+    """Where on its line the name stands that the error quotes; else its first expression."""
+    lines = text.splitlines()
+    written = lines[line - 1] if 0 < line <= len(lines) else ""
+    for name in reversed(re.findall(r"'([^']+)'", words)):
+        found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", written)
+        if found:
+            return found.start() + 1
+    found = re.search(r"{[{%]", written)
+    return found.start() + 1 if found else 1
+
+
+class Message(NamedTuple):
+    """A whole message.
+
+    Attributes:
+        problem: why it is the default, when the template failed.
+    """
+
+    text: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What the user wants a message to look like."""
+
+    template: MessageTemplate | None = None
+    trailers: tuple[Trailer, ...] = ()
+    skip_ci: bool = False
+
+    def write(self, occasion: Occasion) -> Message:
+        """The message for an occasion; with a template that fails, the default."""
+        try:
+            return Message(self.attempt(occasion))
+        except TemplateError as error:
+            plain = replace(self, template=None)
+            problem = replace(error.problem, severity=Severity.WARNING)
+            return Message(plain.attempt(occasion), problem)
+
+    def attempt(self, occasion: Occasion) -> str:
+        """The message for an occasion.
+
+        Raises:
+            TemplateError: the template failed.
+        """
+        if self.template is None:
+            text = "\n\n".join((subject(occasion), body(occasion)))
+        else:
+            text = self.template.write(occasion).lstrip("\n")
+        if self.skip_ci and SKIP_CI not in text:
+            first, _, rest = text.partition("\n")
+            text = f"{first} {SKIP_CI}\n{rest}"
+        return with_trailers(text, (*own_trailers(occasion), *self.trailers))

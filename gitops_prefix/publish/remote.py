@@ -23,10 +23,11 @@ from gitops_prefix.publish.failure import (
     read_failure,
     read_push,
 )
-from gitops_prefix.publish.git import Answer, Limits, remote_limits
+from gitops_prefix.publish.git import Answer
 from gitops_prefix.publish.loan import Loan, Transport
 from gitops_prefix.publish.managed_files import MOST_BYTES, MissingBlobs, Scope, find_missing_blobs
 from gitops_prefix.publish.refs import INCOMING, TIP, References
+from gitops_prefix.publish.running import Limits, remote_limits
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stages
 

@@ -10,8 +10,7 @@ from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.publish.message import Trailer
-from gitops_prefix.publish.message_template import MessageTemplate, Wording
+from gitops_prefix.publish.message import MessageTemplate, Trailer, Wording
 from gitops_prefix.publish.repository import Repository
 from tests.gitrepo import example, git
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from gitops_prefix.cli.commands import cli
-from gitops_prefix.publish.message_template import MessageTemplate, _context
+from gitops_prefix.publish.message import MessageTemplate, _context
 from tests.publish.test_message_template import OCCASION
 
 PAGE = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()

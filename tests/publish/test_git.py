@@ -9,7 +9,8 @@ from time import monotonic
 
 import pytest
 
-from gitops_prefix.publish.git import Git, GitFailedError, Limits, remote_limits
+from gitops_prefix.publish.git import Git, GitFailedError
+from gitops_prefix.publish.running import Limits, remote_limits
 from tests.gitrepo import ROOT, commit_all, git
 from tests.netns import until
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
 from gitops_prefix.plan.occasion import Occasion, StatusChange
-from gitops_prefix.publish.message_template import Wording
+from gitops_prefix.publish.message import Wording
 
 A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in (1, 2, 3))
 

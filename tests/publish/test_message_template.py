@@ -4,11 +4,11 @@ import pytest
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.plan.occasion import Occasion, StatusChange
-from gitops_prefix.publish.message import Trailer
-from gitops_prefix.publish.message_template import (
+from gitops_prefix.publish.message import (
     MOST_CHARACTERS,
     MessageTemplate,
     TemplateError,
+    Trailer,
     Wording,
 )
 from tests.publish.test_message import HOSTILE, A, B, C, Change, status, trailers
