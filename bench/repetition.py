@@ -15,8 +15,8 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.plan.ears import Watched
-from gitops_prefix.watch.hearing import Hearing
-from gitops_prefix.watch.link import Packet
+from gitops_prefix.watch.advertisements import Hearing
+from gitops_prefix.watch.raw_socket import Packet
 
 _MANY = 200
 

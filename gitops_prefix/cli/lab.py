@@ -25,8 +25,8 @@ from gitops_prefix.decide.prefix import LINK_LOCAL
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.lab.everyday import default_routes
 from gitops_prefix.lab.port import Port
-from gitops_prefix.lab.router import Rhythm, Router
-from gitops_prefix.lab.schedule import Leaving, Step, schedule
+from gitops_prefix.lab.router import LabRouter, Rhythm
+from gitops_prefix.lab.schedule import LabStep, Leaving, schedule
 
 STEP = Parsed("prefixes", parse_step)
 ADDRESS = Parsed("address", lambda text: parse_address(text.partition("%")[0]))
@@ -243,7 +243,7 @@ def _source(interface: str, source: int | None) -> str:
 def _advertise(  # noqa: PLR0913  the arguments of one call above
     interface: str,
     source: str,
-    steps: Sequence[Step],
+    steps: Sequence[LabStep],
     *,
     interval: float,
     count: int,
@@ -254,7 +254,9 @@ def _advertise(  # noqa: PLR0913  the arguments of one call above
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with closing(Port(interface)) as port:
         octets = socket.inet_pton(socket.AF_INET6, source)
-        made = Router(port, octets, steps, Rhythm(interval, count, seconds), time.monotonic, _tell)
+        made = LabRouter(
+            port, octets, steps, Rhythm(interval, count, seconds), time.monotonic, _tell
+        )
         click.echo(f"{source} advertises on {interface}; Ctrl-C ends it", err=True)
         # Ctrl-C is how one leaves, not a failure.
         with suppress(KeyboardInterrupt):
@@ -264,7 +266,7 @@ def _advertise(  # noqa: PLR0913  the arguments of one call above
         click.echo(f"sent {made.sent}, answered {made.answered} solicitations")
 
 
-def _tell(step: Step) -> None:
+def _tell(step: LabStep) -> None:
     told = ", ".join(
         f"{one.prefix} (preferred {one.preferred_lifetime} s, valid {one.valid_lifetime} s)"
         for one in step.advertisement.prefixes

@@ -11,7 +11,7 @@ from gitops_prefix.decide.routers import observe
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, Watched
-from gitops_prefix.watch.codec import Reason, Rejected
+from gitops_prefix.watch.codec import Rejected, RejectReason
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Observation:
     ears: Ears = field(default_factory=Ears)
     said: dict[Router, RouterAdvertisement] = field(default_factory=dict)
     links: dict[str, bool | None] = field(default_factory=dict)
-    dropped: Counter[Reason] = field(default_factory=Counter)
+    dropped: Counter[RejectReason] = field(default_factory=Counter)
     refused: Counter[Verdict] = field(default_factory=Counter)
     accepted: int = 0
 

@@ -25,7 +25,7 @@ from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.plan.ears import LinkChanged
-from gitops_prefix.watch.tap import Tap
+from gitops_prefix.watch.raw_socket import Tap
 
 T = TypeVar("T")
 Show = Callable[[Seen, Decision | None], None]

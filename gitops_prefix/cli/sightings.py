@@ -14,9 +14,10 @@ from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.ears import Advertised, LinkChanged
-from gitops_prefix.watch.codec import Reason, Rejected, checksum_is_right, decode
+from gitops_prefix.watch.advertisements import AdvertisementSource
+from gitops_prefix.watch.codec import Rejected, RejectReason, checksum_is_right, decode
 from gitops_prefix.watch.pcap import CapturedPacket, read_capture
-from gitops_prefix.watch.watcher import Dropped, Event, Flooded, Watcher
+from gitops_prefix.watch.watcher import Dropped, Event, Watcher
 
 MOST_WAITING = 10_000
 """Events that wait to be shown; beyond them the kernel drops, and memory stays flat."""
@@ -67,10 +68,10 @@ def from_capture(path: Path) -> Generator[Sighting, None, None]:
 def _decode(packet: CapturedPacket) -> RouterAdvertisement | Rejected:
     """What the kernel checks on a link, then what the codec does."""
     if packet.fragmented:
-        return Rejected(Reason.FRAGMENT)
+        return Rejected(RejectReason.FRAGMENT)
     source, destination = packet.source, packet.destination
     if not checksum_is_right(packet.payload, source=source, destination=destination):
-        return Rejected(Reason.CHECKSUM)
+        return Rejected(RejectReason.CHECKSUM)
     return decode(packet.payload, source=source, hop_limit=packet.hop_limit)
 
 
@@ -94,7 +95,8 @@ def from_link(
         room.acquire()
         events.put(event)
 
-    watcher = Watcher(interfaces, sink, clock=time.monotonic, chance=random.random)
+    source = AdvertisementSource(interfaces, chance=random.random)
+    watcher = Watcher([source], sink, clock=time.monotonic)
     thread = threading.Thread(target=_watch, args=(watcher, sink), name="watch", daemon=True)
     thread.start()
     until = time.monotonic() + seconds if seconds else inf
@@ -128,10 +130,9 @@ def _seen(event: Event | Exception | None) -> Seen:
         case Advertised():
             return Sighting(event.at, datetime.now(UTC), event.router, event.advertisement)
         case Dropped():
-            rejected = Rejected(event.reason, event.detail)
-            router = Router(event.interface, event.source)
-            return Sighting(event.at, datetime.now(UTC), router, rejected)
-        case Flooded():
-            # Not without routers to vouch for; `observe` has none.
+            return Sighting(event.at, datetime.now(UTC), event.router, event.rejected)
+        case LinkChanged():
+            return event
+        case _:
+            # What only a daemon causes: floods with vouched routers, requests, the kernel.
             return None
-    return event

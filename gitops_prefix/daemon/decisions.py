@@ -17,13 +17,9 @@ from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.plan.ears import Accepted, Advertised, Ears, LinkChanged, Watched
-from gitops_prefix.watch.hearing import Dropped
-from gitops_prefix.watch.learnt import Deaf
-from gitops_prefix.watch.watcher import Flooded
+from gitops_prefix.watch.watcher import Deaf, Dropped, Event, Flooded
 
 log = logging.getLogger(__name__)
-
-Event = Advertised | Dropped | LinkChanged | Flooded | Accepted | Deaf
 
 OTHERS = "other"
 """The label of routers beyond those that have a name of their own in the metrics."""
@@ -127,7 +123,7 @@ class Decisions:
     def _follow_link(self, event: LinkChanged) -> None:
         state_now = (event.present, event.up)
         if self._links.get(event.interface) == state_now:
-            # The other watcher reported it already.
+            # The watcher was made anew, and reports every link.
             return
         self._links[event.interface] = state_now
         self._metrics.link_up.labels(event.interface).set(event.up)
@@ -157,15 +153,16 @@ class Decisions:
         return router in self._labelled
 
     def _count_dropped(self, event: Dropped) -> None:
-        self._metrics.dropped.labels(event.interface, event.reason).inc()
-        held_back = self._once.admit(f"{event.interface} {event.reason}", event.at)
+        router, reason = event.router, event.rejected.reason
+        self._metrics.dropped.labels(router.interface, reason).inc()
+        held_back = self._once.admit(f"{router.interface} {reason}", event.at)
         if held_back is not None:
             extra = {
-                "interface": event.interface,
-                "source": event.source,
+                "interface": router.interface,
+                "source": router.address,
                 "held_back": held_back,
             }
-            log.warning("dropped a packet: %s", event.reason, extra=extra)
+            log.warning("dropped a packet: %s", reason, extra=extra)
 
     def _count_flood(self, event: Flooded) -> None:
         self._metrics.floods.inc()

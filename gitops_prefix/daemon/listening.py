@@ -1,15 +1,14 @@
-"""The watchers' threads: they listen on the links that the repository names."""
+"""The watcher's thread: it listens on the links that the repository names."""
 
 import logging
 import random
 import threading
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
 
-from gitops_prefix.daemon.decisions import Event
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.ears import Watched
-from gitops_prefix.watch.watcher import Watcher
+from gitops_prefix.watch.advertisements import AdvertisementSource
+from gitops_prefix.watch.watcher import Event, WatchedSource, Request, Watcher
 
 log = logging.getLogger(__name__)
 
@@ -18,49 +17,8 @@ class CannotListenError(OutsideError):
     """No permission for the raw socket: waiting gives nobody a capability."""
 
 
-class _Watches(Protocol):
-    """What runs in a thread until it is stopped."""
-
-    def run(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-class _Ear:
-    """One kind of watcher: it is started for the links to watch, and anew when they change."""
-
-    def __init__(self, name: str, make: Callable[[list[str]], _Watches]) -> None:
-        self._name, self._make = name, make
-        self._watcher: _Watches | None = None
-        self._thread: threading.Thread | None = None
-        self._interfaces: frozenset[str] = frozenset()
-
-    def follow(self, interfaces: frozenset[str]) -> None:
-        if interfaces == self._interfaces:
-            return
-        self.stop()
-        if interfaces:
-            watcher = self._make(sorted(interfaces))
-            self._watcher = watcher
-            self._thread = threading.Thread(
-                target=_watch, args=(watcher,), name=self._name, daemon=True
-            )
-            self._thread.start()
-        self._interfaces = interfaces
-
-    def alive(self) -> bool:
-        return self._thread is None or self._thread.is_alive()
-
-    def stop(self) -> None:
-        if self._watcher is not None and self._thread is not None:
-            self._watcher.stop()
-            self._thread.join(timeout=2)
-        self._watcher = self._thread = None
-        self._interfaces = frozenset()
-
-
 class Listening:
-    """Listens to advertisements on a raw socket, and to the kernel by netlink."""
+    """One watcher for all links; it is made anew when the links change."""
 
     def __init__(
         self,
@@ -71,13 +29,14 @@ class Listening:
         """Listen to nothing yet.
 
         Args:
-            sink: takes every event, in a watcher's thread.
+            sink: takes every event, in the watcher's thread.
             clock: seconds, that only go forward.
             vouched: the addresses of routers that must be heard in a flood, too.
         """
         self._sink, self._clock, self._vouched = sink, clock, vouched
-        self._link = _Ear("watch", self._watch_links)
-        self._kernel = _Ear("watch-kernel", self._watch_kernel)
+        self._watcher: Watcher | None = None
+        self._thread: threading.Thread | None = None
+        self._followed: tuple[frozenset[str], ...] = (frozenset(), frozenset())
 
     def follow(self, watched: Mapping[str, Watched]) -> None:
         """Listen on the links that these name.
@@ -85,38 +44,57 @@ class Listening:
         Raises:
             CannotListenError: no permission for the raw socket.
         """
-        try:
-            self._link.follow(interfaces_of(watched))
-        except OutsideError as error:
-            raise CannotListenError(str(error)) from error
-        self._kernel.follow(kernel_interfaces_of(watched))
+        links, kernel_links = interfaces_of(watched), kernel_interfaces_of(watched)
+        if (links, kernel_links) == self._followed:
+            return
+        self.stop()
+        sources = self._open(links, kernel_links)
+        if sources:
+            self._watcher = Watcher(sources, self._sink, clock=self._clock)
+            self._thread = threading.Thread(
+                target=_watch, args=(self._watcher,), name="watch", daemon=True
+            )
+            self._thread.start()
+        self._followed = (links, kernel_links)
+
+    def request(self, request: Request) -> None:
+        """Have the watcher carry out a request, if it listens to anything."""
+        if self._watcher is not None:
+            self._watcher.request(request)
 
     def alive(self) -> bool:
         """Whether it listens, or has nothing to listen to."""
-        return self._link.alive() and self._kernel.alive()
+        return self._thread is None or self._thread.is_alive()
 
     def stop(self) -> None:
         """Listen no more."""
-        self._link.stop()
-        self._kernel.stop()
+        if self._watcher is not None and self._thread is not None:
+            self._watcher.stop()
+            self._thread.join(timeout=2)
+        self._watcher = self._thread = None
+        self._followed = (frozenset(), frozenset())
 
-    def _watch_links(self, interfaces: list[str]) -> Watcher:
-        return Watcher(
-            interfaces, self._sink, clock=self._clock, chance=random.random, vouched=self._vouched
-        )
+    def _open(self, links: frozenset[str], kernel_links: frozenset[str]) -> list[WatchedSource]:
+        sources: list[WatchedSource] = []
+        if links:
+            try:
+                source = AdvertisementSource(links, chance=random.random, vouched=self._vouched)
+            except OutsideError as error:
+                raise CannotListenError(str(error)) from error
+            sources.append(source)
+        if kernel_links:
+            # pyroute2 is 8 MiB: only for those who need it (docs/dependencies.md).
+            from gitops_prefix.watch.kernel import KernelSource  # noqa: PLC0415
 
-    def _watch_kernel(self, interfaces: list[str]) -> _Watches:
-        # pyroute2 is 8 MiB: only for those who need it (docs/dependencies.md).
-        from gitops_prefix.watch.kernel_watcher import KernelWatcher  # noqa: PLC0415
-
-        return KernelWatcher(interfaces, self._sink, clock=self._clock)
+            sources.append(KernelSource(kernel_links))
+        return sources
 
 
-def _watch(watcher: _Watches) -> None:
+def _watch(watcher: Watcher) -> None:
     """The thread. What ends it is logged: all that /healthz says is that it ended."""
     try:
         watcher.run()
-    except Exception as error:  # noqa: BLE001  the last one to hear of it
+    except Exception as error:  # noqa: BLE001  nothing else catches it
         log.critical("cannot listen any more: %s: %s", type(error).__name__, error)
 
 
@@ -124,14 +102,13 @@ def interfaces_of(watched: Mapping[str, Watched]) -> frozenset[str]:
     """The links whose Router Advertisements some DynamicPrefix follows."""
     return frozenset(
         interface
-        for one in watched.values()
-        if one.specification.acquisition.static is None
-        for interface in one.specification.acquisition.interfaces
+        for followed in watched.values()
+        if followed.specification.acquisition.static is None
+        for interface in followed.specification.acquisition.interfaces
     )
 
 
 def kernel_interfaces_of(watched: Mapping[str, Watched]) -> frozenset[str]:
     """The links whose prefixes, as the kernel took them, some DynamicPrefix follows."""
-    return frozenset(
-        filter(None, (one.specification.acquisition.kernel for one in watched.values()))
-    )
+    kernels = (followed.specification.acquisition.kernel for followed in watched.values())
+    return frozenset(filter(None, kernels))

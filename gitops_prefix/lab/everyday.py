@@ -39,7 +39,7 @@ def same_frames(interface: str, sysfs: Path = _SYSFS) -> set[str]:
 def _neighbours(sysfs: Path, link: str) -> Iterator[str]:
     upper = [path.name.removeprefix("upper_") for path in (sysfs / link).glob("upper_*")]
     lower = [path.name.removeprefix("lower_") for path in (sysfs / link).glob("lower_*")]
-    yield from (one for one in upper if not _is_vlan(sysfs, one))
+    yield from (name for name in upper if not _is_vlan(sysfs, name))
     if not _is_vlan(sysfs, link):
         yield from lower
 

@@ -5,7 +5,7 @@ import socket
 import struct
 
 from gitops_prefix.errors import OutsideError
-from gitops_prefix.watch.link import ALL_ROUTERS, NO_PERMISSION
+from gitops_prefix.watch.raw_socket import ALL_ROUTERS, NO_PERMISSION
 
 _IPV6 = 0x86DD
 _ALL_NODES_FRAME = bytes.fromhex("333300000001")

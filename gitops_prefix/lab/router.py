@@ -1,4 +1,4 @@
-"""The simulated router at work: advertises step after step, and answers who asks."""
+"""The simulated router at work: it advertises step after step, and answers solicitations."""
 
 import select
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from math import inf
 
 from gitops_prefix.decide.advertisement import RouterAdvertisement, UnknownOption
 from gitops_prefix.lab.port import Port
-from gitops_prefix.lab.schedule import Step
+from gitops_prefix.lab.schedule import LabStep
 from gitops_prefix.watch.codec import SOURCE_LINK_LAYER_ADDRESS, encode, in_ipv6
 
 
@@ -27,11 +27,11 @@ class Rhythm:
 
 
 @dataclass(slots=True)
-class Router:
+class LabRouter:
     """One router on one link.
 
     Attributes:
-        told: called with each step as it begins.
+        report: is called with each step as it begins.
         sent: advertisements so far, the last farewell not counted.
         answered: solicitations that were answered so far.
         step: what it says now.
@@ -39,13 +39,13 @@ class Router:
 
     port: Port
     source: bytes
-    steps: Sequence[Step]
+    steps: Sequence[LabStep]
     rhythm: Rhythm
     clock: Callable[[], float]
-    told: Callable[[Step], None]
+    report: Callable[[LabStep], None]
     sent: int = 0
     answered: int = 0
-    step: Step | None = None
+    step: LabStep | None = None
 
     def run(self) -> None:
         """Advertise until count or time is over; KeyboardInterrupt is another way out.
@@ -60,9 +60,9 @@ class Router:
         while (now := self.clock()) < until:
             if waiting and now >= began + waiting[0].at:
                 self.step = waiting.pop(0)
-                self.told(self.step)
+                self.report(self.step)
                 packet = self._packet(self.step.advertisement)
-                # News is told at once (RFC 4861 6.2.4).
+                # A change is advertised at once (RFC 4861 6.2.4).
                 due = now
             asked = self.port.solicitations()
             self.answered += asked
@@ -76,7 +76,7 @@ class Router:
             self._wait(min(due, next_step, until))
 
     def leave(self) -> None:
-        """Say that it is no default router any more (RFC 4861 6.2.5)."""
+        """Advertise that this is no default router any more (RFC 4861 6.2.5)."""
         if self.step is not None:
             farewell = self.step.advertisement._replace(router_lifetime=0)
             self.port.send(self._packet(farewell))

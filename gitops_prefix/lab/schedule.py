@@ -22,7 +22,7 @@ Prefixes = tuple[PrefixInformation, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LabStep:
     """What is advertised from a moment on.
 
     Attributes:
@@ -38,7 +38,7 @@ def schedule(
     steps: Sequence[Prefixes],
     pauses: Sequence[float],
     leaving: Leaving,
-) -> tuple[Step, ...]:
+) -> tuple[LabStep, ...]:
     """The steps of a rehearsal, in order.
 
     Args:
@@ -47,13 +47,13 @@ def schedule(
         pauses: seconds from each step to the next: one fewer than steps.
         leaving: how what a step no longer has goes.
     """
-    made: list[Step] = []
+    made: list[LabStep] = []
     before: Prefixes = ()
     at = 0.0
     for number, prefixes in enumerate(steps):
         at += pauses[number - 1] if number else 0.0
         before = prefixes + _going(before, prefixes, leaving)
-        made.append(Step(at, advertisement._replace(prefixes=before)))
+        made.append(LabStep(at, advertisement._replace(prefixes=before)))
     return tuple(made)
 
 

@@ -39,7 +39,7 @@ SOURCE_LINK_LAYER_ADDRESS = 1
 ALL_NODES = bytes.fromhex("ff02000000000000 0000000000000001")
 
 
-class Reason(StrEnum):
+class RejectReason(StrEnum):
     """Why a packet is no valid Router Advertisement (RFC 4861 6.1.2)."""
 
     HOP_LIMIT = "hop limit is not 255: it was routed, or forged from afar"
@@ -56,7 +56,7 @@ class Reason(StrEnum):
 class Rejected(NamedTuple):
     """A packet that must be silently discarded, and why."""
 
-    reason: Reason
+    reason: RejectReason
     detail: str = ""
 
     def __str__(self) -> str:
@@ -191,23 +191,23 @@ def decode(payload: bytes, *, source: bytes, hop_limit: int) -> RouterAdvertisem
 def _rejected(payload: bytes, source: bytes, hop_limit: int) -> Rejected:
     """Why a message is not valid: the checks of RFC 4861 6.1.2, in its order."""
     if hop_limit != 255:
-        return Rejected(Reason.HOP_LIMIT, str(hop_limit))
+        return Rejected(RejectReason.HOP_LIMIT, str(hop_limit))
     # "MUST be the link-local address assigned to the interface": fe80::/10.
     if len(source) != 16 or source[0] != 0xFE or source[1] & 0xC0 != 0x80:
-        return Rejected(Reason.NOT_LINK_LOCAL)
+        return Rejected(RejectReason.NOT_LINK_LOCAL)
     if len(payload) < 16:
-        return Rejected(Reason.TOO_SHORT, str(len(payload)))
+        return Rejected(RejectReason.TOO_SHORT, str(len(payload)))
     if payload[0] != ROUTER_ADVERTISEMENT:
-        return Rejected(Reason.NOT_ADVERTISEMENT, str(payload[0]))
+        return Rejected(RejectReason.NOT_ADVERTISEMENT, str(payload[0]))
     if payload[1] != 0:
-        return Rejected(Reason.CODE, str(payload[1]))
+        return Rejected(RejectReason.CODE, str(payload[1]))
     at = 16
     # Length before index: the second octet may not be there.
     while at + 2 <= len(payload) and payload[at + 1] and at + payload[at + 1] * 8 <= len(payload):
         at += payload[at + 1] * 8
     # "All included options have a length that is greater than zero."
     zero = payload[at + 1 : at + 2] == b"\0"
-    reason = Reason.OPTION_LENGTH_ZERO if zero else Reason.OPTION_TRUNCATED
+    reason = RejectReason.OPTION_LENGTH_ZERO if zero else RejectReason.OPTION_TRUNCATED
     return Rejected(reason, f"at octet {at}")
 
 

@@ -18,7 +18,7 @@ from gitops_prefix.decide.advertisement import (
     RouterAdvertisement,
 )
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.watch.codec import Reason, Rejected, decode
+from gitops_prefix.watch.codec import Rejected, RejectReason, decode
 from tests.watch.advertisements import LINK_LOCAL
 
 PREFERENCES = [Preference.MEDIUM, Preference.HIGH, Preference.MEDIUM, Preference.LOW]
@@ -44,7 +44,7 @@ def check_soundness(payload: bytes) -> RouterAdvertisement | Rejected:
     ends = option_ends(payload)
     if isinstance(outcome, Rejected):
         broken = ends[-1] != len(payload)
-        assert outcome.reason is Reason.TOO_SHORT if len(payload) < 16 else broken, outcome
+        assert outcome.reason is RejectReason.TOO_SHORT if len(payload) < 16 else broken, outcome
         return outcome
     assert ends[-1] == len(payload)
     for information in outcome.prefixes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops_prefix.watch.accept_ra import deafness, read_settings
+from gitops_prefix.watch.learnt import deafness, read_settings
 
 DEFAULT = {"disable_ipv6": 0, "accept_ra": 1, "forwarding": 0, "accept_ra_pinfo": 1}
 TABLE = {
@@ -23,6 +23,21 @@ def test_a_deaf_kernel_is_known(settings, remedy):
     assert reason.partition("`")[2].partition("`")[0] == (
         f"sysctl -w net.ipv6.conf.eth0.{remedy}" if remedy else ""
     )
+
+
+ANOTHER_CLIENT = {
+    "off": ({"accept_ra": 0}, ""),
+    "off, without prefixes": ({"accept_ra": 0, "accept_ra_pinfo": 0}, ""),
+    "a router": ({"forwarding": 1}, ""),
+    "a host, whose kernel leaves prefixes out": ({"accept_ra_pinfo": 0}, "accept_ra_pinfo=1"),
+}
+
+
+@pytest.mark.parametrize(("settings", "remedy"), ANOTHER_CLIENT.values(), ids=list(ANOTHER_CLIENT))
+def test_where_another_client_took_over_the_kernel_may_be_off(settings, remedy):
+    reason = deafness("eth0", DEFAULT | settings, has_client=True)
+    assert remedy in reason
+    assert bool(reason) is bool(remedy)
 
 
 FULL = {

@@ -14,7 +14,7 @@ from gitops_prefix.decide.advertisement import (
     UnknownOption,
 )
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.watch.codec import Reason, Rejected, decode, encode
+from gitops_prefix.watch.codec import Rejected, RejectReason, decode, encode
 from tests.watch.advertisements import (
     HEADER,
     LINK_LAYER,
@@ -267,27 +267,33 @@ ACCEPTED = {
 
 REJECTED = {
     # RFC 4861 6.1.2, in its order.
-    "nothing at all": ("", Reason.TOO_SHORT),
-    "one octet less than 16": (HEADER[:-2], Reason.TOO_SHORT),
-    "a Router Solicitation": ("85" + HEADER[2:], Reason.NOT_ADVERTISEMENT),
+    "nothing at all": ("", RejectReason.TOO_SHORT),
+    "one octet less than 16": (HEADER[:-2], RejectReason.TOO_SHORT),
+    "a Router Solicitation": ("85" + HEADER[2:], RejectReason.NOT_ADVERTISEMENT),
     "a Neighbor Solicitation that reads like one": (
         "87" + HEADER[2:] + PIO,
-        Reason.NOT_ADVERTISEMENT,
+        RejectReason.NOT_ADVERTISEMENT,
     ),
-    "code 1": (HEADER.replace("00   beef", "01   beef"), Reason.CODE),
-    "an option of length zero": (HEADER + "fd 00 0000 0000 0000", Reason.OPTION_LENGTH_ZERO),
+    "code 1": (HEADER.replace("00   beef", "01   beef"), RejectReason.CODE),
+    "an option of length zero": (HEADER + "fd 00 0000 0000 0000", RejectReason.OPTION_LENGTH_ZERO),
     "an option of length zero behind a good one": (
         HEADER + PIO + "05 00 0000 000005dc",
-        Reason.OPTION_LENGTH_ZERO,
+        RejectReason.OPTION_LENGTH_ZERO,
     ),
-    "an option of length zero at the very end": (HEADER + MTU + "0300", Reason.OPTION_LENGTH_ZERO),
-    "an option that has only its type": (HEADER + "03", Reason.OPTION_TRUNCATED),
-    "an option one octet too short": (HEADER + PIO[:-2], Reason.OPTION_TRUNCATED),
+    "an option of length zero at the very end": (
+        HEADER + MTU + "0300",
+        RejectReason.OPTION_LENGTH_ZERO,
+    ),
+    "an option that has only its type": (HEADER + "03", RejectReason.OPTION_TRUNCATED),
+    "an option one octet too short": (HEADER + PIO[:-2], RejectReason.OPTION_TRUNCATED),
     "an unknown option beyond the packet": (
         HEADER + PIO + "fd 02 0000 0000 0000",
-        Reason.OPTION_TRUNCATED,
+        RejectReason.OPTION_TRUNCATED,
     ),
-    "the longest option, of which little is there": (HEADER + "fd ff", Reason.OPTION_TRUNCATED),
+    "the longest option, of which little is there": (
+        HEADER + "fd ff",
+        RejectReason.OPTION_TRUNCATED,
+    ),
 }
 
 
@@ -319,14 +325,14 @@ def test_cut_at_every_length_it_is_whole_options_or_rejected(written, expected):
     for length in range(len(payload)):
         outcome = read(payload[:length])
         if length < 16:
-            assert outcome == Rejected(Reason.TOO_SHORT, str(length))
+            assert outcome == Rejected(RejectReason.TOO_SHORT, str(length))
         elif length in ends:
             assert isinstance(outcome, RouterAdvertisement)
             assert outcome[:7] == expected[:7]
             assert outcome.prefixes == expected.prefixes[: len(outcome.prefixes)]
         else:
             assert isinstance(outcome, Rejected)
-            assert outcome.reason is Reason.OPTION_TRUNCATED
+            assert outcome.reason is RejectReason.OPTION_TRUNCATED
 
 
 @accepted
@@ -341,10 +347,10 @@ def test_with_an_option_appended_it_says_the_same_and_more(written, expected):
 @pytest.mark.parametrize(
     ("appended", "reason"),
     [
-        ("00", Reason.OPTION_TRUNCATED),
-        ("0000", Reason.OPTION_LENGTH_ZERO),
-        ("0301", Reason.OPTION_TRUNCATED),
-        ("00" * 8, Reason.OPTION_LENGTH_ZERO),
+        ("00", RejectReason.OPTION_TRUNCATED),
+        ("0000", RejectReason.OPTION_LENGTH_ZERO),
+        ("0301", RejectReason.OPTION_TRUNCATED),
+        ("00" * 8, RejectReason.OPTION_LENGTH_ZERO),
     ],
 )
 def test_with_bytes_appended_that_are_no_option_it_is_rejected(written, expected, appended, reason):
@@ -367,7 +373,8 @@ def test_an_invalid_message_is_rejected_with_its_reason(written, reason):
     [
         (written, reason)
         for written, reason in REJECTED.values()
-        if reason not in {Reason.TOO_SHORT, Reason.OPTION_TRUNCATED}  # they lack what is appended
+        if reason
+        not in {RejectReason.TOO_SHORT, RejectReason.OPTION_TRUNCATED}  # they lack what is appended
     ],
 )
 def test_a_reason_does_not_depend_on_bytes_behind_it(written, reason):
@@ -379,7 +386,7 @@ def test_a_reason_does_not_depend_on_bytes_behind_it(written, reason):
 @pytest.mark.parametrize("hop_limit", [0, 1, 64, 254])
 def test_a_hop_limit_below_255_was_routed(hop_limit):
     outcome = decode(message(HEADER, PIO), source=LINK_LOCAL, hop_limit=hop_limit)
-    assert outcome == Rejected(Reason.HOP_LIMIT, str(hop_limit))
+    assert outcome == Rejected(RejectReason.HOP_LIMIT, str(hop_limit))
 
 
 SOURCES = {
@@ -443,7 +450,7 @@ def test_whatever_the_options_what_is_accepted_is_sound(head, tail):
     payload = message("86000000") + head + b"".join(tail)
     outcome = read(payload)
     if isinstance(outcome, Rejected):
-        assert outcome.reason in {Reason.OPTION_LENGTH_ZERO, Reason.OPTION_TRUNCATED}
+        assert outcome.reason in {RejectReason.OPTION_LENGTH_ZERO, RejectReason.OPTION_TRUNCATED}
         return
     for information in outcome.prefixes:
         assert information.prefix == Prefix.enclosing(*information.prefix)

@@ -1,5 +1,6 @@
 """rtnetlink notices of addresses and prefixes: those that count, and any bytes at all."""
 
+import select
 import socket
 import struct
 
@@ -11,8 +12,8 @@ from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.watch.kernel import (
     AddressesListed,
+    KernelBusy,
     KernelSocket,
-    Refused,
     SettingsChanged,
     read_notices,
 )
@@ -70,6 +71,10 @@ TABLE = {
         address(NEW, attribute(1, octets(ADDRESS)), attribute(8, struct.pack("=I", 0x301)), flags=1),
         [KernelAddress(7, ADDRESS, 64, 0x301)],
     ),
+    "who made it": (
+        address(NEW, attribute(1, octets(ADDRESS)), attribute(11, b"\2")),
+        [KernelAddress(7, ADDRESS, 64, protocol=2)],
+    ),
     "without lifetimes: for ever": (address(NEW, attribute(1, octets(ADDRESS))), [KernelAddress(7, ADDRESS, 64)]),
     "a point-to-point link: ours, not the other side's": (
         address(NEW, attribute(1, octets(9)), attribute(2, octets(ADDRESS))), [KernelAddress(7, ADDRESS, 64)],
@@ -90,7 +95,7 @@ TABLE = {
     "a prefix without an address": (prefix(attribute(2, struct.pack("=II", 50, 100))), []),
     "several": (address() + prefix() + address(GONE), [TOLD, NOTICE, TOLD._replace(present=False)]),
     "the end of the list": (address() + message(DONE, bytes(4)), [TOLD, AddressesListed()]),
-    "a question that is refused": (message(ERROR, struct.pack("=i", -16) + address()), [Refused()]),
+    "a question that is refused": (message(ERROR, struct.pack("=i", -16) + address()), [KernelBusy()]),
     "a refusal of a damaged question": (message(ERROR, struct.pack("=i", -16) + address()[:30]), []),
     "an end that tells of an error with no such number": (
         bytes.fromhex("14000000030002ff010000000000000000000080"), [],
@@ -146,7 +151,8 @@ def test_the_kernel_lists_its_addresses_to_anybody():
         kernel.ask()
         heard = []
         while AddressesListed() not in heard:
+            select.select([kernel], [], [], 10)
             heard += kernel.read()
     finally:
         kernel.close()
-    assert all(isinstance(one, KernelAddress | AddressesListed) for one in heard)
+    assert all(isinstance(notice, KernelAddress | AddressesListed) for notice in heard)

@@ -33,11 +33,11 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(("one", "counts"), KINDS.values(), ids=list(KINDS))
-def test_an_address_tells_of_an_advertised_prefix(one, counts):
-    assert is_learnt(one) is counts
+@pytest.mark.parametrize(("found", "counts"), KINDS.values(), ids=list(KINDS))
+def test_an_address_tells_of_an_advertised_prefix(found, counts):
+    assert is_learnt(found) is counts
     learnt = Learnt()
-    learnt.take(one, NOW)
+    learnt.take(found, NOW)
     assert bool(learnt.prefixes(NOW)) is counts
 
 
@@ -45,9 +45,9 @@ def test_an_address_tells_when_its_prefix_came_and_was_repeated():
     """The kernel says what is left; the lifetime is what it was when it was repeated."""
     learnt = Learnt()
     learnt.take(address(), NOW)
-    [one] = learnt.prefixes(NOW)
-    assert (one.appeared_at, one.heard_at) == (100.0, 900.0)
-    assert (one.information.valid_lifetime, one.information.preferred_lifetime) == (7300, 3700)
+    [found] = learnt.prefixes(NOW)
+    assert (found.appeared_at, found.heard_at) == (100.0, 900.0)
+    assert (found.information.valid_lifetime, found.information.preferred_lifetime) == (7300, 3700)
 
 
 AGES = {
@@ -104,7 +104,7 @@ def test_what_a_list_leaves_out_is_gone():
     learnt.notice(advertised(B), NOW)
     learnt.list_anew()
     learnt.listed()
-    assert [one.information.prefix for one in learnt.prefixes(NOW)] == [B]
+    assert [found.information.prefix for found in learnt.prefixes(NOW)] == [B]
 
 
 def test_a_list_keeps_what_it_names():
@@ -127,8 +127,8 @@ def test_a_repetition_does_not_make_a_prefix_new():
     learnt = Learnt()
     learnt.notice(advertised(), 10.0)
     learnt.notice(advertised(), NOW)
-    [one] = learnt.prefixes(NOW)
-    assert (one.appeared_at, one.heard_at) == (10.0, NOW)
+    [found] = learnt.prefixes(NOW)
+    assert (found.appeared_at, found.heard_at) == (10.0, NOW)
 
 
 def test_a_flood_pushes_out_its_own():
@@ -136,7 +136,7 @@ def test_a_flood_pushes_out_its_own():
     learnt.notice(advertised(A), 1.0)
     for number in range(500):
         learnt.notice(advertised(Prefix(number << 64, 64)), 2.0 + number)
-    prefixes = [one.information.prefix for one in learnt.prefixes(NOW)]
+    prefixes = [found.information.prefix for found in learnt.prefixes(NOW)]
     assert len(prefixes) == MOST_PREFIXES
     assert A in prefixes
 
@@ -146,3 +146,23 @@ def test_a_link_that_is_gone_has_nothing():
     learnt.take(address(), NOW)
     learnt.clear()
     assert learnt.prefixes(NOW) == ()
+
+
+CLIENTS = {
+    "nothing": ([], False),
+    "an address of the kernel's": ([address(protocol=2)], False),
+    "an address of somebody else's": ([address(protocol=0)], True),
+    "both": ([address(protocol=2), address(SECOND)], True),
+    "set by hand, for ever": ([address(flags=0x80)], False),
+    "gone": ([address(), address(present=False)], False),
+}
+
+
+@pytest.mark.parametrize(("addresses", "has_client"), CLIENTS.values(), ids=list(CLIENTS))
+def test_another_client_shows_in_the_addresses(addresses, has_client):
+    learnt = Learnt()
+    for found in addresses:
+        learnt.take(found, NOW)
+    assert learnt.has_client is has_client
+    learnt.clear()
+    assert not learnt.has_client

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.watch.solicitation import LONGEST, Solicitation
+from gitops_prefix.watch.advertisements import LONGEST, Requested, Solicitation
 
 LEAST, MIDDLE, MOST = 0.0, 0.5, 1.0
 
@@ -71,3 +71,48 @@ def test_an_answer_ends_the_questions_and_the_next_start_is_a_fresh_one(count):
     again = answered.start(1000.0, lambda: MIDDLE)
     assert again.at == 1000.5
     assert again.asked(again.at, lambda: MIDDLE).pause == 4.0
+
+
+def test_a_request_waits_for_its_delay():
+    requested = Requested()
+    requested.add("fe80::1", 10.0, 0.5)
+
+    assert requested.at == 10.5
+    assert requested.due(10.4) == []
+    assert requested.due(10.5) == ["fe80::1"]
+
+
+def test_a_second_request_for_one_router_is_not_a_second_solicitation():
+    requested = Requested()
+    requested.add("", 10.0, 0.0)
+    requested.add("", 10.2, 1.0)
+    requested.sent("", 10.2)
+
+    assert requested.at == inf
+
+
+def test_a_router_is_solicited_again_only_after_the_pause():
+    requested = Requested()
+    requested.sent("", 10.0)
+    requested.add("", 10.5, 0.0)
+    requested.add("fe80::1", 10.5, 0.0)
+
+    assert requested.due(13.9) == ["fe80::1"]
+    assert requested.due(14.0) == ["", "fe80::1"]
+
+
+def test_a_router_that_was_heard_need_not_be_asked_but_all_still_are():
+    requested = Requested()
+    for router in ("", "fe80::1", "fe80::2"):
+        requested.add(router, 10.0, 1.0)
+    requested.answered("fe80::1")
+
+    assert requested.due(11.0) == ["", "fe80::2"]
+
+
+def test_more_routers_than_are_remembered_are_not_asked_for():
+    requested = Requested()
+    for number in range(100):
+        requested.add(f"fe80::{number:x}", 10.0, 0.0)
+
+    assert len(requested.due(10.0)) == 64

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from math import inf
 
 import pytest
 from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6ND_RS, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment
@@ -16,9 +15,10 @@ from scapy.packet import Raw
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.plan.ears import Advertised, LinkChanged
-from gitops_prefix.watch.codec import Reason
-from gitops_prefix.watch.link import RouterAdvertisementSocket
-from gitops_prefix.watch.watcher import Dropped, Flooded, Watcher
+from gitops_prefix.watch.advertisements import AdvertisementSource
+from gitops_prefix.watch.codec import RejectReason
+from gitops_prefix.watch.raw_socket import RouterAdvertisementSocket
+from gitops_prefix.watch.watcher import Dropped, Flooded, Solicit, Solicited, Watcher
 from tests import netns
 from tests.gitrepo import ROOT
 from tests.lab_router import SOURCE, header, lab_router, says
@@ -42,7 +42,8 @@ class Seen:
                 return event
 
     def prefixes(self) -> list[str]:
-        return [str(one.prefix) for one in self.next(Advertised).advertisement.prefixes]
+        advertisement = self.next(Advertised).advertisement
+        return [str(information.prefix) for information in advertisement.prefixes]
 
     def link(self) -> tuple[bool, bool]:
         changed = self.next(LinkChanged)
@@ -54,9 +55,8 @@ def watching(node: netns.Namespace, *interfaces: str):
     """A watcher in the node's namespace that never leaves the first question to chance."""
     events = queue.SimpleQueue()
     with node.inside():
-        watcher = Watcher(
-            interfaces or (node.link,), events.put, clock=time.monotonic, chance=lambda: 0.0
-        )
+        source = AdvertisementSource(interfaces or (node.link,), chance=lambda: 0.0)
+        watcher = Watcher([source], events.put, clock=time.monotonic)
     thread = threading.Thread(target=watcher.run)
     thread.start()
     try:
@@ -98,7 +98,7 @@ def test_radvd_renumbers_and_the_watcher_sees_it(tmp_path):
         renumbered = seen.next(Advertised)
         while renumbered.repeated:
             renumbered = seen.next(Advertised)
-        while [str(one.prefix) for one in renumbered.advertisement.prefixes] != [B]:
+        while [str(told.prefix) for told in renumbered.advertisement.prefixes] != [B]:
             # radvd takes leave of A first: its last advertisement has lifetime 0.
             assert renumbered.advertisement.router_lifetime == 0
             renumbered = seen.next(Advertised)
@@ -114,15 +114,15 @@ def fragments(message, *, source=SOURCE):
 
 
 FORGED = {
-    "a hop limit of 254": ([header(hop_limit=254) / says(A)], Reason.HOP_LIMIT),
-    "a global source": ([header("2001:db8::1") / says(A)], Reason.NOT_LINK_LOCAL),
-    "two fragments (RFC 6980)": (fragments(says(A)), Reason.FRAGMENT),
+    "a hop limit of 254": ([header(hop_limit=254) / says(A)], RejectReason.HOP_LIMIT),
+    "a global source": ([header("2001:db8::1") / says(A)], RejectReason.NOT_LINK_LOCAL),
+    "two fragments (RFC 6980)": (fragments(says(A)), RejectReason.FRAGMENT),
     "a fragment header before the whole": (
-        [header() / IPv6ExtHdrFragment(nh=58, id=8) / Raw(bytes(header() / says(A))[40:])], Reason.FRAGMENT,
+        [header() / IPv6ExtHdrFragment(nh=58, id=8) / Raw(bytes(header() / says(A))[40:])], RejectReason.FRAGMENT,
     ),
-    "code 1": ([header() / ICMPv6ND_RA(code=1, routerlifetime=1800)], Reason.CODE),
-    "an option of length zero": ([header() / says(A) / Raw(bytes(8))], Reason.OPTION_LENGTH_ZERO),
-    "an option beyond the packet": ([header() / says(A) / Raw(b"\x03\x04")], Reason.OPTION_TRUNCATED),
+    "code 1": ([header() / ICMPv6ND_RA(code=1, routerlifetime=1800)], RejectReason.CODE),
+    "an option of length zero": ([header() / says(A) / Raw(bytes(8))], RejectReason.OPTION_LENGTH_ZERO),
+    "an option beyond the packet": ([header() / says(A) / Raw(b"\x03\x04")], RejectReason.OPTION_TRUNCATED),
 }  # fmt: skip
 
 
@@ -134,8 +134,8 @@ def test_a_forged_advertisement_is_told_with_its_reason(lab, router, packets, re
         router.advertise(B)
         dropped = seen.next(Dropped, Advertised)
         assert isinstance(dropped, Dropped)
-        assert dropped.reason is reason
-        assert dropped.interface == "eth0"
+        assert dropped.rejected.reason is reason
+        assert dropped.router.interface == "eth0"
         assert seen.prefixes() == [B]
 
 
@@ -165,8 +165,8 @@ def test_a_valid_advertisement_is_told_with_its_router_and_interface(lab, router
         router.send(header() / IPv6ExtHdrDestOpt() / says(A))
         router.advertise(B)
         told = [seen.next(Advertised) for _ in range(4)]
-    assert {one.router for one in told} == {Router("eth0", SOURCE)}
-    assert [one.repeated for one in told] == [False, True, True, False]
+    assert {event.router for event in told} == {Router("eth0", SOURCE)}
+    assert [event.repeated for event in told] == [False, True, True, False]
 
 
 def test_a_repetition_with_another_hop_limit_is_no_repetition(lab, router):
@@ -176,7 +176,7 @@ def test_a_repetition_with_another_hop_limit_is_no_repetition(lab, router):
         router.advertise(A)
         router.send(header(hop_limit=64) / says(A), *fragments(says(A)))
         told = [seen.next(Advertised, Dropped) for _ in range(3)]
-    assert [type(one) for one in told] == [Advertised, Dropped, Dropped]
+    assert [type(event) for event in told] == [Advertised, Dropped, Dropped]
 
 
 def test_more_routers_than_are_remembered_are_all_told(lab, router):
@@ -186,7 +186,9 @@ def test_more_routers_than_are_remembered_are_all_told(lab, router):
             router.send(header(f"fe80::{number:x}") / says(A))
         told = [seen.next(Advertised).router.address for _ in range(100)]
         assert told == [f"fe80::{number:x}" for number in range(1, 101)]
-        assert len(seen.watcher._watches["eth0"].hearing._heard) == 64
+        router.send(header("fe80::1") / says(A), header("fe80::64") / says(A))
+        # The first were pushed out: what they repeat is taken for news.
+        assert [seen.next(Advertised).repeated for _ in range(2)] == [False, True]
 
 
 def test_routers_are_asked_until_one_answers_and_again_when_the_link_is_back(router, lab):
@@ -201,12 +203,72 @@ def test_routers_are_asked_until_one_answers_and_again_when_the_link_is_back(rou
         router.solicited()
         router.advertise(A)
         assert seen.prefixes() == [A]
-        netns.until(
-            lambda: seen.watcher._watches["eth0"].solicitation.at == inf, "no more questions"
-        )
         lab.link("down")
         lab.link("up")
         router.solicited()
+
+
+def test_a_requested_solicitation_is_sent_and_answered_by_radvd(tmp_path):
+    """radvd answers within half a second; without the question, it would wait for minutes."""
+    require("netns", "radvd")
+    with (
+        netns.lab() as lab,
+        netns.Radvd(lab, tmp_path).advertising(A),
+        watching(lab.node) as seen,
+    ):
+        router = seen.next(Advertised).router
+        asked = {}
+        for address in ("", router.address):
+            seen.watcher.request(Solicit("eth0", address))
+            asked[address] = seen.next(Solicited)
+            assert seen.next(Advertised).at - asked[address].at < 5
+    assert [(event.interface, event.router) for event in asked.values()] == [
+        ("eth0", ""),
+        ("eth0", router.address),
+    ]
+
+
+def test_a_requested_solicitation_goes_to_one_router_or_to_all(lab, router):
+    with watching(lab.node) as seen:
+        router.solicited()
+        router.advertise(A)
+        seen.next(Advertised)
+        lab.node.run(
+            "ip", "-6", "neigh", "replace", SOURCE, "lladdr", "02:00:00:00:de:ad", "dev", "eth0"
+        )
+        seen.watcher.request(Solicit("eth0", SOURCE))
+        question = router.solicited()
+        assert (question.dst, question.hlim) == (SOURCE, 255)
+        seen.watcher.request(Solicit("eth0"))
+        assert router.solicited().dst == "ff02::2"
+
+
+def test_requests_are_not_sent_more_often_than_rfc_4861_lets_a_host(lab, router):
+    """RTR_SOLICITATION_INTERVAL is 4 s; what was asked twice meanwhile is asked once."""
+    with watching(lab.node) as seen:
+        seen.next(LinkChanged)
+        for _ in range(50):
+            seen.watcher.request(Solicit("eth0"))
+        first = seen.next(Solicited)
+        for _ in range(50):
+            seen.watcher.request(Solicit("eth0"))
+        second = seen.next(Solicited)
+        assert second.at - first.at >= 4
+        with pytest.raises(queue.Empty):
+            seen.next(Solicited, seconds=1)
+
+
+def test_a_request_for_another_link_or_one_that_is_down_is_ignored(lab, router):
+    with watching(lab.node) as seen:
+        seen.next(LinkChanged)
+        lab.link("down")
+        seen.next(LinkChanged)
+        seen.watcher.request(Solicit("eth7"))
+        seen.watcher.request(Solicit("eth0"))
+        lab.link("up")
+        seen.next(LinkChanged)
+        seen.watcher.request(Solicit("eth0", SOURCE))
+        assert seen.next(Solicited)[:2] == ("eth0", SOURCE)
 
 
 def test_a_link_is_followed_through_its_life(lab, router):
@@ -237,7 +299,7 @@ def test_a_link_that_is_removed_comes_back_with_another_index():
     require("netns")
     with netns.lab() as lab, watching(lab.node) as seen:
         assert seen.link() == (True, True)
-        before = seen.watcher._watches["eth0"].index
+        before = index(lab.node)
         lab.node.run("ip", "link", "del", "eth0")
         while (told := seen.link()) != (False, False):
             assert told == (True, False)  # its carrier goes first
@@ -245,10 +307,14 @@ def test_a_link_that_is_removed_comes_back_with_another_index():
         lab.connect()
         while seen.link() != (True, True):
             pass
-        assert seen.watcher._watches["eth0"].index != before
+        assert index(lab.node) != before
         with lab_router(lab.router) as router:
             router.advertise(A)
             assert seen.prefixes() == [A]
+
+
+def index(node: netns.Namespace) -> str:
+    return node.run("cat", "/sys/class/net/eth0/ifindex").stdout
 
 
 def test_links_that_are_made_anew_again_and_again_do_not_use_up_the_memberships():
@@ -362,7 +428,10 @@ def test_among_hundreds_of_links_none_is_taken_for_missing():
         lab.node.run("ip", "-batch", "-", input="".join(pairs))
         with watching(lab.node, "late", "missing") as seen:
             told = [seen.next(LinkChanged) for _ in range(2)]
-    assert [(one.interface, one.present) for one in told] == [("late", True), ("missing", False)]
+    assert [(event.interface, event.present) for event in told] == [
+        ("late", True),
+        ("missing", False),
+    ]
 
 
 def test_a_watcher_that_is_stopped_twice_is_stopped():
@@ -383,7 +452,8 @@ def test_a_removal_that_the_kernel_had_no_room_to_tell_is_found_out():
             went_on.wait(timeout=20)
 
         with lab.node.inside():
-            watcher = Watcher(["eth0"], slow_sink, clock=time.monotonic, chance=lambda: 0.0)
+            source = AdvertisementSource(["eth0"], chance=lambda: 0.0)
+            watcher = Watcher([source], slow_sink, clock=time.monotonic)
         thread = threading.Thread(target=watcher.run)
         thread.start()
         assert told.get(timeout=10).present
@@ -407,7 +477,7 @@ def test_the_kernel_drops_all_but_the_vouched_routers_while_told_to(lab, router)
         index = socket.if_nametoindex(lab.node.link)
     with contextlib.closing(packets):
         packets.join(index)
-        packets.hear_only(socket.inet_pton(socket.AF_INET6, one) for one in named)
+        packets.hear_only(socket.inet_pton(socket.AF_INET6, text) for text in named)
         router.send(*(header(source) / says(A) for source in [*almost, *named]))
         filtered = [heard_from(packets) for _ in named]
         packets.hear_all()
@@ -426,13 +496,8 @@ def test_more_than_can_be_read_is_a_flood_in_which_a_vouched_router_is_heard(lab
     """The watcher says so, hears the router, and hears everybody again afterwards."""
     events = queue.SimpleQueue()
     with lab.node.inside():
-        watcher = Watcher(
-            [lab.node.link],
-            events.put,
-            clock=time.monotonic,
-            chance=lambda: 0.0,
-            vouched=lambda: [SOURCE],
-        )
+        source = AdvertisementSource([lab.node.link], chance=lambda: 0.0, vouched=lambda: [SOURCE])
+        watcher = Watcher([source], events.put, clock=time.monotonic)
     thread = threading.Thread(target=watcher.run)
     thread.start()
     seen = Seen(watcher, events)

@@ -1,5 +1,6 @@
-"""The kernel's word in a namespace of its own: real links, real addresses, real radvd."""
+"""What the kernel has, in a namespace of its own: real links, real addresses."""
 
+import os
 import queue
 import socket
 import threading
@@ -8,9 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from gitops_prefix.plan.ears import Accepted, LinkChanged
-from gitops_prefix.watch.kernel_watcher import KernelWatcher
-from gitops_prefix.watch.learnt import Deaf
+from gitops_prefix.plan.ears import Accepted, Advertised, LinkChanged
+from gitops_prefix.watch.advertisements import AdvertisementSource
+from gitops_prefix.watch.kernel import KernelSource
+from gitops_prefix.watch.watcher import Deaf, Watcher
 from tests import netns
 from tests.lab_router import header, lab_router, says
 from tests.parts import require
@@ -21,7 +23,7 @@ A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
 class Seen:
     """What a watcher told, in order."""
 
-    def __init__(self, watcher: KernelWatcher, events: queue.SimpleQueue) -> None:
+    def __init__(self, watcher: Watcher, events: queue.SimpleQueue) -> None:
         self.watcher, self._events = watcher, events
 
     def next(self, *kinds: type, seconds: float = 15.0):
@@ -42,15 +44,16 @@ class Seen:
         """The event that says these prefixes, and no others."""
         while True:
             event = self.next(Accepted)
-            if {str(one.information.prefix) for one in event.prefixes} == set(prefixes):
+            if {str(found.information.prefix) for found in event.prefixes} == set(prefixes):
                 return event
 
 
 @contextmanager
-def watching(node: netns.Namespace, *interfaces: str):
+def watching(node: netns.Namespace, *interfaces: str, others=()):
     events = queue.SimpleQueue()
     with node.inside():
-        watcher = KernelWatcher(interfaces or (node.link,), events.put, clock=time.monotonic)
+        source = KernelSource(interfaces or (node.link,))
+        watcher = Watcher([source, *others], events.put, clock=time.monotonic)
 
     def run():
         # What /proc says depends on who reads it.
@@ -80,12 +83,14 @@ def test_what_the_kernel_takes_is_told_with_its_lifetimes(lab):
         router.advertise(A, B, valid=7200, preferred=3600)
         event = seen.until(A, B)
         lifetimes = {
-            (one.information.valid_lifetime, one.information.preferred_lifetime)
-            for one in event.prefixes
+            (found.information.valid_lifetime, found.information.preferred_lifetime)
+            for found in event.prefixes
         }
         assert lifetimes == {(7200, 3600)}
-        assert all(one.information.on_link and one.information.autonomous for one in event.prefixes)
-        assert all(event.at - one.heard_at < 5 for one in event.prefixes)
+        assert all(
+            found.information.on_link and found.information.autonomous for found in event.prefixes
+        )
+        assert all(event.at - found.heard_at < 5 for found in event.prefixes)
 
 
 def test_an_advertised_withdrawal_is_told_though_the_kernel_keeps_the_address(lab):
@@ -105,8 +110,8 @@ def test_an_on_link_prefix_without_addresses_is_told(lab):
     with watching(lab.node) as seen, lab_router(lab.router) as router:
         seen.link((True, True))
         router.send(header() / message)
-        [one] = seen.until(A).prefixes
-    assert (one.information.on_link, one.information.autonomous) == (True, False)
+        [found] = seen.until(A).prefixes
+    assert (found.information.on_link, found.information.autonomous) == (True, False)
 
 
 def test_what_was_there_before_is_told_at_the_start_with_its_age(lab):
@@ -122,6 +127,24 @@ def test_what_was_there_before_is_told_at_the_start_with_its_age(lab):
     assert abs(again.appeared_at - first.appeared_at) < 1
     assert abs(again.information.valid_lifetime - 7200) <= 1
     assert abs(again.information.preferred_lifetime - 3600) <= 1
+
+
+def test_one_watcher_hears_routers_and_the_kernel(lab):
+    """The link is reported once, and an advertisement by both sources."""
+    with lab.node.inside():
+        heard = AdvertisementSource([lab.node.link], chance=lambda: 0.0)
+    with watching(lab.node, others=[heard]) as seen, lab_router(lab.router) as router:
+        seen.link((True, True))
+        router.advertise(A)
+        events = [seen.next(Advertised, Accepted, LinkChanged)]
+        while not ({Advertised} <= set(map(type, events)) and A in prefixes(events)):
+            events.append(seen.next(Advertised, Accepted, LinkChanged))
+    assert LinkChanged not in map(type, events)
+
+
+def prefixes(events: list) -> set[str]:
+    accepted = [event for event in events if isinstance(event, Accepted)]
+    return {str(found.information.prefix) for event in accepted for found in event.prefixes}
 
 
 BY_HAND = {
@@ -147,10 +170,39 @@ def test_an_address_that_another_program_made_of_an_advertisement_counts(lab):
         seen.until()
         words = ("2001:db8:1234::5/64", "valid_lft", "7200", "preferred_lft", "3600")
         lab.node.run("ip", "-6", "address", "add", *words, "dev", "eth0", "nodad")
-        [one] = seen.until(A).prefixes
-        assert one.information.preferred_lifetime == 3600
+        [found] = seen.until(A).prefixes
+        assert found.information.preferred_lifetime == 3600
         lab.node.run("ip", "-6", "address", "del", words[0], "dev", "eth0")
         seen.until()
+
+
+def test_a_link_that_another_client_manages_is_not_called_deaf(lab):
+    """systemd-networkd and NetworkManager switch the kernel's client off and renew the addresses."""
+    words = ("2001:db8:1234::5/64", "valid_lft", "7200", "preferred_lft", "3600")
+    lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=0")
+    lab.node.run("ip", "-6", "address", "add", *words, "dev", "eth0", "nodad")
+    with watching(lab.node) as seen:
+        assert seen.next(Deaf).reason == ""
+        lab.node.run("ip", "-6", "address", "replace", *words, "dev", "eth0", "nodad")
+        seen.until(A)
+        lab.node.run("ip", "-6", "address", "del", words[0], "dev", "eth0")
+        assert "accept_ra is 0" in seen.next(Deaf).reason
+        lab.node.run("ip", "-6", "address", "add", *words, "dev", "eth0", "nodad")
+        assert seen.next(Deaf).reason == ""
+
+
+def test_an_address_that_the_kernel_made_before_it_was_switched_off_is_no_client(lab):
+    """It is not renewed: the advice stays."""
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (5, 18):
+        pytest.skip("needs a kernel that says who made an address (Linux 5.18)")
+    with watching(lab.node) as seen, lab_router(lab.router) as router:
+        router.advertise(A)
+        seen.until(A)
+        has_address(lab, "2001:db8:1234:")
+        lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=0")
+        lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.forwarding=1")
+        while "accept_ra is 0" not in seen.next(Deaf).reason:
+            pass
 
 
 SETTINGS = {
@@ -165,7 +217,7 @@ SETTINGS = {
 @pytest.mark.parametrize(("settings", "why", "remedy"), SETTINGS.values(), ids=list(SETTINGS))
 def test_a_kernel_that_takes_nothing_is_told_with_the_remedy(lab, settings, why, remedy):
     """And the remedy, as it is told, mends it."""
-    lab.node.run("sysctl", "-qw", *(f"net.ipv6.conf.eth0.{one}" for one in settings))
+    lab.node.run("sysctl", "-qw", *(f"net.ipv6.conf.eth0.{setting}" for setting in settings))
     with watching(lab.node) as seen, lab_router(lab.router) as router:
         reason = seen.next(Deaf).reason
         assert why in reason
@@ -184,7 +236,7 @@ def test_a_link_that_is_full_of_addresses_is_told_with_the_remedy(lab):
         assert "it has 16 addresses there" in reason
         lab.node.run(*reason.partition("`")[2].partition("`")[0].split())
         router.advertise(A)
-        while A not in {str(one.information.prefix) for one in seen.next(Accepted).prefixes}:
+        while A not in {str(found.information.prefix) for found in seen.next(Accepted).prefixes}:
             pass
 
 
@@ -249,7 +301,7 @@ def test_a_link_that_comes_late_and_comes_back_with_another_index():
             with lab_router(lab.router) as router:
                 router.advertise(A)
                 seen.until(A)
-            before = seen.watcher._watches["eth0"].index
+            before = index(lab.node)
             lab.node.run("ip", "link", "del", "eth0")
             seen.until()
             lab.node.run("ip", "link", "add", "spare", "type", "bridge")
@@ -257,7 +309,7 @@ def test_a_link_that_comes_late_and_comes_back_with_another_index():
             with lab_router(lab.router) as router:
                 router.advertise(B)
                 seen.until(B)
-            assert seen.watcher._watches["eth0"].index != before
+            assert index(lab.node) != before
 
 
 def test_another_mtu_changes_nothing(lab):
@@ -284,8 +336,11 @@ def test_hundreds_of_addresses_at_once_are_told_in_the_end(lab):
         went_on.wait(timeout=20)
 
     with lab.node.inside():
-        watcher = KernelWatcher(["eth0"], slow_sink, clock=time.monotonic)
-        watcher._kernel._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+        source = KernelSource(["eth0"])
+        watcher = Watcher([source], slow_sink, clock=time.monotonic)
+    [fileno] = source.filenos()
+    with socket.socket(fileno=os.dup(fileno)) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
     thread = threading.Thread(target=watcher.run)
     thread.start()
     assert told.get(timeout=10).present
@@ -306,6 +361,10 @@ def test_hundreds_of_addresses_at_once_are_told_in_the_end(lab):
     finally:
         watcher.stop()
         thread.join(timeout=10)
+
+
+def index(node: netns.Namespace) -> str:
+    return node.run("cat", "/sys/class/net/eth0/ifindex").stdout
 
 
 def has_address(lab: netns.Lab, start: str) -> None:

@@ -1,5 +1,6 @@
 """rtnetlink messages to links: the messages that count, and any bytes at all."""
 
+import select
 import socket
 import struct
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.watch.netlink import Link, LinkSocket, Listed, read_links
+from gitops_prefix.watch.links import Link, Links, LinkState, Listed, read_links
 
 NEW, GONE, DONE = 16, 17, 3
 UP, RUNNING = 0x1, 0x40
@@ -70,14 +71,18 @@ def test_any_bytes_are_links_or_nothing(messages):
     assert len(list(read_links(messages))) <= len(messages)
 
 
-def test_the_kernel_tells_of_loopback():
+def test_the_kernel_reports_loopback_and_what_is_missing():
     """Needs no privilege: any process may ask for the links."""
-    links = LinkSocket()
+    links = Links({"lo", "nosuchlink"})
     try:
-        heard = []
-        while Listed() not in heard:
-            heard += links.read()
+        heard: set[LinkState] = set()
+        while len(heard) < 2:
+            select.select([links], [], [], 10)
+            heard.update(links.read())
         assert links.read() == []
     finally:
         links.close()
-    assert [one.name for one in heard if isinstance(one, Link) and one.ifindex == 1] == ["lo"]
+    assert {(state.interface, state.index, state.present) for state in heard} == {
+        ("lo", 1, True),
+        ("nosuchlink", 0, False),
+    }

@@ -1,7 +1,7 @@
-"""The raw ICMPv6 socket: packets in, solicitations out (RFC 3542, RFC 4861).
+"""The raw ICMPv6 socket: packets in, solicitations out (RFC 3542, RFC 4861); and the tap.
 
-One socket serves every link. It is let alone by everything but type 134
-(ICMP6_FILTER), and by multicast of links that were not joined. Works with
+One raw socket serves every link. ICMP6_FILTER passes only type 134, and
+IPV6_MULTICAST_ALL=0 drops multicast from links that were not joined. It works with
 `accept_ra=0` and `forwarding=1` too: a raw socket hears what the host ignores.
 """
 
@@ -10,6 +10,7 @@ import ctypes
 import errno
 import socket
 import struct
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -34,6 +35,25 @@ _NETWORK_HEADER = 0xFFF00000
 """SKF_NET_OFF: offsets from here on count from the IPv6 header."""
 _SOURCE_AT = 8
 _INSTRUCTION = struct.Struct("@HBBI")
+
+# linux/if_packet.h.
+_ETH_P_ALL = 3
+_SOL_PACKET = 263
+_PACKET_AUXDATA = 8
+_AUXDATA = struct.Struct("@IIIHHHH")
+_VLAN_VALID = 0x10
+_OUTGOING = 4
+# Classic BPF: IPv6, next header ICMPv6, type 134; keep 64 octets.
+_ADVERTISEMENTS_ALONE = (
+    (0x28, 0, 0, 0xFFFFF000),  # ldh [ethertype]
+    (0x15, 0, 5, 0x86DD),
+    (0x30, 0, 0, 6),  # ldb [next header]
+    (0x15, 0, 3, 58),
+    (0x30, 0, 0, 40),  # ldb [ICMPv6 type]
+    (0x15, 0, 1, ROUTER_ADVERTISEMENT),
+    (0x06, 0, 0, 64),
+    (0x06, 0, 0, 0),
+)
 
 _INT = struct.Struct("@i")
 _PACKET_INFO = struct.Struct("@16sI")
@@ -92,6 +112,7 @@ class RouterAdvertisementSocket:
         self._set(socket.IPPROTO_IPV6, _IPV6_RECVFRAGSIZE, 1)
         # RFC 4861 6.1.1: a solicitation whose hop limit is not 255 is discarded.
         self._set(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        self._set(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
         self._socket.setblocking(False)  # noqa: FBT003
 
     def _set(self, level: int, name: int, setting: int | bytes) -> None:
@@ -119,13 +140,13 @@ class RouterAdvertisementSocket:
         with contextlib.suppress(OSError):
             self._set(socket.IPPROTO_IPV6, socket.IPV6_LEAVE_GROUP, _membership(interface_index))
 
-    def solicit(self, interface_index: int) -> None:
+    def solicit(self, interface_index: int, router: str = ALL_ROUTERS) -> None:
         """Ask the routers of a link to advertise now (RFC 4861 6.3.7).
 
         Raises:
             OSError: the link is gone, or has no address yet.
         """
-        self._socket.sendto(ROUTER_SOLICITATION, (ALL_ROUTERS, 0, 0, interface_index))
+        self._socket.sendto(ROUTER_SOLICITATION, (router, 0, 0, interface_index))
 
     def receive(self) -> Packet | None:
         """The next packet, or None when there is none."""
@@ -150,23 +171,70 @@ class RouterAdvertisementSocket:
         return Packet(payload, source, hop_limit, interface_index, fragmented)
 
     def hear_only(self, sources: Iterable[bytes]) -> None:
-        """Let the kernel drop what comes from anybody but these (16 octets each)."""
-        program = _program(sources)
-        buffer = ctypes.create_string_buffer(program, len(program))
-        count = len(program) // _INSTRUCTION.size
-        self._set(
-            socket.SOL_SOCKET,
-            _SO_ATTACH_FILTER,
-            struct.pack("@HP", count, ctypes.addressof(buffer)),
-        )
+        """Have the kernel drop every packet that is not of one of these (16 octets each)."""
+        _attach(self._socket, _program(sources))
 
     def hear_all(self) -> None:
-        """Hear everybody again."""
+        """Hear every router again."""
         self._set(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
     def close(self) -> None:
         """Leave every group."""
         self._socket.close()
+
+
+class Tap:
+    """Sees advertisements before this host's firewall, bridge or VLANs drop them.
+
+    A packet socket (packet(7)) that keeps the first few, from when it is opened. It is read
+    only when the raw socket heard none, to tell the reason. Without the permission, or the
+    link, it sees nothing.
+    """
+
+    def __init__(self, interface: str) -> None:
+        self._socket: socket.socket | None = None
+        with contextlib.suppress(OSError, UnicodeError), contextlib.ExitStack() as stack:
+            # Protocol 0 until all is set: no packet of before.
+            tap = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0))
+            _attach(tap, b"".join(_INSTRUCTION.pack(*line) for line in _ADVERTISEMENTS_ALONE))
+            tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+            tap.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+            tap.setblocking(False)  # noqa: FBT003
+            tap.bind((interface, _ETH_P_ALL))
+            stack.pop_all()
+            self._socket = tap
+
+    def heard(self) -> Counter[int]:
+        """How many came, by VLAN; 0 is untagged. A flood is counted only at its beginning."""
+        found: Counter[int] = Counter()
+        while self._socket is not None:
+            try:
+                _, ancillary, _, address = self._socket.recvmsg(
+                    64, socket.CMSG_SPACE(_AUXDATA.size)
+                )
+            except OSError:
+                return found
+            if address[2] == _OUTGOING:
+                continue
+            vlan = 0
+            for _, _, content in ancillary:
+                status, *_, tag, _ = _AUXDATA.unpack(content)
+                vlan = tag & 0xFFF if status & _VLAN_VALID else 0
+            found[vlan] += 1
+        return found
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+def _attach(attached: socket.socket, program: bytes) -> None:
+    """Give a classic BPF program to a socket."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    count = len(program) // _INSTRUCTION.size
+    filter_of = struct.pack("@HP", count, ctypes.addressof(buffer))
+    attached.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_of)
 
 
 def _program(sources: Iterable[bytes]) -> bytes:

@@ -1,0 +1,345 @@
+"""The source of Router Advertisements: hears routers, and solicits them.
+
+Each packet becomes one event: advertised, advertised again, or dropped. Routers are
+solicited when a link comes up (RFC 7559), and on request.
+"""
+
+import contextlib
+import socket
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+from math import inf, isinf
+from typing import NamedTuple
+
+from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.routers import MOST_ROUTERS
+from gitops_prefix.plan.ears import Advertised
+from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT, Rejected, RejectReason, decode
+from gitops_prefix.watch.links import LinkState
+from gitops_prefix.watch.raw_socket import ALL_ROUTERS, Packet, RouterAdvertisementSocket
+
+_TYPE_AND_CODE = bytes([ROUTER_ADVERTISEMENT, 0])
+
+BATCH = 256
+"""Packets read before the links, and the clock, are looked at again."""
+FLOOD = 4 * BATCH
+"""Packets in a row, without the socket ever running empty: more than any honest link has."""
+RESPITE = 1.0
+"""Seconds for which the kernel drops the packets of routers that nobody vouches for."""
+
+FIRST_DELAY = 1.0
+"""MAX_RTR_SOLICITATION_DELAY (RFC 4861 10): hosts must not all solicit in one instant."""
+PAUSE = 4.0
+"""RTR_SOLICITATION_INTERVAL (RFC 4861 10): the least time between two solicitations."""
+INITIAL = 4.0
+"""IRT (RFC 7559 2)."""
+LONGEST = 3600.0
+"""MRT (RFC 7559 2)."""
+
+Chance = Callable[[], float]
+"""A number from 0 to 1."""
+
+
+class Dropped(NamedTuple):
+    """A packet was received that is no valid Router Advertisement.
+
+    Attributes:
+        router: who sent it.
+        rejected: why it is not valid.
+    """
+
+    router: Router
+    rejected: Rejected
+    at: float
+
+
+class Flooded(NamedTuple):
+    """More came than can be read: for RESPITE seconds only vouched routers are heard."""
+
+    at: float
+
+
+class Solicit(NamedTuple):
+    """The request to solicit on a link (RFC 4861 6.3.7).
+
+    Attributes:
+        router: the link-local address of the one router to ask; empty is all routers.
+    """
+
+    interface: str
+    router: str = ""
+
+
+class Solicited(NamedTuple):
+    """A requested solicitation was sent: from now on, silence means something."""
+
+    interface: str
+    router: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Solicitation:
+    """When to solicit on a link without a default router: RFC 7559's back-off.
+
+    A lost solicitation or a router that still boots must not leave a host without an
+    answer, and a link without a router must not be asked for ever at the same pace.
+
+    Attributes:
+        at: when to solicit next; inf when there is no need.
+        pause: seconds between the last solicitation and the next.
+    """
+
+    at: float = inf
+    pause: float = 0.0
+
+    def start(self, now: float, chance: Chance) -> "Solicitation":
+        """Solicit soon: the link just came up."""
+        return Solicitation(now + FIRST_DELAY * chance())
+
+    def asked(self, now: float, chance: Chance) -> "Solicitation":
+        """After a solicitation: RT = 2*RTprev + RAND*RTprev (RFC 8415 15), at most MRT."""
+        spread = 0.2 * chance() - 0.1
+        pause = INITIAL * (1 + spread) if not self.pause else self.pause * (2 + spread)
+        if pause > LONGEST:
+            pause = LONGEST * (1 + spread)
+        return Solicitation(now + pause, pause)
+
+    def answered(self) -> "Solicitation":
+        """A router answered: no more solicitations."""
+        return replace(self, at=inf, pause=0.0)
+
+
+class Requested:
+    """The solicitations of a link that were requested: each router at most every PAUSE seconds."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+        self._sent: dict[str, float] = {}
+
+    @property
+    def at(self) -> float:
+        """When the next one is due; inf if none is waiting."""
+        return min(self._due.values(), default=inf)
+
+    def add(self, router: str, now: float, delay: float) -> None:
+        """Solicit `router` after `delay`; a request that waits already is not doubled."""
+        if router not in self._due and len(self._due) < MOST_ROUTERS:
+            self._due[router] = max(now + delay, self._sent.get(router, -inf) + PAUSE)
+
+    def sent(self, router: str, now: float) -> bool:
+        """A solicitation goes to `router`; whether a request waited for it."""
+        self._sent = {known: at for known, at in self._sent.items() if now < at + PAUSE}
+        self._sent[router] = now
+        return self._due.pop(router, None) is not None
+
+    def due(self, now: float) -> list[str]:
+        """The routers to solicit now."""
+        return [router for router, at in self._due.items() if at <= now]
+
+    def answered(self, router: str) -> None:
+        """`router` was heard: a solicitation to it alone is not needed any more."""
+        self._due.pop(router, None)
+
+
+class _Last(NamedTuple):
+    """What a router sent last: a repetition need not be decoded again.
+
+    Attributes:
+        body: the message behind its checksum, which depends on the destination.
+    """
+
+    body: bytes
+    router: Router
+    advertisement: RouterAdvertisement
+
+
+class Hearing:
+    """Packets to events; remembers what each router of a link sent last."""
+
+    def __init__(self, interface: str) -> None:
+        self._interface = interface
+        self._heard: dict[bytes, _Last] = {}
+
+    def __len__(self) -> int:
+        """The number of routers that are remembered; at most MOST_ROUTERS."""
+        return len(self._heard)
+
+    def forget(self) -> None:
+        """The link went down: the next advertisement of every router is news."""
+        self._heard.clear()
+
+    def hear(self, packet: Packet, now: float) -> Advertised | Dropped:
+        """What a packet that came at `now` says."""
+        last = self._heard.get(packet.source)
+        if last is not None and _repeats(packet, last):
+            return Advertised(last.router, last.advertisement, now, repeated=True)
+        if packet.fragmented:
+            heard: RouterAdvertisement | Rejected = Rejected(RejectReason.FRAGMENT)
+        else:
+            heard = decode(packet.payload, source=packet.source, hop_limit=packet.hop_limit)
+        router = Router(self._interface, socket.inet_ntop(socket.AF_INET6, packet.source))
+        if isinstance(heard, Rejected):
+            return Dropped(router, heard, now)
+        self._remember(packet.source, _Last(packet.payload[4:], router, heard))
+        return Advertised(router, heard, now, repeated=False)
+
+    def _remember(self, source: bytes, last: _Last) -> None:
+        self._heard.pop(source, None)
+        if len(self._heard) >= MOST_ROUTERS:
+            del self._heard[next(iter(self._heard))]
+        self._heard[source] = last
+
+
+def _repeats(packet: Packet, last: _Last) -> bool:
+    """Whether a packet says what its router said last, as validly."""
+    return (
+        packet.payload[4:] == last.body
+        and packet.payload[:2] == _TYPE_AND_CODE
+        and packet.hop_limit == 255
+        and not packet.fragmented
+    )
+
+
+@dataclass(slots=True)
+class _Ear:
+    """One link: its index while there is one, who was heard, and when to solicit."""
+
+    hearing: Hearing
+    index: int = 0
+    backoff: Solicitation = field(default_factory=Solicitation)
+    requested: Requested = field(default_factory=Requested)
+
+    @property
+    def at(self) -> float:
+        return min(self.backoff.at, self.requested.at) if self.index else inf
+
+
+class AdvertisementSource:
+    """Router Advertisements on links, as `watcher.WatchedSource` has it."""
+
+    def __init__(
+        self,
+        interfaces: Collection[str],
+        *,
+        chance: Chance,
+        vouched: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        """Open the raw socket.
+
+        Args:
+            interfaces: the links.
+            chance: a number from 0 to 1.
+            vouched: the addresses of routers that must be heard in a flood, too.
+
+        Raises:
+            OutsideError: no permission for the raw socket.
+        """
+        self._chance, self._vouched = chance, vouched
+        self._ears = {name: _Ear(Hearing(name)) for name in interfaces}
+        self._by_index: dict[int, _Ear] = {}
+        self._in_a_row = 0
+        self._respite_until = inf
+        self._packets = RouterAdvertisementSocket()
+
+    @property
+    def interfaces(self) -> Collection[str]:
+        """The links that are listened on."""
+        return self._ears.keys()
+
+    def filenos(self) -> tuple[int, ...]:
+        """The raw socket."""
+        return (self._packets.fileno(),)
+
+    def next_at(self) -> float:
+        """When to solicit next, or to hear everybody again."""
+        return min(self._respite_until, *(ear.at for ear in self._ears.values()))
+
+    def follow(self, link: LinkState, now: float) -> tuple[()]:
+        """Join or leave the group of a link, and solicit when it came up."""
+        ear = self._ears.get(link.interface)
+        if ear is None:
+            return ()
+        if ear.index != link.index:
+            if ear.index:
+                self._by_index.pop(ear.index, None)
+                self._packets.leave(ear.index)
+            if link.index:
+                self._by_index[link.index] = ear
+                self._packets.join(link.index)
+            ear.index = link.index
+        ear.hearing.forget()
+        ear.requested = Requested()
+        backoff = Solicitation()
+        ear.backoff = backoff.start(now, self._chance) if link.up else backoff
+        return ()
+
+    def take(self, request: Solicit, now: float) -> None:
+        """Solicit soon, unless the link is down."""
+        ear = self._ears.get(request.interface)
+        if ear is not None and ear.index:
+            ear.requested.add(request.router, now, FIRST_DELAY * self._chance())
+
+    def ready(self, now: float) -> Iterator["Advertised | Dropped | Flooded | Solicited"]:
+        """Read a batch of packets, and send the solicitations that are due."""
+        yield from self._hear(now)
+        yield from self._solicit(now)
+        if self._respite_until <= now:
+            self._packets.hear_all()
+            self._in_a_row, self._respite_until = 0, inf
+
+    def close(self) -> None:
+        """Close the raw socket."""
+        self._packets.close()
+
+    def _hear(self, now: float) -> Iterator[Advertised | Dropped | Flooded]:
+        # A bounded batch, so that link changes are heard in the middle of a flood.
+        for _ in range(BATCH):
+            packet = self._packets.receive()
+            if packet is None:
+                self._in_a_row = 0
+                return
+            ear = self._by_index.get(packet.interface_index)
+            if ear is not None:
+                event = ear.hearing.hear(packet, now)
+                if isinstance(event, Advertised):
+                    _note_answer(ear, event)
+                yield event
+        self._in_a_row += BATCH
+        if self._in_a_row >= FLOOD and isinf(self._respite_until):
+            yield from self._resist(now)
+
+    def _resist(self, now: float) -> Iterator[Flooded]:
+        """Leave a flood to the kernel, so that the routers that count are heard in it.
+
+        Without vouched routers, anybody may be the router: then everybody is heard on.
+        """
+        vouched = sorted(socket.inet_pton(socket.AF_INET6, text) for text in self._vouched())
+        if vouched:
+            self._packets.hear_only(vouched)
+            self._respite_until = now + RESPITE
+            yield Flooded(now)
+
+    def _solicit(self, now: float) -> Iterator[Solicited]:
+        for name, ear in self._ears.items():
+            if ear.at > now:
+                continue
+            routers = set(ear.requested.due(now))
+            if ear.backoff.at <= now:
+                ear.backoff = ear.backoff.asked(now, self._chance)
+                routers.add("")
+            for router in sorted(routers):
+                requested = ear.requested.sent(router, now)
+                # A link without an address yet (DAD) cannot send; the back-off asks again.
+                with contextlib.suppress(OSError):
+                    self._packets.solicit(ear.index, router or ALL_ROUTERS)
+                    if requested:
+                        yield Solicited(name, router, now)
+
+
+def _note_answer(ear: _Ear, event: Advertised) -> None:
+    ear.requested.answered(event.router.address)
+    if event.advertisement.router_lifetime:
+        # RFC 4861 6.3.7: the answer is an "advertisement with a non-zero Router Lifetime".
+        # A router for its ULA alone must not stop us asking for the ISP's.
+        ear.backoff = ear.backoff.answered()
