@@ -254,9 +254,8 @@ def _advertise(  # noqa: PLR0913  the arguments of one call above
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with closing(Port(interface)) as port:
         octets = socket.inet_pton(socket.AF_INET6, source)
-        made = LabRouter(
-            port, octets, steps, Rhythm(interval, count, seconds), time.monotonic, _tell
-        )
+        rhythm = Rhythm(interval, count, seconds)
+        made = LabRouter(port, octets, steps, rhythm, time.monotonic, _tell)
         click.echo(f"{source} advertises on {interface}; Ctrl-C ends it", err=True)
         # Ctrl-C is how one leaves, not a failure.
         with suppress(KeyboardInterrupt):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.watch.advertisements import AdvertisementSource
-from gitops_prefix.watch.watcher import Event, WatchedSource, Request, Watcher
+from gitops_prefix.watch.watcher import Event, Request, WatchedSource, Watcher
 
 log = logging.getLogger(__name__)
 

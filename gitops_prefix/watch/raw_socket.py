@@ -149,7 +149,7 @@ class RouterAdvertisementSocket:
         self._socket.sendto(ROUTER_SOLICITATION, (router, 0, 0, interface_index))
 
     def receive(self) -> Packet | None:
-        """The next packet, or None when there is none."""
+        """The next packet; None when nothing came."""
         try:
             payload, ancillary, _, address = self._socket.recvmsg(_MOST_BYTES, _ANCILLARY_BYTES)
         except OSError as error:
@@ -187,7 +187,7 @@ class Tap:
     """Sees advertisements before this host's firewall, bridge or VLANs drop them.
 
     A packet socket (packet(7)) that keeps the first few, from when it is opened. It is read
-    only when the raw socket heard none, to tell the reason. Without the permission, or the
+    only when the raw socket heard nothing, to find the reason. Without the permission, or the
     link, it sees nothing.
     """
 

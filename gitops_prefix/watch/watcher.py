@@ -1,7 +1,7 @@
 """Watches links in one thread: one loop, and a source for each way to learn a prefix.
 
-A source is one file: `advertisements`, `kernel`. `WatchedSource` is the contract of them all. What a
-source learns it returns as events; the watcher hands them to its sink, in order.
+A source is one file: `advertisements`, `kernel`. `WatchedSource` is the contract of them all.
+What a source learns it returns as events; the watcher hands them to its sink, in order.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ __all__ = [
     "Dropped",
     "Event",
     "Flooded",
-    "WatchedSource",
     "Request",
     "Solicit",
     "Solicited",
+    "WatchedSource",
     "Watcher",
 ]
 
