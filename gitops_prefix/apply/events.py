@@ -7,7 +7,7 @@ Events (events.k8s.io/v1) are for who looks at an object and not at Git
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from gitops_prefix.apply.ownership import Reconciled
 from gitops_prefix.errors import GitopsPrefixError
 from gitops_prefix.plan.occasion import StatusChange
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
-from gitops_prefix.render.rendering import Change
+from gitops_prefix.render.binding import Change
 
 Ask = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 """Asks the process that talks to the cluster: an operation, and its arguments.
@@ -174,7 +174,7 @@ class ObjectEvents:
     def remember(self, changes: Iterable[Change], transitions: Iterable[StatusChange]) -> None:
         """Keep what a pass changed, until `publish` or `forget`."""
         # The values are no matter here, and lists cannot be keys.
-        bare = (replace(change, before=None, after=None) for change in changes)
+        bare = (change._replace(before=None, after=None) for change in changes)
         self._changes |= dict.fromkeys(bare)
         self._moves |= dict.fromkeys(_moves(transitions))
 

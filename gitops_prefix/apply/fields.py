@@ -15,11 +15,10 @@ from typing import Any
 from gitops_prefix.decide.fields import Path
 from gitops_prefix.errors import Severity
 from gitops_prefix.render.binding import Binding
-from gitops_prefix.render.inventory import Inventory, read_inventory
-from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import Value
-from gitops_prefix.render.plain_value import value_at
-from gitops_prefix.render.reference import NAME
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.manifest import NAME, Manifest
+from gitops_prefix.render.node import Value, value_at
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 
 LOCAL_CONFIG = "config.kubernetes.io/local-config"

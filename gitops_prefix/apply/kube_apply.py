@@ -34,8 +34,8 @@ from gitops_prefix.apply.ownership import (
     release_patch,
 )
 from gitops_prefix.decide.fields import Path, dotted
-from gitops_prefix.render.plain_value import value_at
-from gitops_prefix.render.reference import NAME
+from gitops_prefix.render.manifest import NAME
+from gitops_prefix.render.node import value_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,8 @@ from gitops_prefix.cli.render import change_document
 from gitops_prefix.cli.settings import ClusterSettings
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import Problem
-from gitops_prefix.render.adoption import MENDED, adopt
-from gitops_prefix.render.field_name import field_name
-from gitops_prefix.render.live_service import LiveService, read_live_services
+from gitops_prefix.render.adoption import MENDED, LiveService, adopt, read_live_services
+from gitops_prefix.render.binding import field_name
 from gitops_prefix.render.rendering import Rendering
 
 

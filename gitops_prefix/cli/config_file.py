@@ -61,8 +61,11 @@ def read_config(path: Path) -> dict[Any, Any]:
         InputError: the file cannot be read, is not YAML, or is not a mapping.
     """
     # Most runs have no such file.
-    from gitops_prefix.render.locate import NotYamlError, locate  # noqa: PLC0415
-    from gitops_prefix.render.plain_value import plain_value  # noqa: PLC0415
+    from gitops_prefix.render.parse import (  # noqa: PLC0415
+        NotYamlError,
+        locate,
+        plain_value,
+    )
     from gitops_prefix.render.source import Source  # noqa: PLC0415
 
     place = Place(str(path))

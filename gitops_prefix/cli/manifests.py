@@ -14,7 +14,8 @@ from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.plan.plan import advance_all
-from gitops_prefix.render.inventory import Inventory, read_inventory
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 

@@ -36,9 +36,9 @@ from gitops_prefix.cli.writing import write_files
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, Place, Problem, Severity
-from gitops_prefix.render.field_name import field_name
+from gitops_prefix.render.binding import Change, field_name
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.render.rendering import Change, Rendering, render
+from gitops_prefix.render.rendering import Rendering, render
 
 
 @click.command("render", cls=Command)

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import click
 
 from gitops_prefix.publish.message import subject
-from gitops_prefix.render.field_name import field_name
-from gitops_prefix.render.rendering import Change
+from gitops_prefix.render.binding import Change, field_name
 from gitops_prefix.simulate.steps import (
     HeldField,
     Step,

@@ -15,9 +15,8 @@ from gitops_prefix.cli.options import (
 )
 from gitops_prefix.cli.output import DONE, Format, print_json
 from gitops_prefix.decide.status import Status, format_time
-from gitops_prefix.render.described import describe
-from gitops_prefix.render.field_name import field_name
-from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.binding import field_name
+from gitops_prefix.render.inventory import Inventory, describe
 
 
 @click.command("status", cls=Command)

@@ -12,8 +12,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.render.files import is_gits_own, looks_managed
-from gitops_prefix.render.ignored import IGNORE_FILE, IgnoredPaths, ignore_lines
+from gitops_prefix.render.files import (
+    IGNORE_FILE,
+    IgnoredPaths,
+    ignore_lines,
+    is_gits_own,
+    looks_managed,
+)
 
 MOST_BYTES = 5 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml")

@@ -14,8 +14,8 @@ from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.decide.status import Status, format_time
 from gitops_prefix.publish.failure import MEANINGS
 from gitops_prefix.publish.scrub import redact
-from gitops_prefix.render.described import Described
-from gitops_prefix.render.field_name import field_name
+from gitops_prefix.render.binding import field_name
+from gitops_prefix.render.inventory import Described
 
 _REFRESH = 30
 """Seconds, after which a browser that shows the page looks again."""

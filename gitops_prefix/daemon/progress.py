@@ -11,7 +11,7 @@ from math import inf
 from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.publication import Outcome, Result
-from gitops_prefix.render.described import Described
+from gitops_prefix.render.inventory import Described
 
 RIGHT = frozenset({Result.PUBLISHED, Result.UNCHANGED, Result.FOLLOWING})
 """Nothing is left to do, for us."""

@@ -17,10 +17,10 @@ from gitops_prefix.publish.forge.sync import Proposal
 from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
-from gitops_prefix.render.described import Described
-from gitops_prefix.render.drift import Drift, FieldKey, find_drift, managed_fields
-from gitops_prefix.render.inventory import read_inventory
-from gitops_prefix.render.rendering import Change
+from gitops_prefix.render.binding import Change, FieldIdentity
+from gitops_prefix.render.drift import Drift, find_drift, managed_fields
+from gitops_prefix.render.inventory import Described
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 
 Observe = Callable[[Mapping[str, Watched]], Mapping[str, Choice]]
@@ -111,7 +111,7 @@ class Publication:
         self._may_publish = may_publish
         self._wording = wording
         # What followed a prefix when the files were last right.
-        self._known: frozenset[FieldKey] | None = None
+        self._known: frozenset[FieldIdentity] | None = None
         self._left = ""
         self._right: Outcome | None = None
         # What our commit decided that is not on the branch yet: a clone may be lost.

@@ -14,8 +14,8 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import advance, settle
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.plan.ears import Watched
-from gitops_prefix.render.described import Described, describe
-from gitops_prefix.render.inventory import Inventory, read_inventory
+from gitops_prefix.render.inventory import Described, Inventory, describe
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 

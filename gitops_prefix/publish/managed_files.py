@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gitops_prefix.publish.git import Answer, Git, GitFailedError
-from gitops_prefix.render.files import NEEDLES, is_gits_own
-from gitops_prefix.render.ignored import IGNORE_FILE, IgnoredPaths, ignore_lines
+from gitops_prefix.render.files import IGNORE_FILE, NEEDLES, IgnoredPaths, ignore_lines, is_gits_own
 from gitops_prefix.render.settings import SETTINGS_FILE
 
 MOST_BYTES = 5 * 1024 * 1024

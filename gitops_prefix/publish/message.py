@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange
-from gitops_prefix.render.field_name import field_name
+from gitops_prefix.render.binding import field_name
 
 PROPOSED_TO = "Proposed-To"
 """In every commit of ours that waits to be merged: the branch that it is for."""

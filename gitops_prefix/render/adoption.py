@@ -1,44 +1,104 @@
-"""The addresses that Services have in a cluster, written into the repository as their suffix.
+"""Adoption: the addresses of Services in a cluster, written into the repository as suffixes.
 
-    (inventory, live Services) -> edits, and what is odd
+    (inventory, live Services) -> edits and problems
 
-A suffix that is there is never overwritten, and nothing is guessed: what cannot be
-told for sure is said, and left alone.
+A suffix that is there is never overwritten, and nothing is guessed: what is not certain
+is reported and left as it is.
+
+A live Service holds the addresses of `status.loadBalancer.ingress`. A controller that is
+away writes none, so the addresses that a Service asks for count as well (docs.cilium.io,
+"LoadBalancer IPAM"; metallb.io, "Usage").
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.present_host_part import Nowhere, Outside, Several, present_host_part
 from gitops_prefix.decide.service_address import Claim, Room, Rooms, assign, kept_host_part, room_of
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.edit_field import edit_text
-from gitops_prefix.render.edit_scalar import RefusedEditError
-from gitops_prefix.render.edited_field import EditedField, prove_edits, splice_files
+from gitops_prefix.render.address_text import address_of, addresses_of
+from gitops_prefix.render.binding import Binding, FieldEdit, Following
+from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
+from gitops_prefix.render.edit import edit_text
+from gitops_prefix.render.edit_items import RefusedEditError
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.render.live_service import LiveService
-from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.problems import at_node
-from gitops_prefix.render.reference import NAME, SUFFIX, annotation_problem
-from gitops_prefix.render.rendering import Rendering, change_of
-from gitops_prefix.render.style import style_of
-from gitops_prefix.render.targets.service import TARGET, claim_of, service_reference
+from gitops_prefix.render.manifest import NAME, SUFFIX, Manifest
+from gitops_prefix.render.rendering import Rendering, finish, refused
+from gitops_prefix.render.targets.service import (
+    CILIUM,
+    METALLB,
+    TARGET,
+    claim_of,
+    service_reference,
+)
 
 _PATH = ("metadata", "annotations", SUFFIX)
 MENDED = "no-address"
 """The code of an error that adopting a Service ends."""
+_LOAD_BALANCER = "LoadBalancer"
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class LiveService(NamedTuple):
+    """A Service of type LoadBalancer in a cluster.
+
+    Attributes:
+        held: IPv6 addresses of its status, in their order.
+        asked: the addresses of its annotations and of spec.loadBalancerIP.
+    """
+
+    namespace: str
+    name: str
+    held: tuple[int, ...] = ()
+    asked: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"Service {self.namespace}/{self.name}"
+
+
+def read_live_services(objects: Iterable[Mapping[str, Any]]) -> tuple[LiveService, ...]:
+    """The Services of type LoadBalancer among API objects, by namespace and name."""
+    balanced = (
+        service for service in objects if _in(service, "spec").get("type") == _LOAD_BALANCER
+    )
+    return tuple(sorted(map(_read_live, balanced)))
+
+
+def _read_live(service: Mapping[str, Any]) -> LiveService:
+    metadata = _in(service, "metadata")
+    ingress = _in(_in(service, "status"), "loadBalancer").get("ingress") or []
+    addresses = (address_of(text) for point in ingress if isinstance(text := point.get("ip"), str))
+    return LiveService(
+        metadata.get("namespace") or "default",
+        metadata.get("name") or "",
+        tuple(address for address in addresses if address is not None),
+        tuple(_asked(service)),
+    )
+
+
+def _asked(service: Mapping[str, Any]) -> Iterator[int]:
+    annotations = _in(_in(service, "metadata"), "annotations")
+    for key in (CILIUM, *METALLB):
+        yield from addresses_of(annotations.get(key))
+    yield from addresses_of(_in(service, "spec").get("loadBalancerIP"))
+
+
+def _in(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An optional mapping of the API: absent, null and empty are the same."""
+    return mapping.get(key) or {}
+
+
+class _Written(NamedTuple):
     """A Service of the repository that follows a prefix.
 
     Attributes:
-        claim: as its document says; the namespace may be one that kustomize adds later.
-        room: what it is offered.
-        live: the Service of the cluster that it is, if that can be told.
+        claim: from its document; the namespace may be added by kustomize later.
+        room: the host parts that it may have.
+        live: the Service of the cluster, if it is certain which one.
     """
 
     manifest: Manifest
@@ -51,44 +111,48 @@ class _Written:
         owner = f"{claim.namespace}/" if claim.namespace else ""
         return f"Service {owner}{claim.name}"
 
+    def problem(
+        self, code: str, message: str, *, key: str = NAME, severity: Severity = Severity.WARNING
+    ) -> Problem:
+        """A problem with an annotation of the document."""
+        return self.manifest.annotation_problem(code, message, key=key, severity=severity)
 
-@dataclass(slots=True)
-class _Found:
-    """What is gathered on the way."""
 
-    adopted: dict[Claim, int] = field(default_factory=dict)
-    unchanged: int = 0
-    problems: list[Problem] = field(default_factory=list)
+class _Findings:
+    """What is collected on the way."""
+
+    def __init__(self) -> None:
+        self.adopted: dict[Claim, int] = {}
+        self.unchanged = 0
+        self.problems: list[Problem] = []
 
 
 def adopt(inventory: Inventory, live: Sequence[LiveService]) -> Rendering:
     """Give every Service of the repository the host part that it has in the cluster.
 
     * Find the Service of the cluster that each document means.
-    * Take its host part, in the current prefix or else the newest past one.
-    * Leave out what two would hold, and what differs from what is written.
-    * Edit, splice, and prove that nothing else changed.
+    * Take its host part in the current prefix, else in the newest past one.
+    * Leave out what two Services would hold, and what differs from the file.
+    * Edit, splice, and prove that nothing else changes.
 
     Args:
         inventory: of the files; DynamicPrefixes without a status adopt nothing.
         live: the cluster's Services of type LoadBalancer.
     """
-    found = _Found()
-    written = list(_match([*_written(inventory)], live, found.problems))
-    for one in written:
-        _take(inventory, one, found)
-    _drop_taken(written, found)
-    found.problems += _strangers(inventory, live, written)
-    edits, refused = _edit(written, found.adopted)
-    problems = list(dict.fromkeys([*found.problems, *refused, *prove_edits(edits)]))
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        return Rendering(problems=tuple(problems))
-    changes = sorted(map(change_of, edits), key=lambda one: (one.path, one.document))
-    return Rendering(splice_files(edits), tuple(changes), found.unchanged, tuple(problems))
+    findings = _Findings()
+    written = list(_match([*_written(inventory)], live, findings.problems))
+    for service in written:
+        _take(inventory, service, findings)
+    _drop_taken(written, findings)
+    findings.problems += _strangers(inventory, live, written)
+    edits = [*_edit(inventory, written, findings)]
+    return finish(edits, findings.problems, unchanged=findings.unchanged)
 
 
 def _written(inventory: Inventory) -> Iterator[_Written]:
-    specifications = {name: one.specification for name, one in inventory.dynamic_prefixes.items()}
+    specifications = {
+        name: document.specification for name, document in inventory.dynamic_prefixes.items()
+    }
     for manifest in inventory.manifests:
         if (manifest.kind, manifest.group) != (TARGET.kind, TARGET.group):
             continue
@@ -104,7 +168,7 @@ def _written(inventory: Inventory) -> Iterator[_Written]:
         try:
             claim = claim_of(manifest, reference)
         except ValueError:
-            # In mode `simple` nobody has told it yet; in mode `ha` nothing is adopted at all.
+            # Mode `simple` does not report a wrong suffix; in mode `ha` nothing is adopted.
             continue
         if room is not None:
             yield _Written(manifest, claim, room)
@@ -113,128 +177,131 @@ def _written(inventory: Inventory) -> Iterator[_Written]:
 def _match(
     written: Sequence[_Written], live: Sequence[LiveService], problems: list[Problem]
 ) -> Iterator[_Written]:
-    """Each with the Service of the cluster that it means; Flux and kustomize add namespaces."""
-    nameless = Counter(one.claim.name for one in written if not one.claim.namespace)
-    named = {(one.claim.namespace, one.claim.name) for one in written}
-    for one in written:
-        claim = one.claim
-        if claim.namespace:
-            meant = [it for it in live if (it.namespace, it.name) == (claim.namespace, claim.name)]
-        else:
-            meant = [it for it in live if it.name == claim.name]
-            meant = [it for it in meant if (it.namespace, it.name) not in named]
+    """Each with its Service of the cluster; Flux and kustomize add namespaces."""
+    nameless = Counter(service.claim.name for service in written if not service.claim.namespace)
+    named = {(service.claim.namespace, service.claim.name) for service in written}
+    for service in written:
+        claim = service.claim
+        meant = [
+            candidate
+            for candidate in live
+            if candidate.name == claim.name
+            and (
+                candidate.namespace == claim.namespace
+                if claim.namespace
+                else (candidate.namespace, candidate.name) not in named
+            )
+        ]
         if len(meant) == 1 and (claim.namespace or nameless[claim.name] == 1):
             namespaced = replace(claim, namespace=meant[0].namespace)
-            yield replace(one, claim=namespaced, live=meant[0])
+            yield service._replace(claim=namespaced, live=meant[0])
             continue
-        problems.append(_ambiguous(one, meant) if meant else _absent(one))
-        yield one
+        problems.append(_ambiguous(service, meant) if meant else _absent(service))
+        yield service
 
 
-def _ambiguous(one: _Written, meant: Sequence[LiveService]) -> Problem:
+def _ambiguous(service: _Written, meant: Sequence[LiveService]) -> Problem:
     message = (
-        f"{one} has no namespace, and {' or '.join(map(str, meant))} may be it or another one: "
-        "write its metadata.namespace"
+        f"{service} has no namespace, and {' or '.join(map(str, meant))} may be it or another "
+        "Service: write its metadata.namespace"
     )
-    return annotation_problem(one.manifest, "namespace-unknown", message, severity=Severity.WARNING)
+    return service.problem("namespace-unknown", message)
 
 
-def _absent(one: _Written) -> Problem:
-    message = f"{one} is no Service of type LoadBalancer in this cluster; it stays as it is"
-    return annotation_problem(one.manifest, "not-in-cluster", message, severity=Severity.NOTE)
+def _absent(service: _Written) -> Problem:
+    message = f"{service} is not a Service of type LoadBalancer in this cluster; it stays as it is"
+    return service.problem("not-in-cluster", message, severity=Severity.NOTE)
 
 
-def _take(inventory: Inventory, one: _Written, found: _Found) -> None:
-    if one.live is None:
-        return
-    document = inventory.dynamic_prefixes[one.claim.reference.dynamic_prefix]
+def _bases(document: DynamicPrefixDocument) -> list[Prefix]:
+    """The prefixes that host parts of a DynamicPrefix count from: current, then past."""
     prefixes = document.status.prefixes if document.status else ()
-    bases = [document.specification.base(prefix) for prefix in prefixes]
-    present = present_host_part(one.live.held, one.room, bases)
+    return [document.specification.base(prefix) for prefix in prefixes]
+
+
+def _take(inventory: Inventory, service: _Written, findings: _Findings) -> None:
+    if service.live is None:
+        return
+    bases = _bases(inventory.dynamic_prefixes[service.claim.reference.dynamic_prefix])
+    present = present_host_part(service.live.held, service.room, bases)
     if isinstance(present, Nowhere):
-        present = present_host_part(one.live.asked, one.room, bases)
-    written = kept_host_part(one.claim, Rooms(one.room))
+        present = present_host_part(service.live.asked, service.room, bases)
+    written = kept_host_part(service.claim, Rooms(service.room))
     if not isinstance(present, int):
-        found.problems.append(_not_present(one, present))
+        findings.problems.append(_not_present(service, present))
     elif written is not None and written != present:
-        found.problems.append(_differs(one, written, present))
-    elif one.claim.suffix is not None:
-        found.unchanged += 1
+        findings.problems.append(_differs(service, written, present))
+    elif service.claim.suffix is not None:
+        findings.unchanged += 1
     else:
-        found.adopted[one.claim] = present
+        findings.adopted[service.claim] = present
 
 
-def _not_present(one: _Written, present: Several | Outside | Nowhere) -> Problem:
-    reference = one.claim.reference
+def _not_present(service: _Written, present: Several | Outside | Nowhere) -> Problem:
+    reference = service.claim.reference
     part = reference.address_range or reference.subnet
     whole = reference.dynamic_prefix
     if isinstance(present, Several):
         addresses = " and ".join(map(format_address, present.addresses))
-        message = f"{one} has {addresses} in one prefix: write the {SUFFIX} that you want"
-        return annotation_problem(
-            one.manifest, "several-host-parts", message, severity=Severity.WARNING
-        )
+        message = f"{service} has {addresses} in one prefix: write the {SUFFIX} that you want"
+        return service.problem("several-host-parts", message)
     if isinstance(present, Outside):
-        first, last = (format_address(one) for one in (one.room.first, one.room.last))
+        first, last = map(format_address, (service.room.first, service.room.last))
         message = (
-            f"{one} has {format_address(present.address)}, which lies outside {part or whole} "
+            f"{service} has {format_address(present.address)}, which lies outside {part or whole} "
             f"({first} to {last}): widen it, or name another range or subnet"
         )
-        return annotation_problem(
-            one.manifest, "host-part-outside", message, severity=Severity.WARNING
-        )
-    message = f"{one} has no address in the current or a past prefix of {whole}; it stays as it is"
-    return annotation_problem(one.manifest, "no-present-address", message, severity=Severity.NOTE)
-
-
-def _differs(one: _Written, written: int, present: int) -> Problem:
+        return service.problem("host-part-outside", message)
     message = (
-        f"{one} is on host part {format_address(written)} here and on {format_address(present)} in "
-        f"the cluster; it stays as it is: correct its {SUFFIX}, if the cluster is right"
+        f"{service} has no address in the current or a past prefix of {whole}; it stays as it is"
     )
-    key = SUFFIX if one.claim.suffix is not None else NAME
-    return annotation_problem(
-        one.manifest, "host-part-differs", message, key=key, severity=Severity.WARNING
-    )
+    return service.problem("no-present-address", message, severity=Severity.NOTE)
 
 
-def _drop_taken(written: Sequence[_Written], found: _Found) -> None:
-    """Leave out every Service that would be on one host part with another one."""
+def _differs(service: _Written, written: int, present: int) -> Problem:
+    message = (
+        f"{service} is on host part {format_address(written)} here and on "
+        f"{format_address(present)} in the cluster; it stays as it is: correct its {SUFFIX}, if "
+        "the cluster is right"
+    )
+    key = SUFFIX if service.claim.suffix is not None else NAME
+    return service.problem("host-part-differs", message, key=key)
+
+
+def _drop_taken(written: Sequence[_Written], findings: _Findings) -> None:
+    """Leave out every Service that would share its host part with another one."""
     by_claim = {
-        replace(one.claim, suffix=found.adopted.get(one.claim, one.claim.suffix)): one
-        for one in written
+        replace(
+            service.claim, suffix=findings.adopted.get(service.claim, service.claim.suffix)
+        ): service
+        for service in written
     }
-    assignment = assign({claim: Rooms(one.room) for claim, one in by_claim.items()})
+    assignment = assign({claim: Rooms(service.room) for claim, service in by_claim.items()})
     for first, second in assignment.taken:
         pair = (by_claim[first], by_claim[second])
-        for one, other in (pair, pair[::-1]):
-            if found.adopted.pop(one.claim, None) is None:
+        for service, other in (pair, pair[::-1]):
+            if findings.adopted.pop(service.claim, None) is None:
                 continue
             host_part = format_address(assignment.host_parts[first])
             message = (
-                f"{one} and {other} ({other.manifest.path}) are both on host part {host_part}: "
+                f"{service} and {other} ({other.manifest.path}) are both on host part {host_part}: "
                 "give one of them another address, or both the same lbipam.cilium.io/sharing-key"
             )
-            found.problems.append(
-                annotation_problem(
-                    one.manifest, "host-part-taken", message, severity=Severity.WARNING
-                )
-            )
+            findings.problems.append(service.problem("host-part-taken", message))
 
 
 def _strangers(
     inventory: Inventory, live: Sequence[LiveService], written: Sequence[_Written]
 ) -> Iterator[Problem]:
-    """Services that hold an address of ours, and that nobody wrote down."""
-    known = {(one.claim.namespace, one.claim.name) for one in written}
+    """Services that hold an address of ours, and are not in the repository."""
+    known = {(service.claim.namespace, service.claim.name) for service in written}
     for service in live:
         if not known.isdisjoint({(service.namespace, service.name), ("", service.name)}):
             continue
         for name, document in inventory.dynamic_prefixes.items():
-            prefixes = document.status.prefixes if document.status else ()
-            bases = [document.specification.base(prefix) for prefix in prefixes]
+            bases = _bases(document)
             inside = [
-                one for one in service.held for base in bases if base.network <= one <= base.last
+                address for address in service.held if any(base.contains(address) for base in bases)
             ]
             if inside:
                 message = (
@@ -245,18 +312,25 @@ def _strangers(
 
 
 def _edit(
-    written: Sequence[_Written], adopted: dict[Claim, int]
-) -> tuple[list[EditedField], list[Problem]]:
-    edits, refused = [], []
-    for one in written:
-        if one.claim not in adopted:
+    inventory: Inventory, written: Sequence[_Written], findings: _Findings
+) -> Iterator[FieldEdit]:
+    for service in written:
+        if service.claim not in findings.adopted:
             continue
-        manifest, suffix = one.manifest, format_address(adopted[one.claim])
-        style = style_of(manifest.text, manifest.root)
+        name = service.claim.reference.dynamic_prefix
+        suffix = format_address(findings.adopted[service.claim])
+        binding = Binding(service.manifest, _PATH, name, partial(_write_suffix, suffix))
+        document = inventory.dynamic_prefixes[name]
+        if document.status is None:
+            continue
+        following = Following(document.specification, document.status, document.status)
         try:
-            edit = edit_text(manifest.text, manifest.root, _PATH, suffix, style)
+            yield binding.edit(binding, following)
         except RefusedEditError as error:
-            refused.append(at_node(manifest, error.node, "edit-refused", str(error)))
-        else:
-            edits.append(EditedField(manifest, _PATH, (edit,), None, suffix, suffix))
-    return edits, refused
+            findings.problems.append(refused(service.manifest, error))
+
+
+def _write_suffix(suffix: str, binding: Binding, _: Following) -> FieldEdit:
+    manifest = binding.manifest
+    edit = edit_text(manifest.text, manifest.root, _PATH, suffix)
+    return FieldEdit(binding, (edit,), None, suffix)

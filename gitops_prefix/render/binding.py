@@ -1,27 +1,30 @@
-"""One managed field, whatever binds it: an annotation's kind, or a marker."""
+"""A binding: where a managed field is, what the field follows, and how it is edited.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+A kind in `targets/` and a marker both make bindings, and nothing above them knows the
+difference. `FieldEdit` is the one record of an edited field; `Change` is what remains
+of it for messages and JSON.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
 
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.service_address import Claim
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Place, Problem
-from gitops_prefix.render.document_edit import DocumentEdit
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import Value
-from gitops_prefix.render.splice import Edit
+from gitops_prefix.render.node import Node, Value, value_at
+from gitops_prefix.render.source import DocumentSpan, Edit
 
 
-@dataclass(frozen=True, slots=True)
-class Following:
-    """What a field follows: one DynamicPrefix, before and after.
+class Following(NamedTuple):
+    """The DynamicPrefix that a field follows, before and after.
 
     Attributes:
-        before: the status in the same commit as the manifest; None without one.
-        host_part: what was assigned to the binding's claim, if it has one.
-        host_part_before: what the status before comes to for that claim.
+        before: the status in the same commit as the manifest; None without a status.
+        host_part: the host part that was assigned to the binding's claim, if any.
+        host_part_before: the host part of that claim by the status before.
     """
 
     specification: Specification
@@ -32,80 +35,232 @@ class Following:
 
     @property
     def statuses(self) -> tuple[Status, ...]:
-        """The status after, then the one before, if there is one."""
+        """The status after, then the status before, if there is one."""
         return (self.after, self.before) if self.before else (self.after,)
 
 
-@dataclass(frozen=True, slots=True)
-class FieldEdit:
-    """What becomes of a field.
-
-    Attributes:
-        edits: in the manifest's own text; empty when the field stands right already.
-        before: as plain values; None when the field is not there.
-        after: the field as it will be; the whole of it, unless `whole` says that.
-        whole: what the whole field will be, where `after` is only our part of it.
-        documents: whole documents that come and go, where the edits are of these.
-    """
-
-    edits: tuple[Edit, ...]
-    before: Value
-    after: Value
-    problems: tuple[Problem, ...] = ()
-    whole: Value = None
-    documents: DocumentEdit | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """One managed field.
 
     Attributes:
+        manifest: the document that has the field.
         field_path: keys and indices from the document's root.
-        dynamic_prefix: the name of what it follows.
-        place: of the field, or of what should hold it.
-        edit: makes the field follow; raises RefusedEditError where it cannot be edited.
-        claim: to a host part, which has to be assigned before `edit` is called.
-        parts: what of the field is ours, in a mapping that we share; None is all of it,
-            and nothing is a field that no object has.
+        dynamic_prefix: the name of the DynamicPrefix that the field follows.
+        edit: makes the field follow; raises RefusedEditError where that is impossible.
+        claim: to a host part, which must be assigned before `edit` is called.
+        parts: our keys of a mapping that we share; None when the whole field is ours,
+            and `()` when the field does not exist in the cluster (sibling documents).
+        at: the node that a problem points at, where the path does not lead to it.
     """
 
     manifest: Manifest
     field_path: Path
     dynamic_prefix: str
-    place: Place
-    edit: Callable[[Following], FieldEdit]
+    edit: "Callable[[Binding, Following], FieldEdit]"
     claim: Claim | None = None
     parts: tuple[str, ...] | None = None
+    at: Node | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the field is, or what should hold it."""
+        if self.at is not None:
+            return self.manifest.place(self.at)
+        return self.manifest.place_of(self.field_path)
+
+    @property
+    def before(self) -> Value:
+        """The field's value now; None when the field does not exist."""
+        return value_at(self.manifest.content, self.field_path)
 
     @property
     def fields_in_cluster(self) -> tuple[Path, ...]:
-        """The paths of what an object in a cluster holds of it."""
+        """The paths of the field in an object of a cluster."""
         if self.parts is None:
             return (self.field_path,)
         return tuple((*self.field_path, part) for part in self.parts)
 
     @property
     def path(self) -> str:
-        """The file it is in."""
+        """The path of the file."""
         return self.manifest.path
 
     @property
     def kind(self) -> str:
-        """Of the object."""
+        """The kind of the object."""
         return self.manifest.kind
 
     @property
     def namespace(self) -> str:
-        """Of the object, or empty."""
+        """The namespace of the object, or an empty string."""
         return self.manifest.namespace
 
     @property
     def name(self) -> str:
-        """Of the object."""
+        """The name of the object."""
         return self.manifest.name
 
     @property
     def field(self) -> str:
         """Dotted: `spec.blocks`."""
         return dotted(self.field_path)
+
+    @property
+    def identity(self) -> "FieldIdentity":
+        """Which field, whatever the document around it becomes."""
+        return FieldIdentity(self.path, self.kind, self.namespace, self.name, self.field)
+
+    def unchanged(self, problems: tuple[Problem, ...] = ()) -> "FieldEdit":
+        """The field is right already."""
+        return FieldEdit(self, (), self.before, self.before, problems)
+
+
+class FieldIdentity(NamedTuple):
+    """Which managed field: what stays when its document is edited."""
+
+    path: str
+    kind: str
+    namespace: str
+    name: str
+    field: str
+
+
+class SiblingEdit(NamedTuple):
+    """Whole documents that are added and removed in a file, behind the binding's manifest.
+
+    Attributes:
+        added: the text of each, with its `---` and a line break at its end.
+        contents: the same as plain values.
+        removed: documents to remove.
+    """
+
+    added: tuple[str, ...] = ()
+    contents: tuple[Value, ...] = ()
+    removed: tuple[DocumentSpan, ...] = ()
+
+
+class FieldEdit(NamedTuple):
+    """One edited field.
+
+    Attributes:
+        edits: in the manifest's own text; empty when the field is right already.
+        before: the value before; None when the field did not exist.
+        after: the value after, as messages and JSON report it.
+        whole: the value after, where `after` is only a part of it or its short form.
+        siblings: whole documents, where the edits are of these.
+    """
+
+    binding: Binding
+    edits: tuple[Edit, ...]
+    before: Value
+    after: Value
+    problems: tuple[Problem, ...] = ()
+    whole: Value = None
+    siblings: SiblingEdit | None = None
+
+    @property
+    def wanted(self) -> Value:
+        """The value that the whole field must have after the edits."""
+        return self.after if self.whole is None else self.whole
+
+
+class Change(NamedTuple):
+    """One managed field that gets another value: a field edit without its edits.
+
+    Attributes:
+        document: number of the document in its file, from 0.
+        field: dotted, as in `spec.blocks`.
+        before: as plain values; None when the field did not exist.
+    """
+
+    path: str
+    document: int
+    kind: str
+    namespace: str
+    name: str
+    field: str
+    before: Value
+    after: Value
+    api_version: str = ""
+
+
+def change_of(edit: FieldEdit) -> Change:
+    """What an edit changes."""
+    manifest = edit.binding.manifest
+    return Change(
+        *edit.binding.identity[:1],
+        manifest.span.number,
+        *edit.binding.identity[1:],
+        edit.before,
+        edit.after,
+        manifest.api_version,
+    )
+
+
+def change_document(change: Change) -> dict[str, object]:
+    """A change as the JSON of every command has it."""
+    document: dict[str, object] = change._asdict()
+    del document["api_version"]
+    return document
+
+
+class NamedField(Protocol):
+    """A field of an object, or of a document without an object: Helm values have no kind."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def namespace(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def field(self) -> str: ...  # noqa: D102
+
+
+def field_name(named: NamedField) -> str:
+    """The object, if there is one, and its field: `Service media/plex: metadata.annotations…`."""
+    owner = f"{named.namespace}/{named.name}" if named.namespace else named.name
+    owner = " ".join(filter(None, (named.kind, owner)))
+    return f"{owner}: {named.field}" if owner else named.field
+
+
+class Surroundings(NamedTuple):
+    """What a manifest may refer to.
+
+    Attributes:
+        specifications: the repository's DynamicPrefixes by name.
+        dns_annotation_prefixes: of the target annotations that external-dns reads.
+        manifests: every document that has an annotation or a marker of ours.
+    """
+
+    specifications: Mapping[str, Specification]
+    dns_annotation_prefixes: tuple[str, ...] = ()
+    manifests: tuple[Manifest, ...] = ()
+
+
+class Bound(NamedTuple):
+    """The managed fields of one manifest, and what is wrong with its annotations or markers."""
+
+    bindings: tuple[Binding, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+Bind: TypeAlias = Callable[[Manifest, Surroundings], Bound]
+
+
+class Target(NamedTuple):
+    """A kind whose annotated manifests follow a prefix: one file in `targets/`.
+
+    Attributes:
+        group: API group, as in `cilium.io`; empty for the core group.
+        versions: served versions, the preferred one first.
+        fields: what is managed, as docs/annotations.md names it.
+        bind: finds the managed fields of one manifest of this kind that has one of
+            our annotations.
+    """
+
+    kind: str
+    group: str
+    versions: tuple[str, ...]
+    fields: tuple[str, ...]
+    bind: Bind

@@ -1,25 +1,21 @@
-"""The DynamicPrefix document: read, and its status written."""
+"""The DynamicPrefix document: how it is read, and how its status is written."""
 
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from gitops_prefix.decide.specification import Specification, read_specification
 from gitops_prefix.decide.status import Status, read_status, status_document
 from gitops_prefix.errors import Place, Problem, Severity
-from gitops_prefix.render.comments import comments
-from gitops_prefix.render.dump import Tree, block_lines, flow_text
-from gitops_prefix.render.edit_field import add_block_entry
-from gitops_prefix.render.edit_scalar import RefusedEditError
+from gitops_prefix.render.binding import Binding, FieldEdit, Following
+from gitops_prefix.render.edit import add_block_entry, style_of
+from gitops_prefix.render.edit_items import RefusedEditError, comments
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import Entry, MappingNode, ScalarNode, content_end
-from gitops_prefix.render.problems import at_field
-from gitops_prefix.render.splice import Edit
-from gitops_prefix.render.style import Style, column, line_end, style_of
+from gitops_prefix.render.node import Entry, MappingNode, ScalarNode, Value, content_end
+from gitops_prefix.render.source import Edit, column, line_end
+from gitops_prefix.render.style import Style, Tree, block_lines, flow_text
 
 
-@dataclass(frozen=True, slots=True)
-class DynamicPrefixDocument:
-    """A DynamicPrefix as it stands in a file.
+class DynamicPrefixDocument(NamedTuple):
+    """A DynamicPrefix of a file.
 
     Attributes:
         place: of its name.
@@ -32,7 +28,7 @@ class DynamicPrefixDocument:
 
     @property
     def path(self) -> str:
-        """The file it is in."""
+        """The path of the file."""
         return self.manifest.path
 
 
@@ -44,38 +40,52 @@ def read_dynamic_prefix(
     Returns:
         The document, or None when a problem is an error, and every problem.
     """
-    status, wrong = read_status(manifest.content)
+    content = manifest.content if isinstance(manifest.content, dict) else {}
+    document = {str(key): value for key, value in content.items()}
+    status, wrong = read_status(document)
     length = status.current.length if status else None
-    specification, found = read_specification(manifest.content, length)
-    problems = tuple(at_field(manifest, one) for one in (*found, *wrong))
+    specification, found = read_specification(document, length)
+    problems = tuple(
+        manifest.field_problem(problem.path, problem.code, problem.message, problem.severity)
+        for problem in (*found, *wrong)
+    )
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
-    root = cast("MappingNode", manifest.root)
-    metadata = root.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, MappingNode) else None
-    place = manifest.place(name or root)
+    place = manifest.place_of(("metadata", "name"))
     return DynamicPrefixDocument(manifest, specification, status, place), problems
 
 
-def edit_status(document: DynamicPrefixDocument, status: Status) -> tuple[Edit, ...]:
-    """The edits that write a status; none when only conditions differ.
+def edit_status(document: DynamicPrefixDocument, status: Status) -> FieldEdit:
+    """Write a status; nothing is edited when only conditions differ.
 
     Raises:
-        RefusedEditError: the status stands where it cannot be replaced.
+        RefusedEditError: the status cannot be replaced where it is.
     """
-    if status.same_decision(document.status):
-        return ()
-    manifest = document.manifest
+    name = document.specification.name
+    binding = Binding(document.manifest, ("status",), name, _edit_status)
+    return binding.edit(binding, Following(document.specification, document.status, status))
+
+
+def _edit_status(binding: Binding, following: Following) -> FieldEdit:
+    before, after = following.before, following.after
+    shown = (str(before.current) if before else None, str(after.current))
+    if after.same_decision(before):
+        return FieldEdit(binding, (), *shown)
+    document = status_document(after)
+    edit = _written(binding.manifest, cast("Tree", document))
+    return FieldEdit(binding, (edit,), *shown, whole=cast("Value", document))
+
+
+def _written(manifest: Manifest, tree: Tree) -> Edit:
     text, root = manifest.text, manifest.root
     if not isinstance(root, MappingNode):
-        raise RefusedEditError(root, "is no mapping")
-    style, tree = style_of(text, root), cast("Tree", status_document(status))
-    entry = root.entry("status")
+        raise RefusedEditError(root, "is not a mapping")
+    style, entry = style_of(text, root), root.entry("status")
     if root.flow:
-        return (_edit_flow(text, root, entry, tree, style),)
+        return _edit_flow(text, root, entry, tree, style)
     if entry is None:
-        return (add_block_entry(text, root, "status", tree, style),)
-    return (_replace(text, entry, tree, style),)
+        return add_block_entry(text, root, "status", tree, style)
+    return _replace(text, entry, tree, style)
 
 
 def _edit_flow(text: str, root: MappingNode, entry: Entry | None, tree: Tree, style: Style) -> Edit:
@@ -83,7 +93,8 @@ def _edit_flow(text: str, root: MappingNode, entry: Entry | None, tree: Tree, st
     if entry is not None:
         if comments(text, entry.value.start, entry.value.end, entry.value):
             raise RefusedEditError(
-                entry.value, "status has a comment in braces, and is written anew: move the comment"
+                entry.value,
+                "status is written anew here, and has a comment in braces: move the comment",
             )
         return Edit(entry.value.start, entry.value.end, written)
     last = root.entries[-1].value
@@ -101,7 +112,7 @@ def _replace(text: str, entry: Entry, tree: Tree, style: Style) -> Edit:
     start, end = line_end(text, colon), line_end(text, content_end(old))
     head = ""
     if old.start < start and old.end > old.start:
-        # `status: {}` begins on the key's own line.
+        # `status: {}` begins on the line of its key.
         head, start = style.newline, colon
     step = column(text, key.start) + style.mapping_step
     kept = comments(text, start, end, old)

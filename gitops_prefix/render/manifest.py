@@ -1,26 +1,44 @@
-"""One Kubernetes object in a file: where it stands, and who it is."""
+"""One Kubernetes object in a file, and the annotations that bind it to a DynamicPrefix."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from gitops_prefix.errors import Place
-from gitops_prefix.render.node import Node, Value
+from gitops_prefix.decide.fields import Path, dotted, nearest
+from gitops_prefix.decide.reference import Reference
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.errors import Place, Problem, Severity
+from gitops_prefix.render.node import Node, Value, nearest_node, value_at
 from gitops_prefix.render.source import DocumentSpan, Source
 
+ANNOTATIONS = "dynamic-prefix.io/"
+NAME = ANNOTATIONS + "name"
+ADDRESS_RANGE = ANNOTATIONS + "address-range"
+SUBNET = ANNOTATIONS + "subnet"
+SERVICE_ADDRESS_RANGE = ANNOTATIONS + "service-address-range"
+SERVICE_SUBNET = ANNOTATIONS + "service-subnet"
+SUFFIX = ANNOTATIONS + "suffix"
+SKIP_DNS = ANNOTATIONS + "skip-external-dns-update"
+VARIABLES = ANNOTATIONS + "variables"
+PARENT_POOL = ANNOTATIONS + "parent-pool"
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """A document that was parsed.
+_METADATA = ("metadata",)
+_ANNOTATIONS = ("metadata", "annotations")
+
+
+class Manifest(NamedTuple):
+    """A parsed document.
 
     Attributes:
-        source: the file it is in.
+        source: the file that holds it.
         span: where in the file; node offsets count from its start.
+        text: the document's own text.
         root: its nodes.
         content: the same as plain values.
     """
 
     source: Source
     span: DocumentSpan
+    text: str
     root: Node
     content: Value
 
@@ -30,19 +48,14 @@ class Manifest:
         return self.source.path
 
     @property
-    def text(self) -> str:
-        """The document's own text."""
-        return self.source.text[self.span.start : self.span.end]
-
-    @property
     def kind(self) -> str:
-        """Its kind, or nothing."""
-        return _string(_mapping(self.content).get("kind"))
+        """Its kind, or an empty string."""
+        return _string(self.content, "kind")
 
     @property
     def api_version(self) -> str:
-        """Its apiVersion, or nothing."""
-        return _string(_mapping(self.content).get("apiVersion"))
+        """Its apiVersion, or an empty string."""
+        return _string(self.content, "apiVersion")
 
     @property
     def group(self) -> str:
@@ -51,31 +64,138 @@ class Manifest:
 
     @property
     def name(self) -> str:
-        """metadata.name, or nothing."""
-        return _string(self._metadata.get("name"))
+        """metadata.name, or an empty string."""
+        return _string(value_at(self.content, _METADATA), "name")
 
     @property
     def namespace(self) -> str:
-        """metadata.namespace, or nothing."""
-        return _string(self._metadata.get("namespace"))
+        """metadata.namespace, or an empty string."""
+        return _string(value_at(self.content, _METADATA), "namespace")
 
     @property
-    def annotations(self) -> Mapping[str, Value]:
-        """metadata.annotations; empty when there are none."""
-        return _mapping(self._metadata.get("annotations"))
+    def annotations(self) -> Mapping[Any, Value]:
+        """metadata.annotations; empty when there are no annotations."""
+        annotations = value_at(self.content, _ANNOTATIONS)
+        return annotations if isinstance(annotations, dict) else {}
 
     def place(self, node: Node) -> Place:
-        """Where a node of this manifest stands in the file."""
+        """Where a node of this manifest is in the file."""
         return self.source.place(self.span.start + node.start)
 
-    @property
-    def _metadata(self) -> Mapping[str, Value]:
-        return _mapping(_mapping(self.content).get("metadata"))
+    def place_of(self, path: Path) -> Place:
+        """Where a field is, or the nearest node above it."""
+        return self.place(nearest_node(self.root, path))
+
+    def problem(
+        self, node: Node, code: str, message: str, severity: Severity = Severity.ERROR
+    ) -> Problem:
+        """A problem with one node."""
+        return Problem(code, message, self.place(node), severity)
+
+    def field_problem(
+        self, path: Path, code: str, message: str, severity: Severity = Severity.ERROR
+    ) -> Problem:
+        """A problem with a field, at the field or at what should hold it."""
+        return Problem(code, message, self.place_of(path), severity)
+
+    def annotation_problem(
+        self, code: str, message: str, *, key: str = NAME, severity: Severity = Severity.ERROR
+    ) -> Problem:
+        """A problem with an annotation, at its value."""
+        return self.field_problem((*_ANNOTATIONS, key), code, message, severity)
 
 
-def _mapping(value: Value) -> Mapping[str, Value]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _string(value: Value) -> str:
+def _string(mapping: Value, key: str) -> str:
+    value = mapping.get(key) if isinstance(mapping, dict) else None
     return value if isinstance(value, str) else ""
+
+
+def read_reference(
+    manifest: Manifest,
+    specifications: Mapping[str, Specification],
+    *,
+    range_keys: Sequence[str] = (ADDRESS_RANGE,),
+    subnet_keys: Sequence[str] = (SUBNET,),
+) -> tuple[Reference | None, tuple[Problem, ...]]:
+    """What a manifest is bound to by its annotations.
+
+    Args:
+        manifest: with at least one annotation of ours.
+        specifications: by name.
+        range_keys: annotations that name a range; the first that is there counts.
+        subnet_keys: annotations that name a subnet; the first that is there counts.
+
+    Returns:
+        The reference, or None when it is wrong, and every problem.
+    """
+    annotations: dict[str, str] = {}
+    problems: list[Problem] = []
+    for key, value in manifest.annotations.items():
+        if not str(key).startswith(ANNOTATIONS):
+            continue
+        if isinstance(value, str):
+            annotations[str(key)] = value
+        else:
+            message = f"{value!r} is not a string: write it in quotes"
+            problems.append(_problem(manifest, str(key), "wrong-type", message))
+    if problems:
+        return None, tuple(problems)
+    if NAME not in annotations:
+        message = f"needs {NAME} too, which names the DynamicPrefix"
+        return None, (_problem(manifest, next(iter(annotations)), "missing-name", message),)
+    specification = specifications.get(annotations[NAME])
+    if specification is None:
+        return None, (_unknown_name(manifest, annotations[NAME], [*specifications]),)
+    return _read_parts(manifest, annotations, specification, range_keys, subnet_keys)
+
+
+def _read_parts(
+    manifest: Manifest,
+    annotations: Mapping[str, str],
+    specification: Specification,
+    range_keys: Sequence[str],
+    subnet_keys: Sequence[str],
+) -> tuple[Reference | None, tuple[Problem, ...]]:
+    """The reference to a range, to a subnet, or to the whole of a DynamicPrefix."""
+    problems = []
+    ranges = [address_range.name for address_range in specification.ranges]
+    subnets = [subnet.name for subnet in specification.subnets]
+    range_key = next((key for key in range_keys if key in annotations), None)
+    subnet_key = next((key for key in subnet_keys if key in annotations), None)
+    if range_key and subnet_key:
+        message = f"is beside {range_key}: keep one of the two"
+        problems.append(_problem(manifest, subnet_key, "range-and-subnet", message))
+    for key, known in ((range_key, ranges), (subnet_key, subnets)):
+        if key and annotations[key] not in known:
+            problems.append(
+                _unknown_part(manifest, key, annotations[key], specification.name, known)
+            )
+    reference = Reference(
+        specification.name,
+        annotations[range_key] if range_key else "",
+        annotations[subnet_key] if subnet_key else "",
+    )
+    return (None if problems else reference), tuple(problems)
+
+
+def _unknown_name(manifest: Manifest, written: str, known: list[str]) -> Problem:
+    message = (
+        f'DynamicPrefix "{written}" is not in the repository (it has: '
+        f"{', '.join(known) or 'none'}){nearest(written, known)}"
+    )
+    return manifest.annotation_problem("unknown-dynamic-prefix", message)
+
+
+def _unknown_part(
+    manifest: Manifest, key: str, written: str, owner: str, known: list[str]
+) -> Problem:
+    kind = key.removeprefix(ANNOTATIONS).removeprefix("service-")
+    message = (
+        f'{kind} "{written}" is not in DynamicPrefix {owner} (it has: '
+        f"{', '.join(known) or 'none'}){nearest(written, known)}"
+    )
+    return manifest.annotation_problem(f"unknown-{kind}", message, key=key)
+
+
+def _problem(manifest: Manifest, key: str, code: str, message: str) -> Problem:
+    return manifest.annotation_problem(code, f"{dotted(_ANNOTATIONS)}: {key} {message}", key=key)

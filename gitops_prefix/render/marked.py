@@ -1,36 +1,89 @@
 """Fields that are bound by markers: any scalar or list of any YAML file.
 
-On a scalar the scalar is replaced, its quoting kept; on a list, or a key whose list
-follows, our items are: what its author added stays, as in every list.
+    ips: "2001:db8:1234:0:f000::10"   # {"$dynamicprefix": "home:lb:address:::10"}
+    cidrs:                            # {"$dynamicprefix": "home:lb:cidrs"}
+    - 2001:db8:1234:0:f000::/68
+
+A marker is the comment that ends a line, and binds the value that ends on that line or
+whose key does. A marked scalar is replaced, its quotes kept; in a marked list our items
+are replaced, and the author's items stay.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
+from operator import itemgetter
+from typing import NamedTuple
 
 from gitops_prefix.decide.address import parse_address
-from gitops_prefix.decide.fields import dotted
+from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Place, Problem, Severity
-from gitops_prefix.render.address_list import Ownership, edit_address_list, entries
-from gitops_prefix.render.address_span import Span, address_span, range_span
-from gitops_prefix.render.binding import Binding, FieldEdit, Following
-from gitops_prefix.render.edit_field import is_null
-from gitops_prefix.render.edit_scalar import RefusedEditError, replace_scalar
+from gitops_prefix.render.address_text import Span, address_span, dashed_span, entries
+from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
+from gitops_prefix.render.edit import is_null
+from gitops_prefix.render.edit_items import RefusedEditError, replace_scalar
 from gitops_prefix.render.files import MARKER
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.marked_node import MarkedNode, Position, find_marked_nodes
 from gitops_prefix.render.marker import Marker, MarkerError, parse_marker
-from gitops_prefix.render.node import ScalarNode, SequenceNode, Value, at_path
-from gitops_prefix.render.plain_value import value_at
-from gitops_prefix.render.shared_list import ListField, edit_shared_list
-from gitops_prefix.render.splice import Edit
-from gitops_prefix.render.style import quoted
-from gitops_prefix.render.target import Bound, Surroundings
+from gitops_prefix.render.node import (
+    AliasNode,
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    Value,
+    at_path,
+    scalars_in,
+)
+from gitops_prefix.render.shared_list import Ownership, edit_address_text, edit_shared_list
+from gitops_prefix.render.source import Edit
+from gitops_prefix.render.style import quoted, resolve
 
 _LISTS = ("cidrs", "addresses")
+_COMMENT = r"(?m)(?:^|(?<=[ \t]))#[^\r\n]*"
+_FORM = rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)"
+_ASIDE = rf'\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:'
+_PROPERTIES = r"\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*"
+
+
+class _Position(NamedTuple):
+    """A value that may be marked.
+
+    Attributes:
+        path: keys and indices from the document's root.
+        key: the node before its colon; None for an item of a list.
+        in_flow: whether it is inside braces or brackets.
+    """
+
+    path: Path
+    node: Node
+    key: Node | None
+    in_flow: bool
+
+
+class _Comment(NamedTuple):
+    """A comment in the form of a marker.
+
+    Attributes:
+        text: the value of `$dynamicprefix`; None when the comment does not parse.
+        offset: of the comment.
+        position: the value that it marks; None when its line has no value.
+        in_block_scalar: whether the comment is text of a block scalar.
+        others: further keys of its JSON, which nothing reads.
+        aside: whether words before its JSON keep it from being a marker.
+    """
+
+    text: str | None
+    offset: int
+    position: _Position | None
+    in_block_scalar: bool
+    others: tuple[str, ...] = ()
+    aside: bool = False
 
 
 def is_marked(manifest: Manifest) -> bool:
@@ -40,76 +93,82 @@ def is_marked(manifest: Manifest) -> bool:
 
 def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
     """The marked fields of a document, and what is wrong with its markers."""
-    bindings: list[Binding] = []
+    bindings: dict[Path, Binding] = {}
     problems: list[Problem] = []
-    seen: set[object] = set()
-    for one in find_marked_nodes(manifest.text, manifest.root):
-        place = manifest.source.place(manifest.span.start + one.offset)
-        problems.extend(_oddities(one, place))
-        if one.aside:
+    for comment in _find_comments(manifest.text, manifest.root):
+        place = manifest.source.place(manifest.span.start + comment.offset)
+        problems.extend(_oddities(comment, place))
+        if comment.aside:
             continue
         try:
-            binding = _bind(manifest, one, surroundings)
+            binding = _bind(manifest, comment, surroundings)
         except MarkerError as error:
             problems.append(Problem(error.code, f"marker: {error}", place))
             continue
-        if binding.field_path in seen:
-            message = f"marker: {binding.field} has another one already: keep one"
+        if binding.field_path in bindings:
+            message = f"marker: {binding.field} has another marker already: keep one"
             problems.append(Problem("marker-misplaced", message, binding.place))
             continue
-        seen.add(binding.field_path)
-        bindings.append(binding)
-    return Bound(tuple(bindings), tuple(problems))
+        bindings[binding.field_path] = binding
+    return Bound(tuple(bindings.values()), tuple(problems))
 
 
-def _oddities(one: MarkedNode, place: Place) -> Iterator[Problem]:
-    if one.aside:
+def _oddities(comment: _Comment, place: Place) -> Iterator[Problem]:
+    if comment.aside:
         message = (
             f'words before it keep this from being a marker: write # {{"{MARKER}": ...}} alone'
         )
         yield Problem("marker-aside", message, place, Severity.WARNING)
-    if one.others:
-        message = f"marker: nothing reads {', '.join(one.others)} beside it: remove it"
+    if comment.others:
+        message = f"marker: nothing reads {', '.join(comment.others)} beside it: remove it"
         yield Problem("marker-other-key", message, place, Severity.WARNING)
 
 
-def _bind(manifest: Manifest, one: MarkedNode, surroundings: Surroundings) -> Binding:
-    if one.in_scalar is not None:
+def _bind(manifest: Manifest, comment: _Comment, surroundings: Surroundings) -> Binding:
+    if comment.in_block_scalar:
         message = (
             "is text inside of a block scalar, which is never edited: move the value out of it"
         )
         raise MarkerError("marker-misplaced", message)
-    if one.text is None:
-        message = 'is no JSON of the form {"$dynamicprefix": "NAME:FIELD"}: mend the comment'
+    if comment.text is None:
+        message = 'is not JSON of the form {"$dynamicprefix": "NAME:FIELD"}: correct the comment'
         raise MarkerError("marker-not-json", message)
-    marker = parse_marker(one.text, surroundings.specifications)
-    position = one.position
+    marker = parse_marker(comment.text, surroundings.specifications)
+    position = comment.position
     if position is None or not position.path:
         message = "follows no value: write it behind the value or the key, on the same line"
         raise MarkerError("marker-misplaced", message)
     if not isinstance(position.node, ScalarNode | SequenceNode):
-        message = f"{dotted(position.path)} is no string or list of its own: mark one"
+        message = f"{dotted(position.path)} is not a string or list of its own: mark one"
         raise MarkerError("marker-misplaced", message)
     name = marker.reference.dynamic_prefix
     specification = surroundings.specifications[name]
     imagined = imagine(specification)
     if imagined is not None:
         marker.values(specification, imagined)
-    shown = position.key if position.key is not None and is_null(position.node) else position.node
-    as_list = isinstance(position.node, SequenceNode) or (
-        is_null(position.node) and marker.field in _LISTS
-    )
-    edit = partial(_edit_list if as_list else _edit_scalar, manifest, position, marker)
-    return Binding(manifest, position.path, name, manifest.place(shown), edit)
+    key = position.key if is_null(position.node) else None
+    edit = partial(_edit_of(position, marker), position, marker)
+    return Binding(manifest, position.path, name, edit, at=key or position.node)
+
+
+def _edit_of(
+    position: _Position, marker: Marker
+) -> Callable[[_Position, Marker, Binding, Following], FieldEdit]:
+    """How a marked value is edited: as a list, as addresses in a string, or as a scalar."""
+    if isinstance(position.node, SequenceNode):
+        return _edit_list
+    if is_null(position.node) and marker.field in _LISTS:
+        return _edit_list
+    return _edit_addresses if marker.field == "addresses" else _edit_scalar
 
 
 def _values(
-    position: Position, marker: Marker, specification: Specification, status: Status
+    position: _Position, marker: Marker, specification: Specification, status: Status
 ) -> tuple[str, ...]:
-    """What a marker comes to.
+    """The values of a marker.
 
     Raises:
-        RefusedEditError: this prefix cannot give that.
+        RefusedEditError: this prefix has no such value.
     """
     try:
         return marker.values(specification, status)
@@ -118,68 +177,173 @@ def _values(
 
 
 def _edit_list(
-    manifest: Manifest, position: Position, marker: Marker, following: Following
+    position: _Position, marker: Marker, binding: Binding, following: Following
 ) -> FieldEdit:
-    _refuse_alias_key(manifest, position)
-    target = ListField(position.path, _network_span if marker.field == "network" else _span)
-    return edit_shared_list(manifest, target, partial(_values, position, marker), following)
+    _refuse_alias_key(position, binding)
+    return edit_shared_list(
+        binding,
+        following,
+        span_of=_network_span if marker.field == "network" else dashed_span,
+        items_in=partial(_values, position, marker),
+    )
 
 
-def _span(item: Value) -> Span | None:
-    """An address, a CIDR, or two addresses with a dash between."""
-    start, dash, end = item.partition("-") if isinstance(item, str) else ("", "", "")
-    return range_span(start.strip(), end.strip()) if dash else address_span(item)
-
-
-def _refuse_alias_key(manifest: Manifest, position: Position) -> None:
-    """A list is found by its keys, and `*key :` is none (a scalar is found by its place)."""
-    if at_path(manifest.root, position.path) is not position.node:
-        message = f"{dotted(position.path)} stands behind an alias for a key: write the key out"
-        raise RefusedEditError(position.node, message)
-
-
-def _network_span(item: Value) -> Span | None:
-    """What `network` writes: hextets that a `::/64` would make a CIDR of."""
-    if not isinstance(item, str) or "::" in item or "/" in item:
-        return _span(item)
-    return address_span(f"{item}::/{16 * len(item.split(':'))}")
-
-
-def _edit_scalar(
-    manifest: Manifest, position: Position, marker: Marker, following: Following
+def _edit_addresses(
+    position: _Position, marker: Marker, binding: Binding, following: Following
 ) -> FieldEdit:
-    if marker.field == "addresses":
-        _refuse_alias_key(manifest, position)
-        return edit_address_list(manifest, position.path, _ownership(position, marker, following))
-    before = value_at(manifest.content, position.path)
-    wanted = _values(position, marker, following.specification, following.after)
-    if _says(before, wanted):
-        return FieldEdit((), before, before)
-    after = ",".join(wanted)
-    return FieldEdit((_replace(manifest.text, position, after),), before, after)
-
-
-def _ownership(position: Position, marker: Marker, following: Following) -> Ownership:
+    _refuse_alias_key(position, binding)
     after, *before = (
         tuple(map(parse_address, _values(position, marker, following.specification, status)))
         for status in following.statuses
     )
-    return Ownership(after, frozenset(chain(after, *before)), following.after.prefixes)
+    known = frozenset(chain(after, *before))
+    return edit_address_text(binding, Ownership(after, known, following.after.prefixes))
 
 
-def _says(before: Value, wanted: Sequence[str]) -> bool:
-    """Whether it is there already, in whatever notation."""
+def _edit_scalar(
+    position: _Position, marker: Marker, binding: Binding, following: Following
+) -> FieldEdit:
+    wanted = _values(position, marker, following.specification, following.after)
+    if _is_right(binding.before, wanted):
+        return binding.unchanged()
+    after = ",".join(wanted)
+    edit = _replace(binding.manifest.text, position, after)
+    return FieldEdit(binding, (edit,), binding.before, after)
+
+
+def _refuse_alias_key(position: _Position, binding: Binding) -> None:
+    """A list is found by its keys, and `*key :` has no text (a scalar is found by its position)."""
+    if at_path(binding.manifest.root, position.path) is not position.node:
+        message = f"{binding.field} has an alias as a key: write the key out"
+        raise RefusedEditError(position.node, message)
+
+
+def _network_span(item: Value) -> Span | None:
+    """The span of what `network` writes: hextets, which `::/64` makes a CIDR of."""
+    if not isinstance(item, str) or "::" in item or "/" in item:
+        return dashed_span(item)
+    return address_span(f"{item}::/{16 * len(item.split(':'))}")
+
+
+def _is_right(before: Value, wanted: Sequence[str]) -> bool:
+    """Whether a scalar has the values already, in any notation."""
     there = entries(before)
     return len(there) == len(wanted) and all(
-        one == other or (_span(one) is not None and _span(one) == _span(other))
-        for one, other in zip(there, wanted, strict=True)
+        old == new or (dashed_span(old) is not None and dashed_span(old) == dashed_span(new))
+        for old, new in zip(there, wanted, strict=True)
     )
 
 
-def _replace(text: str, position: Position, after: str) -> Edit:
+def _replace(text: str, position: _Position, after: str) -> Edit:
     node = position.node
     if position.key is not None and is_null(node) and node.end == node.start:
-        # An empty value has no place of its own, but behind the colon.
+        # An empty value has no position of its own: its text begins behind the colon.
         colon = text.index(":", position.key.end) + 1
         return Edit(colon, colon, f" {quoted(after)}")
     return replace_scalar(node, after, in_flow=position.in_flow)
+
+
+def _find_comments(text: str, root: Node) -> Iterator[_Comment]:
+    """Every comment in the form of a marker, with the value that it marks."""
+    if MARKER not in text:
+        return
+    scalars = [node for node in scalars_in(root) if isinstance(node, ScalarNode)]
+    ends = sorted(_ends(root, scalars), key=itemgetter(0))
+    for found, in_block_scalar in _comments(text, scalars):
+        offset = found.start()
+        form = re.fullmatch(_FORM, found.group().rstrip())
+        position = _before(text, offset, ends)
+        if form is not None:
+            said, others = _read(form.group(1))
+            yield _Comment(said, offset, position, in_block_scalar, others)
+        elif position is not None and re.search(_ASIDE, found.group()):
+            yield _Comment(None, offset, position, in_block_scalar, aside=True)
+
+
+def _comments(text: str, scalars: list[ScalarNode]) -> Iterator[tuple[re.Match[str], bool]]:
+    """Every comment, and whether a block scalar is around it.
+
+    A `#` in quotes or in a plain scalar begins no comment.
+    """
+    pattern = re.compile(_COMMENT)
+    comment = pattern.search(text)
+    while comment is not None:
+        index = bisect_right(scalars, comment.start(), key=lambda scalar: scalar.start) - 1
+        inside = index >= 0 and comment.start() < scalars[index].end
+        if not inside or scalars[index].style in {"|", ">"}:
+            yield comment, inside
+            comment = pattern.search(text, comment.end())
+        else:
+            comment = pattern.search(text, scalars[index].end)
+
+
+def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
+    """The marker's text, if there is exactly one, and the other keys beside it."""
+    import json  # noqa: PLC0415  most repositories have no marker
+
+    try:
+        pairs = json.loads(text, object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        return None, ()
+    said = [value for key, value in pairs if key == MARKER]
+    others = tuple(key for key, _ in pairs if key != MARKER)
+    return (said[0] if len(said) == 1 and isinstance(said[0], str) else None), others
+
+
+def _before(text: str, offset: int, ends: list[tuple[int, _Position]]) -> _Position | None:
+    """The value that ends on this line, or whose key does."""
+    line_start = text.rfind("\n", 0, offset) + 1
+    first = bisect_right(ends, line_start, key=itemgetter(0))
+    last = bisect_right(ends, offset, key=itemgetter(0))
+    properties = re.compile(_PROPERTIES)
+    for end, position in reversed(ends[first:last]):
+        if properties.fullmatch(text, end, offset):
+            return position
+    return None
+
+
+def _ends(root: Node, scalars: list[ScalarNode]) -> Iterator[tuple[int, _Position]]:
+    """Where a marker of each value may begin: behind the value, or behind its key."""
+    anchors = {scalar.anchor: scalar for scalar in scalars if scalar.anchor is not None}
+    for position in _walk(root, anchors):
+        node = position.node
+        beside = isinstance(node, AliasNode | ScalarNode) or node.flow
+        if beside and node.end > node.start:
+            yield node.end, position
+        if position.key is not None and (not beside or is_null(node)):
+            yield position.key.end, position
+
+
+def _walk(root: Node, anchors: Mapping[str, ScalarNode]) -> Iterator[_Position]:
+    """Every value with its path, in the order of the text."""
+    pending = [_Position((), root, None, in_flow=False)]
+    while pending:
+        position = pending.pop()
+        yield position
+        path, node = position.path, position.node
+        if isinstance(node, MappingNode):
+            inside = position.in_flow or node.flow
+            pending += [
+                _Position((*path, _step(name)), entry.value, entry.key, inside)
+                for entry in reversed(node.entries)
+                if (name := _name(entry.key, anchors)) is not None
+            ]
+        elif isinstance(node, SequenceNode):
+            inside = position.in_flow or node.flow
+            pending += [
+                _Position((*path, index), item, None, inside)
+                for index, item in reversed([*enumerate(node.items)])
+            ]
+
+
+def _name(key: Node, anchors: Mapping[str, ScalarNode]) -> ScalarNode | None:
+    """The scalar of a key, behind an alias too: Helm values often have `*app :`."""
+    if isinstance(key, AliasNode):
+        return anchors.get(key.anchor)
+    return key if isinstance(key, ScalarNode) else None
+
+
+def _step(key: ScalarNode) -> str | int:
+    """A key as the document's values have it."""
+    value = key.text if key.style or key.tag else resolve(key.text)
+    return value if type(value) is int else key.text

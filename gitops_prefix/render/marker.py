@@ -1,17 +1,17 @@
-"""What a marker asks for: `NAME[:RANGE-OR-SUBNET]:FIELD[:HOST]`, and its values in a prefix."""
+"""The text of a marker, `NAME[:RANGE-OR-SUBNET]:FIELD[:HOST]`, and its values in a prefix."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from gitops_prefix.decide.address import BITS, format_address, parse_address
+from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.address_range import PlacedRange
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.subnet import PlacedSubnet
 from gitops_prefix.decide.suffix import check_suffix
+from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends, range_text
 
 WITH_HOST = ("address", "addresses")
 FIELDS = ("prefix", "network", "start", "end", "cidr", "cidrs", "range", *WITH_HOST)
@@ -20,10 +20,10 @@ _SHAPE = "NAME[:RANGE-OR-SUBNET]:FIELD[:HOST]"
 
 
 class MarkerError(ValueError):
-    """A marker that cannot be meant.
+    """A marker that is wrong, or has no value in a prefix.
 
     Attributes:
-        code: of the problem that it is.
+        code: of the problem to report.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -31,8 +31,7 @@ class MarkerError(ValueError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(NamedTuple):
     """A checked marker.
 
     Attributes:
@@ -45,34 +44,33 @@ class Marker:
     host: int | None = None
 
     def values(self, specification: Specification, status: Status) -> tuple[str, ...]:
-        """What the field holds: one value, or more for `cidrs` and `addresses`.
+        """The values of the field: one value, or more for `cidrs` and `addresses`.
 
         Raises:
-            MarkerError: the status cannot give that.
+            MarkerError: the status has no such value.
         """
         reference = self.reference
         if self.field in _OF_THE_PREFIX and not reference.subnet:
-            # A range has none of its own: it is the prefix that it lies in.
+            # A range has no prefix of its own: the prefix around it is meant.
             reference = Reference(reference.dynamic_prefix)
         placed = reference.placed(specification, status)
         if self.field != "addresses":
             placed = placed[:1]
-        return tuple(value for one in placed for value in self._values(one, status))
+        return tuple(value for part in placed for value in self._values(part, status))
 
     def _values(self, placed: Placed, status: Status) -> tuple[str, ...]:
         if self.host is not None:
             return (format_address(_address(placed, self.host, status)),)
-        start, end = _ends(placed)
         match self.field:
             case "start":
-                return (format_address(start),)
+                return (format_address(placed_ends(placed)[0]),)
             case "end":
-                return (format_address(end),)
+                return (format_address(placed_ends(placed)[1]),)
             case "range":
-                return (f"{format_address(start)}-{format_address(end)}",)
+                return (range_text(placed),)
             case "network":
-                return (_hextets(_prefix(placed)),)
-        cidrs = placed.cidrs if isinstance(placed, PlacedRange) else (_prefix(placed),)
+                return (_whole_hextets(placed_cidrs(placed)[0]),)
+        cidrs = placed_cidrs(placed)
         if self.field == "cidr" and len(cidrs) > 1:
             message = f"{self.reference.address_range} is {len(cidrs)} CIDRs, not one: use cidrs"
             raise MarkerError("not-one-cidr", message)
@@ -85,7 +83,7 @@ def parse_marker(text: str, specifications: Mapping[str, Specification]) -> Mark
     A host part has colons of its own, as in `home:loadbalancers:address:::f000:0:0:10`.
 
     Raises:
-        MarkerError: it is not of the grammar, or names what is not there.
+        MarkerError: the text does not follow the grammar, or names an unknown part.
     """
     name, *words = text.split(":")
     specification = specifications.get(name)
@@ -103,13 +101,13 @@ def parse_marker(text: str, specifications: Mapping[str, Specification]) -> Mark
     if part:
         reference = _part(specification, part)
     if len(words) > 1 and not host and field not in WITH_HOST:
-        raise MarkerError("marker-field", f'{field} is followed by nothing: remove the last ":"')
+        raise MarkerError("marker-field", f'{field} takes no HOST: remove the last ":"')
     return Marker(reference, field, _host(field, host))
 
 
 def _part(specification: Specification, part: str) -> Reference:
-    ranges = [one.name for one in specification.ranges]
-    subnets = [one.name for one in specification.subnets]
+    ranges = [address_range.name for address_range in specification.ranges]
+    subnets = [subnet.name for subnet in specification.subnets]
     if part in ranges:
         return Reference(specification.name, address_range=part)
     if part in subnets:
@@ -140,43 +138,29 @@ def _unknown(code: str, what: str, written: str, known: list[str]) -> MarkerErro
     )
 
 
-def _ends(placed: Placed) -> tuple[int, int]:
-    if isinstance(placed, PlacedRange):
-        return placed.start, placed.end
-    prefix = _prefix(placed)
-    return prefix.network, prefix.last
-
-
-def _prefix(placed: Placed) -> Prefix:
-    if isinstance(placed, PlacedRange):
-        raise TypeError("a range is no prefix")
-    return placed.cidr if isinstance(placed, PlacedSubnet) else placed
-
-
 def _address(placed: Placed, host: int, status: Status) -> int:
     if isinstance(placed, PlacedRange):
-        inside = (p for p in status.prefixes if p.network <= placed.start <= p.last)
+        inside = (prefix for prefix in status.prefixes if prefix.contains(placed.start))
         prefix = next(inside, status.current)
     else:
-        prefix = _prefix(placed)
+        prefix = placed_cidrs(placed)[0]
     try:
         check_suffix(host, prefix.length)
     except ValueError as error:
         raise MarkerError("marker-host", str(error)) from error
-    address = prefix.network + host
-    start, end = _ends(placed)
-    if not start <= address <= end:
-        first, last = (format_address(one - prefix.network) for one in (start, end))
-        message = f"HOST {format_address(host)} lies outside of the range, {first} to {last}"
+    host_address = prefix.network + host
+    start, end = placed_ends(placed)
+    if not start <= host_address <= end:
+        first, last = (format_address(address - prefix.network) for address in (start, end))
+        message = f"HOST {format_address(host)} lies outside the range, {first} to {last}"
         raise MarkerError("marker-host", message)
-    return address
+    return host_address
 
 
-def _hextets(prefix: Prefix) -> str:
+def _whole_hextets(prefix: Prefix) -> str:
     if prefix.length % 16:
         message = (
             f"network gives whole groups of 16 bits, and {prefix} ends inside of one: use prefix"
         )
         raise MarkerError("no-whole-network", message)
-    shifts = range(BITS - 16, BITS - prefix.length - 1, -16)
-    return ":".join(f"{prefix.network >> shift & 0xFFFF:x}" for shift in shifts)
+    return hextets(prefix)

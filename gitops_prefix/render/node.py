@@ -1,11 +1,10 @@
-"""A YAML document as a tree of nodes that know where they stand.
+"""A YAML document as a tree of nodes with their positions, and as plain values.
 
-Offsets count characters of the text that was parsed. A block collection has no
-`end` of its own: libyaml's runs over trailing comments; `content_end` tells.
+Offsets count characters of the text that was parsed. The `end` of a block collection
+is libyaml's, which runs over trailing comments; `content_end` returns the true one.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from gitops_prefix.decide.fields import Path
@@ -13,15 +12,17 @@ from gitops_prefix.decide.fields import Path
 DEEPEST = 200
 """Levels of nesting that are read; no manifest has twenty."""
 
+Value: TypeAlias = str | int | float | list["Value"] | Mapping[Any, "Value"] | None
+"""What a YAML parser makes of a node. A key is any scalar, and most are strings."""
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
+
+class ScalarNode(NamedTuple):
     """A scalar.
 
     Attributes:
         text: its content, with quotes, folding and escapes undone.
         style: the quote or block indicator, or None for a plain scalar.
-        start: where it begins, behind any anchor or tag; an empty one has no width.
+        start: where it begins, behind any anchor or tag; an empty scalar has no width.
         tag: an explicit tag, or None.
     """
 
@@ -33,8 +34,7 @@ class ScalarNode:
     anchor: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AliasNode:
+class AliasNode(NamedTuple):
     """`*anchor`."""
 
     anchor: str
@@ -49,8 +49,7 @@ class Entry(NamedTuple):
     value: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class MappingNode:
+class MappingNode(NamedTuple):
     """A mapping, in block or flow style."""
 
     entries: tuple[Entry, ...]
@@ -60,8 +59,8 @@ class MappingNode:
     anchor: str | None
 
     def entry(self, key: str) -> Entry | None:
-        """The last entry of that key, which is the one that parsers let win."""
-        found = [one for one in self.entries if key_text(one.key) == key]
+        """The last entry of that key, which is the one that parsers use."""
+        found = [entry for entry in self.entries if key_text(entry.key) == key]
         return found[-1] if found else None
 
     def get(self, key: str) -> "Node | None":
@@ -70,8 +69,7 @@ class MappingNode:
         return entry.value if entry else None
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceNode:
+class SequenceNode(NamedTuple):
     """A sequence, in block or flow style."""
 
     items: tuple["Node", ...]
@@ -82,19 +80,17 @@ class SequenceNode:
 
 
 Node: TypeAlias = ScalarNode | AliasNode | MappingNode | SequenceNode
-Value: TypeAlias = Any
-"""What a YAML parser makes of a node: str, int, float, bool, None, list or dict."""
 
 
 def key_text(key: Node) -> str | None:
-    """The text of a key, or None when it is no scalar."""
+    """The text of a key, or None when the key is no scalar."""
     return key.text if isinstance(key, ScalarNode) else None
 
 
 def content_end(node: Node) -> int:
     """Where the last character of a node's content ends; no comment is inside."""
     while not isinstance(node, ScalarNode | AliasNode) and not node.flow:
-        # A block collection has at least one entry: an empty one is written in flow.
+        # A block collection has at least one entry: an empty one is written in flow style.
         node = node.entries[-1].value if isinstance(node, MappingNode) else node.items[-1]
     return node.end
 
@@ -113,7 +109,7 @@ def at_path(root: Node | None, path: Path) -> Node | None:
 
 
 def nearest_node(root: Node, path: Path) -> Node:
-    """The node at a path, or the last one on the way to it: where to point at."""
+    """The node at a path, or the last one on the way to it: the place that a problem names."""
     for length in range(len(path), 0, -1):
         node = at_path(root, path[:length])
         if node is not None:
@@ -121,8 +117,33 @@ def nearest_node(root: Node, path: Path) -> Node:
     return root
 
 
+def value_at(content: Value, path: Path) -> Value:
+    """The plain value at a path of keys and indices; None where the path ends early."""
+    for step in path:
+        if isinstance(content, dict):
+            content = content.get(step)
+        elif isinstance(content, list) and isinstance(step, int) and step < len(content):
+            content = content[step]
+        else:
+            return None
+    return content
+
+
+def scalars_in(root: Node) -> Iterator[ScalarNode | AliasNode]:
+    """Every scalar and alias below a node, in the order of the text."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ScalarNode | AliasNode):
+            yield node
+        elif isinstance(node, MappingNode):
+            pending.extend(part for entry in reversed(node.entries) for part in reversed(entry))
+        else:
+            pending.extend(reversed(node.items))
+
+
 def duplicate_keys(root: Node) -> Iterator[ScalarNode]:
-    """Every key that its mapping has already; parsers disagree on which one counts."""
+    """Every key that its mapping has already; parsers disagree on which of the two counts."""
     pending: list[Node] = [root]
     while pending:
         node = pending.pop()

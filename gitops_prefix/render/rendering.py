@@ -1,139 +1,126 @@
-"""An inventory and statuses in, edited files out; every edit proved."""
+"""An inventory and statuses in, edited files out; every edit is proved."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from gitops_prefix.decide.fields import dotted
-from gitops_prefix.decide.status import Status, status_document
+from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.service_address import (
+    Assignment,
+    Claim,
+    Rooms,
+    assign,
+    kept_host_part,
+    room_of,
+)
+from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.binding import Binding, Following
-from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, edit_status
-from gitops_prefix.render.edit_scalar import RefusedEditError
-from gitops_prefix.render.edited_field import EditedField, prove_edits, splice_files
-from gitops_prefix.render.host_parts import assign_host_parts
+from gitops_prefix.render.binding import Binding, Change, FieldEdit, Following, change_of
+from gitops_prefix.render.dynamic_prefix import edit_status
+from gitops_prefix.render.edit_items import RefusedEditError
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import Value
-from gitops_prefix.render.problems import at_node
-from gitops_prefix.render.splice import Edit
+from gitops_prefix.render.manifest import SUFFIX, Manifest
+from gitops_prefix.render.proof import prove_edits, splice_files
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One managed field that gets another value.
+class Rendering(NamedTuple):
+    """The result of a rendering.
 
     Attributes:
-        document: number of the document in its file, from 0.
-        field: dotted, as in `spec.blocks`.
-        before: as plain values; None when the field was not there.
+        files: the new content of each file that changes; empty when a problem is an error.
+        unchanged: how many managed fields are right already.
     """
 
-    path: str
-    document: int
-    kind: str
-    namespace: str
-    name: str
-    field: str
-    before: Value
-    after: Value
-    api_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """What a rendering comes to.
-
-    Attributes:
-        files: the new content of each file that changes, and of no other; empty when
-            a problem is an error.
-        unchanged: managed fields that stand right already.
-    """
-
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes] = {}
     changes: tuple[Change, ...] = ()
     unchanged: int = 0
     problems: tuple[Problem, ...] = ()
 
 
 def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
-    """Make every managed field follow its DynamicPrefix's status.
+    """Make every managed field follow the status of its DynamicPrefix.
 
-    * Edit each status that decided something else.
-    * Edit each bound field; what waits for a first prefix stays as it is.
-    * Splice, and prove that nothing else changed.
+    * Edit each status that has another decision.
+    * Edit each bound field; a field that waits for a first prefix stays as it is.
+    * Splice, and prove that nothing else changes.
 
     Args:
         inventory: of the files, without errors.
-        statuses: by name; a DynamicPrefix without one renders nothing.
+        statuses: by name; a DynamicPrefix without a status renders nothing.
     """
     problems = list(inventory.problems)
     edits = [*_edit_statuses(inventory, statuses, problems)]
     edits += _edit_bindings(inventory, statuses, problems)
-    changed = [one for one in edits if one.edits]
-    problems = list(dict.fromkeys([*problems, *prove_edits(changed)]))
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        return Rendering(problems=tuple(problems))
-    files = splice_files(changed)
-    changes = sorted(map(change_of, changed), key=lambda one: (one.path, one.document, one.field))
-    return Rendering(files, tuple(changes), len(edits) - len(changed), tuple(problems))
+    return finish(edits, problems)
+
+
+def finish(
+    edits: Sequence[FieldEdit], problems: Sequence[Problem], *, unchanged: int = 0
+) -> Rendering:
+    """Prove the edits and splice them, or return what is wrong."""
+    changed = [edit for edit in edits if edit.edits]
+    found = tuple(dict.fromkeys([*problems, *prove_edits(changed)]))
+    if any(problem.severity is Severity.ERROR for problem in found):
+        return Rendering(problems=found)
+    changes = sorted(
+        map(change_of, changed), key=lambda change: (change.path, change.document, change.field)
+    )
+    unchanged += len(edits) - len(changed)
+    return Rendering(splice_files(changed), tuple(changes), unchanged, found)
+
+
+def refused(manifest: Manifest, error: RefusedEditError) -> Problem:
+    """The problem that a refused edit is."""
+    return manifest.problem(error.node, "edit-refused", str(error))
 
 
 def _edit_statuses(
     inventory: Inventory, statuses: Mapping[str, Status], problems: list[Problem]
-) -> Iterator[EditedField]:
+) -> Iterator[FieldEdit]:
     for name, document in inventory.dynamic_prefixes.items():
         if name not in statuses:
             continue
         try:
-            edits = edit_status(document, statuses[name])
+            yield edit_status(document, statuses[name])
         except RefusedEditError as error:
-            problems.append(_refused(document.manifest, error))
-        else:
-            yield _status_edit(document, statuses[name], edits)
-
-
-def _status_edit(
-    document: DynamicPrefixDocument, status: Status, edits: tuple[Edit, ...]
-) -> EditedField:
-    before = document.status
-    return EditedField(
-        document.manifest,
-        ("status",),
-        edits,
-        before and str(before.current),
-        str(status.current),
-        status_document(status),
-    )
+            problems.append(refused(document.manifest, error))
 
 
 def _edit_bindings(
     inventory: Inventory, statuses: Mapping[str, Status], problems: list[Problem]
-) -> Iterator[EditedField]:
+) -> Iterator[FieldEdit]:
     followings = {
         name: Following(document.specification, document.status, statuses[name])
         for name, document in inventory.dynamic_prefixes.items()
         if name in statuses
     }
-    host_parts = assign_host_parts(inventory.bindings, _imagine(inventory) | followings)
+    host_parts = _assign_host_parts(inventory.bindings, _imagine(inventory) | followings)
     problems.extend(host_parts.problems)
     for binding in inventory.bindings:
-        if binding.dynamic_prefix not in followings:
+        following = followings.get(binding.dynamic_prefix)
+        if following is None:
             continue
-        following = followings[binding.dynamic_prefix]
         if binding.claim is not None:
             if binding.claim not in host_parts.after:
                 continue
-            following = replace(
-                following,
+            following = following._replace(
                 host_part=host_parts.after[binding.claim],
                 host_part_before=host_parts.before.get(binding.claim),
             )
-        yield from _edit_binding(binding, following, problems)
+        try:
+            edit = binding.edit(binding, following)
+        except RefusedEditError as error:
+            problems.append(refused(binding.manifest, error))
+        else:
+            problems.extend(edit.problems)
+            yield edit
 
 
 def _imagine(inventory: Inventory) -> dict[str, Following]:
-    """What each would follow in some prefix: two Services on one suffix need no real one."""
+    """Each DynamicPrefix in an imagined prefix: two Services may share a suffix before the first.
+
+    The prefixes differ, so that Services of two DynamicPrefixes never meet.
+    """
     return {
         name: Following(document.specification, None, status)
         for number, (name, document) in enumerate(inventory.dynamic_prefixes.items())
@@ -141,43 +128,76 @@ def _imagine(inventory: Inventory) -> dict[str, Following]:
     }
 
 
-def _edit_binding(
-    binding: Binding, following: Following, problems: list[Problem]
-) -> Iterator[EditedField]:
-    manifest = binding.manifest
-    try:
-        edited = binding.edit(following)
-    except RefusedEditError as error:
-        problems.append(_refused(manifest, error))
-    else:
-        problems.extend(edited.problems)
-        wanted = edited.after if edited.whole is None else edited.whole
-        yield EditedField(
-            manifest,
-            binding.field_path,
-            edited.edits,
-            edited.before,
-            edited.after,
-            wanted,
-            edited.documents,
+class _HostParts(NamedTuple):
+    """The host part of each claim, by the statuses after and before."""
+
+    after: Mapping[Claim, int]
+    before: Mapping[Claim, int]
+    problems: tuple[Problem, ...]
+
+
+def _assign_host_parts(
+    bindings: Iterable[Binding], followings: Mapping[str, Following]
+) -> _HostParts:
+    """Assign all host parts at once: no claim may take what another claim holds."""
+    claiming = {
+        binding.claim: binding for binding in reversed([*bindings]) if binding.claim is not None
+    }
+    claims = {
+        claim: rooms
+        for claim in claiming
+        if (following := followings.get(claim.reference.dynamic_prefix)) is not None
+        and (rooms := _rooms(claim, following)) is not None
+    }
+    assignment = assign(claims)
+    before = {
+        claim: host_part
+        for claim, rooms in claims.items()
+        if rooms.before is not None
+        and (host_part := kept_host_part(claim, Rooms(rooms.before))) is not None
+    }
+    problems = tuple(_host_part_problems(assignment, claims, claiming))
+    return _HostParts(assignment.host_parts, before, problems)
+
+
+def _rooms(claim: Claim, following: Following) -> Rooms | None:
+    rooms = [
+        room_of(claim.reference, following.specification, status) for status in following.statuses
+    ]
+    return Rooms(rooms[0], *rooms[1:]) if rooms[0] else None
+
+
+def _host_part_problems(
+    assignment: Assignment, claims: Mapping[Claim, Rooms], claiming: Mapping[Claim, Binding]
+) -> Iterator[Problem]:
+    for first, second in assignment.taken:
+        host_part = format_address(assignment.host_parts[second])
+        message = (
+            f"{_service(second)} and {_service(first)} ({claiming[first].place}) are both on host "
+            f"part {host_part}: give one of them another {SUFFIX}, or both the same "
+            "lbipam.cilium.io/sharing-key"
         )
+        yield Problem("address-taken", message, claiming[second].place)
+    for claim in assignment.outside:
+        room = claims[claim].after
+        message = (
+            f"{_service(claim)}: {SUFFIX} {format_address(claim.suffix or 0)} lies outside "
+            f"{_part(claim)}, which has {format_address(room.first)} to {format_address(room.last)}"
+        )
+        yield Problem("suffix-outside", message, claiming[claim].place)
+    for claim in assignment.full:
+        message = (
+            f"{_service(claim)}: every address of {_part(claim)} is taken: widen it, or name "
+            "another one"
+        )
+        yield Problem("range-full", message, claiming[claim].place)
 
 
-def _refused(manifest: Manifest, error: RefusedEditError) -> Problem:
-    return at_node(manifest, error.node, "edit-refused", str(error))
+def _service(claim: Claim) -> str:
+    return f"Service {claim.namespace}/{claim.name}" if claim.namespace else f"Service {claim.name}"
 
 
-def change_of(one: EditedField) -> Change:
-    """An edited field as it is told."""
-    manifest = one.manifest
-    return Change(
-        manifest.path,
-        manifest.span.number,
-        manifest.kind,
-        manifest.namespace,
-        manifest.name,
-        dotted(one.path),
-        one.before,
-        one.after,
-        manifest.api_version,
-    )
+def _part(claim: Claim) -> str:
+    reference = claim.reference
+    part = reference.address_range or reference.subnet
+    return f"{part} of {reference.dynamic_prefix}" if part else reference.dynamic_prefix

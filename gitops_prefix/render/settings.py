@@ -1,34 +1,32 @@
-"""What `gitops-prefix.yaml` at the repository's root says about rendering."""
+"""The settings of a repository for rendering: `gitops-prefix.yaml` at its root."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitops_prefix.decide.fields import Fields
 from gitops_prefix.errors import InputError, Place, Problem
-from gitops_prefix.render.locate import NotYamlError, locate
-from gitops_prefix.render.plain_value import plain_value
+from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import Source
 
 SETTINGS_FILE = "gitops-prefix.yaml"
 _PREFIXES = ("external-dns.alpha.kubernetes.io/",)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a repository wants to be rendered.
+class Settings(NamedTuple):
+    """How a repository is rendered.
 
     Attributes:
-        dns_annotation_prefixes: what external-dns reads, for Services that have no
-            target annotation yet.
+        dns_annotation_prefixes: what external-dns reads, for Services without a
+            target annotation.
     """
 
     dns_annotation_prefixes: tuple[str, ...] = _PREFIXES
 
 
 def read_settings(content: bytes | None) -> Settings:
-    """Read the settings; no file is the defaults.
+    """Read the settings; without a file they are the defaults.
 
     Raises:
-        InputError: it is no YAML, or says something that cannot be meant.
+        InputError: the file is not YAML, or one of its fields is wrong.
     """
     if content is None:
         return Settings()
@@ -36,16 +34,19 @@ def read_settings(content: bytes | None) -> Settings:
         source = Source.decode(SETTINGS_FILE, content)
         value = plain_value(locate(source.text))
     except NotYamlError as error:
-        problem = Problem("config-not-yaml", f"is no YAML: {error}", source.place(error.offset))
+        problem = Problem("config-not-yaml", f"is not YAML: {error}", source.place(error.offset))
         raise InputError(problem) from error
     except ValueError as error:
-        problem = Problem("config-not-yaml", f"is no YAML: {error}", Place(SETTINGS_FILE))
+        problem = Problem("config-not-yaml", f"is not YAML: {error}", Place(SETTINGS_FILE))
         raise InputError(problem) from error
-    fields = Fields(value if isinstance(value, dict) else {})
-    external = fields.mapping("externalDNS")
-    prefixes = tuple(text for _, text in external.texts("annotationPrefixes"))
+    content_of = (
+        {str(key): field for key, field in value.items()} if isinstance(value, dict) else {}
+    )
+    fields = Fields(content_of)
+    prefixes = tuple(text for _, text in fields.mapping("externalDNS").texts("annotationPrefixes"))
     if fields.problems:
+        place = Place(SETTINGS_FILE)
         raise InputError(
-            *(Problem(one.code, one.message, Place(SETTINGS_FILE)) for one in fields.problems)
+            *(Problem(problem.code, problem.message, place) for problem in fields.problems)
         )
     return Settings(dns_annotation_prefixes=prefixes or _PREFIXES)

@@ -1,178 +1,214 @@
-"""A list that we share with its author: which items are ours, and what is in their way.
+"""Lists of addresses that we share with their author: YAML lists, and strings with commas.
 
-An item is ours when it equals, as an address and not as text, what the old or the
-new status renders. That is all the ownership record there is (DESIGN 4).
+Our addresses are first, in order; foreign items keep their text and their place behind
+them. An item is ours when it equals, as an address and not as text, an address of the
+old or the new status. There is no other record of ownership (docs/annotations.md).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.address_span import Span
-from gitops_prefix.render.binding import Binding, FieldEdit, Following
-from gitops_prefix.render.edit_field import edit_list
-from gitops_prefix.render.list_change import Item
-from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.merged import refuse_merged
+from gitops_prefix.render.address_text import Span, address_of, entries
+from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
+from gitops_prefix.render.edit import edit_list, edit_text, refuse_merged
+from gitops_prefix.render.edit_items import Item, RefusedEditError
+from gitops_prefix.render.manifest import Manifest, read_reference
 from gitops_prefix.render.node import Node, SequenceNode, Value, at_path, nearest_node
-from gitops_prefix.render.plain_value import value_at
-from gitops_prefix.render.reference import read_reference
-from gitops_prefix.render.style import style_of
-from gitops_prefix.render.target import Bound, Surroundings
 
 Items: TypeAlias = Callable[[Placed], tuple[Item, ...]]
-"""What one placed part comes to."""
+"""The items of one placed part."""
 ItemsIn: TypeAlias = Callable[[Specification, Status], Sequence[Item]]
-"""What is ours in a status."""
+"""Our items by a status."""
+SpanOf: TypeAlias = Callable[[Value], Span | None]
+"""The addresses of an item, or None when the item is not an address."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListField:
-    """A list of addresses that we share with its author.
+class SharedList(NamedTuple):
+    """A list field of a kind.
 
     Attributes:
-        path: keys and indices of the list.
-        span: what an item of the list stands for, or None when it is no address.
+        path: keys of the list.
+        items: the items of one placed part.
+        span: the addresses of an item.
         overlap_is_error: whether the kind breaks when a foreign item overlaps ours.
     """
 
     path: Path
-    span: Callable[[Value], Span | None]
+    items: Items
+    span: SpanOf
     overlap_is_error: bool = False
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedList(ListField):
-    """A list field of a kind.
-
-    Attributes:
-        items: what one placed part comes to.
-    """
-
-    items: Items
-
     def bind(self, manifest: Manifest, surroundings: Surroundings) -> Bound:
-        """Bind the list by the annotations that all kinds have in common."""
+        """Bind the list by the annotations that all kinds have."""
         reference, problems = read_reference(manifest, surroundings.specifications)
         if reference is None:
             return Bound(problems=problems)
-        place = manifest.place(nearest_node(manifest.root, self.path))
-        edit = partial(edit_shared_list, manifest, self, partial(self.items_in, reference))
-        binding = Binding(manifest, self.path, reference.dynamic_prefix, place, edit)
+        edit = partial(
+            edit_shared_list,
+            span_of=self.span,
+            items_in=partial(self._items_in, reference),
+            overlap_is_error=self.overlap_is_error,
+        )
+        binding = Binding(manifest, self.path, reference.dynamic_prefix, edit)
         return Bound((binding,), problems)
 
-    def items_in(
+    def _items_in(
         self, reference: Reference, specification: Specification, status: Status
     ) -> list[Item]:
-        """What a reference comes to in a status: current, then the history."""
+        """The items of a reference in a status: current, then the history."""
         placed = reference.placed(specification, status)
-        return [item for one in placed for item in self.items(one)]
+        return [item for part in placed for item in self.items(part)]
 
 
 def edit_shared_list(
-    manifest: Manifest, target: ListField, items_in: ItemsIn, following: Following
+    binding: Binding,
+    following: Following,
+    *,
+    span_of: SpanOf,
+    items_in: ItemsIn,
+    overlap_is_error: bool = False,
 ) -> FieldEdit:
-    """Make a list follow its prefix.
-
-    Args:
-        manifest: where the list is, or will be.
-        target: the list.
-        items_in: what is ours in a status.
-        following: what the list follows.
+    """Make a YAML list follow its prefix.
 
     Raises:
-        RefusedEditError: the field stands where it cannot be edited.
+        RefusedEditError: the field cannot be edited where it is.
     """
-    field = at_path(manifest.root, target.path)
-    before = value_at(manifest.content, target.path)
-    refuse_merged(manifest, target.path)
+    manifest, before = binding.manifest, binding.before
+    refuse_merged(manifest, binding.field_path)
+    field = at_path(manifest.root, binding.field_path)
     nodes = field.items if isinstance(field, SequenceNode) else ()
-    # Behind an alias there are items, too, but none that could be edited here.
+    # An alias has items too, but they cannot be edited here.
     items = before if nodes and isinstance(before, list) else []
     wanted = [*items_in(following.specification, following.after)]
-    known = dict(_by_span(target, wanted))
+    known = dict(_by_span(span_of, wanted))
     if following.before is not None:
         old = items_in(following.specification, following.before)
-        known = dict(_by_span(target, old)) | known
-    spans = [target.span(item) for item in items]
+        known = dict(_by_span(span_of, old)) | known
+    spans = [span_of(item) for item in items]
     ours = [known.get(span) if span is not None else None for span in spans]
     foreign = [
         (node, item, span)
         for node, item, span, our in zip(nodes, items, spans, ours, strict=True)
         if span is not None and our is None
     ]
-    problems = tuple(_find_problems(manifest, target, foreign, wanted, following.after))
-    after = [*wanted, *(item for item, our in zip(items, ours, strict=True) if our is None)]
-    if _stands(ours, wanted):
-        return FieldEdit((), before, before, problems)
-    edits = edit_list(
-        manifest.text,
-        manifest.root,
-        target.path,
-        ours,
-        wanted,
-        style_of(manifest.text, manifest.root),
-    )
-    return FieldEdit(tuple(edits), before, after, problems)
+    guarded = [span for span, _ in _by_span(span_of, wanted)] if overlap_is_error else []
+    problems = tuple(_find_problems(binding, foreign, guarded, following.after))
+    if ours[: len(wanted)] == wanted and not any(ours[len(wanted) :]):
+        return binding.unchanged(problems)
+    edits = edit_list(manifest.text, manifest.root, binding.field_path, ours, wanted)
+    after = [
+        *map(_plain, wanted),
+        *(item for item, our in zip(items, ours, strict=True) if our is None),
+    ]
+    return FieldEdit(binding, tuple(edits), before, after, problems)
 
 
-def _by_span(target: ListField, items: Sequence[Item]) -> Iterator[tuple[Span, Item]]:
+def _plain(item: Item) -> Value:
+    return item if isinstance(item, str) else {**item}
+
+
+def _by_span(span_of: SpanOf, items: Sequence[Item]) -> Iterator[tuple[Span, Item]]:
     for item in items:
-        span = target.span(item)
+        span = span_of(_plain(item))
         if span is not None:
             yield span, item
 
 
-def _stands(ours: list[Item | None], wanted: list[Item]) -> bool:
-    """Whether ours are in front, in order, and nowhere else."""
-    behind = ours[len(wanted) :]
-    return ours[: len(wanted)] == wanted and all(item is None for item in behind)
-
-
 def _find_problems(
-    manifest: Manifest,
-    target: ListField,
+    binding: Binding,
     foreign: list[tuple[Node, Value, Span]],
-    wanted: list[Item],
+    guarded: Sequence[Span],
     status: Status,
 ) -> Iterator[Problem]:
-    ours = [span for span, _ in _by_span(target, wanted)]
+    """What is wrong with the foreign items.
+
+    Args:
+        binding: the list.
+        foreign: items with addresses that are not ours.
+        guarded: our addresses, where the kind breaks when a foreign item overlaps them.
+        status: the status after.
+    """
     for node, item, span in foreign:
-        written = _written(item)
-        if target.overlap_is_error and any(_overlap(span, one) for one in ours):
-            yield Problem(
-                "overlap",
-                f"{dotted(target.path)}: {written} overlaps what {status.current} gives here: "
-                "remove it, or move it out of the range",
-                manifest.place(node),
+        if any(_overlap(span, our) for our in guarded):
+            message = (
+                f"{binding.field}: {_written(item)} overlaps what {status.current} gives here: "
+                "remove it, or move it out of the range"
             )
-        elif span.version == 6 and any(_inside(span, one) for one in status.prefixes):
-            yield Problem(
-                "will-not-follow",
-                f"{dotted(target.path)}: {written} lies inside a prefix that changes, and will not "
-                "follow it",
-                manifest.place(node),
-                Severity.WARNING,
-            )
+            yield binding.manifest.problem(node, "overlap", message)
+        elif span.version == 6 and any(_inside(span, prefix) for prefix in status.prefixes):
+            yield _will_not_follow(binding, node, _written(item))
+
+
+def _will_not_follow(binding: Binding, node: Node, written: str) -> Problem:
+    message = (
+        f"{binding.field}: {written} lies inside a prefix that changes, and will not follow it"
+    )
+    return binding.manifest.problem(node, "will-not-follow", message, Severity.WARNING)
 
 
 def _written(item: Value) -> str:
-    """An item as its author would say it."""
+    """An item as its author would write it in a sentence."""
     if isinstance(item, dict):
         return ", ".join(f"{key} {value}" for key, value in item.items())
     return str(item)
 
 
-def _overlap(one: Span, other: Span) -> bool:
-    return one.version == other.version and one.first <= other.last and other.first <= one.last
+def _overlap(span: Span, other: Span) -> bool:
+    return span.version == other.version and span.first <= other.last and other.first <= span.last
 
 
 def _inside(span: Span, prefix: Prefix) -> bool:
     return prefix.network <= span.first and span.last <= prefix.last
+
+
+class Ownership(NamedTuple):
+    """Which addresses of a string are ours.
+
+    Attributes:
+        wanted: the addresses that are to be first, in this order.
+        known: every address that is or was ours.
+        prefixes: the prefixes that change; another address inside of one will not follow.
+    """
+
+    wanted: tuple[int, ...]
+    known: frozenset[int]
+    prefixes: tuple[Prefix, ...]
+
+
+def edit_address_text(binding: Binding, ownership: Ownership) -> FieldEdit:
+    """Make addresses in one string, separated by commas, follow.
+
+    Raises:
+        RefusedEditError: the field cannot be edited where it is.
+    """
+    manifest, before = binding.manifest, binding.before
+    node = at_path(manifest.root, binding.field_path)
+    if before is not None and (node is None or not isinstance(before, str)):
+        nearest = nearest_node(manifest.root, binding.field_path)
+        message = f"{dotted(binding.field_path)} is not a string of its own: write one here"
+        raise RefusedEditError(nearest, message)
+    there = [(entry, address_of(entry)) for entry in entries(before)]
+    ours = [address for _, address in there if address in ownership.known]
+    foreign = [(entry, address) for entry, address in there if address not in ownership.known]
+    problems = tuple(
+        _will_not_follow(binding, nearest_node(manifest.root, binding.field_path), entry)
+        for entry, address in foreign
+        if address is not None and any(prefix.contains(address) for prefix in ownership.prefixes)
+    )
+    first = tuple(address for _, address in there[: len(ownership.wanted)])
+    if first == ownership.wanted and len(ours) == len(ownership.wanted):
+        return binding.unchanged(problems)
+    separator = ", " if isinstance(before, str) and ", " in before else ","
+    after = separator.join(
+        [*map(format_address, ownership.wanted), *(entry for entry, _ in foreign)]
+    )
+    edit = edit_text(manifest.text, manifest.root, binding.field_path, after)
+    return FieldEdit(binding, (edit,), before, after, problems)

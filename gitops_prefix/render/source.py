@@ -1,13 +1,12 @@
-"""The text of one file, and where its YAML documents begin and end.
+"""The text of one file: where its YAML documents begin and end, and edits by position.
 
-Only a line that begins with `---` or `...` ends a document, whatever it is inside
-of (YAML 1.2, 9.1.2), so the documents that hold nothing managed need no parser.
+Only a line that begins with `---` or `...` ends a document, even inside of a scalar
+(YAML 1.2, 9.1.2). So a document without a managed field needs no parser.
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from gitops_prefix.errors import Place
@@ -18,35 +17,40 @@ _BOM = "\ufeff"
 
 
 class DocumentSpan(NamedTuple):
-    """One document: its number from 0, and where its text stands in the file."""
+    """One document: its number from 0, and where its text is in the file."""
 
     number: int
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
 class Source:
-    """A file's text without its byte order mark.
+    """A file's text without its byte order mark."""
 
-    Attributes:
-        path: from the repository's root, with forward slashes.
-    """
+    __slots__ = ("_breaks", "bom", "path", "text")
 
-    path: str
-    text: str
-    bom: bool = False
-    _breaks: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    def __init__(self, path: str, text: str, *, bom: bool = False) -> None:
+        """Keep a text.
+
+        Args:
+            path: from the repository's root, with forward slashes.
+            text: of the file, without a byte order mark.
+            bom: whether the file has one.
+        """
+        self.path = path
+        self.text = text
+        self.bom = bom
+        self._breaks: list[int] | None = None
 
     @classmethod
     def decode(cls, path: str, content: bytes) -> "Source":
         """The text of a file.
 
         Raises:
-            UnicodeDecodeError: it is not UTF-8.
+            UnicodeDecodeError: the content is not UTF-8.
         """
         text = content.decode()
-        return cls(path, text.removeprefix(_BOM), text.startswith(_BOM))
+        return cls(path, text.removeprefix(_BOM), bom=text.startswith(_BOM))
 
     def encode(self, text: str) -> bytes:
         """The bytes of this file with another text."""
@@ -54,15 +58,15 @@ class Source:
 
     def place(self, offset: int) -> Place:
         """Line and column of an offset, as editors count."""
-        if not self._breaks:
-            # Found once: a file of ten thousand documents is asked for as many places.
-            self._breaks.extend(one.start() for one in re.finditer("\n", self.text))
+        if self._breaks is None:
+            # Found once: a file of ten thousand documents needs as many places.
+            self._breaks = [newline.start() for newline in re.finditer("\n", self.text)]
         line = bisect_left(self._breaks, offset)
         line_start = self._breaks[line - 1] + 1 if line else 0
         return Place(self.path, line + 1, offset - line_start + 1)
 
     def documents(self) -> Iterator[DocumentSpan]:
-        """The documents in order; comments alone before the first `---` are none."""
+        """The documents in order; comments before the first `---` are no document."""
         start, explicit, number = 0, False, 0
         for marker in _MARKER.finditer(self.text):
             begins = marker.group() == "---"
@@ -76,3 +80,57 @@ class Source:
             explicit = begins
         if explicit or _CONTENT.search(self.text, start):
             yield DocumentSpan(number, start, len(self.text))
+
+
+class Edit(NamedTuple):
+    """Replace `start` to `end` by `text`. Offsets count characters."""
+
+    start: int
+    end: int
+    text: str
+
+    def shifted(self, offset: int) -> "Edit":
+        """The same edit in a text that this one is a part of."""
+        return Edit(self.start + offset, self.end + offset, self.text)
+
+
+def splice(text: str, edits: Iterable[Edit]) -> str:
+    """The text with every edit made; two edits at one position keep their order.
+
+    An edit that ends a line comes before an edit that begins one: at the end of a file
+    without a line break, both are at the same position.
+
+    Raises:
+        ValueError: two edits overlap, which is a mistake of their author.
+    """
+    parts: list[str] = []
+    done = 0
+    for edit in sorted(edits, key=_position):
+        if edit.start < done:
+            raise ValueError(f"overlapping edits at {edit.start}")
+        parts += (text[done : edit.start], edit.text)
+        done = edit.end
+    return "".join((*parts, text[done:]))
+
+
+def _position(edit: Edit) -> tuple[int, int, bool]:
+    return edit.start, edit.end, edit.text.startswith(("\n", "\r\n"))
+
+
+def newline_of(text: str) -> str:
+    """The line break that ends the first line."""
+    first_break = text.find("\n")
+    return "\r\n" if first_break > 0 and text[first_break - 1] == "\r" else "\n"
+
+
+def column(text: str, offset: int) -> int:
+    """The column of an offset, from 0."""
+    return offset - (text.rfind("\n", 0, offset) + 1)
+
+
+def line_end(text: str, offset: int) -> int:
+    """Where the line after `offset` begins; `offset` itself when it begins a line."""
+    if offset and text[offset - 1] == "\n":
+        return offset
+    newline = text.find("\n", offset)
+    return len(text) if newline < 0 else newline + 1

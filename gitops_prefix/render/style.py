@@ -1,19 +1,45 @@
-"""How an author writes, so that what we add looks the same."""
+"""New YAML text in an author's style, from strings, lists and mappings.
+
+`resolve` is the other direction for one plain scalar: a text may be written without
+quotes only where every parser reads the same string.
+"""
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
-from gitops_prefix.render.node import MappingNode, Node, ScalarNode, SequenceNode
-from gitops_prefix.render.plain_value import is_plain_safe
+Quote: TypeAlias = Literal["'", '"']
+Tree: TypeAlias = "str | Sequence[Tree] | Mapping[str, Tree]"
+"""What is written: the leaves are strings."""
 
-Quote = Literal["'", '"']
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_CONSTANTS: Mapping[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_NUMBER = re.compile(r"[-+.0-9]")
+_INTEGER = re.compile(r"[-+]?[0-9]{1,20}")
+_OTHER_INTEGER = re.compile(r"0x[0-9a-fA-F]{1,16}|0o[0-7]{1,22}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+_YAML_1_1 = (
+    # Booleans, then integers.
+    r"[yYnN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF"
+    r"|[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?0x[0-9a-fA-F_]+"
+    # Numbers to the base 60, and decimal ones.
+    r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"
+    r"|[-+]?[0-9][0-9_]*|[-+]?[0-9._]+([eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    # Timestamps, and two indicators.
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|=|<<"
+)
+_UNSAFE_PLAIN = r"""^[-?:,\[\]{}#&*!|>'"%@`\s]|[:#\s]$|:\s|\s\#|[\r\n\t]"""
+_FLOW_PUNCTUATION = re.compile(r"[,\[\]{}]")
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     r"""What the surroundings have.
 
     Attributes:
@@ -31,64 +57,39 @@ class Style:
     bare: bool = True
 
 
-def style_of(text: str, root: Node) -> Style:
-    """The style of a document: of its first nested mapping and its first list."""
-    mapping_step, sequence_step = None, None
-    pending: list[Node] = [root]
-    while pending and None in {mapping_step, sequence_step}:
-        node = pending.pop()
-        if isinstance(node, SequenceNode):
-            pending.extend(reversed(node.items))
-        elif isinstance(node, MappingNode):
-            for key, child in node.entries:
-                step = _step(text, key, child)
-                if isinstance(child, SequenceNode) and sequence_step is None:
-                    sequence_step = step
-                elif isinstance(child, MappingNode) and mapping_step is None:
-                    mapping_step = step
-            pending.extend(child for _, child in reversed(node.entries))
-    return Style(
-        newline=newline_of(text),
-        mapping_step=mapping_step or 2,
-        sequence_step=(mapping_step or 2) if sequence_step is None else sequence_step,
-        bare=not _is_quoted(root),
-    )
+def resolve(text: str) -> str | int | float | None:
+    """The value of a plain scalar (YAML 1.2 core schema, 10.3.2)."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if not _NUMBER.match(text):
+        return text
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _OTHER_INTEGER.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
 
 
-def _is_quoted(root: Node) -> bool:
-    """Whether a mapping has its first key in double quotes, as JSON has."""
-    key = root.entries[0].key if isinstance(root, MappingNode) and root.entries else None
-    return isinstance(key, ScalarNode) and key.style == '"'
+def is_plain_safe(text: str, *, in_flow: bool = True) -> bool:
+    """Whether a plain scalar of this text is the same string in YAML 1.1 and 1.2.
 
-
-def newline_of(text: str) -> str:
-    """The line break that the first line ends with."""
-    first_break = text.find("\n")
-    return "\r\n" if first_break > 0 and text[first_break - 1] == "\r" else "\n"
-
-
-def _step(text: str, key: Node, child: Node) -> int | None:
-    """By how many columns a block collection is indented below its key."""
-    if not isinstance(child, MappingNode | SequenceNode) or child.flow:
-        return None
-    return max(0, column(text, child.start) - column(text, key.start))
-
-
-def column(text: str, offset: int) -> int:
-    """The column of an offset, from 0."""
-    return offset - (text.rfind("\n", 0, offset) + 1)
-
-
-def line_end(text: str, offset: int) -> int:
-    """Where the line after `offset` begins; `offset` itself when it begins a line."""
-    if offset and text[offset - 1] == "\n":
-        return offset
-    newline = text.find("\n", offset)
-    return len(text) if newline < 0 else newline + 1
+    Args:
+        text: the scalar.
+        in_flow: whether it is inside braces or brackets, whose punctuation would
+            end it (YAML 1.2, 7.3.3).
+    """
+    # Patterns in words: re compiles each once, at its first use, which few runs have.
+    if re.search(_UNSAFE_PLAIN, text) or (in_flow and _FLOW_PUNCTUATION.search(text)):
+        return False
+    if not text.isprintable() or text in {"---", "..."}:
+        return False
+    return isinstance(resolve(text), str) and not re.fullmatch(_YAML_1_1, text)
 
 
 def quoted(text: str, quote: Quote = '"') -> str:
-    """The text in quotes, escaped as they ask for."""
+    """The text in quotes, escaped as these quotes require."""
     if quote == "'" and text.isprintable():
         return "'" + text.replace("'", "''") + "'"
     return '"' + "".join(_escape(character) for character in text) + '"'
@@ -107,3 +108,56 @@ def scalar_text(text: str, style: Style, quote: Quote = '"') -> str:
     if style.bare and _WORD.fullmatch(text) and is_plain_safe(text):
         return text
     return quoted(text, quote)
+
+
+def block_lines(tree: Tree, indent: int, style: Style) -> Iterator[str]:
+    """Lines without their ends, in block style; an empty collection has no lines.
+
+    Args:
+        tree: a list or a mapping.
+        indent: column of the keys or dashes.
+        style: how far children are indented, and the quotes.
+    """
+    blanks = " " * indent
+    if isinstance(tree, Mapping):
+        for key, child in tree.items():
+            yield from _entry(f"{blanks}{scalar_text(key, style)}:", child, indent, style)
+    elif not isinstance(tree, str):
+        for item in tree:
+            yield from _item(item, indent, style)
+
+
+def _entry(head: str, child: Tree, indent: int, style: Style) -> Iterator[str]:
+    if isinstance(child, str) or not child:
+        yield f"{head} {flow_text(child, style)}"
+        return
+    step = style.mapping_step if isinstance(child, Mapping) else style.sequence_step
+    yield head
+    yield from block_lines(child, indent + step, style)
+
+
+def _item(item: Tree, indent: int, style: Style) -> Iterator[str]:
+    if isinstance(item, str) or not item:
+        yield f"{' ' * indent}- {flow_text(item, style)}"
+        return
+    for number, line in enumerate(block_lines(item, indent + 2, style)):
+        yield line if number else f"{' ' * indent}- {line[indent + 2 :]}"
+
+
+def flow_text(tree: Tree, style: Style, padding: str = "") -> str:
+    """One line in flow style.
+
+    Args:
+        tree: anything.
+        style: the quotes.
+        padding: what is inside of braces and brackets, beside their content.
+    """
+    if isinstance(tree, str):
+        return scalar_text(tree, style, style.quote)
+    if isinstance(tree, Mapping):
+        inner = ", ".join(
+            f"{scalar_text(key, style)}: {flow_text(child, style)}" for key, child in tree.items()
+        )
+        return f"{{{padding}{inner}{padding}}}" if inner else "{}"
+    inner = ", ".join(flow_text(item, style) for item in tree)
+    return f"[{padding}{inner}{padding}]" if inner else "[]"

@@ -21,9 +21,8 @@ from gitops_prefix.decide.fields import FieldProblem, Fields, nearest
 from gitops_prefix.decide.prefix import LINK_LOCAL
 from gitops_prefix.decide.status import parse_time
 from gitops_prefix.errors import InputError, Place, Problem, Severity
-from gitops_prefix.render.locate import NotYamlError, locate
 from gitops_prefix.render.node import Node, duplicate_keys, nearest_node
-from gitops_prefix.render.plain_value import plain_value
+from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import Source
 from gitops_prefix.simulate.scenario import (
     Action,

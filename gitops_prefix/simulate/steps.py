@@ -15,9 +15,9 @@ from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem
 from gitops_prefix.plan.occasion import Occasion
+from gitops_prefix.render.binding import Change
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.node import Value
-from gitops_prefix.render.rendering import Change
 from gitops_prefix.simulate.scenario import (
     Announces,
     Event,

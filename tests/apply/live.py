@@ -2,7 +2,7 @@
 
 from gitops_prefix.apply.kube import Connection
 from gitops_prefix.apply.kube_apply import Wish
-from gitops_prefix.render.plain_value import value_at
+from gitops_prefix.render.node import value_at
 from tests.apiserver import ApiServer
 from tests.apply.manifests import EVERY_KIND, A, rendered
 

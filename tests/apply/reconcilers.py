@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitops_prefix.apply.ownership import owners
-from gitops_prefix.render.plain_value import value_at
+from gitops_prefix.render.node import value_at
 from tests.apiserver import ApiServer
 
 FLUX, ARGOCD = "kustomize-controller", "argocd-controller"

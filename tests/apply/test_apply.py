@@ -8,7 +8,7 @@ from gitops_prefix.apply.fields import ObjectResult
 from gitops_prefix.apply.kube import Connection
 from gitops_prefix.apply.kube_apply import Wish, apply_object, release_object
 from gitops_prefix.apply.kube_child import OPERATIONS
-from gitops_prefix.render.plain_value import value_at
+from gitops_prefix.render.node import value_at
 from tests.apply.live import BEFORE, FALLBACK, RECONCILER, RESOURCES, connect, look, sync, without
 from tests.apply.manifests import (
     EVERY_KIND,

@@ -5,7 +5,7 @@ import pytest
 from gitops_prefix.apply.fields import ObjectResult
 from gitops_prefix.apply.kube import ApiError, Connection
 from gitops_prefix.apply.kube_apply import Wish, apply_object, release_object
-from gitops_prefix.render.plain_value import value_at
+from gitops_prefix.render.node import value_at
 from tests.apply.live import BEFORE, FALLBACK, RECONCILER, RESOURCES, connect, look, sync
 from tests.apply.manifests import (
     BY_FLUX,

@@ -14,7 +14,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.occasion import StatusChange
-from gitops_prefix.render.rendering import Change
+from gitops_prefix.render.binding import Change
 from tests.apply.rules import rules
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from gitops_prefix.apply.policy import BranchState
 from gitops_prefix.daemon.in_cluster import PublicationEvents, git_of
 from gitops_prefix.daemon.publication import Outcome, Result
 from gitops_prefix.publish.forge.sync import Proposal
-from gitops_prefix.render.rendering import Change
+from gitops_prefix.render.binding import Change
 
 RIGHT, PUBLISHED, BEHIND, UNKNOWN = BranchState
 CHANGE = Change("a.yaml", 0, "Service", "media", "plex", "spec", None, None, "v1")

@@ -27,7 +27,8 @@ from gitops_prefix.decide.status import read_status
 from gitops_prefix.errors import Place, Problem
 from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.stages import Stage
-from gitops_prefix.render.described import BoundField, Described
+from gitops_prefix.render.binding import FieldIdentity
+from gitops_prefix.render.inventory import Described
 from tests.parts import require
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -46,7 +47,7 @@ HOME = Described(
     "home",
     "network/prefix.yaml",
     STATUS,
-    (BoundField("network/pool.yaml", "CiliumLoadBalancerIPPool", "", "home", "spec.blocks"),),
+    (FieldIdentity("network/pool.yaml", "CiliumLoadBalancerIPPool", "", "home", "spec.blocks"),),
 )
 SEEN = Candidate(A, Router("eth0", "fe80::1"), Verdict.CANDIDATE, 0, 14400, 1e9)
 DECISION = Decision(Selection(A), Choice(A), Standing.CURRENT, (SEEN,))
@@ -154,7 +155,7 @@ def test_every_result_has_a_mark(result):
 def test_what_comes_from_outside_cannot_write_html():
     tag = "<script>x</script>"
     outcome = Outcome(Result.REFUSED, tag, commit=tag, problems=(Problem("code", tag, Place(tag)),))
-    described = (Described(tag, tag, None, (BoundField(tag, tag, tag, tag, tag),)),)
+    described = (Described(tag, tag, None, (FieldIdentity(tag, tag, tag, tag, tag),)),)
     report = Report(tag, tag, Progress(outcome, described=described))
     assert "<script" not in render_page(report).decode()
 

@@ -11,7 +11,7 @@ from gitops_prefix.daemon.publication import Publication, Result
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.publish.repository import Repository
-from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 from tests.gitrepo import example, git
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.render.reference import (
+from gitops_prefix.render.binding import Target
+from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     NAME,
     PARENT_POOL,
@@ -18,7 +19,6 @@ from gitops_prefix.render.reference import (
     SUFFIX,
     VARIABLES,
 )
-from gitops_prefix.render.target import Target
 from gitops_prefix.render.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]

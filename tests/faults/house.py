@@ -20,7 +20,7 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.repository import Repository, TimeLimits
-from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 from tests.decide.routers_saying import FIRST, pio, saying
 from tests.gitrepo import example, git

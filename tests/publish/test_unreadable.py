@@ -7,7 +7,7 @@ import pytest
 
 from gitops_prefix.publish.git import GitFailedError
 from gitops_prefix.publish.managed_files import Scope, read_managed_files, read_modes
-from gitops_prefix.render.ignored import IgnoredPaths
+from gitops_prefix.render.files import IgnoredPaths
 from tests.branch import MANAGED, bare_repository, fetched
 from tests.gitrepo import git
 

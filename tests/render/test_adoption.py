@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from gitops_prefix.decide.address import parse_address
-from gitops_prefix.render.adoption import adopt
-from gitops_prefix.render.inventory import read_inventory
-from gitops_prefix.render.live_service import LiveService, read_live_services
+from gitops_prefix.render.adoption import LiveService, adopt, read_live_services
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 from tests.render.repository import A, B, C, render_once
 

@@ -1,13 +1,11 @@
 """Calico's pools: one CIDR, and a disabled copy behind it for each past prefix."""
 
-from dataclasses import replace
-
 import pytest
 
-from gitops_prefix.render.document_edit import DocumentEdit, prove_documents
-from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.binding import FieldEdit, SiblingEdit
+from gitops_prefix.render.proof import prove_edits, sibling_edits
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
-from gitops_prefix.render.splice import Edit
 from tests.render.repository import PREFIX, A, B, C, problems_of, render_all, render_once
 
 POOL = """\
@@ -162,22 +160,26 @@ def test_what_cannot_be_copied_is_refused():
     assert (problem.code, problem.place.line) == ("edit-refused", 1)
 
 
-class _Wrong(DocumentEdit):
-    """An edit that takes a character of the next document with it."""
-
-    __slots__ = ()
-
-    def edits(self) -> tuple[Edit, ...]:
-        (edit,) = super().edits()
-        return (edit._replace(end=edit.end + 5),)
+RIGHT = SiblingEdit((FOREIGN,), ({"a": {"b": [1, 2]}},))
 
 
-@pytest.mark.parametrize("kind", [DocumentEdit, _Wrong])
-def test_the_proof_finds_what_touches_another_document(kind: type[DocumentEdit]):
-    """Right, it says nothing; wrong in one byte, or in one value, it refuses."""
+@pytest.mark.parametrize(
+    ("sibling", "longer", "codes"),
+    [
+        (RIGHT, 0, []),
+        (RIGHT, 5, ["edit-refused"]),
+        (RIGHT._replace(contents=({"a": {"b": [1]}},)), 0, ["edit-refused"]),
+        (RIGHT._replace(added=(FOREIGN + FOREIGN,)), 0, ["edit-refused"]),
+    ],
+    ids=["right", "a character of the next document", "another value", "one document too many"],
+)
+def test_the_proof_finds_a_change_of_another_document(
+    sibling: SiblingEdit, longer: int, codes: list[str]
+):
+    """A right edit is proved; one wrong byte, or one wrong value, is refused."""
     files = {"home.yaml": PREFIX, "manifest.yaml": (POOL + FOREIGN).encode()}
-    manifest = read_inventory(files, Settings()).bindings[0].manifest
-    edit = kind(manifest, (FOREIGN,), ({"a": {"b": [1, 2]}},))
-    assert (prove_documents(edit) is None) == (kind is DocumentEdit)
-    assert prove_documents(replace(edit, contents=({"a": {"b": [1]}},))) is not None
-    assert prove_documents(replace(edit, added=(FOREIGN + FOREIGN,))) is not None
+    binding = read_inventory(files, Settings()).bindings[1]
+    (edit,) = sibling_edits(binding.manifest, sibling)
+    edit = edit._replace(end=edit.end + longer)
+    proved = prove_edits([FieldEdit(binding, (edit,), [], [], siblings=sibling)])
+    assert [problem.code for problem in proved] == codes

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gitops_prefix.render.field_name import field_name
+from gitops_prefix.render.binding import field_name
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gitops_prefix.render.edit_flow_items import edit_flow_items
-from gitops_prefix.render.edit_scalar import RefusedEditError
-from gitops_prefix.render.list_change import ListChange
-from gitops_prefix.render.locate import locate
-from gitops_prefix.render.plain_value import plain_value
-from gitops_prefix.render.splice import splice
+from gitops_prefix.render.edit_items import ListChange, RefusedEditError, edit_flow_items
+from gitops_prefix.render.parse import locate, plain_value
+from gitops_prefix.render.source import splice
 from gitops_prefix.render.style import Style
 
 REMOVED = {

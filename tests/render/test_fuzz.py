@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 from tests.render.repository import PREFIX, A, B, render_once
 

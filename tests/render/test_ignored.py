@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.errors import InputError
-from gitops_prefix.render.ignored import MOST_BYTES, IgnoredPaths, ignore_lines
+from gitops_prefix.render.files import MOST_BYTES, IgnoredPaths, ignore_lines
 from tests.gitrepo import git
 
 IGNORED = [

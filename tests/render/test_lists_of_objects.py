@@ -1,24 +1,20 @@
-"""Objects in a `kind: List`: told with their place, whatever stands around them."""
+"""Objects in a `kind: List`: reported with their place, whatever is around them."""
 
 import pytest
 
-from gitops_prefix.render.lists_of_objects import nested_in_list
-from gitops_prefix.render.locate import locate
-from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.plain_value import plain_value
-from gitops_prefix.render.source import Source
+from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.settings import Settings
 
 HEAD = "apiVersion: v1\nkind: List\nitems:\n"
 POOL = "- kind: X\n  metadata:\n    annotations:\n      dynamic-prefix.io/name: home\n"
 PREFIX = "- apiVersion: dynamic-prefix.io/v1alpha1\n  kind: DynamicPrefix\n"
 
 
-def told(text: str) -> list[str]:
-    source = Source.decode("l.yaml", text.encode())
-    (span,) = source.documents()
-    root = locate(text)
-    problems = nested_in_list(Manifest(source, span, root, plain_value(root)))
-    return [f"{one.place} {one.severity} {one.code} {one.message[:8]}" for one in problems]
+def reported(text: str) -> list[str]:
+    problems = read_inventory({"l.yaml": text.encode()}, Settings()).problems
+    return [
+        f"{found.place} {found.severity} {found.code} {found.message[:8]}" for found in problems
+    ]
 
 
 CASES = {
@@ -29,10 +25,10 @@ CASES = {
     "nothing of ours": (HEAD + "- kind: Y\n  metadata: {annotations: {a: b}}\n", []),
     "no annotations": (HEAD + "- kind: Y\n- 5\n- metadata: 5\n- metadata: {annotations: 5}\n", []),
     "no list": (HEAD.replace("List", "Lists") + POOL, []),
-    "items that are none": ("kind: List\nitems: 5\n", []),
+    "items that are no list": ("kind: List\nitems: 5\n", []),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES.values(), ids=CASES)
-def test_what_would_be_managed_elsewhere_is_told(text, expected):
-    assert told(text) == expected
+def test_an_object_that_would_be_managed_elsewhere_is_reported(text, expected):
+    assert reported(text) == expected

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from gitops_prefix.render.locate import DEEPEST, NotYamlError, locate
 from gitops_prefix.render.node import (
     MappingNode,
     Node,
@@ -18,6 +17,7 @@ from gitops_prefix.render.node import (
     duplicate_keys,
     nearest_node,
 )
+from gitops_prefix.render.parse import DEEPEST, NotYamlError, locate
 
 SPANS = {
     "a plain scalar": ("a: b c # d\n", ("a",), "b c"),

@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from gitops_prefix.render.locate import locate
-from gitops_prefix.render.plain_value import is_plain_safe, plain_value, resolve
-from gitops_prefix.render.style import Style, quoted, scalar_text
+from gitops_prefix.render.parse import locate, plain_value
+from gitops_prefix.render.style import Style, is_plain_safe, quoted, resolve, scalar_text
 
 SCALARS = {
     "": None, "~": None, "null": None, "Null": None, "nUll": "nUll",

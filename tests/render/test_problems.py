@@ -23,7 +23,7 @@ CASES = {
     ),
     "a range and a subnet": (
         POOL.replace("address-range: lb", "address-range: lb, dynamic-prefix.io/subnet: low"),
-        "manifest.yaml:5:110 range-and-subnet: metadata.annotations: dynamic-prefix.io/subnet stands "
+        "manifest.yaml:5:110 range-and-subnet: metadata.annotations: dynamic-prefix.io/subnet is "
         "beside dynamic-prefix.io/address-range: keep one of the two",
     ),
     "no name": (
@@ -33,22 +33,22 @@ CASES = {
     ),
     "a name that is a number": (
         POOL.replace("name: home", "name: 5"),
-        "manifest.yaml:5:41 wrong-type: metadata.annotations: dynamic-prefix.io/name 5 is no string: "
+        "manifest.yaml:5:41 wrong-type: metadata.annotations: dynamic-prefix.io/name 5 is not a string: "
         "write it in quotes",
     ),
     "YAML that does not parse": (
         POOL + "spec: [\n",
-        "manifest.yaml:7:1 not-yaml: does not parse as YAML, and holds something managed: did not "
+        "manifest.yaml:7:1 not-yaml: does not parse as YAML, and has a managed field: did not "
         "find expected node content while parsing a flow node",
     ),
     "a character that YAML forbids": (
         POOL + "a: \x01\n",
-        "manifest.yaml:6:4 not-yaml: does not parse as YAML, and holds something managed: "
+        "manifest.yaml:6:4 not-yaml: does not parse as YAML, and has a managed field: "
         "a character that YAML does not allow",
     ),
     "nested too deep": (
         POOL + "a: " + "[" * 300,
-        "manifest.yaml:6:203 not-yaml: does not parse as YAML, and holds something managed: nested "
+        "manifest.yaml:6:203 not-yaml: does not parse as YAML, and has a managed field: nested "
         "deeper than 200 levels",
     ),
     "a key twice": (
@@ -76,16 +76,16 @@ CASES = {
     ),
     "a string where a list belongs": (
         GROUP + "spec:\n  externalCIDRs: none\n",
-        "manifest.yaml:7:18 edit-refused: spec.externalCIDRs is no list: write one, or remove it",
+        "manifest.yaml:7:18 edit-refused: spec.externalCIDRs is not a list: write one, or remove it",
     ),
     "a line break of another age": (
         GROUP + 'spec:\n  externalCIDRs: []\n  a: "b\u2028c"\n',
-        "manifest.yaml:8:8 edit-refused: spec.externalCIDRs cannot be edited: '\\u2028' stands "
+        "manifest.yaml:8:8 edit-refused: spec.externalCIDRs cannot be edited: '\\u2028' is "
         "here, which YAML parsers read differently: remove it; lines end with LF or CRLF",
     ),
     "a dash behind a lone carriage return": (
         GROUP + "spec:\n  externalCIDRs:\n\r    - 10.0.0.0/8\n    - 10.1.0.0/16\n",
-        "manifest.yaml:9:7 edit-refused: does not begin on a line of its own: let it",
+        "manifest.yaml:9:7 edit-refused: does not begin on a line of its own: move it to a new line",
     ),
     "an overlap": (
         POOL + "spec:\n  blocks:\n    - cidr: 2001:db8:a:0:f000::/70\n",
@@ -99,7 +99,7 @@ CASES = {
     ),
     "an old version": (
         POOL.replace("cilium.io/v2", "cilium.io/v2alpha1"),
-        "manifest.yaml:1:13 old-api-version: cilium.io/v2alpha1 is on its way out: write cilium.io/v2",
+        "manifest.yaml:1:13 old-api-version: cilium.io/v2alpha1 is deprecated: write cilium.io/v2",
     ),
     "a slip of the pen": (
         POOL.replace("address-range:", "adress-range:"),

@@ -1,36 +1,48 @@
 """Edits that are right each alone must be right together."""
 
-from gitops_prefix.render.locate import locate
+from functools import partial
+
+import pytest
+
+from gitops_prefix.render.binding import Binding, FieldEdit
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.plain_value import plain_value
-from gitops_prefix.render.proof import FieldChange, prove, prove_together
-from gitops_prefix.render.source import Source
-from gitops_prefix.render.splice import Edit
+from gitops_prefix.render.node import Value
+from gitops_prefix.render.parse import locate, plain_value
+from gitops_prefix.render.proof import prove_edits
+from gitops_prefix.render.source import Edit, Source
 
 TEXT = "a: 1\n"
-B = FieldChange(("b",), (Edit(5, 5, "b: x\n"),), "x")
-C = FieldChange(("c",), (Edit(5, 5, "c: y"),), "y")
 
 
-def manifest() -> Manifest:
-    source = Source("a.yaml", TEXT)
-    root = locate(TEXT)
+def edit_of(key: str, text: str, wanted: Value) -> FieldEdit:
+    """A key that is added behind the text."""
+    source, root = Source("a.yaml", TEXT), locate(TEXT)
     assert root is not None
-    return Manifest(source, next(source.documents()), root, plain_value(root))
+    manifest = Manifest(source, next(source.documents()), TEXT, root, plain_value(root))
+    binding = Binding(manifest, (key,), "home", partial(FieldEdit))
+    return FieldEdit(binding, (Edit(5, 5, text),), None, wanted)
 
 
-def test_two_edits_that_agree_are_proved():
-    for one in (B, C):
-        assert prove(manifest(), one.path, one.edits, one.wanted) is None
-    assert prove_together(manifest(), [B, C]) is None
+B, C = edit_of("b", "b: x\n", "x"), edit_of("c", "c: y", "y")
+TOGETHER = "c and b cannot be edited together: write one of them on a line of its own"
+ALONE = (
+    "c cannot be edited without changing something else (an anchor, an alias?): write it out "
+    "plainly"
+)
+
+CASES = {
+    "each alone": ([B], []),
+    "two that agree": ([B, C], []),
+    # `c: yb: x` is the result in this order.
+    "two that run into each other": ([C, B], [TOGETHER]),
+    "another value than the wanted one": ([B, C._replace(after="z")], [ALONE]),
+    "an edit that breaks the document": ([edit_of("c", "c: [", "y")], [ALONE]),
+    "an edit that changes another value": ([edit_of("c", "c: y\na: 2", "y")], [ALONE]),
+}
 
 
-def test_two_edits_that_run_into_each_other_are_refused():
-    """`c: yb: x` is what the two come to in this order."""
-    problem = prove_together(manifest(), [C, B])
-    assert problem is not None
-    assert str(problem).startswith("a.yaml:1:1: c and b cannot be edited together")
-
-
-def test_a_value_that_is_not_the_wanted_one_is_refused():
-    assert prove_together(manifest(), [B, C._replace(wanted="z")]) is not None
+@pytest.mark.parametrize(("edits", "messages"), CASES.values(), ids=CASES)
+def test_edits_are_proved_or_refused(edits: list[FieldEdit], messages: list[str]):
+    problems = [*prove_edits(edits)]
+    assert [str(problem) for problem in problems] == [f"a.yaml:1:1: {text}" for text in messages]
+    assert {problem.code for problem in problems} <= {"edit-refused"}

@@ -3,7 +3,7 @@
 import pytest
 from ruamel.yaml import YAML
 
-from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings
 from tests.render.repository import A, B, C, render_once
@@ -199,7 +199,7 @@ REFUSED = {
     "an alias": (
         [service(TEN, "other: &ips 192.0.2.5", f"{IPS}: *ips")],
         ["0.yaml:10:27 edit-refused"],
-        "no string of its own",
+        "not a string of its own",
     ),
     "a block scalar": (
         [service(TEN, f"{IPS}: |\n      192.0.2.5")],
@@ -209,7 +209,7 @@ REFUSED = {
     "a list": (
         [service(TEN, f"{IPS}: [192.0.2.5]")],
         ["0.yaml:9:27 edit-refused"],
-        "no string of its own",
+        "not a string of its own",
     ),
 }
 

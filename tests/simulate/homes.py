@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gitops_prefix.render.inventory import read_inventory
+from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.simulate.scenario import StandIns, stand_ins
 from gitops_prefix.simulate.scenario_file import read_scenario

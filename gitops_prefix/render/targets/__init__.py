@@ -1,11 +1,11 @@
-"""The kinds of manifests that follow a prefix: one file a kind, and this table.
+"""The kinds of manifests that follow a prefix: one file for each kind, and this table.
 
-To add one: a module with a `TARGET`, a line below, and a golden directory. Kinds do
-not know each other.
+To add a kind: a module with a `TARGET`, a line below, and a golden directory. Kinds do
+not import each other.
 """
 
+from gitops_prefix.render.binding import Target
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.target import Target
 from gitops_prefix.render.targets import (
     calico_pool,
     cilium_bgp,

@@ -3,18 +3,17 @@
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.address_range import PlacedRange
 from gitops_prefix.decide.reference import Placed
-from gitops_prefix.decide.subnet import PlacedSubnet
-from gitops_prefix.render.address_span import Span, address_span, range_span
-from gitops_prefix.render.list_change import Item
+from gitops_prefix.render.address_text import Span, address_span, placed_cidrs, range_span
+from gitops_prefix.render.binding import Target
+from gitops_prefix.render.edit_items import Item
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.shared_list import SharedList
-from gitops_prefix.render.target import Target
 
 
 def _items(placed: Placed) -> tuple[Item, ...]:
     if isinstance(placed, PlacedRange):
         return ({"start": format_address(placed.start), "stop": format_address(placed.end)},)
-    return ({"cidr": str(placed.cidr if isinstance(placed, PlacedSubnet) else placed)},)
+    return ({"cidr": str(placed_cidrs(placed)[0])},)
 
 
 def _span(block: Value) -> Span | None:

@@ -1,35 +1,113 @@
 """ConfigMap: variables in `data`, for Flux's `postBuild.substituteFrom` and kustomize.
 
-fluxcd.io, "Kustomization", "Post build variable substitution". A variable is ours by
-its name, so what it said before does not matter.
+fluxcd.io, "Kustomization", "Post build variable substitution"; docs/variables.md has the
+table. Flux substitutes names of `[_a-zA-Z][_a-zA-Z0-9]*`. A variable is ours by its name,
+whatever its value was. Each variable always exists, empty where there is no value: a
+variable that is removed would leave its last value in the cluster.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
+from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.reference import Placed, Reference
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.binding import Binding, FieldEdit, Following
-from gitops_prefix.render.edit_field import edit_entries
-from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.merged import refuse_merged
-from gitops_prefix.render.node import nearest_node
-from gitops_prefix.render.plain_value import value_at
-from gitops_prefix.render.problems import at_node
-from gitops_prefix.render.reference import (
+from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends, range_text
+from gitops_prefix.render.binding import (
+    Binding,
+    Bound,
+    FieldEdit,
+    Following,
+    Surroundings,
+    Target,
+)
+from gitops_prefix.render.edit import edit_entries, refuse_merged
+from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     NAME,
     SUBNET,
     VARIABLES,
-    annotation_problem,
+    Manifest,
     read_reference,
 )
-from gitops_prefix.render.style import style_of
-from gitops_prefix.render.target import Bound, Surroundings, Target
-from gitops_prefix.render.variables import RANGE, WHOLE, Variable, first_words, variables
+from gitops_prefix.render.node import Value, value_at
 
 _PATH = ("data",)
+_OF_THE_PREFIX = ("PREFIX", "NETWORK")
+_OF_A_RANGE = ("START", "END", "RANGE", "CIDR", "CIDRS")
+_OF_A_SUBNET = ("CIDR", "NETWORK")
+"""Last words of the names, for the prefix itself, for a range and for a subnet."""
+_PREVIOUS = "PREVIOUS"
+
+
+class Variable(NamedTuple):
+    """One variable of a DynamicPrefix.
+
+    Attributes:
+        word: the last word of the name: which part of the reference it holds.
+        previous: whether of the newest past prefix, and not of the current one.
+    """
+
+    name: str
+    reference: Reference
+    word: str
+    previous: bool
+
+    def value(self, specification: Specification, status: Status) -> str:
+        """Its value; empty where the status has no such prefix."""
+        newest = replace(status, history=status.history[:1])
+        placed = self.reference.placed(specification, newest)[self.previous :]
+        return _value(placed[0], self.word) if placed else ""
+
+
+def _value(placed: Placed, word: str) -> str:
+    start, end = placed_ends(placed)
+    cidrs = placed_cidrs(placed)
+    match word:
+        case "NETWORK":
+            return hextets(cidrs[0])
+        case "START":
+            return format_address(start)
+        case "END":
+            return format_address(end)
+        case "RANGE":
+            return range_text(placed)
+        case "CIDRS":
+            return ",".join(map(str, cidrs))
+    return str(cidrs[0]) if len(cidrs) == 1 else ""
+
+
+def variables(specification: Specification) -> Iterator[Variable]:
+    """Every variable of a DynamicPrefix, in the order in which they are written."""
+    name = specification.name
+    parts: list[tuple[str, Reference, Sequence[str]]] = [("", Reference(name), _OF_THE_PREFIX)]
+    parts += [
+        (address_range.name, Reference(name, address_range=address_range.name), _OF_A_RANGE)
+        for address_range in specification.ranges
+    ]
+    parts += [
+        (subnet.name, Reference(name, subnet=subnet.name), _OF_A_SUBNET)
+        for subnet in specification.subnets
+    ]
+    for previous in (False, True):
+        for part_name, reference, words in parts:
+            part = part_name.upper().replace("-", "_")
+            middle = [_PREVIOUS] * previous + [part] * bool(part)
+            for word in words:
+                full = "_".join((first_words(name), *middle, word))
+                yield Variable(full, reference, word, previous)
+
+
+def first_words(name: str) -> str:
+    """What the variables of a DynamicPrefix begin with: `HOME_IPV6` for `home-ipv6`."""
+    words = re.sub(r"[^A-Z0-9]", "_", name.upper())
+    return f"_{words}" if words[:1].isdigit() else words
 
 
 def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
@@ -39,61 +117,68 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     found = [*problems, *_odd_annotations(manifest)]
     if manifest.annotations.get(VARIABLES) != "true":
         return Bound(problems=tuple(found))
-    wanted = variables(surroundings.specifications[reference.dynamic_prefix])
-    names = tuple(one.name for one in wanted)
-    doubled = [name for name, count in Counter(names).items() if count > 1]
+    name = reference.dynamic_prefix
+    wanted = tuple(variables(surroundings.specifications[name]))
+    names = tuple(variable.name for variable in wanted)
+    doubled = [variable for variable, count in Counter(names).items() if count > 1]
     if doubled:
-        both = f"two parts of {reference.dynamic_prefix} both give the variable {doubled[0]}"
-        message = f"{both}: rename one of the range and the subnet"
-        wrong = annotation_problem(manifest, "variable-twice", message)
+        message = (
+            f"two parts of {name} both give the variable {doubled[0]}: rename one of the range "
+            "and the subnet"
+        )
+        wrong = manifest.annotation_problem("variable-twice", message)
         return Bound(problems=(*found, wrong))
-    found += _left_over(manifest, wanted, first_words(reference.dynamic_prefix))
-    where = (_PATH, reference.dynamic_prefix, manifest.place(nearest_node(manifest.root, _PATH)))
-    binding = Binding(manifest, *where, partial(_edit, manifest, wanted), parts=names)
+    found += _left_over(manifest, names, first_words(name))
+    binding = Binding(manifest, _PATH, name, partial(_edit, wanted), parts=names)
     return Bound((binding,), tuple(found))
 
 
 def _odd_annotations(manifest: Manifest) -> Iterator[Problem]:
-    said = manifest.annotations.get(VARIABLES)
-    if said not in {"true", "false"}:
+    written = manifest.annotations.get(VARIABLES)
+    if written not in {"true", "false"}:
         message = (
-            f'a ConfigMap follows {manifest.annotations[NAME]} with {VARIABLES}: "true" alone; '
-            + (f'"{said}" is neither "true" nor "false"' if said else "it stays as it is")
+            f"a ConfigMap follows {manifest.annotations[NAME]} only with "
+            f'{VARIABLES}: "true"; '
+            + (f'"{written}" is neither "true" nor "false"' if written else "it stays as it is")
         )
-        yield annotation_problem(
-            manifest, "no-variables", message, key=VARIABLES, severity=Severity.WARNING
+        yield manifest.annotation_problem(
+            "no-variables", message, key=VARIABLES, severity=Severity.WARNING
         )
     for key in (ADDRESS_RANGE, SUBNET):
         if key in manifest.annotations:
-            message = f"{key} says nothing in a ConfigMap, which has them all: remove it"
-            yield annotation_problem(
-                manifest, "unused-annotation", message, key=key, severity=Severity.WARNING
+            message = f"{key} has no meaning in a ConfigMap, which gets all variables: remove it"
+            yield manifest.annotation_problem(
+                "unused-annotation", message, key=key, severity=Severity.WARNING
             )
 
 
-def _left_over(manifest: Manifest, wanted: tuple[Variable, ...], first: str) -> Iterator[Problem]:
+def _left_over(manifest: Manifest, names: Sequence[str], first: str) -> Iterator[Problem]:
     data = value_at(manifest.content, _PATH)
-    ours = re.compile(rf"{first}_(\w+_)?({'|'.join((*WHOLE, *RANGE))})")
+    words = "|".join((*_OF_THE_PREFIX, *_OF_A_RANGE))
     for key in map(str, data if isinstance(data, Mapping) else ()):
-        if key not in {one.name for one in wanted} and ours.fullmatch(key):
-            node = nearest_node(manifest.root, (*_PATH, key))
+        if key not in names and re.fullmatch(rf"{first}_(\w+_)?({words})", key):
             message = (
-                f"data.{key} is named like a variable, but no part of the prefix "
-                "gives it, and it will not follow: remove or rename it"
+                f"data.{key} has the name of a variable, but no part of the prefix gives it, and "
+                "it will not follow: remove or rename it"
             )
-            yield at_node(manifest, node, "left-over-variable", message, Severity.WARNING)
+            yield manifest.field_problem(
+                (*_PATH, key), "left-over-variable", message, Severity.WARNING
+            )
 
 
-def _edit(manifest: Manifest, wanted: tuple[Variable, ...], following: Following) -> FieldEdit:
-    data = value_at(manifest.content, _PATH)
+def _edit(wanted: Sequence[Variable], binding: Binding, following: Following) -> FieldEdit:
+    manifest, data = binding.manifest, binding.before
     refuse_merged(manifest, _PATH)
-    there = data if isinstance(data, Mapping) else {}
-    after = {one.name: one.value(following.specification, following.after) for one in wanted}
+    there = data if isinstance(data, dict) else {}
+    after = {
+        variable.name: variable.value(following.specification, following.after)
+        for variable in wanted
+    }
     moving = {name: value for name, value in after.items() if there.get(name) != value}
     before = {name: there[name] for name in moving if name in there}
-    style = style_of(manifest.text, manifest.root)
-    edits = edit_entries(manifest.text, manifest.root, "data", moving, style) if moving else ()
-    return FieldEdit(tuple(edits), before, moving, whole={**there, **moving})
+    edits = edit_entries(manifest.text, manifest.root, "data", moving) if moving else ()
+    whole: Value = {**there, **moving}
+    return FieldEdit(binding, tuple(edits), {**before}, {**moving}, whole=whole)
 
 
 TARGET = Target(kind="ConfigMap", group="", versions=("v1",), fields=("data",), bind=_bind)

@@ -1,7 +1,7 @@
-"""Service: the addresses that a load balancer gives it, and the ones that DNS shows.
+"""Service: the addresses that a load balancer assigns to it, and the address in DNS.
 
 docs.cilium.io, "LoadBalancer IPAM"; metallb.io, "Usage"; external-dns, "annotations".
-A target annotation replaces A and AAAA records alike, so its author's entries survive.
+A target annotation replaces A and AAAA records alike, so the author's entries stay.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,28 +13,32 @@ from gitops_prefix.decide.service_address import Claim, room_of
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.address_list import Ownership, address_of, edit_address_list, entries
-from gitops_prefix.render.binding import Binding, FieldEdit, Following
-from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import nearest_node
-from gitops_prefix.render.reference import (
+from gitops_prefix.render.address_text import addresses_of
+from gitops_prefix.render.binding import (
+    Binding,
+    Bound,
+    FieldEdit,
+    Following,
+    Surroundings,
+    Target,
+)
+from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     SERVICE_ADDRESS_RANGE,
     SERVICE_SUBNET,
     SKIP_DNS,
     SUBNET,
     SUFFIX,
-    annotation_problem,
+    Manifest,
     read_reference,
 )
-from gitops_prefix.render.settings import Settings
-from gitops_prefix.render.target import Bound, Surroundings, Target
+from gitops_prefix.render.shared_list import Ownership, edit_address_text
 
 CILIUM = "lbipam.cilium.io/ips"
 METALLB = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs")
 SHARING_KEY = "lbipam.cilium.io/sharing-key"
 DNS_TARGETS = ("external-dns.alpha.kubernetes.io/target", "external-dns.kubernetes.io/target")
-"""The one that external-dns read by default before 0.22, and since."""
+"""What external-dns reads by default: before release 0.22, and since."""
 
 
 def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
@@ -47,25 +51,35 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
             f"{reference.dynamic_prefix} is in mode simple, which leaves Services to the load "
             "balancer: set its spec.transition.mode to ha"
         )
-        wrong = annotation_problem(manifest, "mode-simple", message, severity=Severity.WARNING)
+        wrong = manifest.annotation_problem("mode-simple", message, severity=Severity.WARNING)
         return Bound(problems=(*problems, wrong))
     try:
         claim = claim_of(manifest, reference)
     except ValueError as error:
         message = f'{SUFFIX}: {error}; write a host part, as in "::f000:0:0:10"'
-        wrong = annotation_problem(manifest, "invalid-value", message, key=SUFFIX)
+        wrong = manifest.annotation_problem("invalid-value", message, key=SUFFIX)
         return Bound(problems=(*problems, wrong))
     if claim.suffix is None and not (reference.address_range or reference.subnet):
         message = f"the Service names no address: add {SERVICE_ADDRESS_RANGE}, or {SUFFIX}"
-        return Bound(problems=(*problems, annotation_problem(manifest, "no-address", message)))
-    fields = [*_address_fields(manifest), *_dns_fields(manifest, surroundings.settings)]
-    return Bound(tuple(_binding(manifest, claim, key) for key in fields), problems)
+        return Bound(problems=(*problems, manifest.annotation_problem("no-address", message)))
+    keys = [*_address_keys(manifest), *_dns_keys(manifest, surroundings.dns_annotation_prefixes)]
+    bindings = (
+        Binding(
+            manifest,
+            ("metadata", "annotations", key),
+            reference.dynamic_prefix,
+            partial(_edit, claim, key),
+            claim,
+        )
+        for key in keys
+    )
+    return Bound(tuple(bindings), problems)
 
 
 def service_reference(
     manifest: Manifest, specifications: Mapping[str, Specification]
 ) -> tuple[Reference | None, tuple[Problem, ...]]:
-    """What a Service is bound to, or None when that is wrong, and every problem."""
+    """The reference of a Service, or None when it is wrong, and every problem."""
     return read_reference(
         manifest,
         specifications,
@@ -78,50 +92,37 @@ def claim_of(manifest: Manifest, reference: Reference) -> Claim:
     """The host part that a Service wants.
 
     Raises:
-        ValueError: its suffix is no address.
+        ValueError: its suffix is not an address.
     """
+    suffix = manifest.annotations.get(SUFFIX)
+    held = (manifest.annotations.get(key) for key in (CILIUM, *METALLB))
     return Claim(
         manifest.namespace,
         manifest.name,
         reference,
         f"{manifest.path}:{manifest.span.number}",
-        parse_address(manifest.annotations[SUFFIX]) if SUFFIX in manifest.annotations else None,
-        tuple(_addresses(manifest)),
+        parse_address(suffix) if isinstance(suffix, str) else None,
+        tuple(address for text in held for address in addresses_of(text)),
         str(manifest.annotations.get(SHARING_KEY) or ""),
     )
 
 
-def _addresses(manifest: Manifest) -> Iterator[int]:
-    for key in (CILIUM, *METALLB):
-        for entry in entries(manifest.annotations.get(key)):
-            address = address_of(entry)
-            if address is not None:
-                yield address
-
-
-def _address_fields(manifest: Manifest) -> Iterator[str]:
+def _address_keys(manifest: Manifest) -> Iterator[str]:
     metallb = [key for key in METALLB if key in manifest.annotations]
     if CILIUM in manifest.annotations or not metallb:
         yield CILIUM
     yield from metallb
 
 
-def _dns_fields(manifest: Manifest, settings: Settings) -> Iterator[str]:
+def _dns_keys(manifest: Manifest, prefixes: tuple[str, ...]) -> Iterator[str]:
     if manifest.annotations.get(SKIP_DNS) == "true":
         return
-    configured = tuple(f"{prefix}target" for prefix in settings.dns_annotation_prefixes)
+    configured = tuple(f"{prefix}target" for prefix in prefixes)
     known = dict.fromkeys((*DNS_TARGETS, *configured))
     yield from [key for key in known if key in manifest.annotations] or configured
 
 
-def _binding(manifest: Manifest, claim: Claim, key: str) -> Binding:
-    path = ("metadata", "annotations", key)
-    place = manifest.place(nearest_node(manifest.root, path))
-    edit = partial(_edit, manifest, claim, key)
-    return Binding(manifest, path, claim.reference.dynamic_prefix, place, edit, claim)
-
-
-def _edit(manifest: Manifest, claim: Claim, key: str, following: Following) -> FieldEdit:
+def _edit(claim: Claim, key: str, binding: Binding, following: Following) -> FieldEdit:
     known = frozenset(
         address
         for status in following.statuses
@@ -131,14 +132,13 @@ def _edit(manifest: Manifest, claim: Claim, key: str, following: Following) -> F
     )
     held = _held(claim, following, following.after, following.host_part or 0)
     if key in METALLB:
-        # It takes one address a family (metallb.io, "Requesting specific IPs").
+        # MetalLB takes one address a family (metallb.io, "Requesting specific IPs").
         wanted = held[:1]
     elif key == CILIUM:
         wanted = held
     else:
-        wanted = (_shown(following, held),)
-    ownership = Ownership(wanted, known, following.after.prefixes)
-    return edit_address_list(manifest, ("metadata", "annotations", key), ownership)
+        wanted = (_in_dns(following, held),)
+    return edit_address_text(binding, Ownership(wanted, known, following.after.prefixes))
 
 
 def _held(claim: Claim, following: Following, status: Status, host_part: int) -> tuple[int, ...]:
@@ -147,11 +147,10 @@ def _held(claim: Claim, following: Following, status: Status, host_part: int) ->
     return room.addresses(host_part) if room else ()
 
 
-def _shown(following: Following, held: tuple[int, ...]) -> int:
-    """What DNS shows: for `dnsDelay` it may be the past one still."""
+def _in_dns(following: Following, held: tuple[int, ...]) -> int:
+    """The address in DNS: during `dnsDelay` it may be of the past prefix."""
     base = following.specification.base(following.after.dns_target)
-    inside = (address for address in held if base.network <= address <= base.last)
-    return next(inside, held[0])
+    return next(filter(base.contains, held), held[0])
 
 
 TARGET = Target(

@@ -1,0 +1,101 @@
+"""Addresses and prefixes in text: as people write them, and as our fields show them."""
+
+import ipaddress
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from gitops_prefix.decide.address import BITS, format_address, parse_address
+from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.reference import Placed
+from gitops_prefix.decide.subnet import PlacedSubnet
+from gitops_prefix.render.node import Value
+
+
+class Span(NamedTuple):
+    """The addresses of one item of a list, both ends included."""
+
+    version: int
+    first: int
+    last: int
+
+
+def address_span(text: Value) -> Span | None:
+    """One address or CIDR of either family as a span, or None."""
+    return _span(text) if isinstance(text, str) else None
+
+
+# Fifty pools of one prefix have the same addresses.
+@lru_cache(maxsize=1024)
+def _span(text: str) -> Span | None:
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return Span(network.version, int(network.network_address), int(network.broadcast_address))
+
+
+def range_span(start: Value, end: Value) -> Span | None:
+    """A start and an end as a span, or None."""
+    first, last = address_span(start), address_span(end)
+    if first is None or last is None or first.version != last.version:
+        return None
+    return Span(first.version, first.first, last.last)
+
+
+def dashed_span(item: Value) -> Span | None:
+    """An address, a CIDR, or two addresses with a dash between them, as a span."""
+    if not isinstance(item, str):
+        return None
+    start, dash, end = (part.strip() for part in item.partition("-"))
+    return range_span(start, end) if dash else address_span(start)
+
+
+def entries(text: Value) -> list[str]:
+    """The entries of a list with commas, without the blanks around them."""
+    if not isinstance(text, str):
+        return []
+    return [entry for part in text.split(",") if (entry := part.strip())]
+
+
+def address_of(entry: str) -> int | None:
+    """The IPv6 address of an entry, or None."""
+    try:
+        return parse_address(entry)
+    except ValueError:
+        return None
+
+
+def addresses_of(text: Value) -> Iterator[int]:
+    """The IPv6 addresses among the entries of a list with commas."""
+    for entry in entries(text):
+        address = address_of(entry)
+        if address is not None:
+            yield address
+
+
+def placed_ends(placed: Placed) -> tuple[int, int]:
+    """The first and the last address of a part of a prefix."""
+    if isinstance(placed, PlacedRange):
+        return placed.start, placed.end
+    prefix = placed.cidr if isinstance(placed, PlacedSubnet) else placed
+    return prefix.network, prefix.last
+
+
+def placed_cidrs(placed: Placed) -> tuple[Prefix, ...]:
+    """The prefixes that cover a part of a prefix exactly."""
+    if isinstance(placed, PlacedRange):
+        return placed.cidrs
+    return (placed.cidr if isinstance(placed, PlacedSubnet) else placed,)
+
+
+def range_text(placed: Placed) -> str:
+    """The first and the last address of a part, with a dash between them."""
+    return "-".join(map(format_address, placed_ends(placed)))
+
+
+def hextets(prefix: Prefix) -> str:
+    """The groups of 16 bits that a prefix reaches into: `2001:db8:1234:0` of a /64."""
+    count = -(-prefix.length // 16)
+    return ":".join(f"{prefix.network >> BITS - 16 * (i + 1) & 0xFFFF:x}" for i in range(count))

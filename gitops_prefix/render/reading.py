@@ -1,0 +1,277 @@
+"""Files -> inventory: documents are parsed, and bound by annotations and by markers."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from gitops_prefix.decide.fields import Path, nearest
+from gitops_prefix.decide.specification import API_VERSION, KIND
+from gitops_prefix.errors import Place, Problem, Severity
+from gitops_prefix.render.binding import Binding, Bound, Surroundings, Target
+from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
+from gitops_prefix.render.files import text_looks_managed
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.manifest import (
+    ADDRESS_RANGE,
+    ANNOTATIONS,
+    NAME,
+    PARENT_POOL,
+    SERVICE_ADDRESS_RANGE,
+    SERVICE_SUBNET,
+    SKIP_DNS,
+    SUBNET,
+    SUFFIX,
+    VARIABLES,
+    Manifest,
+)
+from gitops_prefix.render.marked import bind_marked, is_marked
+from gitops_prefix.render.node import Value, duplicate_keys, value_at
+from gitops_prefix.render.parse import NotYamlError, locate, plain_value
+from gitops_prefix.render.settings import Settings
+from gitops_prefix.render.source import DocumentSpan, Source
+from gitops_prefix.render.targets import TARGETS, target_of
+
+BINDING = (
+    NAME,
+    ADDRESS_RANGE,
+    SUBNET,
+    SERVICE_ADDRESS_RANGE,
+    SERVICE_SUBNET,
+    SUFFIX,
+    VARIABLES,
+)
+"""Annotations that bind a field; the others only change how."""
+_ANNOTATIONS = ("metadata", "annotations")
+
+
+def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
+    """Read managed files.
+
+    Args:
+        files: content by path; a file without a managed field costs a byte search.
+        settings: of the repository.
+    """
+    problems: list[Problem] = []
+    manifests = tuple(
+        manifest
+        for path, content in sorted(files.items())
+        for manifest in _read_file(path, content, problems)
+    )
+    documents = _read_dynamic_prefixes(manifests, problems)
+    surroundings = Surroundings(
+        {name: document.specification for name, document in documents.items()},
+        settings.dns_annotation_prefixes,
+        manifests,
+    )
+    bindings = tuple(_read_bindings(surroundings, problems))
+    return Inventory(documents, bindings, tuple(problems), manifests)
+
+
+def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[Manifest]:
+    try:
+        source = Source.decode(path, content)
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8 (byte {error.start}), and has a managed field: save it as UTF-8"
+        problems.append(Problem("not-utf8", message, Place(path)))
+        return
+    for span in source.documents():
+        if text_looks_managed(source.text, span.start, span.end):
+            yield from _read_document(source, span, problems)
+
+
+def _read_document(
+    source: Source, span: DocumentSpan, problems: list[Problem]
+) -> Iterator[Manifest]:
+    text = source.text[span.start : span.end]
+    try:
+        root = locate(text)
+        content = plain_value(root)
+    except (NotYamlError, ValueError) as error:
+        offset = error.offset if isinstance(error, NotYamlError) else 0
+        message = f"does not parse as YAML, and has a managed field: {error}"
+        problems.append(Problem("not-yaml", message, source.place(span.start + offset)))
+        return
+    if root is None:
+        return
+    manifest = Manifest(source, span, text, root, content)
+    problems.extend(_nested_in_list(manifest))
+    if _is_dynamic_prefix(manifest) or _is_annotated(manifest) or is_marked(manifest):
+        yield manifest
+        problems.extend(
+            manifest.problem(
+                key,
+                "duplicate-key",
+                f'"{key.text}" is here twice in one mapping: keep one of them',
+            )
+            for key in duplicate_keys(root)
+        )
+
+
+def _is_dynamic_prefix(manifest: Manifest) -> bool:
+    return manifest.kind == KIND and manifest.api_version == API_VERSION
+
+
+def _is_annotated(manifest: Manifest) -> bool:
+    return any(str(key).startswith(ANNOTATIONS) for key in manifest.annotations)
+
+
+def _nested_in_list(manifest: Manifest) -> Iterator[Problem]:
+    """A warning for each object of a `kind: List`: its fields are never edited."""
+    items = value_at(manifest.content, ("items",))
+    if not manifest.kind.endswith("List") or not isinstance(items, list):
+        return
+    for index, item in enumerate(items):
+        path = _managed_by(item)
+        if path is None:
+            continue
+        message = (
+            f"items[{index}] would be managed, but is inside a {manifest.kind}; it stays as it is: "
+            "give it a document of its own, behind `---`"
+        )
+        yield manifest.field_problem(
+            ("items", index, *path), "in-a-list", message, Severity.WARNING
+        )
+
+
+def _managed_by(item: Value) -> Path | None:
+    """The field that would make an object managed."""
+    if value_at(item, ("apiVersion",)) == API_VERSION:
+        return ("apiVersion",)
+    annotations = value_at(item, _ANNOTATIONS)
+    for key in annotations if isinstance(annotations, dict) else ():
+        if str(key).startswith(ANNOTATIONS):
+            return (*_ANNOTATIONS, str(key))
+    return None
+
+
+def _read_dynamic_prefixes(
+    manifests: Iterable[Manifest], problems: list[Problem]
+) -> dict[str, DynamicPrefixDocument]:
+    documents: dict[str, DynamicPrefixDocument] = {}
+    for manifest in filter(_is_dynamic_prefix, manifests):
+        document, found = read_dynamic_prefix(manifest)
+        problems.extend(found)
+        if document is None:
+            continue
+        name = document.specification.name
+        if name in documents:
+            message = (
+                f'DynamicPrefix "{name}" is also in {documents[name].place}: rename or remove one'
+            )
+            problems.append(Problem("duplicate-dynamic-prefix", message, document.place))
+            continue
+        documents[name] = document
+    return dict(sorted(documents.items()))
+
+
+def _read_bindings(surroundings: Surroundings, problems: list[Problem]) -> Iterator[Binding]:
+    # A DynamicPrefix that cannot be read is not also reported as missing.
+    complete = not any(problem.severity is Severity.ERROR for problem in problems)
+    for manifest in surroundings.manifests:
+        if _is_dynamic_prefix(manifest):
+            problems.extend(_marked_in_vain(manifest, surroundings))
+            continue
+        bindings: dict[Path, Binding] = {}
+        for bind in (_bind_annotated, bind_marked):
+            bound = bind(manifest, surroundings)
+            problems.extend(
+                problem
+                for problem in bound.problems
+                if complete or problem.code != "unknown-dynamic-prefix"
+            )
+            for binding in bound.bindings:
+                other = _within(binding.field_path, bindings)
+                if other is not None:
+                    problems.append(_bound_twice(binding, other))
+                bindings[binding.field_path] = binding
+        yield from bindings.values()
+
+
+def _within(path: Path, bindings: Mapping[Path, Binding]) -> Binding | None:
+    """The binding of the field at `path`, or of a field that holds it."""
+    above = (path[:length] for length in range(len(path), 0, -1))
+    return next((bindings[head] for head in above if head in bindings), None)
+
+
+def _bound_twice(binding: Binding, other: Binding) -> Problem:
+    message = f"{binding.field} is in {other.field}, which follows already"
+    if other.field_path == binding.field_path:
+        message = f"{binding.field} follows by annotation already"
+    return Problem("marker-misplaced", f"{message}: remove the marker", binding.place)
+
+
+def _marked_in_vain(manifest: Manifest, surroundings: Surroundings) -> Iterator[Problem]:
+    bound = bind_marked(manifest, surroundings)
+    yield from bound.problems
+    for binding in bound.bindings:
+        message = f"{binding.field} defines the prefix, and cannot follow one: remove the marker"
+        yield Problem("marker-misplaced", message, binding.place)
+
+
+def _bind_annotated(manifest: Manifest, surroundings: Surroundings) -> Bound:
+    """The managed fields of an annotated manifest, and what is wrong with it."""
+    if not _is_annotated(manifest):
+        return Bound()
+    problems = [*_misspelt(manifest)]
+    target = target_of(manifest)
+    if target is None:
+        return Bound(problems=(*problems, *_unmanaged_kind(manifest)))
+    if PARENT_POOL in manifest.annotations:
+        return Bound(problems=(*problems, *_without_parent(manifest, surroundings)))
+    if not any(key in BINDING for key in manifest.annotations):
+        return Bound(problems=tuple(problems))
+    problems.extend(_old_version(manifest, target))
+    bound = target.bind(manifest, surroundings)
+    return Bound(bound.bindings, (*problems, *bound.problems))
+
+
+def _misspelt(manifest: Manifest) -> Iterator[Problem]:
+    known = (*BINDING, SKIP_DNS, PARENT_POOL)
+    for key in map(str, manifest.annotations):
+        if key in known or not key.startswith(ANNOTATIONS):
+            continue
+        hint = nearest(key, known)
+        if hint:
+            message = f"gitops-prefix reads no annotation {key}{hint}"
+            yield manifest.annotation_problem(
+                "unknown-annotation", message, key=key, severity=Severity.WARNING
+            )
+
+
+def _unmanaged_kind(manifest: Manifest) -> Iterator[Problem]:
+    if NAME not in manifest.annotations:
+        return
+    kinds = ", ".join(target.kind for target in TARGETS)
+    message = (
+        f'{manifest.api_version or "?"} {manifest.kind or "?"} "{manifest.name}" has no field that '
+        f"gitops-prefix writes (it knows: {kinds}); it stays as it is"
+    )
+    yield manifest.annotation_problem("kind-not-managed", message, severity=Severity.WARNING)
+
+
+def _without_parent(manifest: Manifest, surroundings: Surroundings) -> Iterator[Problem]:
+    parent = manifest.annotations[PARENT_POOL]
+    for other in surroundings.manifests:
+        if (other.path, other.kind, other.name) == (manifest.path, manifest.kind, parent):
+            return
+    message = (
+        f'{manifest.kind} "{parent}", whose past prefix this document holds, is not in this file; '
+        "it stays as it is: remove it, or move it behind its parent"
+    )
+    yield manifest.annotation_problem(
+        "sibling-alone", message, key=PARENT_POOL, severity=Severity.WARNING
+    )
+
+
+def _old_version(manifest: Manifest, target: Target) -> Iterator[Problem]:
+    version = manifest.api_version.rpartition("/")[2]
+    if version == target.versions[0]:
+        return
+    path = ("apiVersion",)
+    if version in target.versions:
+        message = f"{manifest.api_version} is deprecated: write {target.group}/{target.versions[0]}"
+        yield manifest.field_problem(path, "old-api-version", message, Severity.NOTE)
+    else:
+        message = (
+            f"{manifest.api_version} is unknown to gitops-prefix, which reads it as "
+            f"{target.versions[0]}"
+        )
+        yield manifest.field_problem(path, "unknown-api-version", message, Severity.WARNING)
