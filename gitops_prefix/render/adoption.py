@@ -111,12 +111,6 @@ class _Written(NamedTuple):
         owner = f"{claim.namespace}/" if claim.namespace else ""
         return f"Service {owner}{claim.name}"
 
-    def problem(
-        self, code: str, message: str, *, key: str = NAME, severity: Severity = Severity.WARNING
-    ) -> Problem:
-        """A problem with an annotation of the document."""
-        return self.manifest.annotation_problem(code, message, key=key, severity=severity)
-
 
 class _Findings:
     """What is collected on the way."""
@@ -205,12 +199,14 @@ def _ambiguous(service: _Written, meant: Sequence[LiveService]) -> Problem:
         f"{service} has no namespace, and {' or '.join(map(str, meant))} may be it or another "
         "Service: write its metadata.namespace"
     )
-    return service.problem("namespace-unknown", message)
+    return service.manifest.annotation_problem(
+        "namespace-unknown", message, severity=Severity.WARNING
+    )
 
 
 def _absent(service: _Written) -> Problem:
     message = f"{service} is not a Service of type LoadBalancer in this cluster; it stays as it is"
-    return service.problem("not-in-cluster", message, severity=Severity.NOTE)
+    return service.manifest.annotation_problem("not-in-cluster", message, severity=Severity.NOTE)
 
 
 def _bases(document: DynamicPrefixDocument) -> list[Prefix]:
@@ -244,18 +240,24 @@ def _not_present(service: _Written, present: Several | Outside | Nowhere) -> Pro
     if isinstance(present, Several):
         addresses = " and ".join(map(format_address, present.addresses))
         message = f"{service} has {addresses} in one prefix: write the {SUFFIX} that you want"
-        return service.problem("several-host-parts", message)
+        return service.manifest.annotation_problem(
+            "several-host-parts", message, severity=Severity.WARNING
+        )
     if isinstance(present, Outside):
         first, last = map(format_address, (service.room.first, service.room.last))
         message = (
             f"{service} has {format_address(present.address)}, which lies outside {part or whole} "
             f"({first} to {last}): widen it, or name another range or subnet"
         )
-        return service.problem("host-part-outside", message)
+        return service.manifest.annotation_problem(
+            "host-part-outside", message, severity=Severity.WARNING
+        )
     message = (
         f"{service} has no address in the current or a past prefix of {whole}; it stays as it is"
     )
-    return service.problem("no-present-address", message, severity=Severity.NOTE)
+    return service.manifest.annotation_problem(
+        "no-present-address", message, severity=Severity.NOTE
+    )
 
 
 def _differs(service: _Written, written: int, present: int) -> Problem:
@@ -265,7 +267,9 @@ def _differs(service: _Written, written: int, present: int) -> Problem:
         "the cluster is right"
     )
     key = SUFFIX if service.claim.suffix is not None else NAME
-    return service.problem("host-part-differs", message, key=key)
+    return service.manifest.annotation_problem(
+        "host-part-differs", message, key=key, severity=Severity.WARNING
+    )
 
 
 def _drop_taken(written: Sequence[_Written], findings: _Findings) -> None:
@@ -287,7 +291,11 @@ def _drop_taken(written: Sequence[_Written], findings: _Findings) -> None:
                 f"{service} and {other} ({other.manifest.path}) are both on host part {host_part}: "
                 "give one of them another address, or both the same lbipam.cilium.io/sharing-key"
             )
-            findings.problems.append(service.problem("host-part-taken", message))
+            findings.problems.append(
+                service.manifest.annotation_problem(
+                    "host-part-taken", message, severity=Severity.WARNING
+                )
+            )
 
 
 def _strangers(

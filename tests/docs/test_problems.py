@@ -12,15 +12,15 @@ _WITH_CODE = {
     "MarkerError": 0,
     "FieldProblem": 1,
     "problem": 1,
-    "annotation_problem": 1,
-    "at_node": 2,
+    "annotation_problem": 0,
+    "field_problem": 1,
     "read_private_key": 2,
     "_error": 0,
     "_problem": 2,
 }
 """Where each call that makes a problem has its code."""
 
-# Made of the annotation's name (render/reference.py).
+# Made of the annotation's name (render/manifest.py).
 COMPOSED = {"unknown-part", "unknown-dynamic-prefix", "unknown-address-range", "unknown-subnet"}
 
 
