@@ -43,7 +43,10 @@ class Observation:
 
     def decide(self, interface: str, now: float) -> Decision:
         """The decision for one link at `now`."""
-        self.ears = self.ears.decide(now)
+        self.ears = self.ears.decide(now).written()
+        for link in self.ears.solicit:
+            # `observe` only listens: silence counts as if it had asked.
+            self.ears = self.ears.asked(link, now)
         return self.ears.decisions[interface]
 
     def take(self, seen: Seen) -> Decision | None:

@@ -28,7 +28,7 @@ def print_json_line(sighting: Sighting, decision: Decision) -> None:
 def sighting_document(sighting: Sighting, decision: Decision) -> dict[str, object]:
     """One line of `--output json`."""
     advertisement = sighting.advertisement
-    current = decision.selection.current
+    current = decision.current
     return {
         "time": sighting.when.isoformat().replace("+00:00", "Z"),
         "interface": sighting.router.interface,
@@ -84,7 +84,7 @@ def print_text(sighting: Sighting, decision: Decision) -> None:
         click.echo(f"  {information.prefix!s:<30} {lifetimes:<38} ", nl=False)
         colour = "green" if verdict is Verdict.CANDIDATE else "yellow"
         click.secho(f"{verdict}{_flags(information)}", fg=colour)
-    current = decision.selection.current
+    current = decision.current
     click.echo(f"  current: {current or 'none'} ({decision.standing})")
 
 

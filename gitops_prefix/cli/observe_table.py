@@ -41,7 +41,7 @@ def _lines(observation: Observation, now: float) -> Iterator[Styled]:
             yield "  no Router Advertisement yet", "yellow"
             continue
         decision = observation.decide(interface, now)
-        current = decision.selection.current
+        current = decision.current
         colour = "green" if current else "yellow"
         yield f"  current: {current or 'none'} ({decision.standing})", colour
         for router in routers:
@@ -68,7 +68,7 @@ def _router(
         if candidate.router != router:
             continue
         announced = state.announcements[candidate.prefix]
-        mark = ">" if candidate.prefix == decision.selection.current else " "
+        mark = ">" if candidate.prefix == decision.current else " "
         lifetimes = (
             f"{_left(announced.preferred_for(now)):>10} {_left(announced.valid_for(now)):>10}"
         )

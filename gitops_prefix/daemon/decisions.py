@@ -86,6 +86,8 @@ class Decisions:
         """Decide, and show what is new; whether a decision changed."""
         before = self._ears.decisions
         self._ears = self._ears.decide(now)
+        for interface in self._ears.solicit:
+            self._ears = self._ears.asked(interface, now)
         for name, decision in self._ears.decisions.items():
             known = before.get(name)
             if known is None or known.standing is not decision.standing:
@@ -98,8 +100,7 @@ class Decisions:
         router = event.router
         with self._lock:
             before = self._ears
-            # A router that was pushed out of memory may come back by repeating itself.
-            news = not event.repeated or router not in before.routers
+            news = before.is_news(event)
             if news:
                 self._show_refusals(router, event.advertisement.prefixes, event.at)
             self._ears = before.hear(event)
@@ -185,7 +186,7 @@ class Decisions:
         firm = decision.standing in {Standing.CURRENT, Standing.STATIC}
         self._metrics.announced.labels(name).set(firm)
         self._metrics.degraded.labels(name).set(decision.standing is Standing.HELD)
-        extra = {"current": str(decision.selection.current or "")}
+        extra = {"current": str(decision.current or "")}
         level = logging.INFO if firm else logging.WARNING
         log.log(level, "%s: %s", name, decision.standing, extra=extra)
 

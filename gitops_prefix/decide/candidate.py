@@ -1,21 +1,27 @@
-"""Which announced prefixes may become current, and which one does (DESIGN 5).
+"""Which announced prefixes may become current, and which one does.
 
-`judge` gives every announced prefix a verdict; `best` picks among the candidates.
+`judge` gives every announced prefix a verdict; `best` picks among the candidates. The
+rules are tables: `REFUSALS` and `LIFE` are asked in their order, and the first that
+applies is the verdict; of `RANKING` the first rule that tells two candidates apart
+decides. docs/selection.md shows them with their sources.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import PrefixInformation, Router
+from gitops_prefix.decide.announcement import is_global, is_usable
 from gitops_prefix.decide.prefix import (
     GLOBAL_UNICAST,
     LINK_LOCAL,
     MULTICAST,
+    USUAL_LENGTH,
     Prefix,
 )
 from gitops_prefix.decide.routers import Heard, Routers, heard
-from gitops_prefix.decide.specification import USUAL_LENGTH, Acquisition
+from gitops_prefix.decide.specification import Acquisition
 
 LOOPBACK = Prefix.parse("::1/128")
 NOT_UNICAST = (LINK_LOCAL, MULTICAST, LOOPBACK)
@@ -27,16 +33,19 @@ class Verdict(StrEnum):
     CANDIDATE = "candidate"
     OTHER_LINK = "not on a link of this DynamicPrefix"
     OTHER_ROUTER = "its router is not in spec.acquisition.routerAdvertisement.routers"
+    SNAC_ROUTER = "from a stub network's router (SNAC flag), which `routers` does not name"
     NOT_UNICAST = "link-local, multicast or loopback"
     NOT_GLOBAL = "not global unicast (prefixFilter.requireGlobalUnicast)"
     NOT_WITHIN = "not inside prefixFilter.within"
     TOO_LONG = "longer than /64 (set prefixFilter.within to allow it)"
     UNUSED = "neither on-link nor autonomous (RFC 4861 4.6.2)"
-    LEFT_OUT = "its router's newest advertisement leaves it out (RFC 8978)"
+    UNUSABLE = "no /64 and not on-link: no host can use it (RFC 4862 5.5.3 d)"
+    LEFT_OUT = "its router announces another in its place (RFC 8978)"
     WITHDRAWN = "withdrawn: valid lifetime 0"
     DEPRECATED = "deprecated: preferred lifetime 0 (RFC 4862 5.5.4)"
     EXPIRED = "its valid lifetime ran out"
     PREFERENCE_EXPIRED = "its preferred lifetime ran out"
+    OUTLIVED = "its lifetimes only count down; its router renews another beside it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +55,12 @@ class Candidate:
     Attributes:
         preference: its router's (RFC 4191).
         preferred_lifetime: as advertised, in seconds.
-        ends_at: when time alone ends it, on the clock of the observations: a
-            lifetime that runs out, or a router that stopped repeating it.
+        ends_at: when time alone may end it, on the clock of the observations: a
+            lifetime that runs out, or a router that has to be asked.
+        ask_at: when its router has to be asked; inf if it need not be.
+        default_router: whether its router is a default router.
+        gone: whether its router was a default router and is none any more.
+        silent: whether that router does not announce the prefix either.
     """
 
     prefix: Prefix
@@ -56,97 +69,213 @@ class Candidate:
     preference: int
     preferred_lifetime: int
     ends_at: float
+    ask_at: float = float("inf")
+    default_router: bool = True
+    gone: bool = False
+    silent: bool = False
+
+
+class Proposal(NamedTuple):
+    """A prefix that a router announces, to be judged by a policy."""
+
+    router: Router
+    information: PrefixInformation
+    acquisition: Acquisition
+    snac_router: bool
+    within: tuple[Prefix, ...]
+
+
+class Refusal(NamedTuple):
+    """A rule of the policy, or of the prefix itself, whatever the time."""
+
+    verdict: Verdict
+    applies: Callable[[Proposal], bool]
+
+
+REFUSALS: tuple[Refusal, ...] = (
+    Refusal(Verdict.OTHER_LINK, lambda asked: not asked.acquisition.hears(asked.router)),
+    Refusal(Verdict.OTHER_ROUTER, lambda asked: not asked.acquisition.believes(asked.router)),
+    Refusal(
+        Verdict.SNAC_ROUTER,
+        lambda asked: asked.snac_router and not asked.acquisition.names(asked.router),
+    ),
+    Refusal(
+        Verdict.NOT_UNICAST,
+        lambda asked: any(special.overlaps(asked.information.prefix) for special in NOT_UNICAST),
+    ),
+    Refusal(
+        Verdict.NOT_GLOBAL,
+        lambda asked: (
+            asked.acquisition.require_global_unicast
+            and not GLOBAL_UNICAST.covers(asked.information.prefix)
+        ),
+    ),
+    Refusal(Verdict.NOT_WITHIN, lambda asked: bool(asked.acquisition.within) and not asked.within),
+    Refusal(
+        # A prefix longer than /64 counts only if some `within` is longer than /64 too.
+        Verdict.TOO_LONG,
+        lambda asked: (
+            asked.information.prefix.length > USUAL_LENGTH
+            and not any(outer.length > USUAL_LENGTH for outer in asked.within)
+        ),
+    ),
+    Refusal(
+        Verdict.UNUSED,
+        lambda asked: not (asked.information.on_link or asked.information.autonomous),
+    ),
+    Refusal(Verdict.UNUSABLE, lambda asked: not is_usable(asked.information)),
+)
+
+
+def _is_outlived(item: Heard, now: float) -> bool:
+    """Whether a sibling that is a candidate itself is renewed while this one counts down."""
+    if item.announcement.countdowns < 2:
+        return False
+    ours = item.announcement.information.prefix
+    return any(
+        item.announcement.outlived_by(sibling)
+        and is_global(prefix) is is_global(ours)
+        and is_usable(sibling.information)
+        and sibling.preferred_for(now) > 0
+        and item.state.stands_by(sibling, now)
+        for prefix, sibling in item.state.announcements.items()
+    )
+
+
+class End(NamedTuple):
+    """A rule about what its router says of a prefix, and what time has done."""
+
+    verdict: Verdict
+    applies: Callable[[Heard, float], bool]
+
+
+LIFE: tuple[End, ...] = (
+    End(Verdict.LEFT_OUT, lambda item, now: not item.state.stands_by(item.announcement, now)),
+    End(Verdict.WITHDRAWN, lambda item, _: item.announcement.information.valid_lifetime == 0),
+    End(Verdict.DEPRECATED, lambda item, _: item.announcement.information.preferred_lifetime == 0),
+    End(
+        Verdict.EXPIRED,
+        lambda item, now: (
+            now >= item.announcement.valid_until and item.state.is_proven(item.announcement, now)
+        ),
+    ),
+    End(
+        Verdict.PREFERENCE_EXPIRED,
+        lambda item, now: (
+            now >= item.announcement.preferred_until
+            and item.state.is_proven(item.announcement, now)
+        ),
+    ),
+    End(Verdict.OUTLIVED, _is_outlived),
+)
 
 
 def judge(routers: Routers, acquisition: Acquisition, now: float) -> tuple[Candidate, ...]:
     """Every announced prefix with its verdict at `now`, by router and prefix."""
-    return tuple(
-        Candidate(
-            prefix=item.announcement.information.prefix,
-            router=item.router,
-            verdict=refusal(item.router, item.announcement.information, acquisition)
-            or _life(item, now),
-            preference=item.state.preference,
-            preferred_lifetime=item.announcement.information.preferred_lifetime,
-            ends_at=min(
-                now + item.announcement.valid_for(now),
-                now + item.announcement.preferred_for(now),
-                item.state.stands_until(item.announcement),
-            ),
-        )
-        for item in heard(routers)
+    return tuple(_judge(item, acquisition, now) for item in heard(routers))
+
+
+def _judge(item: Heard, acquisition: Acquisition, now: float) -> Candidate:
+    router, state, announcement = item
+    refused = refusal(
+        router, announcement.information, acquisition, snac_router=announcement.snac_router
+    )
+    verdict = refused or _life(item, now)
+    counts = verdict is Verdict.CANDIDATE
+    return Candidate(
+        prefix=announcement.information.prefix,
+        router=router,
+        verdict=verdict,
+        preference=state.preference,
+        preferred_lifetime=announcement.information.preferred_lifetime,
+        ends_at=state.waits_for(announcement, now),
+        ask_at=state.to_ask_at(announcement) if counts else float("inf"),
+        default_router=state.is_default(now),
+        gone=state.is_gone(now),
+        silent=state.is_silent(announcement, now),
     )
 
 
 def refusal(
-    router: Router, information: PrefixInformation, acquisition: Acquisition
+    router: Router,
+    information: PrefixInformation,
+    acquisition: Acquisition,
+    *,
+    snac_router: bool = False,
 ) -> Verdict | None:
     """What the specification or the prefix itself rules out, whatever the time."""
-    prefix = information.prefix
-    within = [outer for outer in acquisition.within if outer.covers(prefix)]
-    # "Told" is a `within` that is itself longer than a /64.
-    told = any(outer.length > USUAL_LENGTH for outer in within)
-    rules = (
-        (not acquisition.hears(router), Verdict.OTHER_LINK),
-        (not acquisition.believes(router), Verdict.OTHER_ROUTER),
-        (any(special.overlaps(prefix) for special in NOT_UNICAST), Verdict.NOT_UNICAST),
-        (
-            acquisition.require_global_unicast and not GLOBAL_UNICAST.covers(prefix),
-            Verdict.NOT_GLOBAL,
-        ),
-        (bool(acquisition.within) and not within, Verdict.NOT_WITHIN),
-        (prefix.length > USUAL_LENGTH and not told, Verdict.TOO_LONG),
-        (not (information.on_link or information.autonomous), Verdict.UNUSED),
-    )
-    return next((verdict for refused, verdict in rules if refused), None)
+    within = tuple(outer for outer in acquisition.within if outer.covers(information.prefix))
+    asked = Proposal(router, information, acquisition, snac_router, within)
+    return next((rule.verdict for rule in REFUSALS if rule.applies(asked)), None)
 
 
 def _life(item: Heard, now: float) -> Verdict:
-    """What its router says of it, and what time has done."""
-    announcement = item.announcement
-    information = announcement.information
-    rules = (
-        (not item.state.stands_by(announcement, now), Verdict.LEFT_OUT),
-        (information.valid_lifetime == 0, Verdict.WITHDRAWN),
-        (information.preferred_lifetime == 0, Verdict.DEPRECATED),
-        (announcement.valid_for(now) <= 0, Verdict.EXPIRED),
-        (announcement.preferred_for(now) <= 0, Verdict.PREFERENCE_EXPIRED),
+    return next((rule.verdict for rule in LIFE if rule.applies(item, now)), Verdict.CANDIDATE)
+
+
+class Pick(NamedTuple):
+    """What the candidates are ranked by, beside themselves.
+
+    Attributes:
+        current: the current prefix.
+        home: the router that announced it last.
+        given_up: prefixes that another replaced less than a minute ago.
+        acquisition: the policy, with `preferRouters`.
+        any_default: whether the router of any candidate is a default router.
+    """
+
+    current: Prefix | None = None
+    home: Router | None = None
+    given_up: Collection[Prefix] = ()
+    acquisition: Acquisition = Acquisition()
+    any_default: bool = False
+
+
+class Rank(NamedTuple):
+    """A rule that prefers one candidate to another: the lower value is taken."""
+
+    rule: str
+    value: Callable[[Candidate, Pick], int | Prefix]
+
+
+RANKING: tuple[Rank, ...] = (
+    Rank("not given up a moment ago", lambda found, pick: found.prefix in pick.given_up),
+    Rank("global before local", lambda found, _: not is_global(found.prefix)),
+    Rank(
+        "a router that is still there before one that is gone",
+        lambda found, pick: found.gone and pick.any_default,
+    ),
+    Rank("the current prefix before any other", lambda found, pick: found.prefix != pick.current),
+    Rank("the same router first", lambda found, pick: found.router != pick.home),
+    Rank(
+        "the preferred router",
+        lambda found, pick: pick.acquisition.level(found.router, found.preference),
+    ),
+    Rank("the router's preference", lambda found, _: -found.preference),
+    Rank("the longest preferred lifetime", lambda found, _: -found.preferred_lifetime),
+    Rank("the lowest number", lambda found, _: found.prefix),
+)
+
+
+def best(candidates: Collection[Candidate], pick: Pick) -> Candidate | None:
+    """The candidate to use, by RANKING."""
+    return min(
+        (found for found in candidates if found.verdict is Verdict.CANDIDATE),
+        key=lambda found: tuple(rule.value(found, pick) for rule in RANKING),
+        default=None,
     )
-    return next((verdict for refused, verdict in rules if refused), Verdict.CANDIDATE)
 
 
 def announcer(candidates: Collection[Candidate], prefix: Prefix) -> Router | None:
     """Of the routers that announce a candidate, the one that `best` would go by."""
     announcing = [
-        one for one in candidates if one.verdict is Verdict.CANDIDATE and one.prefix == prefix
+        found
+        for found in candidates
+        if found.verdict is Verdict.CANDIDATE and found.prefix == prefix
     ]
     if not announcing:
         return None
     return min(
-        announcing, key=lambda one: (-one.preference, -one.preferred_lifetime, one.router)
+        announcing,
+        key=lambda found: (found.gone, -found.preference, -found.preferred_lifetime, found.router),
     ).router
-
-
-def best(
-    candidates: Collection[Candidate], current: Prefix | None, given_up: Collection[Prefix]
-) -> Prefix | None:
-    """The prefix to use, among those that are candidates.
-
-    In order: not given up a moment ago, global before local, the current one, the
-    router's preference (RFC 4191), the longest preferred lifetime, the lowest.
-    """
-    standing = [one for one in candidates if one.verdict is Verdict.CANDIDATE]
-    if not standing:
-        return None
-
-    def rank(one: Candidate) -> tuple[bool, bool, bool, int, int, Prefix]:
-        return (
-            one.prefix in given_up,
-            not GLOBAL_UNICAST.covers(one.prefix),
-            one.prefix != current,
-            -one.preference,
-            -one.preferred_lifetime,
-            one.prefix,
-        )
-
-    return min(standing, key=rank).prefix

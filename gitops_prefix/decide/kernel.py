@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import KERNEL, Preference, PrefixInformation, Router
+from gitops_prefix.decide.announcement import LONGEST_INTERVAL, Announcement
 from gitops_prefix.decide.prefix import GLOBAL_UNICAST, Prefix
-from gitops_prefix.decide.routers import LONGEST_INTERVAL, Announcement, Routers, RouterState
+from gitops_prefix.decide.routers import Routers, RouterState
 
 TOGETHER = 5.0
 """Seconds within which several routers answer one solicitation (RFC 4861 10)."""
@@ -53,6 +54,11 @@ class KernelState(RouterState):
 
     appeared: Mapping[Prefix, float] = field(default_factory=dict)
 
+    @property
+    def answers(self) -> bool:
+        """The kernel asks routers by itself: its word is final."""
+        return False
+
 
 def accept(
     routers: Routers,
@@ -84,7 +90,7 @@ def accept(
         now,
         before.known_since if before else now,
         {prefix: _stand(one, rivals, appeared) for prefix, one in announcements.items()},
-        appeared,
+        appeared=appeared,
     )
     return others
 

@@ -79,6 +79,9 @@ GLOBAL_UNICAST = Prefix.parse("2000::/3")  # IANA's allocations; RFC 4291 2.5.4
 LINK_LOCAL = Prefix.parse("fe80::/10")  # RFC 4291 2.5.6
 MULTICAST = Prefix.parse("ff00::/8")  # RFC 4291 2.7
 
+USUAL_LENGTH = 64
+"""What a link's prefix almost always is (RFC 4291 2.5.1); assumed until one is known."""
+
 
 def exact_cidrs(first: int, last: int) -> tuple[Prefix, ...]:
     """The fewest prefixes that cover `first` to `last` and nothing else, ascending."""

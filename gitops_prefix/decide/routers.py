@@ -1,35 +1,46 @@
-"""What each router said last, and what it still stands by.
+"""What each router said last, what it still stands by, and what it has to be asked.
 
-Lifetimes are kept as advertised, beside the moment they were heard; "now" is an
-argument of every question. Times are seconds of a monotonic clock.
+`hear` takes in one advertisement, `solicited` one solicitation, `forget` a link that went
+down. Each returns the next value and changes nothing. Time is an argument.
 
-A router may spread its prefixes over several advertisements (RFC 4861 6.2.3), so
-absence from the newest one alone does not say much about a router that was seen to
-do so: a prefix that it left out and sent again within `ROTATION` seconds still
-counts when it is left out, until it is overdue, as long as the newest advertisement
-brings nothing new. A prefix that it did not send lately is a renumbering (RFC 8978),
-and then absence counts at once.
+RFC 4861 9: "Senders MAY send a subset of options in different packets. [...] a receiver
+MUST NOT associate any action with the absence of an option in a particular packet." So a
+prefix is left out only by an advertisement that carries another of its kind (global or
+local) with a preferred lifetime:
+
+* A new one there is a renumbering (RFC 8978): what is left out is gone at once.
+* If it is heard again within three intervals, the router spreads its prefixes: both
+  stand, and one is gone only after three intervals without it.
 """
 
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from math import inf
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import (
-    INFINITY,
     Preference,
     PrefixInformation,
     Router,
     RouterAdvertisement,
 )
+from gitops_prefix.decide.announcement import (
+    ANSWER,
+    INTERVALS,
+    LONGEST_INTERVAL,
+    SAME_BURST,
+    Announcement,
+    Asked,
+    ask_at,
+    hear_again,
+    hear_first,
+    is_global,
+    is_usable,
+    proven,
+    waits_for,
+)
 from gitops_prefix.decide.prefix import Prefix
-
-ROTATION = 60.0
-"""Seconds within which a prefix that comes back shows that its router spreads them."""
-
-LONGEST_INTERVAL = 1800.0
-"""Seconds between a router's advertisements, at most (RFC 4861 6.2.1)."""
 
 MOST_ROUTERS = 64
 """Routers remembered on one link: more are a flood."""
@@ -37,60 +48,29 @@ MOST_ROUTERS = 64
 MOST_LEFT_OUT = 64
 """Prefixes remembered of one router beyond those of its newest advertisement."""
 
+USUAL_INTERVAL = 600.0
+"""Seconds between a router's advertisements, as long as only one was heard (RFC 4861 6.2.1)."""
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """One prefix of one router.
+REMEMBERED = 60.0
+"""Seconds for which a prefix is remembered after its lifetime ran out: its router is asked."""
 
-    Attributes:
-        information: the option as it came last.
-        heard_at: when it came last.
-        every: seconds between the last times it came, or 0.
-        left_at: since when its router's newest advertisements leave it out, or None.
-        came_back: whether it was left out once and then sent again within ROTATION,
-            and nothing new has come since.
-    """
+USUAL_ZEROS = 3
+"""Farewells that were taken back, after which a router lifetime of 0 is no farewell."""
 
-    information: PrefixInformation
-    heard_at: float
-    every: float = 0.0
-    left_at: float | None = None
-    came_back: bool = False
+ZEROS_APART = 3600.0
+"""Seconds between two such farewells, at most: a router may also restart now and then."""
 
-    @property
-    def newest(self) -> bool:
-        """Whether its router's newest advertisement carried it."""
-        return self.left_at is None
-
-    @property
-    def valid_until(self) -> float:
-        """When its valid lifetime runs out."""
-        return _end(self.information.valid_lifetime, self.heard_at)
-
-    @property
-    def preferred_until(self) -> float:
-        """When its preferred lifetime runs out."""
-        return _end(self.information.preferred_lifetime, self.heard_at)
-
-    @property
-    def overdue_at(self) -> float:
-        """When it is too late for it to come in its turn.
-
-        Intervals are random: the longest is three times the shortest (RFC 4861 6.2.1).
-        """
-        return self.heard_at + min(max(ROTATION, 3 * self.every), LONGEST_INTERVAL)
-
-    def valid_for(self, now: float) -> float:
-        """Seconds of valid lifetime left; not above 0 once it has run out."""
-        return self.valid_until - now
-
-    def preferred_for(self, now: float) -> float:
-        """Seconds of preferred lifetime left; not above 0 once deprecated."""
-        return self.preferred_until - now
+USUAL_SWAPS = 3
+"""Changes to and fro between two headers, after which two speakers share an address."""
 
 
-def _end(lifetime: int, heard_at: float) -> float:
-    return inf if lifetime == INFINITY else heard_at + lifetime
+class RouterWarning(StrEnum):
+    """What is odd about a router. The text is shown to users."""
+
+    TWO_SPEAKERS = (
+        "two speakers behind one link-local address contradict each other; "
+        "stop one of them, or give it an address of its own"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +79,117 @@ class RouterState:
 
     Attributes:
         preference: RFC 4191, of its newest advertisement.
-        heard_at: when that came.
-        known_since: when its first one came.
+        heard_at: when that was heard.
+        known_since: when its first one was heard.
         announcements: by prefix, those of the newest advertisement and those that
-            were left out of it and are still valid.
+            were left out of it and are remembered.
+        every: the observed interval: seconds between its advertisements, or 0.
+        default_until: when it stops being a default router; -inf if it never was one.
+        spoke_at: when it last said that it is a default router.
+        farewell_at: since when it says that it is no default router any more, or None.
+        asked: when it was asked whether it still is one.
+        zeros: farewells that were taken back.
+        zero_at: when it said the last of them.
+        header: what the newest advertisement says beside prefixes and lifetimes.
+        other_header: what another one of the same address said before.
+        swaps: how often the two took turns.
+        swapped_at: when they last did.
     """
 
     preference: Preference
     heard_at: float
     known_since: float
     announcements: Mapping[Prefix, Announcement]
+    every: float = 0.0
+    default_until: float = -inf
+    spoke_at: float = -inf
+    farewell_at: float | None = None
+    asked: Asked = ()
+    zeros: int = 0
+    zero_at: float = -inf
+    header: tuple[object, ...] = ()
+    other_header: tuple[object, ...] = ()
+    swaps: int = 0
+    swapped_at: float = -inf
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be asked: the kernel's own word is never answered."""
+        return True
+
+    @property
+    def silence(self) -> float:
+        """Seconds without a word after which it is overdue."""
+        return INTERVALS * min(self.every or USUAL_INTERVAL, LONGEST_INTERVAL)
+
+    @property
+    def doubtful_at(self) -> float:
+        """When it becomes doubtful that it is a default router; inf if it never was one."""
+        if self.default_until == -inf:
+            return inf
+        farewell = inf if self.farewell_at is None else self.farewell_at
+        return min(farewell, self.default_until, self.spoke_at + self.silence)
+
+    def is_default(self, now: float) -> bool:
+        """Whether it is a default router, as far as can be told."""
+        return self.default_until > -inf and not self.is_gone(now)
+
+    def is_gone(self, now: float) -> bool:
+        """Whether it was a default router and, asked twice, did not say that it still is."""
+        return proven(self.asked, now)
+
+    def is_silent(self, announcement: Announcement, now: float) -> bool:
+        """Whether it is gone, and did not answer with this prefix either."""
+        return self.is_gone(now) and announcement.heard_at <= self.asked[0]
 
     def stands_by(self, announcement: Announcement, now: float) -> bool:
-        """Whether the router still announces it, as far as can be told."""
-        return now < self.stands_until(announcement)
-
-    def stands_until(self, announcement: Announcement) -> float:
-        """When silence about it begins to mean that it is gone; inf is never."""
+        """Whether the router still announces the prefix, as far as can be told."""
         if announcement.newest:
+            return True
+        if not announcement.came_back:
+            return False
+        return now < announcement.overdue_at or not self.is_proven(announcement, now)
+
+    def is_proven(self, announcement: Announcement, now: float) -> bool:
+        """Whether silence about a prefix that is overdue, or ran out, counts."""
+        return not self.answers or proven(announcement.asked, now) or self.is_gone(now)
+
+    def waits_for(self, announcement: Announcement, now: float) -> float:
+        """When time alone may change what is true of the prefix."""
+        if not self.answers:
+            ends = (announcement.doubtful_at, announcement.valid_until)
+            return min((end for end in ends if end > now), default=inf)
+        return min(
+            waits_for(announcement.doubtful_at, announcement.asked, now),
+            waits_for(self.doubtful_at, self.asked, now),
+        )
+
+    def to_ask_at(self, announcement: Announcement) -> float:
+        """When the router has to be asked, for this prefix or for itself; inf if never."""
+        if not self.answers:
             return inf
-        return announcement.overdue_at if announcement.came_back else -inf
+        return min(
+            ask_at(announcement.doubtful_at, announcement.asked),
+            ask_at(self.doubtful_at, self.asked),
+        )
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether an advertisement is news now, even if it repeats the last one."""
+        return (
+            bool(self.asked)
+            or now >= self.doubtful_at
+            or any(
+                announcement.newest and (announcement.asked or now >= announcement.doubtful_at)
+                for announcement in self.announcements.values()
+            )
+        )
+
+    def warnings(self, now: float) -> tuple[RouterWarning, ...]:
+        """What is odd about the router."""
+        recent = now < self.swapped_at + max(self.silence, ZEROS_APART)
+        if self.swaps >= USUAL_SWAPS and recent:
+            return (RouterWarning.TWO_SPEAKERS,)
+        return ()
 
 
 Routers = Mapping[Router, RouterState]
@@ -142,11 +213,22 @@ def observe(
 ) -> Routers:
     """The routers, after `router` sent `advertisement`; `vouched` ones never have to go."""
     before = routers.get(router)
-    others = {known: state for known, state in routers.items() if known != router}
-    for surplus in _surplus(others, router.interface, now, vouched):
-        del others[surplus]
-    others[router] = _listen(before, advertisement, now)
-    return others
+    after = dict(routers)
+    if before is None:
+        for surplus in _surplus(routers, router.interface, now, vouched):
+            del after[surplus]
+    after[router] = (
+        _hear_first(advertisement, now) if before is None else _hear(before, advertisement, now)
+    )
+    return after
+
+
+def solicited(routers: Routers, interface: str, now: float) -> Routers:
+    """The routers, after a solicitation was sent on a link: who is in doubt was asked."""
+    return {
+        router: _ask(state, now) if router.interface == interface else state
+        for router, state in routers.items()
+    }
 
 
 def forget(routers: Routers, interface: str) -> Routers:
@@ -164,7 +246,7 @@ def heard(routers: Routers) -> Iterator[Heard]:
 def _surplus(
     routers: Routers, interface: str, now: float, vouched: Collection[Router]
 ) -> list[Router]:
-    """Who has to go, for one more to fit: who fell silent, else who came last.
+    """Who has to go, for one more to fit: who fell silent, else who was heard last.
 
     A flood of made-up routers so pushes out each other, and not the one we know.
     """
@@ -180,52 +262,187 @@ def _surplus(
     return sorted((known for known in on_link if known not in vouched), key=worth)[:surplus]
 
 
-def _listen(
-    before: RouterState | None, advertisement: RouterAdvertisement, now: float
-) -> RouterState:
-    known = before.announcements if before else {}
-    carried = {information.prefix: information for information in advertisement.prefixes}
-    in_turn = {prefix for prefix, old in known.items() if old.newest or now < old.overdue_at}
-    spreads = not in_turn <= carried.keys()
-    renumbered = not carried.keys() <= in_turn
-    announcements = _left_out(known, carried, now, spreads=spreads and not renumbered)
-    for prefix, information in carried.items():
-        previous = known.get(prefix)
-        if previous is None:
-            announcements[prefix] = Announcement(information, now)
-            continue
-        came_back = (previous.came_back and prefix in in_turn) or (
-            previous.left_at is not None and now - previous.left_at < ROTATION
-        )
-        gap = now - previous.heard_at
-        # A solicited advertisement comes out of turn: the rhythm is forgotten slowly.
-        every = max(gap, previous.every / 2) if gap <= LONGEST_INTERVAL else 0.0
-        announcements[prefix] = Announcement(
-            information, now, every, came_back=spreads and came_back
-        )
+def _ask(state: RouterState, now: float) -> RouterState:
+    if not state.answers:
+        return state
+    announcements = {
+        prefix: replace(old, asked=(*old.asked, now))
+        for prefix, old in state.announcements.items()
+        if now >= ask_at(old.doubtful_at, old.asked)
+    }
+    asked = state.asked
+    if now >= ask_at(state.doubtful_at, asked):
+        asked = (*asked, now)
+    elif not announcements:
+        return state
+    return replace(state, asked=asked, announcements={**state.announcements, **announcements})
+
+
+def _hear_first(advertisement: RouterAdvertisement, now: float) -> RouterState:
+    lifetime = advertisement.router_lifetime
+    unheard = RouterState(advertisement.preference, now, now, {})
     return RouterState(
         advertisement.preference,
         now,
-        before.known_since if before else now,
-        announcements,
+        now,
+        _announcements(unheard, advertisement, now, 0.0),
+        default_until=now + lifetime if lifetime else -inf,
+        spoke_at=now if lifetime else -inf,
+        header=_header(advertisement, ()),
     )
 
 
-def _left_out(
-    known: Mapping[Prefix, Announcement], carried: Container[Prefix], now: float, *, spreads: bool
-) -> dict[Prefix, Announcement]:
-    """What is remembered of the prefixes that the newest advertisement leaves out."""
-    left = [
-        (
-            prefix,
-            replace(
-                old,
-                left_at=now if old.left_at is None else old.left_at,
-                came_back=old.came_back and spreads,
-            ),
+def _hear(before: RouterState, advertisement: RouterAdvertisement, now: float) -> RouterState:
+    every = _interval(before, advertisement, now)
+    state = replace(
+        _serve(_compare_header(before, advertisement, now), advertisement, now),
+        preference=advertisement.preference,
+        heard_at=now,
+        every=every,
+        announcements=_announcements(before, advertisement, now, every),
+    )
+    if state.asked and now < state.doubtful_at:
+        # It answered.
+        return replace(state, asked=())
+    return state
+
+
+def _serve(state: RouterState, advertisement: RouterAdvertisement, now: float) -> RouterState:
+    """What the router lifetime says: a farewell, or that there is none."""
+    if advertisement.router_lifetime:
+        state = replace(state, default_until=now + advertisement.router_lifetime, spoke_at=now)
+        if state.farewell_at is None:
+            return state
+        recent = state.farewell_at < state.zero_at + ZEROS_APART
+        return replace(
+            state,
+            farewell_at=None,
+            zeros=state.zeros + 1 if recent else 1,
+            zero_at=state.farewell_at,
         )
-        for prefix, old in known.items()
-        if prefix not in carried and now < old.valid_until
-    ]
-    left.sort(key=lambda item: item[1].heard_at)
-    return dict(left[-MOST_LEFT_OUT:])
+    if state.default_until == -inf or state.farewell_at is not None:
+        return state
+    if state.zeros >= USUAL_ZEROS and now < state.zero_at + ZEROS_APART:
+        return replace(state, zero_at=now)
+    return replace(state, farewell_at=now)
+
+
+def _compare_header(
+    state: RouterState, advertisement: RouterAdvertisement, now: float
+) -> RouterState:
+    header = _header(advertisement, state.header)
+    if header == state.header:
+        return state
+    return replace(
+        state,
+        header=header,
+        other_header=state.header,
+        swaps=state.swaps + 1 if header == state.other_header else 0,
+        swapped_at=now,
+    )
+
+
+def _interval(before: RouterState, advertisement: RouterAdvertisement, now: float) -> float:
+    """The observed interval, as of this advertisement."""
+    is_default = before.default_until > -inf
+    if is_default and not advertisement.router_lifetime:
+        return before.every
+    gap = now - (before.spoke_at if is_default else before.heard_at)
+    answered = before.asked and now < before.asked[-1] + ANSWER
+    if gap < SAME_BURST or answered or gap > LONGEST_INTERVAL:
+        # A solicited advertisement is heard out of turn, and an absence is no interval.
+        return before.every
+    # One that another host solicited may be early, too: the interval shrinks slowly.
+    return max(gap, before.every / 2)
+
+
+def _header(advertisement: RouterAdvertisement, before: tuple[object, ...]) -> tuple[object, ...]:
+    """What two speakers behind one address would say differently; 0 hops is unspecified."""
+    hop_limit, preference = before[:2] if before else (0, Preference.MEDIUM)
+    return (
+        advertisement.hop_limit or hop_limit,
+        # RFC 4191 2.2: ignored where the router lifetime is 0.
+        advertisement.preference if advertisement.router_lifetime else preference,
+        advertisement.managed,
+        advertisement.other,
+        advertisement.snac_router,
+    )
+
+
+def _announcements(
+    before: RouterState, advertisement: RouterAdvertisement, now: float, every: float
+) -> Mapping[Prefix, Announcement]:
+    known = before.announcements
+    carried = {information.prefix: information for information in advertisement.prefixes}
+    absent = {prefix: old for prefix, old in known.items() if prefix not in carried}
+    rounds = _rounds(known, absent, carried, now) if absent else {}
+    after = _left_out(absent, rounds, now)
+    for prefix, information in carried.items():
+        previous = known.get(prefix)
+        if previous is None:
+            announcement = hear_first(information, now, every)
+        else:
+            announcement = hear_again(previous, information, now, every)
+            turn = rounds.get(is_global(prefix))
+            if turn and turn.spreads and (previous.came_back or previous.returns(now)):
+                announcement = replace(announcement, came_back=True)
+        if advertisement.snac_router:
+            announcement = replace(announcement, snac_router=True)
+        after[prefix] = announcement
+    return after
+
+
+class _Round(NamedTuple):
+    """What one advertisement says about the prefixes of one kind that it leaves out.
+
+    Attributes:
+        spreads: whether they may follow in another advertisement.
+        returned: whether one that was left out lately is there again: this proves it.
+    """
+
+    spreads: bool
+    returned: bool
+
+
+def _rounds(
+    known: Mapping[Prefix, Announcement],
+    absent: Mapping[Prefix, Announcement],
+    carried: Mapping[Prefix, PrefixInformation],
+    now: float,
+) -> dict[bool, _Round]:
+    """By kind, as `is_global` tells it; a kind that is not there says nothing."""
+    rounds = {}
+    for kind in (True, False):
+        siblings = [
+            known.get(prefix)
+            for prefix, information in carried.items()
+            if information.preferred_lifetime
+            and is_usable(information)
+            and is_global(prefix) is kind
+        ]
+        if siblings:
+            renumbered = any(old is None or old.is_new(now) for old in siblings)
+            in_turn = any(
+                is_global(prefix) is kind and old.is_in_turn(now) for prefix, old in absent.items()
+            )
+            returned = any(old is not None and old.returns(now) for old in siblings)
+            rounds[kind] = _Round(in_turn and not renumbered, returned)
+    return rounds
+
+
+def _left_out(
+    absent: Mapping[Prefix, Announcement], rounds: Mapping[bool, _Round], now: float
+) -> dict[Prefix, Announcement]:
+    """What is remembered of the prefixes that an advertisement does not carry."""
+    remembered = {}
+    for prefix, old in absent.items():
+        if now >= old.valid_until + REMEMBERED:
+            continue
+        turn = rounds.get(is_global(prefix))
+        remembered[prefix] = old
+        if turn is not None:
+            stays = turn.spreads and old.is_in_turn(now) and (old.came_back or turn.returned)
+            left_at = now if old.left_at is None else old.left_at
+            remembered[prefix] = replace(old, left_at=left_at, came_back=stays)
+    newest = sorted(remembered, key=lambda prefix: remembered[prefix].heard_at)[-MOST_LEFT_OUT:]
+    return {prefix: remembered[prefix] for prefix in newest}

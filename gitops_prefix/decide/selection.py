@@ -1,21 +1,34 @@
-"""Which prefix is current: one DynamicPrefix's state machine (DESIGN 5).
+"""Which prefix is current: one DynamicPrefix's state machine.
 
-`select` folds what the routers say, and the passing of time, into the selection.
-It never lets go of a prefix for nothing: with no candidate, the current one stays
-(fail static). Times are seconds of a monotonic clock; a deadline is compared as
-`now < start + length`, the very sum that `look_again_at` tells, lest rounding make
-us look a moment too early and then never again.
+`select` says which prefix should be current, from what the routers said and the time.
+It changes nothing that is remembered: what it proposes becomes the current prefix when
+`adopt` is given a status of the repository that says so. The current prefix is never
+released for nothing: with no candidate it stays (fail static).
+
+Times are seconds of a clock that only goes forward. A deadline is compared as
+`now < start + length`, the very sum that `look_again_at` returns: rounding could
+otherwise make us look a moment too early, and then never again.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
+from typing import NamedTuple
 
-from gitops_prefix.decide.candidate import Candidate, Verdict, announcer, best, judge
+from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.announcement import is_global
+from gitops_prefix.decide.candidate import (
+    Candidate,
+    Pick,
+    Verdict,
+    announcer,
+    best,
+    judge,
+)
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import Heard, Routers, heard
+from gitops_prefix.decide.routers import Heard, Routers, RouterWarning, heard
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource
 
@@ -28,8 +41,6 @@ GRACE = 5.0
 Whoever heard our solicitation has answered by then (RFC 4861 10): it is sent within 1 s
 (MAX_RTR_SOLICITATION_DELAY), answered within 0.5 s (MAX_RA_DELAY_TIME), or 3 s after
 the router's last one (MIN_DELAY_BETWEEN_RAS)."""
-MOST_UNWRITTEN = 16
-"""Changes that can be taken back; beyond them a window may start anew."""
 
 
 class Standing(StrEnum):
@@ -39,47 +50,82 @@ class Standing(StrEnum):
     CURRENT = "announced and current"
     STATIC = "set by spec.acquisition.static"
     FAILED_STATIC = "no longer announced; kept until another one is"
+    GONE = "router gone: it does not answer any more; kept until another one is announced"
     LISTENING = "not announced yet; other routers have a few seconds to do so"
     STABILIZING = "another prefix waits for stabilizationWindow"
     HELD = "changed too often (maxChangesPerHour); held"
 
 
-_UNHEARD = frozenset({Standing.FAILED_STATIC, Standing.LISTENING})
+_UNHEARD = frozenset({Standing.FAILED_STATIC, Standing.GONE, Standing.LISTENING})
 """The current prefix stands, but not because a router says so."""
 
 SETTLED = frozenset({Standing.CURRENT, Standing.STATIC, Standing.HELD})
-"""Nothing that the link may say within seconds is waited for."""
+"""Nothing is waited for that the link may say within seconds."""
+
+
+class Waiting(NamedTuple):
+    """A prefix that has to stand for a while before it is taken, and since when it does."""
+
+    prefix: Prefix
+    since: float
+
+
+class Change(NamedTuple):
+    """What was proposed: `adopt` looks for it in the repository."""
+
+    prefix: Prefix
+    router: Router | None
+    at: float
+
+
+class Question(NamedTuple):
+    """A Router Solicitation that has to be sent to all routers of a link (RFC 4861 6.3.7).
+
+    Attributes:
+        router: the one that is in doubt.
+        at: since when the solicitation is due.
+    """
+
+    interface: str
+    router: Router
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is remembered between two looks.
+    """What is remembered of one DynamicPrefix between two decisions.
 
     Attributes:
-        current: the prefix in use, from the repository at first.
+        current: the prefix in use, as the repository has it.
+        home: the router that announced it last.
         given_up: prefixes that another replaced, with when.
-        rival: the prefix that waits out the stabilization window, with since when.
+        rival: the prefix that waits out the stabilization window.
+        returning: the prefix of a more preferred router that waits out `returnAfter`.
         changed_at: when the current prefix changed, within the last hour.
-        unwritten: what was remembered before each change that the repository may
-            not have yet, oldest first; these have no `unwritten` of their own.
+        proposed: the change that the repository may not have yet.
     """
 
     current: Prefix | None = None
     given_up: tuple[tuple[Prefix, float], ...] = ()
-    rival: tuple[Prefix, float] | None = None
+    rival: Waiting | None = None
     changed_at: tuple[float, ...] = ()
-    unwritten: tuple["Selection", ...] = ()
+    home: Router | None = None
+    returning: Waiting | None = None
+    proposed: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one look came to.
+    """The answer at one moment.
 
     Attributes:
-        selection: to remember.
+        selection: to remember until the next decision.
         choice: for `transition.advance`.
         candidates: every announced prefix with its verdict.
         look_again_at: when time alone may change the answer; inf is never.
+        solicit: the solicitations that are due: silence counts only once they were
+            sent (`routers.solicited`) and stayed unanswered.
+        warnings: what is odd about the routers.
     """
 
     selection: Selection
@@ -87,23 +133,38 @@ class Decision:
     standing: Standing
     candidates: tuple[Candidate, ...] = ()
     look_again_at: float = inf
+    solicit: tuple[Question, ...] = ()
+    warnings: tuple[tuple[Router, RouterWarning], ...] = ()
+
+    @property
+    def current(self) -> Prefix | None:
+        """The prefix that should be current: what is proposed, else what stands."""
+        proposed = self.selection.proposed
+        return proposed.prefix if proposed else self.selection.current
 
 
 def adopt(selection: Selection, current: Prefix | None) -> Selection:
     """The selection, now that the repository was read and says `current`.
 
-    * What it says already is settled.
-    * A change that it has not got is taken back, with all it did: it is decided
-      again, at once, and counts once.
-    * What somebody else wrote counts.
+    * A change that was proposed and is there now counts: the old prefix was given up.
+    * A change that is not there was not made, and is proposed again.
+    * What somebody else wrote is current, and nothing was given up for it.
     """
-    if selection.current == current:
-        return replace(selection, unwritten=())
-    for before in reversed(selection.unwritten):
-        if before.current == current:
-            return before
-    given_up = tuple(item for item in selection.given_up if item[0] != current)
-    return replace(selection, current=current, given_up=given_up, unwritten=())
+    before, proposed = selection.current, selection.proposed
+    if current == before:
+        return replace(selection, proposed=None)
+    if proposed is None or proposed.prefix != current:
+        given_up = tuple(item for item in selection.given_up if item[0] != current)
+        return replace(selection, current=current, given_up=given_up, home=None, proposed=None)
+    if before is None:
+        return replace(selection, current=current, home=proposed.router, proposed=None)
+    given_up = tuple(item for item in selection.given_up if item[0] not in {current, before})
+    return Selection(
+        current,
+        ((before, proposed.at), *given_up),
+        changed_at=(*selection.changed_at, proposed.at),
+        home=proposed.router,
+    )
 
 
 def select(
@@ -116,28 +177,33 @@ def select(
       the current one is no candidate any more; after the stabilization window,
       if there is one; not at all beyond `maxChangesPerHour`.
     * A current prefix that no router has mentioned yet is given GRACE to be heard.
+    * The prefix of a more preferred router is taken once it stood for `returnAfter`.
     """
-    static = specification.acquisition.static
-    if static is not None:
-        choice = Choice(static, PrefixSource.STATIC)
-        return Decision(replace(selection, current=static), choice, Standing.STATIC)
+    acquisition = specification.acquisition
+    if acquisition.static is not None:
+        return _select_static(selection, acquisition.static, now)
     selection = _forget_old(selection, now)
-    candidates = judge(routers, specification.acquisition, now)
-    wanted = best(candidates, selection.current, [prefix for prefix, _ in selection.given_up])
-    believed = _believed(routers, specification.acquisition)
-    listening_until = _listening_until(believed, specification.acquisition, selection.current)
+    believed = _believed(routers, acquisition)
+    candidates = judge(routers, acquisition, now)
+    selection = replace(selection, home=_home(selection, candidates))
+    eligible = _eligible(candidates, selection.current, acquisition)
+    pick = _pick(selection, eligible, acquisition)
+    wanted = best(eligible, pick)
+    wanted, selection = _return(selection, eligible, wanted, acquisition, now)
+    listening_until = _listening_until(believed, acquisition, selection.current)
     selection, standing = _take(selection, specification, wanted, now, listening_until)
+    if standing in _FIRM_OR_FAILED:
+        standing = _gone(standing, selection, routers, eligible, now)
     ends_in = _longest(heard(believed), now)
+    current = _current(selection)
     return Decision(
         selection,
         Choice(
-            selection.current if standing not in _UNHEARD else None,
-            PrefixSource.KERNEL
-            if specification.acquisition.kernel
-            else PrefixSource.ROUTER_ADVERTISEMENT,
+            current if standing not in _UNHEARD else None,
+            PrefixSource.KERNEL if acquisition.kernel else PrefixSource.ROUTER_ADVERTISEMENT,
             _valid_for(believed, now),
             ends_in,
-            announcer(candidates, selection.current) if selection.current else None,
+            announcer(candidates, current) if current else None,
         ),
         standing,
         candidates,
@@ -147,7 +213,26 @@ def select(
             # A lifetime that ends may end a past prefix (`retention: lifetime`).
             min((now + seconds for _, seconds in ends_in if seconds > 0), default=inf),
         ),
+        _solicit(candidates, now),
+        tuple(
+            (router, warning)
+            for router, state in sorted(believed.items(), key=lambda item: item[0])
+            for warning in state.warnings(now)
+        ),
     )
+
+
+_FIRM_OR_FAILED = frozenset({Standing.CURRENT, Standing.FAILED_STATIC})
+
+
+def _select_static(selection: Selection, static: Prefix, now: float) -> Decision:
+    proposed = Change(static, None, now) if static != selection.current else None
+    choice = Choice(static, PrefixSource.STATIC)
+    return Decision(replace(selection, proposed=proposed), choice, Standing.STATIC)
+
+
+def _current(selection: Selection) -> Prefix | None:
+    return selection.proposed.prefix if selection.proposed else selection.current
 
 
 def _forget_old(selection: Selection, now: float) -> Selection:
@@ -155,7 +240,91 @@ def _forget_old(selection: Selection, now: float) -> Selection:
         selection,
         given_up=tuple(item for item in selection.given_up if now < item[1] + GIVEN_UP),
         changed_at=tuple(at for at in selection.changed_at if now < at + HOUR),
+        proposed=None,
     )
+
+
+def _home(selection: Selection, candidates: tuple[Candidate, ...]) -> Router | None:
+    """The router that announced the current prefix last.
+
+    After a start whoever mentions it, if only to withdraw it, is taken for that router.
+    """
+    if selection.current is None:
+        return None
+    announcing = announcer(candidates, selection.current)
+    mentioning = (found.router for found in candidates if found.prefix == selection.current)
+    return announcing or selection.home or next(mentioning, None)
+
+
+def _eligible(
+    candidates: tuple[Candidate, ...], current: Prefix | None, acquisition: Acquisition
+) -> list[Candidate]:
+    """The candidates, without the local ones where a global prefix is current.
+
+    A local prefix reaches nobody outside: it never replaces a global one, whether one
+    is announced now or not. Only a policy that admits no global prefix says otherwise.
+    """
+    counting = [found for found in candidates if found.verdict is Verdict.CANDIDATE]
+    if current is None or not is_global(current) or not acquisition.admits_global:
+        return counting
+    return [found for found in counting if is_global(found.prefix)]
+
+
+def _pick(selection: Selection, eligible: list[Candidate], acquisition: Acquisition) -> Pick:
+    return Pick(
+        selection.current,
+        selection.home,
+        [prefix for prefix, _ in selection.given_up],
+        acquisition,
+        any(found.default_router for found in eligible),
+    )
+
+
+def _return(
+    selection: Selection,
+    eligible: list[Candidate],
+    wanted: Candidate | None,
+    acquisition: Acquisition,
+    now: float,
+) -> tuple[Candidate | None, Selection]:
+    """What is wanted, and who waits to be: a more preferred router that is back."""
+    rival = _preferred_rival(selection, eligible, wanted, acquisition)
+    if rival is None or acquisition.return_after is None:
+        return wanted, replace(selection, returning=None)
+    returning = selection.returning
+    if returning is None or returning.prefix != rival.prefix:
+        returning = Waiting(rival.prefix, now)
+    selection = replace(selection, returning=returning)
+    if now < returning.since + acquisition.return_after.total_seconds():
+        return wanted, selection
+    return rival, selection
+
+
+def _preferred_rival(
+    selection: Selection,
+    eligible: list[Candidate],
+    wanted: Candidate | None,
+    acquisition: Acquisition,
+) -> Candidate | None:
+    """The candidate of a more preferred router than the current prefix has."""
+    if wanted is None or wanted.prefix != selection.current:
+        return None
+
+    def level(found: Candidate) -> int:
+        return acquisition.level(found.router, found.preference)
+
+    given_up = {prefix for prefix, _ in selection.given_up}
+    ours = min(level(found) for found in eligible if found.prefix == selection.current)
+    rivals = [
+        found
+        for found in eligible
+        if level(found) < ours
+        and not found.gone
+        and found.prefix not in given_up
+        and is_global(found.prefix) is is_global(wanted.prefix)
+    ]
+    pick = _pick(replace(selection, current=None, home=None), rivals, acquisition)
+    return best(rivals, pick)
 
 
 def _listening_until(believed: Routers, acquisition: Acquisition, current: Prefix | None) -> float:
@@ -177,7 +346,7 @@ def _listening_until(believed: Routers, acquisition: Acquisition, current: Prefi
 def _take(
     selection: Selection,
     specification: Specification,
-    wanted: Prefix | None,
+    wanted: Candidate | None,
     now: float,
     listening_until: float,
 ) -> tuple[Selection, Standing]:
@@ -185,31 +354,51 @@ def _take(
     if wanted is None:
         standing = Standing.WAITING if current is None else Standing.FAILED_STATIC
         return replace(selection, rival=None), standing
-    if wanted == current:
+    if wanted.prefix == current:
         return replace(selection, rival=None), Standing.CURRENT
+    proposed = Change(wanted.prefix, wanted.router, now)
     if current is None:
-        return replace(selection, current=wanted, rival=None), Standing.CURRENT
+        return replace(selection, proposed=proposed, rival=None), Standing.CURRENT
     rival = selection.rival
-    if rival is None or rival[0] != wanted:
-        rival = (wanted, now)
+    if rival is None or rival.prefix != wanted.prefix:
+        rival = Waiting(wanted.prefix, now)
     selection = replace(selection, rival=rival)
     window = specification.transition.stabilization_window.total_seconds()
-    if now < max(listening_until, rival[1] + window):
+    if now < max(listening_until, rival.since + window):
         early = Standing.LISTENING if now < listening_until else Standing.STABILIZING
         return selection, early
     if len(selection.changed_at) >= specification.transition.max_changes_per_hour:
         return selection, Standing.HELD
-    return _change(selection, current, wanted, now), Standing.CURRENT
+    return replace(selection, proposed=proposed), Standing.CURRENT
 
 
-def _change(selection: Selection, current: Prefix, wanted: Prefix, now: float) -> Selection:
-    given_up = tuple(item for item in selection.given_up if item[0] not in {wanted, current})
-    return Selection(
-        wanted,
-        ((current, now), *given_up),
-        changed_at=(*selection.changed_at, now),
-        unwritten=(*selection.unwritten, replace(selection, unwritten=()))[-MOST_UNWRITTEN:],
-    )
+def _gone(
+    standing: Standing,
+    selection: Selection,
+    routers: Routers,
+    eligible: list[Candidate],
+    now: float,
+) -> Standing:
+    """The standing, if the router of the current prefix is gone and nothing else is there."""
+    if selection.proposed:
+        return standing
+    if standing is Standing.CURRENT:
+        announcing = [found for found in eligible if found.prefix == selection.current]
+        return Standing.GONE if all(found.silent for found in announcing) else standing
+    home = routers.get(selection.home) if selection.home else None
+    return Standing.GONE if home and home.is_gone(now) else standing
+
+
+def _solicit(candidates: tuple[Candidate, ...], now: float) -> tuple[Question, ...]:
+    """The solicitations that are due; one on a link serves all its routers."""
+    due: dict[str, Question] = {}
+    for found in candidates:
+        if found.ask_at <= now:
+            due.setdefault(
+                found.router.interface,
+                Question(found.router.interface, found.router, found.ask_at),
+            )
+    return tuple(due.values())
 
 
 def _believed(routers: Routers, acquisition: Acquisition) -> Routers:
@@ -248,10 +437,13 @@ def _look_again_at(
     now: float,
 ) -> float:
     moments = [at + GIVEN_UP for _, at in selection.given_up]
-    moments += [one.ends_at for one in candidates if one.verdict is Verdict.CANDIDATE]
+    moments += [found.ends_at for found in candidates if found.verdict is Verdict.CANDIDATE]
+    return_after = specification.acquisition.return_after
+    if selection.returning and return_after is not None:
+        moments.append(selection.returning.since + return_after.total_seconds())
     if standing is Standing.STABILIZING and selection.rival:
         window = specification.transition.stabilization_window.total_seconds()
-        moments.append(selection.rival[1] + window)
+        moments.append(selection.rival.since + window)
     if standing is Standing.HELD:
         moments.append(selection.changed_at[0] + HOUR)
     return min((moment for moment in moments if moment > now), default=inf)

@@ -15,15 +15,15 @@ from gitops_prefix.decide.address_range import AddressRange
 from gitops_prefix.decide.advertisement import KERNEL, Router
 from gitops_prefix.decide.duration import parse_duration
 from gitops_prefix.decide.fields import FieldProblem, Fields, dotted
-from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
+from gitops_prefix.decide.prefix import GLOBAL_UNICAST, LINK_LOCAL, USUAL_LENGTH, Prefix
 from gitops_prefix.decide.subnet import Subnet
 from gitops_prefix.decide.suffix import check_suffix
 from gitops_prefix.errors import Severity
 
 API_VERSION = "dynamic-prefix.io/v1alpha1"
 KIND = "DynamicPrefix"
-USUAL_LENGTH = 64
-"""What a link's prefix almost always is (RFC 4291 2.5.1); assumed until one is known."""
+RETURN_AFTER = timedelta(minutes=10)
+"""How long a more preferred router has to be back: longer than a modem takes to settle."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")  # Linux's dev_valid_name
@@ -42,6 +42,10 @@ class Acquisition:
         within: only prefixes inside one of these count; empty is all.
         kernel_interface: the link whose kernel-accepted prefixes count, or empty.
         static: the prefix, when nothing is to be watched.
+        prefer_routers: link-local sources in the order in which they are preferred;
+            empty is by RFC 4191's preference.
+        return_after: how long a prefix of a more preferred router has to stand before
+            it is taken again; None is never.
     """
 
     interfaces: tuple[str, ...] = ()
@@ -51,11 +55,18 @@ class Acquisition:
     within: tuple[Prefix, ...] = ()
     kernel_interface: str = ""
     static: Prefix | None = None
+    prefer_routers: tuple[str, ...] = ()
+    return_after: timedelta | None = RETURN_AFTER
 
     @property
     def kernel(self) -> str:
         """The link whose kernel is asked: only where no advertisement is listened to."""
         return "" if self.interfaces or self.static else self.kernel_interface
+
+    @property
+    def admits_global(self) -> bool:
+        """Whether `within` leaves room for a global prefix."""
+        return not self.within or any(GLOBAL_UNICAST.overlaps(outer) for outer in self.within)
 
     def hears(self, router: Router) -> bool:
         """Whether a router is on a link of this DynamicPrefix, by the source it asks for."""
@@ -66,6 +77,18 @@ class Acquisition:
     def believes(self, router: Router) -> bool:
         """Whether `routers` lets it count. The kernel does not say who announced what."""
         return not self.routers or router.address in {*self.routers, KERNEL}
+
+    def names(self, router: Router) -> bool:
+        """Whether `routers` names it."""
+        return router.address in self.routers
+
+    def level(self, router: Router, preference: int) -> int:
+        """How far down the router is in the order of preference; 0 or less is the top."""
+        if not self.prefer_routers:
+            return -preference
+        if router.address in self.prefer_routers:
+            return self.prefer_routers.index(router.address)
+        return len(self.prefer_routers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from math import isinf
 
 from gitops_prefix.decide.address import BITS
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
-from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import USUAL_LENGTH, Specification
+from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix
+from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Condition, PastPrefix, PrefixSource, Status
 
 UNKNOWN_LIFETIME = timedelta(seconds=2_592_000)

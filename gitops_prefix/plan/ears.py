@@ -20,7 +20,7 @@ from gitops_prefix.decide.candidate import Verdict, refusal
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe
+from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe, solicited
 from gitops_prefix.decide.selection import Decision, Selection, adopt, select
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
@@ -124,6 +124,14 @@ class Ears:
         }
         return replace(self, watched=dict(watched), selections=selections)
 
+    def written(self) -> "Ears":
+        """The same, after every decision was carried out, for those who have no repository."""
+        selections = {
+            name: adopt(decision.selection, decision.current)
+            for name, decision in self.decisions.items()
+        }
+        return replace(self, selections=selections)
+
     def hear(self, event: LinkEvent) -> "Ears":
         """Take in one event; `decide` says what follows from it.
 
@@ -142,6 +150,18 @@ class Ears:
             case _:
                 return self
 
+    def is_news(self, event: Advertised) -> bool:
+        """Whether an advertisement may change a decision: a mere repetition cannot.
+
+        A router that was pushed out of memory, or is in doubt, may come back by repeating itself.
+        """
+        known = self.routers.get(event.router)
+        return not event.repeated or known is None or known.is_doubtful(event.at)
+
+    def asked(self, interface: str, at: float) -> "Ears":
+        """Note that a solicitation was sent on a link: from now on silence means something."""
+        return replace(self, routers=solicited(self.routers, interface, at))
+
     def decide(self, now: float) -> "Ears":
         """Decide for each DynamicPrefix at `now`: the answer is in `decisions`."""
         decisions = {
@@ -150,7 +170,7 @@ class Ears:
         }
         selections = {name: decision.selection for name, decision in decisions.items()}
         followed = [
-            Followed(watched.specification.acquisition, selections[name].current)
+            Followed(watched.specification.acquisition, decisions[name].current)
             for name, watched in self.watched.items()
         ]
         return replace(
@@ -164,6 +184,15 @@ class Ears:
     def choices(self) -> dict[str, Choice]:
         """The prefix that was last decided for each DynamicPrefix."""
         return {name: decision.choice for name, decision in self.decisions.items()}
+
+    @property
+    def solicit(self) -> frozenset[str]:
+        """The links on which a solicitation is due: silence does not count before `asked`."""
+        return frozenset(
+            question.interface
+            for decision in self.decisions.values()
+            for question in decision.solicit
+        )
 
     @property
     def look_again_at(self) -> float:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
-from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import USUAL_LENGTH, Specification
+from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix
+from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 
 _FIRST = Prefix.parse("2001:db8:1234::/64")

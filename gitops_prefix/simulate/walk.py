@@ -98,10 +98,10 @@ class _Routers:
             case LinkChanges(interface, up):
                 (self._down.discard if up else self._down.add)(interface)
                 if up:
-                    self._solicit(at, interface)
+                    self.solicit(at, interface)
                 return [LinkChanged(interface, up, present=True, at=at)]
             case Restarts():
-                self._solicit(at)
+                self.solicit(at)
             case _:
                 pass
         return []
@@ -123,7 +123,8 @@ class _Routers:
             return []
         return [Advertised(router, announces.advertisement, at, repeated=False)]
 
-    def _solicit(self, at: float, interface: str | None = None) -> None:
+    def solicit(self, at: float, interface: str | None = None) -> None:
+        """The daemon asks: whoever speaks answers."""
         for router in self._speaking:
             if interface in {None, router.interface}:
                 self._next[router] = at + ANSWER
@@ -168,6 +169,9 @@ class _World:
         now = self._calendar(at)
         watched = watch(self._inventory)
         self._ears = self._ears.follow(watched).decide(at)
+        for interface in self._ears.solicit:
+            self._ears = self._ears.asked(interface, at)
+            self._routers.solicit(at, interface)
         choices = self._ears.choices | {
             name: self._choice(name, prefix) for name, prefix in self._given.items()
         }

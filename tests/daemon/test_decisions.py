@@ -10,9 +10,10 @@ from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Transition
+from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.plan.ears import MOST_STRANGERS, Advertised, Watched
 from gitops_prefix.watch.watcher import Flooded
-from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, saying, watching
+from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, C, saying, watching
 
 NAMED = watching(routers=(FIRST.address,))
 NOBODY = [Router("eth0", f"fe80::{number + 16:x}") for number in range(3 * MOST_ROUTERS)]
@@ -24,6 +25,7 @@ class Daemon:
     def __init__(self, specification):
         self.metrics, self.woken, self.now = Metrics(), 0, 0.0
         self.decisions = Decisions(self.metrics, lambda: self.now, self._wake)
+        self.specification = specification
         self.decisions.follow({"home": Watched(specification, None)})
 
     def _wake(self):
@@ -32,6 +34,12 @@ class Daemon:
     def hear(self, router, *prefixes, at=0.0, repeated=False):
         self.now = at
         self.decisions.take(Advertised(router, saying(*prefixes), at, repeated))
+
+    def write(self):
+        """The repository has what was decided."""
+        [(name, decision)] = self.decisions.latest().items()
+        status = Status(decision.current, PrefixSource.ROUTER_ADVERTISEMENT, None)
+        self.decisions.follow({name: Watched(self.specification, status)})
 
     def count(self, name, **labels):
         return self.metrics.registry.get_sample_value(f"gitops_prefix_{name}", labels)
@@ -137,8 +145,9 @@ def test_a_flood_is_counted_and_logged_once_a_minute(caplog):
 @pytest.mark.parametrize(("most", "degraded"), [(1, 1), (12, 0)])
 def test_a_prefix_that_is_held_is_told_as_degraded(most, degraded, caplog):
     daemon = Daemon(watching(Transition(max_changes_per_hour=most)))
-    for at, prefix in enumerate((A, B, A)):
+    for at, prefix in enumerate((A, B, C)):
         daemon.hear(FIRST, prefix, at=float(at))
+        daemon.write()
 
     assert daemon.count("degraded", dynamic_prefix="home") == degraded
     assert (str(Standing.HELD) in caplog.text) is bool(degraded)

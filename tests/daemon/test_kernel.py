@@ -37,7 +37,7 @@ class Told:
         self.decisions.take(Accepted("eth0", tuple(has), at))
 
     def current(self) -> Prefix | None:
-        return self.decisions.decide()["home"].selection.current
+        return self.decisions.decide()["home"].current
 
     def metric(self, line: str) -> bool:
         return line in self.metrics.exposition().decode()

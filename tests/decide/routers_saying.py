@@ -1,5 +1,6 @@
 """Routers that say things at times, written short enough for a table of cases."""
 
+from math import inf
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import (
@@ -9,8 +10,8 @@ from gitops_prefix.decide.advertisement import (
     RouterAdvertisement,
 )
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import Routers, forget, observe
-from gitops_prefix.decide.selection import Decision, Selection, select
+from gitops_prefix.decide.routers import Routers, forget, observe, solicited
+from gitops_prefix.decide.selection import Decision, Question, Selection, adopt, select
 from gitops_prefix.decide.specification import Acquisition, Specification, Transition
 
 A, B, C = (Prefix.parse(f"2001:db8:{name}::/64") for name in "abc")
@@ -23,10 +24,14 @@ def pio(prefix: Prefix, preferred: int = 14400, valid: int = 86400, flags: str =
     return PrefixInformation(prefix, "L" in flags, "A" in flags, valid, preferred)
 
 
-def saying(*prefixes: Prefix | PrefixInformation, preference: Preference = Preference.MEDIUM):
+def saying(
+    *prefixes: Prefix | PrefixInformation,
+    preference: Preference = Preference.MEDIUM,
+    lifetime: int = 1800,
+) -> RouterAdvertisement:
     """An advertisement with these prefixes; a bare one has the usual lifetimes."""
-    options = tuple(one if isinstance(one, PrefixInformation) else pio(one) for one in prefixes)
-    return RouterAdvertisement(64, False, False, preference, 1800, 0, 0, options)
+    options = tuple(said if isinstance(said, PrefixInformation) else pio(said) for said in prefixes)
+    return RouterAdvertisement(64, False, False, preference, lifetime, 0, 0, options)
 
 
 class Says(NamedTuple):
@@ -77,15 +82,48 @@ def watching(transition: Transition | None = None, **acquisition: object) -> Spe
     return Specification("home", Acquisition(**fields), transition=transition or Transition())
 
 
+class Walker:
+    """The daemon: it looks when time alone may change the answer, and asks when it has to.
+
+    Attributes:
+        asked: the solicitations that were sent.
+        decisions: all that were made.
+    """
+
+    def __init__(self, specification: Specification, selection: Selection | None = None) -> None:
+        self.specification = specification
+        self.selection = selection or Selection()
+        self.routers: Routers = {}
+        self.asked: list[Question] = []
+        self.look_again_at = inf
+        self.decisions: list[Decision] = []
+
+    def look(self, now: float) -> Decision:
+        """Decide, ask, and write what was decided."""
+        decision = select(self.selection, self.specification, self.routers, now)
+        for question in decision.solicit:
+            self.asked.append(question)
+            self.routers = solicited(self.routers, question.interface, now)
+        self.selection = adopt(decision.selection, decision.current)
+        self.look_again_at = decision.look_again_at
+        self.decisions.append(decision)
+        return decision
+
+    def wait(self, until: float) -> None:
+        """Let time pass, but for the last moment."""
+        while self.look_again_at < until:
+            self.look(self.look_again_at)
+
+    def take(self, event: Event) -> Decision:
+        """Take in one event."""
+        self.wait(event.at)
+        self.routers = after(self.routers, event)
+        return self.look(event.at)
+
+
 def walk(
     specification: Specification, *events: Event, selection: Selection | None = None
 ) -> list[Decision]:
     """The decision at each event."""
-    selection = selection or Selection()
-    routers: Routers = {}
-    decisions = []
-    for event in events:
-        routers = after(routers, event)
-        decisions.append(select(selection, specification, routers, event.at))
-        selection = decisions[-1].selection
-    return decisions
+    walker = Walker(specification, selection)
+    return [walker.take(event) for event in events]

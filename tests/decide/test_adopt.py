@@ -1,4 +1,4 @@
-"""The repository says what is current; what it has not got is decided again."""
+"""The repository says what is current; what it does not have is decided again."""
 
 from datetime import timedelta
 
@@ -7,61 +7,84 @@ import pytest
 from gitops_prefix.decide.selection import Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Transition
 from tests.decide.routers_saying import (
+    FIRST,
     LOCAL,
     A,
     B,
     C,
     Look,
     Says,
+    Walker,
     heard_after,
     saying,
-    walk,
     watching,
 )
 
 
+def knowing(*events, specification=None):
+    """The routers and the selection after these events, all of them written."""
+    walker = Walker(specification or watching())
+    for event in events:
+        walker.take(event)
+    return walker.routers, walker.selection
+
+
+def test_what_is_decided_is_remembered_only_once_the_repository_has_it():
+    _, selection = knowing(Says(0, saying(A)))
+    routers = heard_after(Says(0, saying(A)), Says(1, saying(B)))
+
+    decision = select(selection, watching(), routers, 1)
+
+    assert (decision.current, decision.choice.prefix) == (B, B)
+    assert (decision.selection.current, decision.selection.given_up) == (A, ())
+    written = adopt(decision.selection, B)
+    assert (written.current, written.given_up, written.changed_at) == (B, ((A, 1),), (1,))
+    assert written.home == FIRST
+
+
 def test_a_window_that_ended_stays_ended_until_the_repository_has_the_change():
     specification = watching(Transition(stabilization_window=timedelta(seconds=30)))
-    events = Says(0, saying(A)), Says(1, saying(B)), Look(31)
-    taken = walk(specification, *events)[-1].selection
+    events = Says(0, saying(A)), Says(1, saying(B))
+    routers, selection = knowing(*events, Look(30), specification=specification)
+    taken = select(selection, specification, routers, 31)
 
-    again = select(adopt(taken, A), specification, heard_after(*events), 32)
+    again = select(adopt(taken.selection, A), specification, routers, 32)
 
-    assert (again.choice.prefix, again.standing) == (B, Standing.CURRENT)
+    assert (taken.choice.prefix, again.choice.prefix) == (B, B)
+    assert again.standing is Standing.CURRENT
 
 
 def test_a_change_that_was_not_written_counts_once():
-    specification = watching(Transition(max_changes_per_hour=2))
-    events = Says(0, saying(A)), Says(1, saying(B))
-    selection = walk(specification, *events)[-1].selection
+    specification = watching(Transition(max_changes_per_hour=1))
+    _, selection = knowing(Says(0, saying(A)))
+    routers = heard_after(Says(0, saying(A)), Says(1, saying(B)))
     for attempt in range(10):
-        decision = select(adopt(selection, A), specification, heard_after(*events), 2 + attempt)
+        decision = select(adopt(selection, A), specification, routers, 2 + attempt)
         selection = decision.selection
 
     assert (decision.choice.prefix, decision.standing) == (B, Standing.CURRENT)
-    assert len(selection.changed_at) == 1
+    assert adopt(selection, B).changed_at == (11,)
 
 
 @pytest.mark.parametrize(
     ("read", "given_up"),
     [
-        pytest.param(C, {A, B}, id="all written: settled"),
-        pytest.param(B, {A}, id="the first of two written: the second is taken back"),
-        pytest.param(A, set(), id="none written: both are taken back"),
-        pytest.param(LOCAL, {A, B}, id="somebody wrote another: it counts"),
-        pytest.param(None, {A, B}, id="the status was removed"),
+        pytest.param(C, {A, B}, id="written: the old one was given up"),
+        pytest.param(B, {A}, id="not written"),
+        pytest.param(LOCAL, {A}, id="somebody wrote another: nothing was given up for it"),
+        pytest.param(A, set(), id="somebody wrote the one that was given up"),
+        pytest.param(None, {A}, id="the status was removed"),
     ],
 )
 def test_the_repository_says_what_is_current(read, given_up):
-    events = Says(0, saying(A)), Says(1, saying(B)), Says(2, saying(C))
-    selection = adopt(walk(watching(), *events[:1])[-1].selection, A)
-    selection = walk(watching(), *events, selection=selection)[-1].selection
+    routers, selection = knowing(Says(0, saying(A)), Says(1, saying(B)))
+    routers = heard_after(Says(0, saying(A)), Says(1, saying(B)), Says(2, saying(C)))
 
-    adopted = adopt(selection, read)
+    adopted = adopt(select(selection, watching(), routers, 2).selection, read)
 
     assert adopted.current == read
     assert {prefix for prefix, _ in adopted.given_up} == given_up
-    assert adopted.unwritten == ()
+    assert adopted.proposed is None
 
 
 def test_a_prefix_that_somebody_wrote_is_not_given_up():

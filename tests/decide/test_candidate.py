@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router
-from gitops_prefix.decide.candidate import Candidate, Verdict, best, judge
+from gitops_prefix.decide.candidate import Candidate, Pick, Verdict, best, judge
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition
 from tests.decide.routers_saying import (
@@ -18,9 +18,11 @@ from tests.decide.routers_saying import (
     B,
     C,
     Says,
+    Walker,
     heard_after,
     pio,
     saying,
+    watching,
 )
 
 LONG = Prefix.parse("2001:db8:a:0:1::/80")
@@ -38,6 +40,9 @@ def within(*prefixes):
         pytest.param(pio(A), {}, Verdict.CANDIDATE, id="a global prefix, as most routers send it"),
         pytest.param(pio(A, flags="L"), {}, Verdict.CANDIDATE, id="A=0: stateful DHCPv6"),
         pytest.param(pio(A, flags="A"), {}, Verdict.CANDIDATE, id="L=0: hosts talk via the router"),
+        pytest.param(
+            pio(DELEGATED, flags="A"), {}, Verdict.UNUSABLE, id="L=0 and no /64: no host can use it"
+        ),
         pytest.param(pio(A, flags=""), {}, Verdict.UNUSED, id="neither flag (RFC 4861 4.6.2)"),
         pytest.param(pio(A, INFINITY, INFINITY), {}, Verdict.CANDIDATE, id="lifetimes of infinity"),
         pytest.param(pio(A, 1, 1), {}, Verdict.CANDIDATE, id="a lifetime of one second"),
@@ -116,14 +121,22 @@ def test_an_announced_prefix_counts_or_says_why_not(information, acquisition, ve
     ("information", "now", "verdict", "ends_at"),
     [
         pytest.param(pio(A, 60, 90), 59.5, Verdict.CANDIDATE, 60, id="until the preferred ends"),
-        pytest.param(pio(A, 60, 90), 60, Verdict.PREFERENCE_EXPIRED, 60, id="from then on not"),
-        pytest.param(pio(A, 60, 90), 90, Verdict.EXPIRED, 60, id="the valid lifetime ends as well"),
+        pytest.param(pio(A, 60, 90), 60, Verdict.CANDIDATE, 64, id="then its router is asked"),
+        pytest.param(pio(A, 60, 90), 67.9, Verdict.CANDIDATE, 68, id="twice"),
+        pytest.param(pio(A, 60, 90), 68, Verdict.PREFERENCE_EXPIRED, inf, id="from then on not"),
+        pytest.param(
+            pio(A, 60, 90), 90, Verdict.EXPIRED, inf, id="the valid lifetime ends as well"
+        ),
         pytest.param(pio(A, INFINITY, INFINITY), 1e9, Verdict.CANDIDATE, inf, id="never"),
         pytest.param(pio(A, 60, INFINITY), 10, Verdict.CANDIDATE, 60, id="the shorter one counts"),
     ],
 )
 def test_time_ends_a_candidate(information, now, verdict, ends_at):
-    [found] = judge(heard_after(Says(0, saying(information))), Acquisition(("eth0",)), now)
+    walker = Walker(watching())
+    walker.take(Says(0, saying(information, lifetime=0)))
+    walker.wait(now)
+
+    [found] = walker.look(now).candidates
 
     assert (found.verdict, found.ends_at) == (verdict, ends_at)
 
@@ -171,7 +184,9 @@ LOW, MEDIUM, HIGH = Preference
     ],
 )
 def test_the_order_of_candidates(candidates, current, given_up, chosen):
-    assert best(candidates, current, given_up) == chosen
+    found = best(candidates, Pick(current, given_up=given_up))
+
+    assert (found and found.prefix) == chosen
 
 
 @given(
@@ -188,7 +203,9 @@ def test_the_order_of_candidates(candidates, current, given_up, chosen):
     st.sampled_from([None, A, B, C, LOCAL]),
 )
 def test_the_order_of_arrival_never_decides(orders, current):
-    assert best(orders[0], current, ()) == best(orders[1], current, ())
+    first, second = (best(order, Pick(current)) for order in orders)
+
+    assert (first and first.prefix) == (second and second.prefix)
 
 
 def test_routers_are_judged_by_interface_address_and_prefix():

@@ -14,7 +14,7 @@ from gitops_prefix.decide.candidate import Verdict, refusal
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import observe
-from gitops_prefix.decide.selection import GRACE, Decision, Selection, Standing, select
+from gitops_prefix.decide.selection import GRACE, Decision, Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource
 from tests.decide.routers_saying import FIRST, LOCAL, A, B, C, pio, saying
@@ -60,7 +60,7 @@ def walk(
         counts = partial(admits, specification.acquisition)
         routers = accept(routers, "eth0", has.values(), at, counts)
         decisions.append(select(selection, specification, routers, at))
-        selection = decisions[-1].selection
+        selection = adopt(decisions[-1].selection, decisions[-1].current)
     return decisions
 
 
@@ -151,7 +151,7 @@ SCENARIOS = {
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
 def test_what_the_kernel_has_decides(scenario):
     decisions = walk(*scenario.events, known=scenario.known, specification=scenario.specification)
-    currents = [scenario.known, *(one.selection.current for one in decisions)]
+    currents = [scenario.known, *(one.current for one in decisions)]
     moves = [pair for pair in pairwise(currents) if pair[0] and pair[0] != pair[1]]
     assert currents[-1] == scenario.current
     assert decisions[-1].standing is scenario.standing
@@ -167,9 +167,9 @@ def test_the_source_is_the_kernel():
 def test_after_a_start_another_prefix_has_a_moment_to_come():
     """The kernel of a node that boots may know one of two routers only."""
     first, later = walk(repeats(0, B), Has(GRACE), known=A)
-    assert (first.standing, first.selection.current) == (LISTENING, A)
+    assert (first.standing, first.current) == (LISTENING, A)
     assert first.look_again_at == GRACE
-    assert later.selection.current == B
+    assert later.current == B
 
 
 def test_a_kernel_that_has_nothing_says_nothing_of_the_past():
@@ -195,7 +195,7 @@ def test_a_router_on_the_link_is_not_the_kernel_and_the_other_way_round():
     routers = observe(routers, FIRST, saying(B), 0)
     by_kernel = select(Selection(), following(), routers, 0)
     by_router = select(Selection(), following(interfaces=("eth0",)), routers, 0)
-    assert (by_kernel.selection.current, by_router.selection.current) == (A, B)
+    assert (by_kernel.current, by_router.current) == (A, B)
 
 
 steps = st.lists(
@@ -215,7 +215,7 @@ def test_whatever_is_repeated_a_current_prefix_is_left_for_a_reason_only(schedul
     heard, current = {}, None
     for event, decision in zip(events, walk(*events), strict=True):
         heard |= {option.prefix: event.at for option in event.repeated}
-        now = decision.selection.current
+        now = decision.current
         if current is not None and now != current:
             assert heard[now] > heard[current] or heard[current] + 14400 <= event.at
         current = now
@@ -230,6 +230,6 @@ def test_once_all_is_quiet_what_alone_is_repeated_is_current(schedule):
         at += gap
         events.append(repeats(at, *sorted(prefixes)))
     decisions = walk(*events, *every(600, at + 600, at + 4800, C))
-    assert decisions[-1].selection.current == C
+    assert decisions[-1].current == C
     assert decisions[-1].standing is CURRENT
     assert decisions[-1].look_again_at < inf

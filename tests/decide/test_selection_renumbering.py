@@ -13,17 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.routers import LONGEST_INTERVAL
-from gitops_prefix.decide.selection import Selection, select
-from gitops_prefix.decide.specification import Transition
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import advance
-from tests.decide.routers_saying import FIRST, LOCAL, SECOND, Says, after, pio, saying, watching
+from tests.decide.routers_saying import FIRST, LOCAL, SECOND, Says, Walker, pio, saying, watching
 from tests.decide.strategies import link_prefix
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 ROUTERS = (FIRST, SECOND)
-UNHELD = watching(Transition(max_changes_per_hour=3600))
 LONG = {"preferred": 1_000_000, "valid": 2_000_000}
 
 
@@ -123,12 +119,10 @@ def networks(draw):
 
 def followed(specification, events):
     """The status after each event, as the repository would have it."""
-    routers, selection, status = {}, Selection(), None
+    walker, status = Walker(specification), None
     statuses: list[Status | None] = []
     for event in events:
-        routers = after(routers, event)
-        decision = select(selection, specification, routers, event.at)
-        selection = decision.selection
+        decision = walker.take(event)
         now = START + timedelta(seconds=event.at)
         status = advance(specification, status, decision.choice, now)
         statuses.append(status)
@@ -154,22 +148,6 @@ def test_there_are_no_more_commits_than_reasons(network):
 def test_no_prefix_is_ever_twice_among_current_and_past(network):
     for status in followed(watching(), network.events):
         assert len(set(status.prefixes)) == len(status.prefixes)
-
-
-@given(networks())
-def test_once_all_is_quiet_one_advertisement_makes_it_right_and_it_stays(network):
-    network.now += LONGEST_INTERVAL
-    for router in network.truth:
-        network.repeat(router)
-    settled = len(network.events)
-    for _ in range(5):
-        network.now += 300
-        for router in network.truth:
-            network.repeat(router)
-    statuses = followed(UNHELD, network.events)
-
-    assert statuses[settled - 1].current in network.truth.values()
-    assert statuses[-1] is statuses[settled - 1]
 
 
 @given(networks())

@@ -51,7 +51,7 @@ def test_an_advertisement_is_heard_and_decided():
     assert heard.choices["home"].prefix == A
     assert heard.decisions["home"].standing is Standing.CURRENT
     assert heard.vouched == {FIRST}
-    assert heard.look_again_at == inf
+    assert heard.look_again_at == 1800  # The end of the router lifetime.
 
 
 def test_ears_are_a_value():

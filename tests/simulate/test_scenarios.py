@@ -32,7 +32,7 @@ EXPECTED = {
     "flash-renumbering": [(0, A, A), (1800, B, B)],
     "graceful-renumbering": [(0, A, A), (5400, B, A), (6300, B, B)],
     "router-reboot": [(0, A, A)],
-    "two-routers": [(0, A, A), (4800, B, A), (5700, B, B)],
+    "two-routers": [(0, A, A), (4808, B, A), (5708, B, B), (11400, A, B), (12300, A, A)],
 }
 
 

@@ -56,8 +56,8 @@ def test_a_lifetime_that_runs_out_is_a_step_and_no_commit():
     text = "{routers: {isp: {}}, events: [{at: 0s, announces: [{prefix: A, valid: 1h, preferred: 30m}]}, {at: 5m, silent: true}]}"
     walk = walked(text)
     assert len(told(walk)) == 1
-    [ended] = [step for step in walk.steps if step.at == 1800]
-    assert "no longer announced" in str(ended.looks["home-ipv6"].standing)
+    [ended] = [step for step in walk.steps if step.at == 1808]
+    assert "router gone" in str(ended.looks["home-ipv6"].standing)
 
 
 def test_what_git_does_not_get_waits_and_is_pushed_together():
