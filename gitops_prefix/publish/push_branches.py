@@ -110,7 +110,7 @@ class PushBranches:
         self._references.write({PUSHED + gone: None for gone in seen.keys() - heads.keys()})
         news = {branch: PUSHED + branch for branch in heads if heads[branch] != seen.get(branch)}
         if news:
-            with self._stages.enter(Stage.FETCH), self._mending():
+            with self._mending(), self._stages.enter(Stage.FETCH):
                 self._arrival.bring(news, depth=_DEPTH)
 
     def seen(self) -> dict[str, str]:

@@ -270,7 +270,7 @@ class Arrival:
         self._references = references
         self._scope = scope
         # Another process of ours may have left anything, and searched elsewhere.
-        self._complete = False
+        self.is_complete = False
         self._leave = Leave.CONTENTS
 
     def fetch(self, *, depth: int) -> None:
@@ -285,7 +285,7 @@ class Arrival:
         moved = f"update {TIP} {INCOMING}\ndelete {INCOMING}\n"
         self._git.run("update-ref", "--stdin", stdin=moved.encode())
         self._references.read()
-        self._complete = True
+        self.is_complete = True
 
     def bring(self, references: Mapping[str, str], *, depth: int) -> None:
         """Bring other branches' last commits, each to a reference of ours, by the branch's name.
@@ -303,17 +303,16 @@ class Arrival:
             self._remote.fetch_heads(references, depth=depth, leave=Leave.LONG_ONES, anew=True)
 
     def complete(self) -> None:
-        """See to it that what is searched of `TIP` is here; looked at once.
+        """Fetch what is searched of `TIP` and is not here.
 
         Raises: as `fetch` does.
         """
-        if not self._complete:
-            self._fill(TIP, 1)
-            self._complete = True
+        self._fill(TIP, 1)
+        self.is_complete = True
 
     def doubt(self) -> None:
         """Look again next time: something failed."""
-        self._complete = False
+        self.is_complete = False
 
     def _fill(self, commit: str, depth: int) -> None:
         missing = self._missing(commit)

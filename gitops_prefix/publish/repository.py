@@ -63,22 +63,22 @@ class Repository:
         self._committer = committer or author
         self._scope = scope
         self.stages = Stages()
-        self._clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
-        self._git = self._clone.git()
+        self.clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
+        self._git = self.clone.git()
         people = (author, self._committer)
-        self._maker = CommitMaker(self._clone, people, signing, heal=self.heal)
+        self._maker = CommitMaker(self.clone, people, signing, heal=self.heal)
         self._references = References(self._git)
-        self._remote = Remote(
+        self.remote = Remote(
             url,
             branch,
             self._credentials,
-            self._clone,
+            self.clone,
             limits,
             transport=transport,
             references=self._references,
             stages=self.stages,
         )
-        self._arrival = Arrival(self._remote, self._clone, scope, self._references)
+        self._arrival = Arrival(self.remote, self.clone, scope, self._references)
         self._files: dict[str, Mapping[str, bytes]] = {}
 
     def open(self) -> None:
@@ -97,16 +97,16 @@ class Repository:
             message = f'--path "{self._scope.below}" leads out of the repository'
             raise InputError(Problem("invalid-path", message))
         path = local_path(self.url)
-        if path is not None and not self._clone.is_there() and not _is_repository(path):
+        if path is not None and not self.clone.is_there() and not _is_repository(path):
             # Once it was there: then it is away, as a server may be.
             message = f"--repo {self.url} is no Git repository: name one, or make it with git init"
             raise InputError(Problem("no-repository", message))
         try:
-            self._clone.open()
+            self.clone.open()
             self._references.read()
             # A token that is minted elsewhere waits for it as the branch does.
             with _tolerating(Kind.AWAY), Loan() as loan:
-                self._remote.lend(loan)
+                self.remote.lend(loan)
             self._maker.try_signing()
         except BaseException:
             self.close()
@@ -114,7 +114,7 @@ class Repository:
 
     def close(self) -> None:
         """Let the clone go."""
-        self._clone.close()
+        self.clone.close()
 
     @property
     def refs(self) -> Refs:
@@ -167,17 +167,18 @@ class Repository:
                 anew.
             InputError: it has no such branch.
         """
-        if not self._clone.path.is_dir():
+        if not self.clone.path.is_dir():
             # Git has nowhere to run, and could not even ask.
             self.heal()
         with self.stages.enter(Stage.LOOK):
-            moved = self._remote.tip() != self.tip
+            moved = self.remote.tip() != self.tip
         if not moved:
-            with self._mending():
-                self._arrival.complete()
+            if not self._arrival.is_complete:
+                with self._mending(), self.stages.enter(Stage.FETCH):
+                    self._arrival.complete()
             return False
         self._fetch()
-        self._clone.tidy()
+        self.clone.tidy()
         return True
 
     def managed_files(self, commit: str) -> Mapping[str, bytes]:
@@ -188,7 +189,7 @@ class Repository:
             GitFailedError: git failed otherwise.
         """
         if commit not in self._files:
-            with self.stages.enter(Stage.READ), self._mending():
+            with self._mending(), self.stages.enter(Stage.READ):
                 files = read_managed_files(self._git, commit, self._scope)
             self._remember(commit, files)
         return self._files[commit]
@@ -233,7 +234,7 @@ class Repository:
         """
         refs = self.refs
         onto = (ONTO, refs.tip) if refs.tip and reference == UNPUBLISHED else None
-        with self.stages.enter(Stage.COMMIT), self._mending():
+        with self._mending(), self.stages.enter(Stage.COMMIT):
             wanted = Wanted(base, files, message, moment)
             commit = self._maker.make(wanted, reference, onto=onto)
             follows = refs.tip is not None and base == refs.base
@@ -256,7 +257,7 @@ class Repository:
         check_pattern(pattern, self.branch)
         return PushBranches(
             pattern,
-            self._remote,
+            self.remote,
             self._arrival,
             self._git,
             references=self._references,
@@ -281,7 +282,7 @@ class Repository:
             if not isinstance(report, Published):
                 return report
         self.drop()
-        self._clone.tidy()
+        self.clone.tidy()
         return Published(commit)
 
     def _push(self, commit: str, refs: Refs) -> PushReport:
@@ -291,7 +292,7 @@ class Repository:
         try:
             with self._mending():
                 with self.stages.enter(Stage.PUSH):
-                    report = self._remote.push(commit, seen=refs.tip)
+                    report = self.remote.push(commit, seen=refs.tip)
                 return self._confirm(report, commit)
         except (InputError, OutsideError) as error:
             return failed_by(error, self.stages.last)
@@ -303,7 +304,7 @@ class Repository:
                 raise FailedError(report)
             return report
         with self.stages.enter(Stage.CONFIRM):
-            seen = self._remote.tip()
+            seen = self.remote.tip()
             if seen == commit:
                 self._references.write({TIP: commit, UNPUBLISHED: None})
                 return report
@@ -315,7 +316,7 @@ class Repository:
 
     def _fetch(self) -> None:
         depth = 1 if self.unpublished is None else _DEPTH
-        with self.stages.enter(Stage.FETCH), self._mending():
+        with self._mending(), self.stages.enter(Stage.FETCH):
             self._arrival.fetch(depth=depth)
 
     @contextmanager
@@ -341,7 +342,7 @@ class Repository:
         """
         self._arrival.doubt()
         try:
-            damaged = self._clone.heal()
+            damaged = self.clone.heal()
         except OutsideError as error:
             raise self._local(str(error)) from error
         self._references.read()

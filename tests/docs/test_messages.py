@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from gitops_prefix.cli.commands import cli
 from gitops_prefix.publish.message import MessageTemplate, _context
-from tests.publish.test_message_template import OCCASION
+from tests.publish.occasions import OCCASION
 
 PAGE = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
 

@@ -1,6 +1,5 @@
 """A clone without the contents that nobody searches: what comes, when, and that all else works."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,22 +11,9 @@ from gitops_prefix.publish.repository import Repository, Scope
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, somebody_pushes
 from tests.git_servers import http_remote, ssh_remote
 from tests.gitrepo import git
+from tests.publish.clones import APPS, FILES, SEARCHED, drop, generous, held
 from tests.publish.failing import away
-from tests.publish.test_remotes import key, token
-
-APPS = Scope("apps")
-FILES = {
-    "apps/a.yaml": MANAGED,
-    "apps/deep/b.yml": MANAGED,
-    "apps/values.json": b'{"a": 1}\n',
-    "apps/logo.png": b"\x89PNG\0" + bytes(range(256)),
-    "other/c.yaml": MANAGED + b"other\n",
-    "gitops-prefix.yaml": b"branch: main\n",
-    ".gitops-prefixignore": b"*.yml\n",
-    "README.md": b"# ours\n",
-    **{f"src/{number}.go": b"package x // %d\n" % number for number in range(40)},
-}
-SEARCHED = {"apps/a.yaml", "apps/deep/b.yml", "gitops-prefix.yaml", ".gitops-prefixignore"}
+from tests.publish.logins import key, token
 
 
 @pytest.fixture
@@ -45,24 +31,6 @@ def store(tmp_path: Path) -> Path:
 def ours(tmp_path: Path, remote: Path) -> Iterator[Repository]:
     with fetched(tmp_path / "clone", remote, scope=APPS) as repository:
         yield repository
-
-
-def generous(remote: Path) -> Path:
-    git(remote, "config", "uploadpack.allowFilter", "true")
-    git(remote, "config", "uploadpack.allowAnySHA1InWant", "true")
-    return remote
-
-
-def held(store: Path, commit: str = "refs/remotes/origin/tip") -> set[str]:
-    """The files whose contents are in the clone."""
-    listed = git(store, "ls-tree", "-r", "-z", commit).split("\0")[:-1]
-    blobs = {line.partition("\t")[2]: line.split()[2] for line in listed}
-    asked = subprocess.run(
-        ["git", "-C", str(store), "cat-file", "--batch-check"],
-        input="\n".join(blobs.values()), capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    present = {line.split()[0] for line in asked.stdout.splitlines() if "missing" not in line}
-    return {path for path, blob in blobs.items() if blob in present}
 
 
 def test_only_what_is_searched_comes(ours, store):
@@ -203,31 +171,11 @@ def test_a_directory_that_got_lost_is_damage(tmp_path, ours, remote, store):
     assert "apps/a.yaml" in ours.managed_files(ours.tip)
 
 
-def drop(store: Path, name: str) -> None:
-    """Take one object out of the clone."""
-    gone = git(store, "rev-parse", name).strip()
-    for pack in list(store.glob("objects/pack/*.pack")):
-        content = pack.read_bytes()
-        promised = pack.with_suffix(".promisor").exists()
-        for part in store.glob(f"objects/pack/{pack.stem}.*"):
-            part.unlink()
-        subprocess.run(["git", "-C", str(store), "unpack-objects", "-q"], input=content, check=True)
-    loose = [path.parent.name + path.name for path in store.glob("objects/??/*")]
-    kept = "".join(f"{one}\n" for one in loose if one != gone)
-    packed = subprocess.run(
-        ["git", "-C", str(store), "pack-objects", "-q", str(store / "objects" / "pack" / "pack")],
-        input=kept, text=True, capture_output=True, check=True,
-    )  # fmt: skip
-    (store / "objects" / "pack" / f"pack-{packed.stdout.strip()}.promisor").touch()
-    for path in store.glob("objects/??/*"):
-        path.unlink()
-    assert promised
-
-
 def test_a_damaged_clone_gives_back_what_waits(tmp_path, ours, remote, store):
     """Copied as it is, with the same contents left out."""
     commit = commit_ours(ours, {"apps/a.yaml": b"new\n"})
-    ours._clone._remake()
+    (store / "refs" / "heads" / "main").write_text(f"{'1' * 40}\n")
+    assert ours.heal()
     assert ours.unpublished == commit
     assert held(store) == SEARCHED
     assert ours.push() == Published(commit)
@@ -254,7 +202,7 @@ def test_tidying_that_cannot_be_finished_changes_nothing(tmp_path, ours, store):
     # What git cannot read it would leave out of the copy.
     aside = tmp_path / "clone" / "aside.git"
     aside.write_text("in the way")
-    ours._clone.tidy()
+    ours.clone.tidy()
     assert ours.unpublished == commit
     assert held(store) == SEARCHED
 

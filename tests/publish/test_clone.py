@@ -17,6 +17,7 @@ from gitops_prefix.publish.repository import Repository, TimeLimits
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened, somebody_pushes
 from tests.gitrepo import git
 from tests.netns import until
+from tests.publish.clones import remove_objects
 from tests.publish.failing import away
 
 NEW = {"a.yaml": b"new\n"}
@@ -98,11 +99,6 @@ def break_objects(store: Path) -> None:
     for path in [*store.glob("objects/??/*"), *store.glob("objects/pack/*.pack")]:
         path.chmod(0o644)
         path.write_bytes(b"rubbish")
-
-
-def remove_objects(store: Path) -> None:
-    for path in [*store.glob("objects/??/*"), *store.glob("objects/pack/*")]:
-        path.unlink()
 
 
 def overwrite(name: str):

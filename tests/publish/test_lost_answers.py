@@ -29,7 +29,7 @@ def ours(tmp_path: Path, remote: Path) -> Iterator[Repository]:
 def arrives(ours: Repository, remote: Path) -> str:
     """Our commit is on the branch, and nobody told us."""
     commit = ours.unpublished
-    git(ours._clone.path, "push", "-q", str(remote), f"{commit}:refs/heads/main")
+    git(ours.clone.path, "push", "-q", str(remote), f"{commit}:refs/heads/main")
     return commit
 
 
@@ -111,15 +111,15 @@ def test_a_year_of_changes_leaves_no_heap(ours, remote, tmp_path):
     for number in range(60):
         commit_ours(ours, {"a.yaml": MANAGED + b"%d\n" % number})
     waits = ours.unpublished
-    packs = lambda: len(list(ours._clone.path.glob("objects/pack/*.pack")))  # noqa: E731
+    packs = lambda: len(list(ours.clone.path.glob("objects/pack/*.pack")))  # noqa: E731
     assert packs() > 50
-    ours._clone.tidy()
+    ours.clone.tidy()
     assert packs() == 2, "the tip's, and what waits"
     assert ours.unpublished == waits
     assert ours.push() == Published(waits)
     somebody_pushes(tmp_path)
     assert ours.fetch()
     fsck = subprocess.run(
-        ["git", "-C", str(ours._clone.path), "fsck"], capture_output=True, check=False
+        ["git", "-C", str(ours.clone.path), "fsck"], capture_output=True, check=False
     )
     assert fsck.returncode == 0

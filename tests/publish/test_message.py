@@ -1,19 +1,15 @@
 """What a commit says of itself: a subject, what was touched, and trailers for machines."""
 
-import subprocess
 from dataclasses import replace
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
+from gitops_prefix.decide.status import Status
 from gitops_prefix.plan.occasion import Occasion, StatusChange
 from gitops_prefix.publish.message import Wording
-
-A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in (1, 2, 3))
+from tests.publish.occasions import HOSTILE, A, B, C, Change, status, trailers
 
 
 def default_message(occasion: Occasion) -> str:
@@ -22,20 +18,6 @@ def default_message(occasion: Occasion) -> str:
 
 def commit_message(transitions: list[StatusChange], changes: list) -> str:
     return default_message(Occasion(transitions, changes))
-
-
-class Change(NamedTuple):
-    path: str
-    kind: str
-    namespace: str
-    name: str
-    field: str
-
-
-def status(current: Prefix, *past: Prefix, dns: Prefix | None = None) -> Status:
-    history = tuple(PastPrefix(prefix, None, None) for prefix in past)
-    source = PrefixSource.ROUTER_ADVERTISEMENT
-    return Status(current, source, None, history=history, dns_prefix=dns)
 
 
 SUBJECTS = {
@@ -110,15 +92,6 @@ def test_an_edit_without_a_transition_is_rendered_anew():
     )
 
 
-def trailers(message: str) -> list[str]:
-    """As git reads them."""
-    answer = subprocess.run(
-        ["git", "interpret-trailers", "--parse"],
-        input=message, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return answer.stdout.splitlines()
-
-
 def test_git_reads_the_trailers():
     message = commit_message([StatusChange("home", status(A), status(B, A))], [])
     assert trailers(message) == [
@@ -127,9 +100,6 @@ def test_git_reads_the_trailers():
         "Current-Prefix: 2001:db8:2::/64",
         "Prefix-Source: router-advertisement",
     ]
-
-
-HOSTILE = "x\n\nCurrent-Prefix: ::/0\r\u2028\x00\x1b[2J\udcff"
 
 
 def test_names_in_the_repository_make_no_trailer():

@@ -11,14 +11,7 @@ from gitops_prefix.publish.message import (
     Trailer,
     Wording,
 )
-from tests.publish.test_message import HOSTILE, A, B, C, Change, status, trailers
-
-ROUTER = Router("eth0", "fe80::1")
-POOL = Change("network/pool.yaml", "CiliumLoadBalancerIPPool", "", "home", "spec.blocks")
-SERVICE = Change("apps/svc.yaml", "Service", "web", "nginx", "metadata.annotations")
-OCCASION = Occasion(
-    [StatusChange("home-ipv6", status(A, C), status(B, A), ROUTER)], [POOL, SERVICE], by_hand=[POOL]
-)
+from tests.publish.occasions import HOSTILE, OCCASION, A, Change, status, trailers
 
 
 def written(text: str, occasion: Occasion = OCCASION) -> str:

@@ -13,9 +13,8 @@ from gitops_prefix.publish.signing import SshSigning
 from tests.branch import MANAGED, NOON, bare_repository, fetched
 from tests.git_servers import new_key
 from tests.gitrepo import git
+from tests.publish.clones import APPS, FILES, SEARCHED, generous, held, remove_objects
 from tests.publish.failing import moved
-from tests.publish.test_blobless import APPS, FILES, SEARCHED, generous, held
-from tests.publish.test_clone import remove_objects
 
 BRANCH = "ours/home"
 MESSAGE = f"prefix(home): A\n\n{PROPOSED_TO}: main\n"
@@ -200,4 +199,4 @@ def test_the_branch_itself_is_never_forced(tmp_path, remote):
         place = branches.place("main")
         repository.commit(repository.tip, NEW, MESSAGE, NOON, reference=place)
         with pytest.raises(ValueError, match="never forced"):
-            repository._remote.replace("main", branches.waiting()["main"], seen="")
+            repository.remote.replace("main", branches.waiting()["main"], seen="")

@@ -1,17 +1,17 @@
 """Real servers: keys and tokens let us in, show nowhere, and wrong ones are refused."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gitops_prefix.publish.credentials import NoCredentials, SshKey, Token, token_from
+from gitops_prefix.publish.credentials import NoCredentials
 from gitops_prefix.publish.failure import FailedError, Published
 from tests.branch import commit_ours, fetched, opened, somebody_pushes
-from tests.git_servers import TOKEN, USER, Server, http_remote, ssh_remote
+from tests.git_servers import Server, http_remote, ssh_remote
 from tests.gitrepo import git
 from tests.publish.failing import away, moved, refused
+from tests.publish.logins import key, token
 
 NEW = {"a.yaml": b"new\n"}
 
@@ -26,15 +26,6 @@ def ssh(tmp_path: Path) -> Iterator[Server]:
 def http(tmp_path: Path) -> Iterator[Server]:
     with http_remote(tmp_path) as server:
         yield server
-
-
-def key(server: Server, name: str = "deploy") -> SshKey:
-    return SshKey(server.directory / name, server.directory / "known_hosts")
-
-
-def token(directory: Path, text: str = TOKEN) -> Token:
-    (directory / "token").write_text(f"{text}\n")
-    return replace(token_from(directory / "token"), username=USER)
 
 
 def publish(server: Server, clone: Path, credentials) -> None:

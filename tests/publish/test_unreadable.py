@@ -30,7 +30,7 @@ def test_a_file_that_cannot_be_read_is_told_and_not_left_out(tmp_path, name: str
         loosen(store)
         (store / "objects" / broken[:2] / broken[2:]).unlink()
         with pytest.raises(GitFailedError):
-            read_managed_files(repository._clone.git(), repository.tip, Scope())
+            read_managed_files(repository.clone.git(), repository.tip, Scope())
 
 
 def loosen(store: Path) -> None:
@@ -46,7 +46,7 @@ def test_more_files_than_a_command_line_holds(tmp_path):
     """Their modes are read all the same."""
     many = {f"{number:05}{'x' * 200}.yaml": MANAGED for number in range(1100)}
     with fetched(tmp_path / "clone", bare_repository(tmp_path, many)) as repository:
-        modes = read_modes(repository._clone.git(), repository.tip, many)
+        modes = read_modes(repository.clone.git(), repository.tip, many)
     assert modes == dict.fromkeys(many, "100644")
 
 
