@@ -13,7 +13,6 @@ from tests.netns import run
 from tests.web_stand_in import Asked, Says
 
 APP, INSTALLATION = "12345", 678
-_HEX = "0123456789abcdef"
 
 
 def new_app_key(path: Path) -> None:
@@ -31,6 +30,7 @@ class AppStandIn:
         installed: whether the App is, for PROJECT.
         trouble: answers to be given first.
         minted: each token, in order.
+        end: of each token.
     """
 
     key: Path
@@ -40,6 +40,7 @@ class AppStandIn:
     trouble: list[Says] = field(default_factory=list)
     minted: list[str] = field(default_factory=list)
     project: str = PROJECT
+    end: str = "0123456789abcdef"
 
     def __post_init__(self) -> None:
         self.known = run("openssl", "rsa", "-in", str(self.key), "-pubout").stdout
@@ -68,7 +69,7 @@ class AppStandIn:
             return not_found
         if json.loads(asked.body)["repositories"] != [self.project.partition("/")[2]]:
             return says(422, {"message": "There is at least one repository that does not exist"})
-        self.minted.append(f"ghs_token{len(self.minted)}of{_HEX}")
+        self.minted.append(f"ghs_token{len(self.minted)}of{self.end}")
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.now() + self.lifetime))
         return says(201, {"token": self.minted[-1], "expires_at": ends})
 

@@ -12,10 +12,10 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.charts.rendering import rendered
-from tests.e2e.test_static_source import A, fixed
 from tests.git_servers import free_port, ssh_server
 from tests.gitrepo import example, git
 from tests.netns import end, until
+from tests.static_source import A, fixed
 
 MOUNTED = {"deploy-key": "ssh", "config": "config", "clone": "state"}
 MESSAGE = "chore: {{ subject }}\n\n{{ body }}\n"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from gitops_prefix import __version__
+from tests.examples.mistakes import MISTAKES
 from tests.examples.repositories import ROOT, copy_example, example, parse
-from tests.examples.test_readme import MISTAKES
 
 (ACTION,) = parse((ROOT / "action.yml").read_text())
 INSTALL, *CHECKS = ACTION["runs"]["steps"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.daemon.supervisor import Supervisor
-from tests.e2e.test_static_source import A, fixed
 from tests.gitrepo import example
+from tests.static_source import A, fixed
 
 
 @contextmanager

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 from gitops_prefix.daemon.clocks import Clocks
-from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.progress import Progress
 from gitops_prefix.daemon.report import report
 from gitops_prefix.publish.failure import MEANINGS, Reason
 from gitops_prefix.publish.stages import Stage
+from tests.exposition import exposed_names
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
@@ -19,15 +19,9 @@ DEPLOYMENT = (ROOT / "templates" / "common" / "gitops-prefix" / "deployment.yaml
 
 def test_every_metric_is_listed_with_its_labels_and_no_other_is():
     """By the names that Prometheus sees: a counter's ends in _total."""
-    exposed = {}
-    for metric in vars(Metrics()).values():
-        if not hasattr(metric, "describe"):
-            continue
-        name = metric._name + ("_total" if metric._type == "counter" else "")
-        exposed[name] = tuple(metric._labelnames)
     rows = re.findall(r"^\| `(gitops_prefix_\w+)` \| (.*?) ?\|", PAGE, re.MULTILINE)
     listed = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
-    assert listed == exposed
+    assert listed == exposed_names()
 
 
 def test_the_key_is_made_as_the_deployment_wants_it():

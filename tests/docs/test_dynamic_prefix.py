@@ -10,21 +10,7 @@ import pytest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Transition, read_specification
 from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status, status_document
-
-PAGE = (Path(__file__).parents[2] / "docs" / "dynamic-prefix.md").read_text()
-
-
-def fields(heading: str) -> list[str]:
-    section = PAGE.split(f"\n## {heading}\n")[1].partition("\n## ")[0]
-    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    return [field for cell in cells for field in re.findall(r"`([^`]+)`", cell)]
-
-
-SPEC = [
-    *(f"acquisition.{field}" for field in fields("spec.acquisition")),
-    *fields("spec.addressRanges and spec.subnets"),
-    *(f"transition.{field}" for field in fields("spec.transition")),
-]
+from tests.docs.dynamic_prefix import PAGE, SPEC, fields
 
 
 def document(field: str, value: object) -> dict:

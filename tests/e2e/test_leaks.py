@@ -22,14 +22,13 @@ from uuid import uuid4
 
 import pytest
 
-from tests import github_apps
 from tests.connect_proxy import connect_proxy
-from tests.e2e.test_static_source import A, fixed
 from tests.git_servers import USER, free_port, new_key, ssh_server, web_server
 from tests.github_apps import APP, AppStandIn, new_app_key
 from tests.gitrepo import example, git
 from tests.netns import run, until
 from tests.parts import require
+from tests.static_source import A, fixed
 from tests.web_stand_in import Says, stand_in
 
 # Nobody else on the machine has these, who may be testing, too.
@@ -321,21 +320,19 @@ def test_over_ssh_nothing_shows_of_the_keys(tmp_path):
     assert {"ssh", "git"} <= watch.read
 
 
-def test_of_a_github_app_nothing_shows_of_its_key_and_of_the_token_that_is_minted(
-    tmp_path, monkeypatch
-):
+def test_of_a_github_app_nothing_shows_of_its_key_and_of_the_token_that_is_minted(tmp_path):
     """The token is nowhere but in the memory of the daemon, and of git for a moment."""
     require("http")
-    monkeypatch.setattr("tests.github_apps._HEX", uuid4().hex)
     remote = example("plain", tmp_path)
     fixed(tmp_path / "tree", A)
     key, echo = tmp_path / "app.pem", tmp_path / "echo"
     new_app_key(key)
-    token = f"ghs_token0of{github_apps._HEX}"
+    end = uuid4().hex
+    token = f"ghs_token0of{end}"
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
     echo.write_text(f"no {token} {basic}\n{key.read_text()}")
     place = Place(tmp_path, Secrets(token, *key_lines(key)))
-    app = AppStandIn(key)
+    app = AppStandIn(key, end=end)
     with web_server(tmp_path / "web", tls=False) as server:
         (server.repositories / "home").mkdir()
         (server.repositories / "home" / "ops.git").symlink_to(remote)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests import netns
-from tests.e2e.test_static_source import A, B, fixed
 from tests.git_servers import SshServer, free_port, listener, ssh_server
 from tests.gitrepo import example, git
 from tests.netns import until
 from tests.parts import require
+from tests.static_source import A, B, fixed
 
 PROGRAM = [sys.executable, "-m", "gitops_prefix"]
 

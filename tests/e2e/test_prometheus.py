@@ -13,13 +13,13 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.e2e.test_static_source import A, B, fixed
-from tests.e2e.test_status_page import declines
-from tests.examples.test_monitoring import HERE, RULES, panels
+from tests.e2e.hooks import declines
+from tests.examples.monitoring import HERE, RULES, panels
 from tests.git_servers import free_port, start_here
 from tests.gitrepo import example, git
 from tests.netns import until
 from tests.parts import require
+from tests.static_source import A, B, fixed
 
 Ask = Callable[..., dict]
 NEEDS_A_LINK = {"Advertisements", "What does not count", "Links", "Directly applied"}

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.pull_requests import PROGRAM, fix, head
 from tests.forges import STAND_INS, TOKEN, GiteaStandIn, GitHubStandIn, GitLabStandIn, says, serving
 from tests.git_servers import TOKEN as GIT_TOKEN
 from tests.git_servers import USER, free_port, ssh_server, start_here, web_server
 from tests.github_apps import APP, AppStandIn, new_app_key
 from tests.gitrepo import example, git
 from tests.netns import run, until
+from tests.static_source import A, B
 from tests.web_stand_in import Says, stand_in
 
-PROGRAM = [sys.executable, "-m", "gitops_prefix", "run"]
-A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
 BRANCH = "gitops-prefix/home-ipv6"
 
 
@@ -31,24 +30,6 @@ def remote(tmp_path) -> Path:
     bare, tree = example("plain", tmp_path), tmp_path / "tree"
     fix(tree, A)
     return bare
-
-
-def fix(tree: Path, prefix: str) -> None:
-    """Somebody writes another prefix into the specification."""
-    git(tree, "fetch", "-q", "origin", "main")
-    git(tree, "reset", "-q", "--hard", "FETCH_HEAD")
-    path = tree / "prefix.yaml"
-    text = re.sub(
-        r"(routerAdvertisement|static):\n      \w+: .*", f'static:\n      prefix: "{prefix}"',
-        path.read_text(), count=1,
-    )  # fmt: skip
-    path.write_text(text)
-    git(tree, "commit", "-qam", f"static {prefix}")
-    git(tree, "push", "-q", "origin", "HEAD:main")
-
-
-def head(remote: Path, branch: str) -> str:
-    return git(remote, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}").strip()
 
 
 def once(*words: str, code: int = 0, **variables: str) -> str:

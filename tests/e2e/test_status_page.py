@@ -3,27 +3,13 @@
 import json
 import sys
 import urllib.request
-from pathlib import Path
 from urllib.error import URLError
 
-from tests.e2e.test_static_source import A, B, fixed
+from tests.e2e.hooks import declines
 from tests.git_servers import TOKEN, USER, free_port, start_here, web_server
 from tests.gitrepo import example, git
 from tests.netns import until
-
-DECLINES_THE_DAEMON = """#!/bin/sh
-read old new reference
-test "$(git log -1 --format=%an "$new")" != gitops-prefix || { echo 'only on <weekdays>' >&2; exit 1; }
-"""
-
-
-def declines(remote: Path) -> Path:
-    """A hook, there as a whole or not at all."""
-    hook, new = remote / "hooks" / "pre-receive", remote / "hook"
-    hook.parent.mkdir(exist_ok=True)
-    new.write_text(DECLINES_THE_DAEMON)
-    new.chmod(0o755)
-    return new.rename(hook)
+from tests.static_source import A, B, fixed
 
 
 def test_what_the_hook_said_is_on_the_page_and_in_the_json_until_it_lets_us(tmp_path):

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,44 +11,25 @@ from prometheus_client.parser import text_string_to_metric_families
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.publish.failure import Reason
 from gitops_prefix.publish.stages import Stage
+from tests.examples.monitoring import DASHBOARD, HERE, RULES, document, panels
 from tests.examples.repositories import ROOT, build, of_kind, parse
-from tests.examples.test_schemas import errors, schema_of
+from tests.examples.schemas import errors, schema_of
+from tests.exposition import labels_by_name
 from tests.parts import require
 
-HERE = ROOT / "examples" / "monitoring"
-DASHBOARD = json.loads((HERE / "dashboard.json").read_text())
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 FROM_PROMETHEUS = {"job", "instance", "le"}
 
 
-def document(name: str) -> dict:
-    (found,) = parse((HERE / name).read_text())
-    return found
-
-
-RULES = [rule for group in document("rules.yaml")["groups"] for rule in group["rules"]]
-
-
 def served() -> dict[str, set[str]]:
     """Every name in the exposition, with its labels."""
-    metrics = Metrics()
-    labels = {
-        metric._name: set(metric._labelnames)
-        for metric in vars(metrics).values()
-        if hasattr(metric, "_labelnames")
-    }
+    labels = labels_by_name()
     return {
-        family.name + suffix: labels[family.name]
-        for family in text_string_to_metric_families(metrics.exposition().decode())
+        family.name + suffix: set(labels[family.name])
+        for family in text_string_to_metric_families(Metrics().exposition().decode())
         if family.name in labels
         for suffix in SUFFIXES[family.type]
     }
-
-
-def panels() -> Iterator[tuple[str, dict]]:
-    for panel in DASHBOARD["panels"]:
-        for target in panel["targets"]:
-            yield panel["title"], target
 
 
 def asked() -> dict[str, str]:

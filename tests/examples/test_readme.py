@@ -8,6 +8,7 @@ import pytest
 
 from gitops_prefix import __version__
 from gitops_prefix.cli.door import enter
+from tests.examples.mistakes import MISTAKES
 from tests.examples.repositories import EXAMPLES, build, copy_example, example, parse
 
 CONSOLE = re.compile(r"^ *\$ (.+)$", re.MULTILINE)
@@ -56,26 +57,6 @@ def test_a_pipeline_installs_this_version_validates_and_checks(tmp_path, monkeyp
     words = [shlex.split(check) for check in checks]
     assert [word[1] for word in words] == ["validate", "render"]
     assert [enter(word[1:]) for word in words] == [0, 0]
-
-
-MISTAKES = {
-    "another range that is not rendered": (
-        ("network/prefix.yaml", '"::f000:0:0:0"', '"::e000:0:0:0"'),
-        [0, 1],
-    ),
-    "an entry that somebody took away": (
-        ("network/cidr-group.yaml", '"2001:db8:1234::/64"', "192.168.42.0/24"),
-        [0, 1],
-    ),
-    "a block that overlaps ours, for which Cilium would disable the pool": (
-        ("network/pool.yaml", "2001:db8:1234:0:f000::", "2001:db8:1234:0:f800::"),
-        [2, 2],
-    ),
-    "a range that is misspelt": (
-        ("network/pool.yaml", "address-range: loadbalancers", "address-range: loadbalancer"),
-        [2, 2],
-    ),
-}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -1,15 +1,13 @@
 """Each manifest is what its real CustomResourceDefinition says, before a prefix and after."""
 
 import json
-from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from tests.examples.repositories import EXAMPLES, ROOT, documents, parse
+from tests.examples.schemas import CRDS, errors, schema_of
 from tests.parts import require
 
-CRDS = ROOT.parent / "shared" / "crds"
 KNOWN = {
     "argoproj.io",
     "cilium.io",
@@ -17,16 +15,6 @@ KNOWN = {
     "source.toolkit.fluxcd.io",
 }
 WITHOUT_A_SCHEMA = {"CiliumNetworkPolicy"}
-
-
-def schema_of(document: dict) -> Path:
-    group, _, version = document["apiVersion"].partition("/")
-    return CRDS / "schema" / f"{group}_{document['kind'].lower()}_{version}.json"
-
-
-def errors(schema: dict, document: dict) -> list[str]:
-    found = Draft202012Validator(schema).iter_errors(document)
-    return [f"{error.json_path}: {error.message}" for error in found]
 
 
 def test_every_custom_resource_is_what_its_schema_says(repository):

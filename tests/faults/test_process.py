@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests import netns
-from tests.e2e.test_static_source import fixed
 from tests.faults.conftest import Forge
 from tests.faults.house import change, first, hook, is_whole, prefixes_of, remote_home, subjects
 from tests.git_servers import SshServer, free_port, ssh_server, start_here
 from tests.gitrepo import git
 from tests.netns import until
 from tests.parts import require
+from tests.static_source import fixed
 
 A, B, C = (f"2001:db8:{n}::/64" for n in ("aaaa", "bbbb", "cccc"))
 WORDS = "only on weekdays, says the Gitea of the house"
