@@ -31,6 +31,9 @@ _SCENES = (
     ("A reconnect: the ISP gave another one", _B),
     ("And another night, the first one is back", _A),
 )
+_NIGHT = 120.0
+"""Seconds that pass between two scenes: a router that announces a prefix again within a minute
+spreads its prefixes over several advertisements, and does not renumber."""
 _BRANCH = "main"
 
 
@@ -84,7 +87,7 @@ def _play(repository: Repository, remote: Git) -> None:
     interface = _first_pass(loop)
     clock = time.monotonic
     began = clock()
-    for title, prefix in _SCENES:
+    for nights_ago, (title, prefix) in zip(reversed(range(len(_SCENES))), _SCENES, strict=True):
         click.secho(f"\n* {title}: {prefix}", bold=True)
         packet = advertisement([prefix])
         decoded = decode(packet, source=ROUTER, hop_limit=255)
@@ -92,7 +95,8 @@ def _play(repository: Repository, remote: Git) -> None:
             raise OutsideError(f"the rehearsed advertisement was refused: {decoded}")
         heard = clock()
         router = Router(interface, "fe80::1")
-        loop.decisions.take(Advertised(router, decoded, heard, repeated=False))
+        at = heard - nights_ago * _NIGHT
+        loop.decisions.take(Advertised(router, decoded, at, repeated=False))
         outcome = loop.run_once()
         _show(outcome, remote, clock() - heard)
     quiet = loop.run_once()
