@@ -1,6 +1,8 @@
-"""`status`: each DynamicPrefix of a directory, and what is bound to it."""
+"""`status`: each DynamicPrefix and what is bound to it, from a directory or a running daemon."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,49 +12,127 @@ from gitops_prefix.cli.options import (
     config_option,
     directory_argument,
     exclude_option,
+    option,
     output_option,
     path_option,
 )
-from gitops_prefix.cli.output import DONE, Format, print_json
-from gitops_prefix.decide.status import Status, format_time
+from gitops_prefix.cli.output import DONE, Format, colour_wish, print_json
+from gitops_prefix.cli.terminal import printable
+from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.render.binding import field_name
-from gitops_prefix.render.inventory import Inventory, describe
+from gitops_prefix.render.inventory import BoundField, describe
+
+Document = Mapping[str, Any]
+_SECONDS = 10.0
 
 
 @click.command("status", cls=Command)
 @directory_argument
 @config_option
+@option(
+    "--url",
+    default="",
+    metavar="URL",
+    help='Ask the daemon at this address (its --listen) instead, as in "http://localhost:8080".',
+)
 @output_option(Format.TEXT, Format.JSON)
 @path_option
 @exclude_option
-def command(*, directory: Path, form: Format, path: str, exclude: tuple[str, ...]) -> int:
-    """Show each DynamicPrefix below DIR: current, since when, history, what is bound to it."""
-    _, inventory = Directory(directory, path, exclude).read()
-    refuse_errors(inventory.problems)
+def command(*, directory: Path, url: str, form: Format, path: str, exclude: tuple[str, ...]) -> int:
+    """Show each DynamicPrefix below DIR: current, since when, history, what is bound to it.
+
+    With --url, a running daemon answers: also what the link says, and the last publication.
+    """
+    answer = _ask(url) if url else _read(Directory(directory, path, exclude))
     if form is Format.JSON:
-        print_json({"prefixes": [one.document() for one in describe(inventory)]})
-    else:
-        _print_text(inventory)
+        print_json(answer)
+        return DONE
+    if not answer["prefixes"]:
+        click.echo("no DynamicPrefix here; `gitops-prefix init` writes one", err=True)
+    try:
+        lines = _lines(answer)
+    except (AttributeError, KeyError, TypeError) as error:
+        # The files' own answer has the right shape.
+        raise OutsideError(f"--url {url}: the answer is that of another version") from error
+    for line in lines:
+        first, space, rest = printable(line).partition("  ")
+        click.echo(f"{click.style(first, bold=bool(first))}{space}{rest}", color=colour_wish())
     return DONE
 
 
-def _print_text(inventory: Inventory) -> None:
-    if not inventory.dynamic_prefixes:
-        click.echo("no DynamicPrefix here; `gitops-prefix init` writes one", err=True)
-    for one in describe(inventory):
-        click.secho(f"{one.name}", bold=True, nl=False)
-        click.echo(f"  ({one.path})")
-        _print_status(one.status)
-        for binding in one.bindings:
-            click.echo(f"  bound    {field_name(binding)} ({binding.path})")
+def _lines(answer: Document) -> list[str]:
+    lines = []
+    for prefix in answer["prefixes"]:
+        lines += [f"{prefix['name']}  ({prefix['path']})", *_status_lines(prefix)]
+        lines += _link_lines(prefix)
+        for bound in (BoundField(**binding) for binding in prefix["bindings"]):
+            lines.append(f"  bound    {field_name(bound)} ({bound.path})")
+    return lines + (_publication_lines(answer["publication"]) if "publication" in answer else [])
 
 
-def _print_status(status: Status | None) -> None:
-    if status is None:
-        click.echo("  current  none yet: it waits for a first prefix")
-        return
-    since = format_time(status.acquired_at) or "an unknown time"
-    click.echo(f"  current  {status.current} since {since} ({status.source})")
-    for past in status.history:
-        until = format_time(past.deprecated_at) or "an unknown time"
-        click.echo(f"  history  {past.prefix} until {until} ({past.state})")
+def _read(directory: Directory) -> Document:
+    _, inventory = directory.read()
+    refuse_errors(inventory.problems)
+    return {"prefixes": [described.document() for described in describe(inventory)]}
+
+
+def _ask(url: str) -> Document:
+    """Return the answer of a daemon's /status.
+
+    Raises:
+        InputError: the URL is not one of http.
+        OutsideError: nobody answers there, or another program does.
+    """
+    # Only this way of asking needs an HTTP client.
+    from gitops_prefix.publish.http import HttpClient, Request, Response  # noqa: PLC0415
+
+    if not url.startswith(("http://", "https://")):
+        message = f'--url "{url}" is not a URL of http: write "http://localhost:8080", for example'
+        raise InputError(Problem("invalid-value", message))
+    place = url.rstrip("/")
+    place = place if place.endswith("/status") else f"{place}/status"
+    answer = HttpClient(seconds=_SECONDS).send(Request("GET", place))
+    if not isinstance(answer, Response):
+        raise OutsideError(f"--url {url}: {answer.words}")
+    document = answer.json()
+    if not isinstance(document, dict) or not {"prefixes", "publication"} <= document.keys():
+        raise OutsideError(f"--url {url}: what answers there is not gitops-prefix")
+    return document
+
+
+def _status_lines(prefix: Document) -> list[str]:
+    if prefix["current"] is None:
+        return ["  current  none yet: it waits for a first prefix"]
+    since = prefix["acquired_at"] or "an unknown time"
+    lines = [f"  current  {prefix['current']} since {since} ({prefix['source']})"]
+    for past in prefix["history"]:
+        until = past["deprecated_at"] or "an unknown time"
+        lines.append(f"  history  {past['prefix']} until {until} ({past['state']})")
+    return lines
+
+
+def _link_lines(prefix: Document) -> list[str]:
+    """What a daemon hears on the link; a directory does not know it."""
+    lines = [f"  link     {prefix['standing']}"] if prefix.get("standing") else []
+    for heard in prefix.get("announced", ()):
+        where = f"{heard['router']} on {heard['interface']}"
+        lines.append(f"  heard    {heard['prefix']} from {where}: {heard['verdict']}")
+    return lines
+
+
+def _publication_lines(publication: Document) -> list[str]:
+    result = publication["result"] or "no pass has ended yet"
+    words = f": {publication['words']}" if publication["words"] else ""
+    where = f"{publication['branch']} of {publication['repository']}"
+    lines = [f"published to {where}", f"  result   {result}{words}"]
+    for name, key in (
+        ("commit", "commit"),
+        ("waiting", "pending_since"),
+        ("right", "last_success"),
+    ):
+        if publication[key]:
+            lines.append(f"  {name:<8} {'since ' * (name == 'waiting')}{publication[key]}")
+    lines += [f"  after    {line}" for line in publication["delivered"]]
+    for problem in publication["problems"]:
+        lines.append(f"  problem  {problem['message']} [{problem['code']}]")
+    return lines

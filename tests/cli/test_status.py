@@ -1,11 +1,15 @@
 """status: each DynamicPrefix, its history, and what is bound to it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gitops_prefix.cli.door import enter
+from gitops_prefix.daemon.server import Server, json_page
 from tests.render.repository import PREFIX
 from tests.render.test_lists import GROUP, POOL
 
@@ -31,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Path:
 
 
 def test_the_json_has_the_keys_that_pipelines_rely_on(home, capsys):
-    """DESIGN 7, to the letter."""
+    """To the letter."""
     assert enter(["status", "--output", "json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert list(answer) == ["prefixes"]
@@ -99,3 +103,78 @@ def test_only_what_is_below_a_path_counts(home, capsys):
     assert enter(["status", "--path", "sub", "--output", "json"]) == 0
     [only] = json.loads(capsys.readouterr().out)["prefixes"]
     assert (only["name"], only["path"]) == ("other", "sub/q.yaml")
+
+
+HEARD = {"prefix": A, "router": "fe80::1", "interface": "eth0", "verdict": "candidate"}
+PUBLICATION = {
+    "result": "refused",
+    "words": "[remote rejected] (pre-receive hook declined)",
+    "repository": "https://git.example.com/home.git",
+    "branch": "main",
+    "commit": "0123456789abcdef",
+    "pending_since": NOW,
+    "last_success": None,
+    "delivered": ["forge: 1 open"],
+    "problems": [{"message": "what is it?", "code": "no-target"}],
+}
+
+
+@pytest.fixture
+def daemon(home, capsys) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A URL, and the answer of /status there, which may be changed."""
+    assert enter(["status", "--output", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out) | {"publication": PUBLICATION}
+    answer["prefixes"][0] |= {"standing": "current", "announced": [HEARD]}
+    with closing(Server("127.0.0.1:0", {"/status": lambda: json_page(answer)})) as server:
+        yield f"http://127.0.0.1:{server.port}", answer
+
+
+def test_a_running_daemon_answers_in_the_same_form(daemon, capsys):
+    """And says what only a daemon knows: the link, and the last publication."""
+    url, answer = daemon
+    assert enter(["status"]) == 0
+    of_files = capsys.readouterr().out.splitlines()
+    assert enter(["status", "--url", url]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line in of_files] == of_files
+    assert [line for line in lines if line not in of_files] == [
+        "  link     current",
+        f"  heard    {A} from fe80::1 on eth0: candidate",
+        "published to main of https://git.example.com/home.git",
+        "  result   refused: [remote rejected] (pre-receive hook declined)",
+        "  commit   0123456789abcdef",
+        f"  waiting  since {NOW}",
+        "  after    forge: 1 open",
+        "  problem  what is it? [no-target]",
+    ]
+    for written in (url, f"{url}/", f"{url}/status"):
+        assert enter(["status", "--url", written, "--output", "json"]) == 0
+        assert json.loads(capsys.readouterr().out) == answer
+
+
+def test_what_a_daemon_answers_cannot_draw_on_the_terminal(daemon, capsys):
+    url, answer = daemon
+    answer["publication"] = PUBLICATION | {"words": "\x1b[2Jgone"}
+    assert enter(["status", "--url", url]) == 0
+    assert "\\x1b[2Jgone" in capsys.readouterr().out
+
+
+STRANGERS = {
+    "another program": ({"status": "ok"}, "is not gitops-prefix"),
+    "a list": ([], "is not gitops-prefix"),
+    "another version": ({"prefixes": [{}], "publication": {}}, "of another version"),
+}
+
+
+@pytest.mark.parametrize(("answer", "words"), STRANGERS.values(), ids=STRANGERS)
+def test_what_is_no_daemon_is_the_outside(answer, words, capsys):
+    with closing(Server("127.0.0.1:0", {"/status": lambda: json_page(answer)})) as server:
+        assert enter(["status", "--url", f"http://127.0.0.1:{server.port}"]) == 3
+    assert words in capsys.readouterr().err
+
+
+def test_a_daemon_that_is_not_there_is_the_outside_and_no_url_is_bad_input(capsys):
+    assert enter(["status", "--url", "http://127.0.0.1:9"]) == 3
+    assert "--url http://127.0.0.1:9: " in capsys.readouterr().err
+    assert enter(["status", "--url", "localhost:8080"]) == 2
+    assert 'write "http://localhost:8080"' in capsys.readouterr().err
