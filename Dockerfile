@@ -12,6 +12,8 @@ RUN python -m venv /build \
  && python -m venv /opt/gitops-prefix \
  && /opt/gitops-prefix/bin/pip install --no-deps --require-hashes --requirement requirements.lock
 COPY . .
+# The build's context has no .git: `--build-arg GITOPS_PREFIX_COMMIT=$(git rev-parse HEAD)`.
+ARG GITOPS_PREFIX_COMMIT=""
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
  && /opt/gitops-prefix/bin/pip install --no-deps /dist/*.whl \
  && /opt/gitops-prefix/bin/python -m pip uninstall --yes pip

@@ -2,14 +2,14 @@
 
 import sys
 
-from gitops_prefix import __version__
+from gitops_prefix import version
 
 
 def main() -> None:
     """Run the command line, and leave with its exit code."""
     # Answered before anything is imported: scripts ask for the version often.
     if sys.argv[1:] == ["--version"]:
-        print(f"gitops-prefix {__version__}")  # noqa: T201  the whole answer
+        print(f"gitops-prefix {version()}")  # noqa: T201  the whole answer
         return
     try:
         from gitops_prefix.cli.door import enter  # noqa: PLC0415  see above

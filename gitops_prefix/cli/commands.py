@@ -4,7 +4,7 @@ import importlib
 
 import click
 
-from gitops_prefix import __version__
+from gitops_prefix import version
 from gitops_prefix.decide.fields import nearest
 
 COMMANDS = {
@@ -59,6 +59,6 @@ class LazyGroup(click.Group):
     epilog="Exit codes: 0 done; 1 the answer is no; 2 bad input, nothing changed; "
     "3 the outside failed, nothing lost.",
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(version(), message="%(prog)s %(version)s")
 def cli() -> None:
     """Keep a Git repository of Kubernetes manifests true to the current IPv6 prefix."""
