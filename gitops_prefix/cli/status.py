@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -20,10 +20,20 @@ from gitops_prefix.cli.output import DONE, Format, colour_wish, print_json
 from gitops_prefix.cli.terminal import printable
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.render.binding import field_name
-from gitops_prefix.render.inventory import BoundField, describe
+from gitops_prefix.render.inventory import describe
 
 Document = Mapping[str, Any]
 _SECONDS = 10.0
+
+
+class _Bound(NamedTuple):
+    """A managed field, as the JSON has it."""
+
+    path: str
+    kind: str
+    namespace: str
+    name: str
+    field: str
 
 
 @click.command("status", cls=Command)
@@ -65,7 +75,7 @@ def _lines(answer: Document) -> list[str]:
     for prefix in answer["prefixes"]:
         lines += [f"{prefix['name']}  ({prefix['path']})", *_status_lines(prefix)]
         lines += _link_lines(prefix)
-        for bound in (BoundField(**binding) for binding in prefix["bindings"]):
+        for bound in (_Bound(**binding) for binding in prefix["bindings"]):
             lines.append(f"  bound    {field_name(bound)} ({bound.path})")
     return lines + (_publication_lines(answer["publication"]) if "publication" in answer else [])
 
