@@ -47,7 +47,7 @@ OFTEN = 0.1
     "--pcap",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Read a capture instead of a link (pcap or pcapng; needs gitops-prefix[lab]).",
+    help="Read a capture instead of a link (pcap or pcapng).",
 )
 @option(
     "--timeout",

@@ -57,7 +57,7 @@ def from_capture(path: Path) -> Generator[Sighting, None, None]:
     """What a capture holds, in its order.
 
     Raises:
-        InputError: it cannot be read to its end, or scapy is missing.
+        InputError: it cannot be read to its end.
     """
     for packet in read_capture(path):
         router = Router(packet.interface, format_address(int.from_bytes(packet.source, "big")))

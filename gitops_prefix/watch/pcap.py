@@ -1,14 +1,16 @@
-"""Captures instead of a link: pcap and pcapng files, read with scapy (the `lab` extra).
+"""Captures instead of a link: the Router Advertisements in pcap and pcapng files.
 
-scapy is GPL-2.0-only and heavy. It is imported when a capture is opened and never in
-the daemon's process. It only reads the file's frames: the headers before the message
-are read here, and the message itself by our codec.
+The file's frames, the headers before the message, and nothing else are read here; the
+message is read by the codec. A file whose end is damaged yields what stands before it.
+
+pcap: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-05.html
+pcapng: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html
 """
 
-import logging
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple
 
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.watch.codec import ICMPV6, ROUTER_ADVERTISEMENT
@@ -17,8 +19,23 @@ _HEADERS = {0, 43, 60}
 """Extension headers that may stand before the message (RFC 8200 4): options, routing."""
 _FRAGMENT = 44
 _IPV6 = b"\x86\xdd"
-_TOO_LATE = 253402300800.0
 _VLAN = {b"\x81\x00", b"\x88\xa8"}
+_TOO_LATE = 253402300800.0
+"""The year 10000, which no calendar of Python's has."""
+_LARGEST = 1 << 24
+"""Octets of a packet or block: a damaged length must not make us read a whole disk."""
+
+_PCAP_MAGICS = {
+    bytes.fromhex("a1b2c3d4"): (">", 1e6),
+    bytes.fromhex("d4c3b2a1"): ("<", 1e6),
+    bytes.fromhex("a1b23c4d"): (">", 1e9),
+    bytes.fromhex("4d3cb2a1"): ("<", 1e9),
+}
+_SECTION = 0x0A0D0D0A
+"""It reads the same in either byte order."""
+_SECTION_ORDERS = {bytes.fromhex("1a2b3c4d"): ">", bytes.fromhex("4d3c2b1a"): "<"}
+_INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET = 1, 2, 3, 6
+_NAME, _RESOLUTION, _OFFSET = 2, 9, 14
 
 
 class CapturedPacket(NamedTuple):
@@ -43,108 +60,166 @@ class CapturedPacket(NamedTuple):
     fragmented: bool
 
 
+class _Frame(NamedTuple):
+    """One frame of a file.
+
+    Attributes:
+        interface: the name of its link; empty if the file has none.
+    """
+
+    octets: bytes
+    link_type: int
+    at: float
+    interface: str = ""
+
+
+class _Interface(NamedTuple):
+    """What a pcapng says about a link: its frames count time in `ticks` a second."""
+
+    link_type: int
+    longest: int
+    name: str = ""
+    ticks: int = 10**6
+    offset: int = 0
+
+    def seconds(self, high: int, low: int) -> float:
+        return (high << 32 | low) / self.ticks + self.offset
+
+
+class _DamagedError(Exception):
+    """The file ends early, or is no capture."""
+
+
 def read_capture(path: Path) -> Iterator[CapturedPacket]:
     """The Router Advertisements of a capture, in its order, right or wrong.
 
     Raises:
-        InputError: the lab extra is missing, or the file is no capture, or ends early.
-            What stands before the damage was told.
+        InputError: the file is no capture, or ends early; what stands before the damage
+            was yielded.
     """
-    scapy = _scapy()
-    with path.open("rb") as file, _Complaints() as complaints:
-        reader = _open(path, file, scapy)
-        while (read := _next_frame(path, reader, complaints)) is not None:
-            frame, about = read
-            link_type = about.linktype if hasattr(about, "linktype") else reader.linktype
-            packet = _ipv6_packet(frame, link_type)
-            if packet is not None:
-                at = _seconds(about, reader)
-                if at >= _TOO_LATE:
-                    raise _damaged(path, "a packet of after the year 9999")
-                message = _message(packet, at, _label(about) or path.name)
-                if message is not None:
-                    yield message
-
-
-class _Complaints(logging.Handler):
-    """What scapy's readers log of a damaged file, before they take it for its end."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.heard: list[str] = []
-        self._logger = logging.getLogger("scapy.runtime")
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(record.getMessage())
-
-    def __enter__(self) -> Self:
-        self._kept = self._logger.handlers[:], self._logger.filters[:], self._logger.propagate
-        # Its own filter would swallow what it has said before.
-        self._logger.handlers, self._logger.filters = [self], []
-        self._logger.propagate = False
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.handlers, self._logger.filters, self._logger.propagate = self._kept
-
-
-def _scapy() -> Any:
     try:
-        import scapy.utils  # noqa: PLC0415  see above
-    except ImportError as error:
-        message = 'reading a capture needs scapy: pip install "gitops-prefix[lab]"'
-        raise InputError(Problem("lab-missing", message)) from error
-    return scapy
+        with path.open("rb") as file:
+            for frame in _frames(file):
+                packet = _ipv6_packet(frame.octets, frame.link_type)
+                found = _message(packet, frame.at, frame.interface or path.name) if packet else None
+                if found is not None:
+                    yield found
+    except _DamagedError as error:
+        message = f"{path} is no capture that can be read to its end (pcap or pcapng): {error}"
+        raise InputError(Problem("invalid-capture", message)) from error
 
 
-def _open(path: Path, file: BinaryIO, scapy: Any) -> Any:
-    try:
-        return scapy.utils.RawPcapReader(file)
-    except Exception as error:
-        # scapy's readers raise whatever a damaged file makes them.
-        raise _damaged(path, error) from error
+def _frames(file: BinaryIO) -> Iterator[_Frame]:
+    magic = file.read(4)
+    if magic == _SECTION.to_bytes(4):
+        return _pcapng(file)
+    if magic in _PCAP_MAGICS:
+        return _pcap(file, *_PCAP_MAGICS[magic])
+    raise _DamagedError("it begins with neither of the two's magic numbers")
 
 
-def _next_frame(path: Path, reader: Any, complaints: _Complaints) -> tuple[bytes, Any] | None:
-    """The next frame and what the file says about it, or None at the end."""
-    complaints.heard.clear()
-    start = reader.f.tell()
-    try:
-        frame, about = next(reader)
-    except StopIteration as end:
-        # pcap: what is left is less than a header. pcapng: told, or in the EOFError.
-        rest = reader.f.tell() - start if hasattr(reader, "snaplen") else 0
-        broken = end.__context__.args if end.__context__ else ()
-        if rest or broken or complaints.heard:
-            why = [*complaints.heard, *broken, "it ends in the middle of a header"][0]
-            raise _damaged(path, why) from end
-        return None
-    except Exception as error:
-        raise _damaged(path, error) from error
-    if getattr(about, "caplen", 0) > len(frame):
-        raise _damaged(path, f"it ends in the middle of a packet of {about.caplen} octets")
-    return frame, about
+def _read(file: BinaryIO, size: int, what: str) -> bytes:
+    if size > _LARGEST:
+        raise _DamagedError(f"{what} of {size} octets")
+    octets = file.read(size)
+    if len(octets) < size:
+        raise _DamagedError(f"it ends in the middle of {what} of {size} octets")
+    return octets
 
 
-def _damaged(path: Path, why: object) -> InputError:
-    message = f"{path} is no capture that can be read to its end (pcap or pcapng): {why}"
-    return InputError(Problem("invalid-capture", message))
+def _pcap(file: BinaryIO, order: str, ticks: float) -> Iterator[_Frame]:
+    header = struct.Struct(f"{order}IIII")
+    (link_type,) = struct.unpack_from(f"{order}I", _read(file, 20, "a file header"), 16)
+    while head := file.read(header.size):
+        if len(head) < header.size:
+            raise _DamagedError("it ends in the middle of a header")
+        seconds, fraction, size, _ = header.unpack(head)
+        octets = _read(file, size, "a packet")
+        # The upper bits say how long the checksum behind each frame is.
+        yield _Frame(octets, link_type & 0xFFFF, seconds + fraction / ticks)
 
 
-def _label(about: Any) -> str:
-    """The link's name in a pcapng, fit for a terminal whoever wrote it."""
-    name: bytes = getattr(about, "ifname", None) or b""
-    text = name.decode(errors="backslashreplace")
+def _pcapng(file: BinaryIO) -> Iterator[_Frame]:
+    order, interfaces = _section(file), list[_Interface]()
+    while head := file.read(4):
+        if len(head) < 4:
+            raise _DamagedError("it ends in the middle of a header")
+        (kind,) = struct.unpack(f"{order}I", head)
+        if kind == _SECTION:
+            order, interfaces = _section(file), []
+            continue
+        (size,) = struct.unpack(f"{order}I", _read(file, 4, "a block"))
+        body = _block(file, order, size, 8)
+        try:
+            if kind == _INTERFACE:
+                interfaces.append(_interface(body, order))
+            elif kind in {_PACKET, _OLD_PACKET, _SIMPLE_PACKET}:
+                yield _packet(kind, body, order, interfaces)
+        except (struct.error, IndexError) as error:
+            raise _DamagedError(f"a block of type {kind} that makes no sense") from error
+
+
+def _section(file: BinaryIO) -> str:
+    """The byte order of a section, of which the block type is read already."""
+    size, magic = _read(file, 4, "a section header"), _read(file, 4, "a section header")
+    if magic not in _SECTION_ORDERS:
+        raise _DamagedError("a section header without its magic number")
+    order = _SECTION_ORDERS[magic]
+    _block(file, order, struct.unpack(f"{order}I", size)[0], 12)
+    return order
+
+
+def _block(file: BinaryIO, order: str, size: int, behind: int) -> bytes:
+    """The rest of a block of `size` octets, `behind` of which are read; its length ends it."""
+    if size < behind + 4 or size % 4:
+        raise _DamagedError(f"a block of {size} octets")
+    rest = _read(file, size - behind, "a block")
+    if rest[-4:] != struct.pack(f"{order}I", size):
+        raise _DamagedError("a block with two different lengths")
+    return rest[:-4]
+
+
+def _interface(body: bytes, order: str) -> _Interface:
+    link_type, longest = struct.unpack_from(f"{order}HxxI", body)
+    made = _Interface(link_type, longest)
+    at = 8
+    while at + 4 <= len(body):
+        kind, size = struct.unpack_from(f"{order}HH", body, at)
+        value = body[at + 4 : at + 4 + size]
+        if kind == _NAME:
+            made = made._replace(name=_printable(value))
+        elif kind == _RESOLUTION and value:
+            ticks = 1 << (value[0] & 0x7F) if value[0] & 0x80 else 10 ** value[0]
+            made = made._replace(ticks=ticks)
+        elif kind == _OFFSET and size == 8:
+            made = made._replace(offset=struct.unpack(f"{order}q", value)[0])
+        at += 4 + (size + 3 & ~3)
+    return made
+
+
+def _printable(name: bytes) -> str:
+    """A link's name, fit for a terminal whoever wrote it."""
+    text = name.rstrip(b"\0").decode(errors="backslashreplace")
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
-def _seconds(about: Any, reader: Any) -> float:
-    """When a frame was captured: pcap and pcapng count differently."""
-    if hasattr(about, "tshigh"):
-        # A Simple Packet Block has no time.
-        ticks = (about.tshigh << 32) | about.tslow if about.tshigh is not None else 0
-        return ticks / float(about.tsresol)
-    return float(about.sec + about.usec / (1e9 if reader.nano else 1e6))
+def _packet(kind: int, body: bytes, order: str, interfaces: list[_Interface]) -> _Frame:
+    if kind == _SIMPLE_PACKET:
+        # It is of the first interface, and has no time.
+        interface = interfaces[0]
+        (size,) = struct.unpack_from(f"{order}I", body)
+        size = min(size, interface.longest or size)
+        head, at = 4, 0.0
+    else:
+        number = f"{order}I" if kind == _PACKET else f"{order}Hxx"
+        (index,) = struct.unpack_from(number, body)
+        interface = interfaces[index]
+        high, low, size = struct.unpack_from(f"{order}III", body, 4)
+        head, at = 20, interface.seconds(high, low)
+    octets = body[head : head + size]
+    if len(octets) < size:
+        raise _DamagedError(f"it ends in the middle of a packet of {size} octets")
+    return _Frame(octets, interface.link_type, at, interface.name)
 
 
 def _behind_ethertype(position: int, size: int = 2) -> Callable[[bytes], bytes | None]:
@@ -196,6 +271,8 @@ def _message(packet: bytes, at: float, interface: str) -> CapturedPacket | None:
     payload = packet[position:end]
     if header != ICMPV6 or payload[:1] != bytes([ROUTER_ADVERTISEMENT]):
         return None
+    if not 0 <= at < _TOO_LATE:
+        raise _DamagedError("an advertisement of before 1970 or after the year 9999")
     return CapturedPacket(
         at, interface, payload, packet[8:24], packet[24:40], packet[7], fragmented
     )
