@@ -19,6 +19,7 @@ COMMANDS = {
     "simulate": "Walk through a scenario, and show what the manifests would hold.",
     "template": "Show the commit message as it would be.",
     "init": "Write a DynamicPrefix, a pool, a CIDR group and a deployment to start from.",
+    "completion": "Print the script that completes commands in a shell.",
     "demo": "The whole way on an embedded default, without root or network.",
 }
 

@@ -15,7 +15,14 @@ from gitops_prefix.cli.none_came import CHECKS, findings
 from gitops_prefix.cli.observation import Observation
 from gitops_prefix.cli.observe_lines import print_json_line, print_text
 from gitops_prefix.cli.observe_table import table
-from gitops_prefix.cli.options import DURATION, Command, config_option, option, output_option
+from gitops_prefix.cli.options import (
+    DURATION,
+    Command,
+    complete_link,
+    config_option,
+    option,
+    output_option,
+)
 from gitops_prefix.cli.output import DONE, NO, Format, colour_wish
 from gitops_prefix.cli.sightings import Events, Seen, Sighting, from_capture, from_link
 from gitops_prefix.cli.terminal import Screen, is_live, printable
@@ -41,6 +48,7 @@ OFTEN = 0.1
     "interfaces",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_link,
     help="The link to listen on, unless --pcap is given. May be repeated.",
 )
 @option(

@@ -7,6 +7,7 @@ the file.
 """
 
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, field, fields, is_dataclass
 from datetime import UTC, datetime
@@ -204,6 +205,13 @@ def parse_observed(text: str) -> Prefix:
                 'your provider gave you, as in "2001:db8:9::/64"'
             )
     return prefix
+
+
+def complete_link(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Return the links of this machine that begin so, for a shell's completion."""
+    return [name for _, name in socket.if_nameindex() if name.startswith(incomplete)]
 
 
 DURATION = Parsed("duration", parse_duration)

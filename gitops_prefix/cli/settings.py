@@ -22,6 +22,7 @@ from gitops_prefix.cli.options import (
     OneOf,
     Parsed,
     choice,
+    complete_link,
     duration,
     file,
     flag,
@@ -102,6 +103,7 @@ class PaceSettings:
         "",
         metavar="NAME",
         help="Watch this link instead of those that the DynamicPrefixes name.",
+        shell_complete=complete_link,
         chart=_value(".Values.interface"),
     )
     listen: str = text(

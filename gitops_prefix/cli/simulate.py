@@ -64,7 +64,11 @@ def _parse_observation(text: str) -> tuple[str, Prefix]:
     help="The time between the steps of --prefix.",
 )
 @option(
-    "--scenario", default="", metavar="NAME|FILE", help="A shipped scenario, or a file of your own."
+    "--scenario",
+    shell_complete=lambda _c, _p, begun: [n for n in _scenarios() if n.startswith(begun)],
+    default="",
+    metavar="NAME|FILE",
+    help="A shipped scenario, or a file of your own.",
 )
 @option("--list", "listing", is_flag=True, help="List the shipped scenarios, then exit.")
 @option(
