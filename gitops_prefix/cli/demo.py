@@ -27,13 +27,10 @@ from gitops_prefix.watch.codec import decode
 
 _A, _B = Prefix.parse("2001:db8:1234::/64"), Prefix.parse("2001:db8:5678::/64")
 _SCENES = (
-    ("The router advertises a first prefix", _A),
-    ("A reconnect: the ISP gave another one", _B),
-    ("And another night, the first one is back", _A),
+    ("The router advertises a first prefix", _A, ()),
+    ("A reconnect: the ISP gave another one", _B, ()),
+    ("And another night, the first one is back", _A, (_B,)),
 )
-_NIGHT = 120.0
-"""Seconds that pass between two scenes: a router that announces a prefix again within a minute
-spreads its prefixes over several advertisements, and does not renumber."""
 _BRANCH = "main"
 
 
@@ -87,16 +84,15 @@ def _play(repository: Repository, remote: Git) -> None:
     interface = _first_pass(loop)
     clock = time.monotonic
     began = clock()
-    for nights_ago, (title, prefix) in zip(reversed(range(len(_SCENES))), _SCENES, strict=True):
+    for title, prefix, deprecated in _SCENES:
         click.secho(f"\n* {title}: {prefix}", bold=True)
-        packet = advertisement([prefix])
+        packet = advertisement([prefix], deprecated=deprecated)
         decoded = decode(packet, source=ROUTER, hop_limit=255)
         if not isinstance(decoded, RouterAdvertisement):
             raise OutsideError(f"the rehearsed advertisement was refused: {decoded}")
         heard = clock()
         router = Router(interface, "fe80::1")
-        at = heard - nights_ago * _NIGHT
-        loop.decisions.take(Advertised(router, decoded, at, repeated=False))
+        loop.decisions.take(Advertised(router, decoded, heard, repeated=False))
         outcome = loop.run_once()
         _show(outcome, remote, clock() - heard)
     quiet = loop.run_once()

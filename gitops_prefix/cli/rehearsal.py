@@ -14,9 +14,15 @@ ROUTER = bytes.fromhex("fe800000000000000000000000000001")
 
 
 def advertisement(
-    prefixes: Iterable[Prefix], *, valid_lifetime: int = 86400, preferred_lifetime: int = 14400
+    prefixes: Iterable[Prefix],
+    *,
+    valid_lifetime: int = 86400,
+    preferred_lifetime: int = 14400,
+    deprecated: Iterable[Prefix] = (),
 ) -> bytes:
     """The ICMPv6 message of a router that announces `prefixes`, on-link and autonomous.
+
+    `deprecated` are announced, too, with a preferred lifetime of 0.
 
     Lifetimes are seconds. The checksum is 0: in the daemon the kernel has checked it before
     the codec sees the message.
@@ -24,6 +30,9 @@ def advertisement(
     announced = tuple(
         PrefixInformation(prefix, True, True, valid_lifetime, preferred_lifetime)  # noqa: FBT003
         for prefix in prefixes
+    ) + tuple(
+        PrefixInformation(prefix, True, True, valid_lifetime, 0)  # noqa: FBT003
+        for prefix in deprecated
     )
     said = RouterAdvertisement(
         hop_limit=64,

@@ -126,15 +126,15 @@ class Announcement:
         """When its preferred lifetime runs out."""
         return _end(self.information.preferred_lifetime, self.heard_at)
 
-    @property
-    def window(self) -> float:
-        """Seconds of silence after which it is overdue."""
-        return max(SHORTEST_ROTATION, INTERVALS * min(self.every, LONGEST_INTERVAL))
+    def window(self, every: float = 0.0) -> float:
+        """Seconds of silence after which it is overdue; `every` is its router's interval."""
+        longest = min(max(self.every, every), LONGEST_INTERVAL)
+        return max(SHORTEST_ROTATION, INTERVALS * longest)
 
     @property
     def overdue_at(self) -> float:
         """When it is too late for it to be heard in its turn."""
-        return self.heard_at + self.window
+        return self.heard_at + self.window()
 
     @property
     def doubtful_at(self) -> float:
@@ -160,15 +160,15 @@ class Announcement:
         """Since when its router announces it no more, as left out or as deprecated."""
         return self.left_at if self.left_at is not None else self.deprecated_at
 
-    def returns(self, now: float) -> bool:
+    def returns(self, now: float, every: float) -> bool:
         """Whether hearing it now shows that its router spreads its prefixes."""
         went_at = self.went_at()
-        return went_at is not None and now < went_at + self.window
+        return went_at is not None and now < went_at + self.window(every)
 
-    def is_new(self, now: float) -> bool:
+    def is_new(self, now: float, every: float) -> bool:
         """Whether hearing it now is a renumbering: it was given up longer ago than that."""
         went_at = self.went_at()
-        return went_at is not None and now >= went_at + self.window
+        return went_at is not None and now >= went_at + self.window(every)
 
     def is_in_turn(self, now: float) -> bool:
         """Whether it may still be heard in its turn."""

@@ -39,10 +39,12 @@ class Fields:
     path: Path = ()
     problems: list[FieldProblem] = field(default_factory=list)
 
-    def problem(self, key: str | None, code: str, message: str) -> None:
-        """Note an error at the field `key`, or at the mapping itself."""
+    def problem(
+        self, key: str | None, code: str, message: str, severity: Severity = Severity.ERROR
+    ) -> None:
+        """Note a problem at the field `key`, or at the mapping itself."""
         path = self.path if key is None else (*self.path, key)
-        self.problems.append(FieldProblem(path, code, f"{dotted(path)}: {message}"))
+        self.problems.append(FieldProblem(path, code, f"{dotted(path)}: {message}", severity))
 
     def __contains__(self, key: str) -> bool:
         return self.content.get(key) is not None

@@ -375,8 +375,8 @@ def _announcements(
     known = before.announcements
     carried = {information.prefix: information for information in advertisement.prefixes}
     absent = {prefix: old for prefix, old in known.items() if prefix not in carried}
-    rounds = _rounds(known, absent, carried, now) if absent else {}
-    after = _left_out(absent, rounds, now)
+    rounds = _rounds(known, absent, carried, now, every) if absent else {}
+    after = _left_out(absent, rounds, now, every)
     for prefix, information in carried.items():
         previous = known.get(prefix)
         if previous is None:
@@ -384,7 +384,7 @@ def _announcements(
         else:
             announcement = hear_again(previous, information, now, every)
             turn = rounds.get(is_global(prefix))
-            if turn and turn.spreads and (previous.came_back or previous.returns(now)):
+            if turn and turn.spreads and (previous.came_back or previous.returns(now, every)):
                 announcement = replace(announcement, came_back=True)
         if advertisement.snac_router:
             announcement = replace(announcement, snac_router=True)
@@ -409,6 +409,7 @@ def _rounds(
     absent: Mapping[Prefix, Announcement],
     carried: Mapping[Prefix, PrefixInformation],
     now: float,
+    every: float,
 ) -> dict[bool, _Round]:
     """By kind, as `is_global` tells it; a kind that is not there says nothing."""
     rounds = {}
@@ -421,17 +422,20 @@ def _rounds(
             and is_global(prefix) is kind
         ]
         if siblings:
-            renumbered = any(old is None or old.is_new(now) for old in siblings)
+            renumbered = any(old is None or old.is_new(now, every) for old in siblings)
             in_turn = any(
                 is_global(prefix) is kind and old.is_in_turn(now) for prefix, old in absent.items()
             )
-            returned = any(old is not None and old.returns(now) for old in siblings)
+            returned = any(old is not None and old.returns(now, every) for old in siblings)
             rounds[kind] = _Round(in_turn and not renumbered, returned)
     return rounds
 
 
 def _left_out(
-    absent: Mapping[Prefix, Announcement], rounds: Mapping[bool, _Round], now: float
+    absent: Mapping[Prefix, Announcement],
+    rounds: Mapping[bool, _Round],
+    now: float,
+    every: float,
 ) -> dict[Prefix, Announcement]:
     """What is remembered of the prefixes that an advertisement does not carry."""
     remembered = {}
@@ -442,7 +446,11 @@ def _left_out(
         remembered[prefix] = old
         if turn is not None:
             stays = turn.spreads and old.is_in_turn(now) and (old.came_back or turn.returned)
-            left_at = now if old.left_at is None else old.left_at
-            remembered[prefix] = replace(old, left_at=left_at, came_back=stays)
+            remembered[prefix] = replace(
+                old,
+                every=max(old.every, every),
+                left_at=now if old.left_at is None else old.left_at,
+                came_back=stays,
+            )
     newest = sorted(remembered, key=lambda prefix: remembered[prefix].heard_at)[-MOST_LEFT_OUT:]
     return {prefix: remembered[prefix] for prefix in newest}

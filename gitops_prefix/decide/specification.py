@@ -22,7 +22,7 @@ from gitops_prefix.errors import Severity
 
 API_VERSION = "dynamic-prefix.io/v1alpha1"
 KIND = "DynamicPrefix"
-RETURN_AFTER = timedelta(minutes=10)
+RETURN_AFTER: timedelta | None = timedelta(minutes=10)
 """How long a more preferred router has to be back: longer than a modem takes to settle."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -183,7 +183,15 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
     fields = spec.mapping("acquisition")
     fields.only("routerAdvertisement", "prefixFilter", "kernel", "static", "dhcpv6pd")
     advertisement = fields.mapping("routerAdvertisement")
-    advertisement.only("interface", "interfaces", "enabled", "routers", "delegatedPrefixLength")
+    advertisement.only(
+        "interface",
+        "interfaces",
+        "enabled",
+        "routers",
+        "preferRouters",
+        "returnAfter",
+        "delegatedPrefixLength",
+    )
     enabled = advertisement.boolean("enabled", default=True)
     interface = advertisement.parsed("interface", _parse_interface, None)
     interfaces = [interface] if interface else []
@@ -206,9 +214,33 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
         within=prefix_filter.parsed_list("within", Prefix.parse),
         kernel_interface=kernel.parsed("interface", _parse_interface, ""),
         static=static.parsed("prefix", Prefix.parse, None),
+        prefer_routers=tuple(
+            dict.fromkeys(advertisement.parsed_list("preferRouters", _parse_router))
+        ),
+        return_after=advertisement.parsed("returnAfter", _parse_return_after, RETURN_AFTER),
     )
+    _warn_of_routers(advertisement, acquisition)
     _warn_of_kernel(fields, acquisition)
     return acquisition, _read_delegation(fields)
+
+
+def _warn_of_routers(advertisement: Fields, acquisition: Acquisition) -> None:
+    """Options about the preferred router that can never have an effect."""
+    routers, preferred = set(acquisition.routers), set(acquisition.prefer_routers)
+    if routers and preferred and not routers & preferred:
+        advertisement.problem(
+            "preferRouters",
+            "prefers-nobody",
+            "`routers` believes none of these; name them there",
+            Severity.WARNING,
+        )
+    elif len(routers) == 1 and "returnAfter" in advertisement:
+        advertisement.problem(
+            "returnAfter",
+            "returns-to-nobody",
+            "`routers` believes one router alone; there is no other one to return from",
+            Severity.WARNING,
+        )
 
 
 def _warn_of_kernel(fields: Fields, acquisition: Acquisition) -> None:
@@ -236,6 +268,10 @@ def _read_delegation(acquisition: Fields) -> int:
             FieldProblem(path, "dhcpv6pd-not-watched", message, Severity.WARNING)
         )
     return delegation.integer("requestedPrefixLength", USUAL_LENGTH, low=1, high=BITS)
+
+
+def _parse_return_after(text: str) -> timedelta | None:
+    return None if text == "never" else parse_duration(text)
 
 
 def _parse_interface(text: str) -> str:

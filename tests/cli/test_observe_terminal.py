@@ -119,7 +119,7 @@ def test_the_table_shows_the_decision_and_counts_down(lab, router):
         assert any(line.startswith(f"  > {A}") and line.endswith("candidate") for line in picture)
         shown.shows("4m56s", "9m56s")
         router.advertise(B)
-        shown.shows(f"current: {B}", "leaves it out")
+        shown.shows(f"current: {B}", "announces another")
         after = shown.press_ctrl_c()
     assert shown.process.returncode == 0
     assert f"current: {B} (announced and current)" in after

@@ -73,10 +73,16 @@ PAIRS = [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,))]
             id="a spreading router that brings a new prefix has renumbered",
         ),
         pytest.param(
-            [(0, (A,)), (1, (B,)), (61, (A,))],
-            61,
+            [(0, (A,)), *((at, (B,)) for at in (20, 40, 60)), (79, (A,))],
+            79,
+            {A, B},
+            id="what comes back within three intervals, at least a minute, is spread",
+        ),
+        pytest.param(
+            [(0, (A,)), *((at, (B,)) for at in (20, 40, 60)), (80, (A,))],
+            80,
             {A},
-            id="what came back after more than a minute is no spreading",
+            id="later it is a renumbering",
         ),
         pytest.param(
             [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,)), (1200, (A,))],
@@ -119,14 +125,8 @@ PAIRS = [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,))]
             id="who was overdue and comes back shows again that they are spread",
         ),
         pytest.param(
-            [(0, (A,)), (1, (B,)), (5000, (A,)), (5001, (B,)), (5063, (A,))],
-            5069,
-            {A},
-            id="a long absence is no rhythm",
-        ),
-        pytest.param(
-            [(0, (C,)), (1, (A,)), (2, (B,)), (3, (A,)), (4, (B,)), (99, (C,))],
-            99,
+            [(0, (C,)), *((10 * turn, ((A,), (B,))[turn % 2]) for turn in range(1, 9)), (90, (C,))],
+            90,
             {C},
             id="a prefix of long ago is a new one, too",
         ),

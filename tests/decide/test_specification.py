@@ -44,6 +44,8 @@ def test_the_document_of_the_design_is_read_whole():
                         "interface": "eth0",
                         "enabled": True,
                         "routers": ["FE80::1"],
+                        "preferRouters": ["FE80::1", "fe80::2", "fe80::1"],
+                        "returnAfter": "1h",
                         "delegatedPrefixLength": 56,
                     },
                     "prefixFilter": {"requireGlobalUnicast": False, "within": ["2001:db8::/32"]},
@@ -77,7 +79,7 @@ def test_the_document_of_the_design_is_read_whole():
         }
     )
 
-    assert found == ()
+    assert [problem.code for problem in found] == ["returns-to-nobody"]
     assert specification == Specification(
         name="home-ipv6",
         acquisition=Acquisition(
@@ -88,6 +90,8 @@ def test_the_document_of_the_design_is_read_whole():
             within=(Prefix.parse("2001:db8::/32"),),
             kernel_interface="eth1",
             static=Prefix.parse("2001:db8:1234::/64"),
+            prefer_routers=("fe80::1", "fe80::2"),
+            return_after=timedelta(hours=1),
         ),
         ranges=(AddressRange("loadbalancers", 0xF000 << 48, (1 << 64) - 1),),
         subnets=(Subnet("pods", 1, 64, advertise=True, community="65001:100"),),
@@ -213,6 +217,24 @@ PODS = {"name": "pods", "offset": 1, "prefixLength": 64}
             "invalid-value",
             'spec.acquisition.routerAdvertisement.routers[1]: "2001:db8::1" is not link-local',
             id="a router that is not link-local",
+        ),
+        pytest.param(
+            advertisement(preferRouters=["fe80::1", "eth0"]),
+            "invalid-value",
+            "spec.acquisition.routerAdvertisement.preferRouters[1]: ",
+            id="a preferred router that is no address",
+        ),
+        pytest.param(
+            advertisement(returnAfter="soon"),
+            "invalid-value",
+            "spec.acquisition.routerAdvertisement.returnAfter: 'soon' is not a duration",
+            id="a time to return that is no duration",
+        ),
+        pytest.param(
+            advertisement(returnAfter=10),
+            "wrong-type",
+            "spec.acquisition.routerAdvertisement.returnAfter: 10 is not a string",
+            id="a time to return without a unit",
         ),
         pytest.param(
             advertisement(delegatedPrefixLength=129),
@@ -383,6 +405,24 @@ def test_everything_wrong_is_told_in_one_reading():
             id="further down",
         ),
         pytest.param(
+            document(subnets=[{"name": "pods", "prefixLength": 64, "ofset": 1}]),
+            "unknown-field",
+            'spec.subnets[0].ofset: gitops-prefix reads no such field. Did you mean "offset"?',
+            id="in a subnet",
+        ),
+        pytest.param(
+            advertisement(routers=["fe80::1"], preferRouters=["fe80::2", "fe80::3"]),
+            "prefers-nobody",
+            "spec.acquisition.routerAdvertisement.preferRouters: `routers` believes none of these",
+            id="routers that are preferred, and not believed",
+        ),
+        pytest.param(
+            advertisement(routers=["fe80::1"], returnAfter="never"),
+            "returns-to-nobody",
+            "spec.acquisition.routerAdvertisement.returnAfter: `routers` believes one router alone",
+            id="a time to return to the only router",
+        ),
+        pytest.param(
             document(acquisition={"dhcpv6pd": {"interface": "eth0"}}),
             "dhcpv6pd-not-watched",
             "spec.acquisition.dhcpv6pd: gitops-prefix sends no DHCPv6",
@@ -407,6 +447,31 @@ def test_what_will_not_work_as_hoped_is_a_warning(content, code, message):
 
     assert (problem.code, problem.severity) == (code, Severity.WARNING)
     assert problem.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"preferRouters": ["fe80::2"]}, id="a preferred router, and all believed"),
+        pytest.param(
+            {"routers": ["fe80::1", "fe80::2"], "preferRouters": ["fe80::2"], "returnAfter": "0s"},
+            id="one of two believed",
+        ),
+        pytest.param({"returnAfter": "never"}, id="a time to return, and all believed"),
+    ],
+)
+def test_options_that_agree_are_no_problem(fields):
+    assert problems(advertisement(**fields)) == []
+
+
+def test_who_never_returns_has_no_time_for_it():
+    specification, _ = read_specification(advertisement(returnAfter="never"))
+
+    assert specification.acquisition.return_after is None
+
+
+def test_a_name_may_have_253_characters():
+    assert problems(document(name="a" * 253)) == []
 
 
 def test_an_operators_dhcpv6_beside_advertisements_is_no_problem():

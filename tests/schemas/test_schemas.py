@@ -24,7 +24,7 @@ CLUSTER = WRITTEN["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 FORMATS = FormatChecker(["ipv6"])
 BEYOND_A_SCHEMA = {
     "suffix-in-prefix", "range-reversed", "duplicate-name", "subnet-outside", "kernel-not-watched",
-    "dhcpv6pd-not-watched",
+    "dhcpv6pd-not-watched", "prefers-nobody", "returns-to-nobody",
 }  # fmt: skip
 """Problems that compare one field with another, or are no slip of the file."""
 
@@ -94,7 +94,7 @@ TEXTS = [
     "", "eth0", "a.b", ".", "..", "a/b", "a b", "x" * 15, "x" * 16, "lb", "-a", "a-", "A", "a" * 63, "a" * 64,
     "::", "::1", "::f000:0:0:0", "::g", "fe80::1", "febf::1", "fec0::1", "2001:db8::1", "fe80::1%eth0", "::1.2.3.4", "192.0.2.1",
     "2001:db8::/64", "::/0", "::/128", "::/129", "::/", "2001:db8::", "2001:db8::/064", "2000::/3",
-    "0", "0s", "48h", "1.5h", "1h30m", "2d", "5", "-1s", "1 h", "lifetime", "simple", "ha", "HA", "65001:100", "65001:", "x:y",
+    "0", "0s", "48h", "1.5h", "1h30m", "2d", "5", "-1s", "1 h", "lifetime", "never", "simple", "ha", "HA", "65001:100", "65001:", "x:y",
 ]  # fmt: skip
 NUMBERS = [-1, 0, 1, 10, 11, 64, 128, 129, 3600, 3601, (1 << 128) - 1, 1 << 128]
 SCALARS = [*TEXTS, *NUMBERS, True, False, 0.5]
@@ -128,6 +128,8 @@ LEAVES = {
     "one of several interfaces": lambda value: {"acquisition": {"routerAdvertisement": {"interfaces": [value]}}},
     "whether to listen": lambda value: {"acquisition": {"routerAdvertisement": {"enabled": value}}},
     "a router": lambda value: {"acquisition": {"routerAdvertisement": {"routers": [value]}}},
+    "a preferred router": lambda value: {"acquisition": {"routerAdvertisement": {"preferRouters": [value]}}},
+    "a time to return": lambda value: {"acquisition": {"routerAdvertisement": {"returnAfter": value}}},
     "a delegated length": lambda value: {"acquisition": {"routerAdvertisement": {"delegatedPrefixLength": value}}},
     "a filter": lambda value: {"acquisition": {"prefixFilter": {"within": [value]}}},
     "a static prefix": lambda value: {"acquisition": {"static": {"prefix": value}}},
