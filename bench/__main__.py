@@ -1,4 +1,4 @@
-"""`make bench`: every row, each as a ratio. The numbers are those of DESIGN's table."""
+"""`make bench`: every row, each as a ratio."""
 
 import tempfile
 from pathlib import Path
@@ -10,6 +10,7 @@ from bench import (
     endurance,
     flooding,
     growing,
+    on_the_wire,
     publishing,
     publishing_memory,
     repetition,
@@ -22,7 +23,16 @@ def main() -> None:
     """Print the rows."""
     codec.main()
     repetition.main()
-    rows = (publishing, publishing_memory, checking, replacing, growing, daemon_at_rest, flooding)
+    rows = (
+        on_the_wire,
+        publishing,
+        publishing_memory,
+        checking,
+        replacing,
+        growing,
+        daemon_at_rest,
+        flooding,
+    )
     for row in (*rows, endurance):
         with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as directory:
             row.main(Path(directory))

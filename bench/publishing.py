@@ -76,7 +76,7 @@ def _rounds(directory: Path, files: int) -> Iterator[_Round]:
             calls.clear()
             ours = seconds(publish)
             in_git, many = sum(calls), len(calls)
-            by_hand = seconds(lambda: _change_by_hand(tree, paths, number))  # noqa: B023  called here
+            by_hand = seconds(lambda: change_by_hand(tree, paths, number))  # noqa: B023  called here
             if number:
                 yield _Round(ours, in_git, many, by_hand)
 
@@ -125,7 +125,7 @@ def _timed() -> Iterator[list[float]]:
         Git.ask = ask
 
 
-def _change_by_hand(tree: Path, paths: list[Path], number: int) -> None:
+def change_by_hand(tree: Path, paths: list[Path], number: int) -> None:
     """The same change of 51 files, by the plumbing commands and nothing else."""
     git(tree, "fetch", "-q", "origin", "main")
     for path in paths:
