@@ -6,11 +6,11 @@ from tests.house import rules
 
 # What is not clean yet. A name goes when its package is; none is added.
 NOT_YET = {
-    "phrases": ". apply cli daemon decide lab publish render simulate watch",
-    "loop-variable": "apply cli daemon decide lab publish render simulate watch",
-    "names": "apply cli daemon simulate watch",
-    "class-names": ". cli decide lab publish render simulate watch",
-    "private-members": "apply cli docs e2e examples faults publish watch",
+    "phrases": ". apply cli daemon decide publish render simulate",
+    "loop-variable": "apply cli daemon decide publish render simulate",
+    "names": "apply cli daemon simulate",
+    "class-names": ". cli decide publish render simulate",
+    "private-members": "apply cli docs e2e examples faults publish",
     "imports-of-tests": "charts ci cli daemon decide docs e2e examples faults publish render schemas",
 }
 NOT_YET_OF_ALL = "phrases-of-pages references"

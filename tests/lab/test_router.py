@@ -69,7 +69,7 @@ def test_a_renumbering_is_rehearsed(lab):
         told = [json.loads(line) for line in observer.communicate(timeout=20)[0].splitlines()]
     assert router.returncode == 0
     assert re.findall(r"^\S+ (\S+) \(preferred", said, re.MULTILINE) == [A, B]
-    heard = [[one["prefix"] for one in line["prefixes"]] for line in told]
+    heard = [[found["prefix"] for found in line["prefixes"]] for line in told]
     assert heard[0] == [A]
     assert heard[-1] == [B]
     assert told[-1]["current"] == B

@@ -12,8 +12,8 @@ A, B, C = "2001:db8:a::/64", "2001:db8:b::/64", "2001:db8:c::/64"
 
 def brief(step) -> list[str]:
     return [
-        f"{one.prefix} {one.preferred_lifetime} {one.valid_lifetime}"
-        for one in step.advertisement.prefixes
+        f"{said.prefix} {said.preferred_lifetime} {said.valid_lifetime}"
+        for said in step.advertisement.prefixes
     ]
 
 
@@ -34,14 +34,14 @@ WAYS = {
 
 @pytest.mark.parametrize(("leaving", "second", "third"), WAYS.values(), ids=list(WAYS))
 def test_how_the_old_prefix_goes(leaving, second, third):
-    steps = schedule(SAID, [parse_step(one) for one in (A, B, C)], [30.0, 5.0], leaving)
+    steps = schedule(SAID, [parse_step(text) for text in (A, B, C)], [30.0, 5.0], leaving)
     assert [step.at for step in steps] == [0.0, 30.0, 35.0]
     assert [brief(step) for step in steps] == [[f"{A} 14400 86400"], second, third]
 
 
 def test_a_prefix_that_returns_is_itself_again():
     """And not deprecated beside itself."""
-    steps = schedule(SAID, [parse_step(one) for one in (A, B, A)], [1.0, 1.0], Leaving.DEPRECATED)
+    steps = schedule(SAID, [parse_step(text) for text in (A, B, A)], [1.0, 1.0], Leaving.DEPRECATED)
     assert brief(steps[-1]) == [f"{A} 14400 86400", f"{B} 0 86400"]
 
 
@@ -61,8 +61,8 @@ def test_a_step_is_read(text, means):
 
 
 def test_the_flags_of_a_prefix_are_read():
-    [one] = parse_step(f"{A},on-link=no,autonomous=no")
-    assert (one.on_link, one.autonomous) == (False, False)
+    [said] = parse_step(f"{A},on-link=no,autonomous=no")
+    assert (said.on_link, said.autonomous) == (False, False)
 
 
 WRONG = {

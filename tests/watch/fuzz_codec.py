@@ -51,7 +51,9 @@ def captured(paths: Iterable[Path]) -> list[Words]:
     found = []
     for path in paths:
         with PcapReader(str(path)) as packets:
-            found += [split(bytes(one[IPv6].payload)) for one in packets if ICMPv6ND_RA in one]
+            found += [
+                split(bytes(packet[IPv6].payload)) for packet in packets if ICMPv6ND_RA in packet
+            ]
     return found
 
 

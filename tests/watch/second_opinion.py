@@ -95,26 +95,26 @@ def check_agreement(payload: bytes, ours: RouterAdvertisement) -> bool:
     mtus = by_class.get(ICMPv6NDOptMTU, [])
     assert ours.prefixes == tuple(
         PrefixInformation(
-            Prefix.enclosing(int(IPv6Address(one.prefix)), one.prefixlen),
-            bool(one.L),
-            bool(one.A),
-            one.validlifetime,
-            one.preferredlifetime,
-            bool(one.R),
-            bool(one.res1 & 0x10),
+            Prefix.enclosing(int(IPv6Address(option.prefix)), option.prefixlen),
+            bool(option.L),
+            bool(option.A),
+            option.validlifetime,
+            option.preferredlifetime,
+            bool(option.R),
+            bool(option.res1 & 0x10),
         )
-        for one in prefixes
+        for option in prefixes
     )
     assert ours.dns_servers == tuple(
-        RecursiveDnsServers(one.lifetime, tuple(int(IPv6Address(text)) for text in one.dns))
-        for one in servers
+        RecursiveDnsServers(option.lifetime, tuple(int(IPv6Address(text)) for text in option.dns))
+        for option in servers
     )
     assert ours.pref64 == tuple(
         Pref64(
-            Prefix.enclosing(int(IPv6Address(one.prefix)), PREF64_LENGTHS[one.plc]),
-            one.scaledlifetime * 8,
+            Prefix.enclosing(int(IPv6Address(option.prefix)), PREF64_LENGTHS[option.plc]),
+            option.scaledlifetime * 8,
         )
-        for one in pref64
+        for option in pref64
     )
     assert ours.mtu == (mtus[-1].mtu if mtus else None)
     known = len(prefixes) + len(servers) + len(pref64) + len(mtus)

@@ -58,7 +58,7 @@ def test_dnsmasq_is_observed(tmp_path: Path):
         ]  # fmt: skip
         with lab.router.start(*words, stderr=subprocess.DEVNULL):
             answer = observe(lab.node, "--interface", "eth0", "--count", "1")
-    assert [one["prefix"] for one in lines(answer)[0]["prefixes"]] == ["2001:db8:77::/64"]
+    assert [found["prefix"] for found in lines(answer)[0]["prefixes"]] == ["2001:db8:77::/64"]
 
 
 EVERYTHING = """
@@ -103,12 +103,13 @@ def test_rdisc6_is_of_the_same_opinion(tmp_path: Path):
     lifetimes = {"valid_lifetime": "Valid time", "preferred_lifetime": "Pref. time"}
     for key, label in lifetimes.items():
         seconds = [
-            "infinite" if one[key] == 0xFFFFFFFF else str(one[key]) for one in ours["prefixes"]
+            "infinite" if found[key] == 0xFFFFFFFF else str(found[key])
+            for found in ours["prefixes"]
         ]
         assert words(theirs, label) == seconds
-    assert theirs["Prefix"] == [one["prefix"] for one in ours["prefixes"]]
+    assert theirs["Prefix"] == [found["prefix"] for found in ours["prefixes"]]
     for key, label in {"on_link": "On-link", "autonomous": "Autonomous address conf"}.items():
-        assert words(theirs, label) == ["Yes" if one[key] else "No" for one in ours["prefixes"]]
+        assert words(theirs, label) == ["Yes" if found[key] else "No" for found in ours["prefixes"]]
     # The rest has no key in the JSON; the text says it.
     assert words(theirs, "Stateful address conf") == ["Yes"]
     assert "addresses by DHCPv6" in text
