@@ -21,6 +21,7 @@ PARTS = {
     "gitops_prefix/plan": ["tests/plan"],
     "gitops_prefix/watch/codec.py": [
         "tests/watch/test_codec.py",
+        "tests/watch/test_encode.py",
         "tests/watch/test_codec_oracle.py",
     ],
 }
