@@ -1,24 +1,41 @@
-"""`init`: the first manifests, from templates. It never overwrites."""
+"""`init`: the first manifests, from templates, made to fit the repository they are put into.
+
+It never overwrites: a file that is there stays, but for lines that `--edit` adds.
+"""
 
 import os
 import re
 import string
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import click
 
 from gitops_prefix import __version__
-from gitops_prefix.cli.options import Command, OneOf, config_option, option
+from gitops_prefix.cli.kustomization import add_resources, missing_resources
+from gitops_prefix.cli.manifests import Directory
+from gitops_prefix.cli.options import Command, OneOf, complete_link, config_option, option
 from gitops_prefix.cli.output import DONE
-from gitops_prefix.cli.worktree import shipped
+from gitops_prefix.cli.worktree import list_manifests, shipped
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.render.inventory import Inventory
 
 _SHAPES = {
     "name": (r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", 'use a-z, 0-9 and "-", as in "home-ipv6"'),
     "interface": (r"[^\s/\"\\:]{1,15}", 'write one as `ip link` names it, such as "eth0"'),
 }
 _ANY = (r"[^\s\"\\]+", "write it without blanks, quotes and backslashes")
+_REPO = "ssh://git@git.example.com/home-ops.git"
+_NAME = "home-ipv6"
+_KUSTOMIZATION = "kustomization.yaml"
+_SCP_LIKE = re.compile(r"(?:([^/:@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+):(?!//)/?(\S+)")
+"""`git@host:path`, as the copy button of a forge has it (git-clone(1))."""
+_POOLS = {"CiliumLoadBalancerIPPool", "IPAddressPool"}
 
 
 class Template(string.Template):
@@ -34,6 +51,60 @@ class Template(string.Template):
     """  # type: ignore[assignment]  # typeshed wants what the metaclass makes of it
 
 
+@dataclass(frozen=True, slots=True)
+class _Checkout:
+    """The repository that the directory is in.
+
+    Attributes:
+        root: its first directory; the given one when it is in no Git repository.
+        below: the given directory, from there; "." for the root.
+        is_git: whether it is a Git repository.
+    """
+
+    root: Path
+    below: str
+    is_git: bool
+
+    @classmethod
+    def around(cls, directory: Path) -> "_Checkout":
+        """Find the repository of a directory, which need not exist yet."""
+        absolute = directory.resolve()
+        for parent in (absolute, *absolute.parents):
+            # Unlike Path.exists, this never raises.
+            if os.path.exists(parent / ".git"):  # noqa: PTH110
+                return cls(parent, absolute.relative_to(parent).as_posix(), is_git=True)
+        return cls(absolute, ".", is_git=False)
+
+    def ask(self, *words: str) -> str:
+        """Return what git answers; empty when it fails."""
+        if not self.is_git:
+            return ""
+        environment = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}
+        try:
+            answer = subprocess.run(
+                ["git", "-C", str(self.root), *words],
+                capture_output=True,
+                check=True,
+                text=True,
+                timeout=30,
+                env=environment,
+            )
+        except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+            return ""
+        return answer.stdout.strip()
+
+
+class _Remote(NamedTuple):
+    """Where the daemon pushes.
+
+    Attributes:
+        note: what to know about it; empty for nothing.
+    """
+
+    url: str
+    note: str = ""
+
+
 @click.command("init", cls=Command)
 @click.argument(
     "directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path)
@@ -47,53 +118,240 @@ class Template(string.Template):
     show_default=True,
     help="Who applies the repository.",
 )
-@option("--name", default="home-ipv6", show_default=True, help="Name of the DynamicPrefix.")
-@option("--interface", default="eth0", show_default=True, help="The link the router is on.")
 @option(
-    "--repo",
-    default="ssh://git@git.example.com/home-ops.git",
-    show_default=True,
-    help="Where the daemon pushes.",
+    "--name",
+    help=f"Name of the DynamicPrefix. [default: that of the only one there is, else {_NAME}]",
 )
-@option("--branch", default="main", show_default=True, help="The branch it pushes to.")
+@option(
+    "--interface",
+    default="eth0",
+    show_default=True,
+    shell_complete=complete_link,
+    help="The link that the router is on.",
+)
+@option("--repo", metavar="URL", help="Where the daemon pushes. [default: the remote origin]")
+@option("--branch", help="The branch it pushes to. [default: the one checked out, else main]")
+@option("--edit", is_flag=True, help="Add the new files to a kustomization.yaml that is there.")
 def command(  # noqa: PLR0913  one parameter an option
-    *, directory: Path, reconciler: str, name: str, interface: str, repo: str, branch: str
+    *,
+    directory: Path,
+    reconciler: str,
+    name: str | None,
+    interface: str,
+    repo: str | None,
+    branch: str | None,
+    edit: bool,
 ) -> int:
     """Write a DynamicPrefix, a pool, a CIDR group and a deployment to DIR.
 
-    Files that are there already stay as they are.
+    Files that are there already stay as they are. Paths and URL are those of the Git
+    repository that DIR is in.
     """
-    values = {"name": name, "interface": interface, "repo": repo, "branch": branch}
-    _check(values)
-    values["version"] = __version__
-    files = {
-        path: Template(text).safe_substitute(values)
-        for source in ("common", reconciler)
-        for path, text in _templates(source).items()
+    checkout = _Checkout.around(directory)
+    inventory = _inventory(checkout)
+    remote = _remote(checkout, repo)
+    values = {
+        "name": _name(inventory) if name is None else name,
+        "interface": interface,
+        "repo": remote.url,
+        "branch": _branch(checkout) if branch is None else branch,
+        "directory": checkout.below,
     }
+    _check(values)
+    left_out = _left_out(inventory, values["name"], checkout.below)
+    files = _files(directory, reconciler, values, left_out)
+    _refuse_the_root(checkout, files)
     # `os.path` calls missing what may not be looked at: writing then says why.
     new = {
         path: text.encode()
         for path, text in files.items()
         if not os.path.exists(directory / path)  # noqa: PTH110  see above
     }
-    write_files(directory, new)
+    added = _additions(directory, files, new)
+    edited = _edited(directory, added) if edit else {}
+    before = {path: (directory / path).read_bytes() for path in edited}
+    write_files(directory, {**new, **edited}, read=before)
     for path in sorted(files):
-        click.echo(f"{'wrote' if path in new else 'kept '} {directory / path}")
+        did = "wrote" if path in new else "edited" if path in edited else "kept "
+        click.echo(f"{did} {directory / path}")
+    _say_what_is_left(directory, left_out, {p: a for p, a in added.items() if p not in edited})
+    if remote.note and new:
+        click.echo(f"note: {remote.note}", err=True)
+    _say_what_is_next(directory, values["name"])
+    return DONE
+
+
+def _inventory(checkout: _Checkout) -> Inventory:
+    if not checkout.root.is_dir():
+        return Inventory()
+    return Directory(checkout.root).read()[1]
+
+
+def _name(inventory: Inventory) -> str:
+    """Of the only DynamicPrefix there is: a second one would take its ranges, too."""
+    names = list(inventory.dynamic_prefixes)
+    return names[0] if len(names) == 1 else _NAME
+
+
+def _branch(checkout: _Checkout) -> str:
+    return checkout.ask("symbolic-ref", "--short", "HEAD") or "main"
+
+
+def _left_out(inventory: Inventory, name: str, below: str) -> dict[str, str]:
+    """Return the files that are not needed, each with the file elsewhere that has the object."""
+    here = "" if below == "." else f"{below}/"
+    found = {}
+    document = inventory.dynamic_prefixes.get(name)
+    if document is not None:
+        found["prefix.yaml"] = document.path
+    for binding in inventory.bindings:
+        if binding.dynamic_prefix == name and binding.kind in _POOLS:
+            found.setdefault("pool.yaml", binding.path)
+        if binding.dynamic_prefix == name and binding.kind == "CiliumCIDRGroup":
+            found.setdefault("cidr-group.yaml", binding.path)
+    if document is not None and not any(
+        part.name == "loadbalancers" for part in document.specification.ranges
+    ):
+        # Its ranges have other names: the pool would follow one that is not there.
+        found.setdefault("pool.yaml", document.path)
+    return {path: other for path, other in found.items() if other != f"{here}{path}"}
+
+
+def _remote(checkout: _Checkout, given: str | None) -> _Remote:
+    """Return the URL that the reconcilers and the daemon take."""
+    url = checkout.ask("remote", "get-url", "origin") if given is None else given
+    if given is None and not url:
+        return _Remote(_REPO, f"there is no remote origin: {_REPO} is a placeholder; give --repo")
+    scp_like = _SCP_LIKE.fullmatch(url)
+    if scp_like and "://" not in url:
+        user = f"{scp_like[1]}@" if scp_like[1] else ""
+        return _Remote(f"ssh://{user}{scp_like[2]}/{scp_like[3]}")
+    if "://" not in url or url.startswith("file:"):
+        if given is None:
+            return _Remote(_REPO, f"origin is a path on this machine: {_REPO} is a placeholder")
+        return _Remote(url)
+    scheme, _, rest = url.partition("://")
+    if scheme not in {"http", "https"}:
+        return _Remote(url)
+    userinfo, _, place = rest.rpartition("@") if "@" in rest.partition("/")[0] else ("", "", rest)
+    note = "the deployment takes an ssh key, and this is https: docs/auth.md has the token's way"
+    # A token in it would be in the repository for everybody.
+    return _Remote(f"{scheme}://{place}", note if not userinfo else f"{note}; userinfo left out")
+
+
+def _keyscan(url: str) -> str:
+    """Return the command that prints the host's keys."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "git.example.com", parts.port
+    except ValueError:
+        host, port = "git.example.com", None
+    is_ssh = url.startswith("ssh://")
+    return f"ssh-keyscan -p {port} {host}" if port and is_ssh else f"ssh-keyscan {host}"
+
+
+def _files(
+    directory: Path, reconciler: str, values: Mapping[str, str], left_out: Mapping[str, str]
+) -> dict[str, str]:
+    below = values["directory"]
+    # What somebody else wrote there would be pruned when it goes from its list.
+    is_new = not os.path.exists(directory / _KUSTOMIZATION)  # noqa: PTH110  as above
+    filled = {
+        **values,
+        "version": __version__,
+        "keyscan": _keyscan(values["repo"]),
+        "flux_path": "./" if below == "." else f"./{below}",
+        "prune": "true" if is_new else "false",
+    }
+    files = {
+        path: Template(text).safe_substitute(filled)
+        for source in ("common", reconciler)
+        for path, text in _templates(source).items()
+        if path not in left_out
+    }
+    lines = files[_KUSTOMIZATION].splitlines(keepends=True)
+    unlisted = {f"  - {path}\n" for path in left_out}
+    files[_KUSTOMIZATION] = "".join(line for line in lines if line not in unlisted)
+    return files
+
+
+def _refuse_the_root(checkout: _Checkout, files: Mapping[str, str]) -> None:
+    """Refuse the root of a repository with other manifests: a reconciler would apply all of it.
+
+    Raises:
+        InputError: it is the root, and has manifests that are not ours.
+    """
+    if not checkout.is_git or checkout.below != ".":
+        return
+    for path in list_manifests(checkout.root):
+        relative = path.removeprefix(f"{checkout.root}/")
+        hidden = any(part.startswith(".") for part in relative.split("/"))
+        if relative not in files and not hidden:
+            message = (
+                f"{checkout.root} is the root of a Git repository that has other manifests "
+                f"({relative}, for one), and a reconciler would be told to apply the root: name a "
+                "directory of its own, as in `gitops-prefix init kubernetes/gitops-prefix`"
+            )
+            raise InputError(Problem("root-of-repository", message))
+
+
+def _additions(
+    directory: Path, files: Mapping[str, str], new: Mapping[str, bytes]
+) -> dict[str, list[str]]:
+    """Return what each kustomization.yaml that is kept does not list."""
+    found = {}
+    for path, text in files.items():
+        if path in new or Path(path).name != _KUSTOMIZATION:
+            continue
+        wanted = re.findall(r"^  - (\S+)$", text, re.MULTILINE)
+        missing = missing_resources(_text(directory / path), wanted)
+        if missing:
+            found[path] = missing
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _edited(directory: Path, added: Mapping[str, list[str]]) -> dict[str, bytes]:
+    edited = {path: add_resources(_text(directory / path), lines) for path, lines in added.items()}
+    return {path: text.encode() for path, text in edited.items() if text is not None}
+
+
+def _say_what_is_left(
+    directory: Path, left_out: Mapping[str, str], added: Mapping[str, list[str]]
+) -> None:
+    for path, other in left_out.items():
+        click.echo(f"skip  {directory / path}: {other} has what it would hold")
+    for path, lines in added.items():
+        click.echo(
+            f"\n{directory / path} does not list these; add them to its `resources`, "
+            "or give --edit:",
+            err=True,
+        )
+        for line in lines:
+            click.echo(f"  - {line}", err=True)
+
+
+def _say_what_is_next(directory: Path, name: str) -> None:
     click.echo(
         "\nNext: set the interface and the range in prefix.yaml, commit, and see docs/deploy.md.\n"
         f"To try it: gitops-prefix render --diff --prefix {name}=2001:db8:1234::/64 {directory}",
         err=True,
     )
-    return DONE
 
 
-def _check(values: dict[str, str]) -> None:
+def _check(values: Mapping[str, str]) -> None:
     """Refuse what would break out of a YAML string in the templates."""
     for key, text in values.items():
         shape, words = _SHAPES.get(key, _ANY)
         if not re.fullmatch(shape, text):
-            message = f'--{key} "{text}" is not a valid {key}: {words}'
+            option = "DIR" if key == "directory" else f"--{key}"
+            message = f'{option} "{text}" is not a valid {key}: {words}'
             raise InputError(Problem("invalid-value", message))
 
 

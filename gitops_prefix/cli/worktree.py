@@ -99,6 +99,11 @@ def _ask_git(root: Path, *words: str) -> bytes | None:
     return answer.stdout
 
 
+def list_manifests(root: Path) -> Iterator[str]:
+    """Yield the path of each YAML file below a directory that Git does not ignore."""
+    return walk(str(root), _listed(root))
+
+
 def walk(directory: str, listed: set[str] | None = None) -> Iterator[str]:
     """Yield the path of each YAML file below a directory.
 

@@ -169,7 +169,10 @@ def test_the_templates_hold_only_the_values_that_init_knows():
         for path in shipped("templates").rglob("*.yaml")
         for value in re.findall(r"\$\{(\w*)", path.read_text())
     }
-    assert found == {"name", "interface", "repo", "branch", "version"}
+    assert found == {
+        *("name", "interface", "repo", "branch", "version"),
+        *("directory", "flux_path", "keyscan", "prune"),
+    }
 
 
 def _parameters(name):

@@ -1,0 +1,211 @@
+"""init in a Git repository: its paths, its remote, and what it has already."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from gitops_prefix.cli.door import enter
+from gitops_prefix.cli.kustomization import add_resources, missing_resources
+from tests.cli.directories import snapshot
+
+DIRECTORY = "kubernetes/network"
+
+
+def git(directory: Path, *words: str) -> None:
+    subprocess.run(["git", "-C", str(directory), *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch) -> Path:
+    """A repository with a branch of its own name, and this as the working directory."""
+    git(tmp_path, "init", "--quiet", "--initial-branch=trunk")
+    monkeypatch.chdir(tmp_path)
+    for name in ("REPO", "BRANCH", "NAME", "OUTPUT", "CONFIG"):
+        monkeypatch.delenv(f"GITOPS_PREFIX_{name}", raising=False)
+    return tmp_path
+
+
+def documents(file: Path) -> list[dict]:
+    return list(YAML(typ="safe").load_all(file.read_text()))
+
+
+def flux(directory: Path) -> tuple[dict, dict]:
+    source, kustomization = documents(directory / "flux-sync.yaml")
+    return source["spec"], kustomization["spec"]
+
+
+def test_paths_are_from_the_root_of_the_repository(repository):
+    assert enter(["init", DIRECTORY]) == 0
+    source, kustomization = flux(repository / DIRECTORY)
+    assert (kustomization["path"], kustomization["prune"]) == (f"./{DIRECTORY}", True)
+    assert source["ref"]["branch"] == "trunk"
+    assert enter(["init", "--for", "argocd", DIRECTORY]) == 0
+    [application] = documents(repository / DIRECTORY / "application.yaml")
+    assert application["spec"]["source"]["path"] == DIRECTORY
+
+
+def test_from_inside_the_repository_it_is_the_same(repository, monkeypatch):
+    (repository / "kubernetes").mkdir()
+    monkeypatch.chdir(repository / "kubernetes")
+    assert enter(["init", "network"]) == 0
+    assert flux(repository / DIRECTORY)[1]["path"] == f"./{DIRECTORY}"
+
+
+def test_the_root_of_a_repository_with_other_manifests_is_refused(repository, capsys):
+    """A reconciler would apply, and prune, everything below it."""
+    (repository / "apps").mkdir()
+    (repository / "apps" / "web.yaml").write_text("kind: Deployment\n")
+    before = snapshot(repository)
+    assert enter(["init"]) == 2
+    assert "apps/web.yaml" in (said := capsys.readouterr().err)
+    assert "[root-of-repository]" in said
+    assert snapshot(repository) == before
+
+
+def test_the_root_of_a_new_repository_is_taken(repository):
+    """What a forge reads (.github), and what Git ignores, is no manifest."""
+    (repository / ".github").mkdir()
+    (repository / ".github" / "ci.yaml").write_text("on: push\n")
+    (repository / ".gitignore").write_text("out/\n")
+    (repository / "out").mkdir()
+    (repository / "out" / "x.yaml").write_text("a: b\n")
+    assert enter(["init"]) == 0
+    assert flux(repository)[1]["path"] == "./"
+    before = snapshot(repository)
+    assert enter(["init"]) == 0
+    assert snapshot(repository) == before
+
+
+REMOTES = {
+    "what a forge's button copies": (
+        "git@github.com:me/home.git", "ssh://git@github.com/me/home.git", "ssh-keyscan github.com",
+    ),
+    "ssh on another port": (
+        "ssh://git@10.77.0.1:2222/home.git", "ssh://git@10.77.0.1:2222/home.git", "ssh-keyscan -p 2222 10.77.0.1",
+    ),
+    "an IPv6 address": (
+        "git@[2001:db8::1]:me/home.git", "ssh://git@[2001:db8::1]/me/home.git", "ssh-keyscan 2001:db8::1",
+    ),
+    "an absolute path behind a host": (
+        "host:/srv/home.git", "ssh://host/srv/home.git", "ssh-keyscan host",
+    ),
+    "https": (
+        "https://github.com/me/home", "https://github.com/me/home", "ssh-keyscan github.com",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("remote", "url", "keyscan"), REMOTES.values(), ids=REMOTES)
+@pytest.mark.parametrize("given", [False, True], ids=["origin", "--repo"])
+def test_the_remote_is_written_as_reconcilers_take_it(repository, remote, url, keyscan, given):
+    git(repository, "remote", "add", "origin", "ssh://git@other.example/x" if given else remote)
+    assert enter(["init", DIRECTORY, *(["--repo", remote] if given else [])]) == 0
+    assert flux(repository / DIRECTORY)[0]["url"] == url
+    deployment = (repository / DIRECTORY / "gitops-prefix" / "deployment.yaml").read_text()
+    assert f'value: "{url}"' in deployment
+    assert f"#   {keyscan} > known_hosts " in deployment
+
+
+NOTES = {
+    "none": (None, "no remote origin"),
+    "a path": ("/srv/home.git", "a path on this machine"),
+    "https": ("https://git.example.com/me/home", "docs/auth.md"),
+}
+
+
+@pytest.mark.parametrize(("remote", "note"), NOTES.values(), ids=NOTES)
+def test_what_stays_to_be_done_about_the_remote_is_said(repository, remote, note, capsys):
+    if remote:
+        git(repository, "remote", "add", "origin", remote)
+    assert enter(["init", DIRECTORY]) == 0
+    assert note in capsys.readouterr().err
+
+
+def test_a_token_in_the_remote_is_not_written(repository, capsys):
+    git(repository, "remote", "add", "origin", "https://me:s3cret@git.example.com/me/home")
+    assert enter(["init", DIRECTORY]) == 0
+    assert "userinfo left out" in (said := "".join(capsys.readouterr()))
+    assert "s3cret" not in said
+    assert not any(
+        b"s3cret" in text for path, text in snapshot(repository).items() if ".git/" not in path
+    )
+
+
+def test_no_second_pool_over_a_range_that_has_one(repository, capsys):
+    """Nor a second DynamicPrefix or group: what another directory has is not written again."""
+    assert enter(["init", "--name", "home", "network"]) == 0
+    for name in ("kustomization.yaml", "flux-sync.yaml"):
+        (repository / "network" / name).unlink()
+    capsys.readouterr()
+    assert enter(["init", "daemon"]) == 0
+    out = capsys.readouterr().out
+    assert f"skip  {Path('daemon/pool.yaml')}: network/pool.yaml has what it would hold" in out
+    [listed] = documents(repository / "daemon" / "kustomization.yaml")
+    assert listed["resources"] == ["gitops-prefix"]
+    names = {path.name for path in (repository / "daemon").iterdir()}
+    assert names == {"flux-sync.yaml", "gitops-prefix", "kustomization.yaml"}
+    assert enter(["validate"]) == 0
+
+
+def test_a_kustomization_that_is_there_gets_its_lines_printed(repository, capsys):
+    """And is not pruned: what it lists beside is somebody else's."""
+    file = repository / DIRECTORY / "kustomization.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("# mine\nresources:\n- web.yaml  # keep\n\n# end\n")
+    (file.parent / "web.yaml").write_text("kind: X\n")
+    assert enter(["init", DIRECTORY]) == 0
+    assert file.read_text() == "# mine\nresources:\n- web.yaml  # keep\n\n# end\n"
+    said = capsys.readouterr().err
+    for name in ("cidr-group.yaml", "gitops-prefix", "pool.yaml", "prefix.yaml"):
+        assert f"  - {name}\n" in said
+    assert flux(file.parent)[1]["prune"] is False
+    assert enter(["init", "--edit", DIRECTORY]) == 0
+    assert f"edited {Path(DIRECTORY)}/kustomization.yaml" in capsys.readouterr().out
+    assert file.read_text() == (
+        "# mine\nresources:\n- web.yaml  # keep\n- cidr-group.yaml\n- gitops-prefix\n- pool.yaml\n"
+        "- prefix.yaml\n\n# end\n"
+    )
+    before = snapshot(repository)
+    assert enter(["init", "--edit", DIRECTORY]) == 0
+    assert "does not list" not in capsys.readouterr().err
+    assert snapshot(repository) == before
+
+
+EDITS = {
+    "indented": ("resources:\n  - a\n", "resources:\n  - a\n  - x\n  - y\n"),
+    "not indented, and something behind": (
+        "resources:\n- a # b\n\nimages: []\n", "resources:\n- a # b\n- x\n- y\n\nimages: []\n",
+    ),
+    "without a last line end": ("resources:\n- a", "resources:\n- a\n- x\n- y\n"),
+    "Windows": ("resources:\r\n- a\r\n", "resources:\r\n- a\r\n- x\r\n- y\r\n"),
+    "no list yet": ("kind: Kustomization\n", "kind: Kustomization\nresources:\n  - x\n  - y\n"),
+    "empty": ("", "resources:\n  - x\n  - y\n"),
+    "in brackets": ("resources: [a]\n", None),
+    "an empty list": ("resources: []\n", None),
+    "quoted": ('resources:\n  - "a"\n', 'resources:\n  - "a"\n  - x\n  - y\n'),
+    "a block scalar": ("resources:\n  - |-\n    a\n", "resources:\n  - |-\n    a\n  - x\n  - y\n"),
+    "a mapping as the last": ("resources:\n  - a: b\n", None),
+    "a list": ("- a\n", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after"), EDITS.values(), ids=EDITS)
+def test_resources_are_added_as_lines_or_not_at_all(before, after):
+    assert add_resources(before, ["x", "y"]) == after
+
+
+LISTED = {
+    "some": ("resources: [./x, z/]\n", ["y"]),
+    "none": ("kind: Kustomization\n", ["x", "y", "z"]),
+    "an empty file": ("", ["x", "y", "z"]),
+    "no YAML": ("a: [\n", None),
+    "a list": ("- x\n", None),
+    "another shape": ("resources: {x: y}\n", None),
+}
+
+
+@pytest.mark.parametrize(("text", "missing"), LISTED.values(), ids=LISTED)
+def test_what_a_kustomization_does_not_list(text, missing):
+    assert missing_resources(text, ["x", "y", "z"]) == missing
