@@ -1,28 +1,24 @@
-"""Files written all or none, each replaced in one step, with what it had but its content.
+"""Files written all or none, each replaced in one step; only its content changes.
 
-Nothing is written outside the directory, nor through a symbolic link. What was there
-is kept beside as a second name of the same file until all is done: to take a change
-back then needs no space.
+Nothing is written outside the directory, nor through a symbolic link. The old file keeps
+a second, temporary name until all files are written, so restoring it needs no space.
 """
 
 import contextlib
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 
 
-@dataclass(frozen=True, slots=True)
-class _Replacement:
-    """A file on its way.
+class _Replacement(NamedTuple):
+    """A file to replace.
 
     Attributes:
-        new: the new content under a passing name.
-        old: a passing name of what was there; None when nothing was.
+        new: a temporary name of the new content.
+        old: a temporary name of the old file; None when there was no file.
     """
 
     target: Path
@@ -52,77 +48,106 @@ def write_files(
     prepared: list[_Replacement] = []
     replaced: list[_Replacement] = []
     try:
-        targets = {path: _target(root, path) for path in sorted(files)}
+        targets = _targets(root, files)
         for path, target in targets.items():
             made.extend(_make_directories(target.parent))
             prepared.append(_prepare(target, files[path]))
         for path, before in (read or {}).items():
             if path in targets:
                 _check_unchanged(targets[path], before)
-        for one in prepared:
-            replaced.append(one)
-            one.new.replace(one.target)
+        for replacement in prepared:
+            replaced.append(replacement)
+            replacement.new.replace(replacement.target)
     except BaseException as error:  # Ctrl-C, too, must not leave half of them written
-        _take_back(replaced, prepared, made)
+        _restore(replaced, prepared, made)
         if not isinstance(error, OSError):
             raise
         raise OutsideError(
             f"cannot write {error.filename or root}: {error.strerror}; every file is as it was"
         ) from error
-    _remove_passing_names(prepared)
+    _remove(replacement.old for replacement in prepared)
 
 
-def _target(root: Path, path: str) -> Path:
-    target = root / path
-    if not target.parent.resolve().is_relative_to(root.resolve()) or target.is_symlink():
-        raise InputError(
-            Problem("path-outside", f"{path} leads through a symbolic link; nothing was written")
-        )
-    return target
+def _targets(root: Path, files: Mapping[str, bytes]) -> dict[str, Path]:
+    """Where each file is.
+
+    Raises:
+        InputError: a path leads outside, through a symbolic link.
+    """
+    resolved = root.resolve()
+    inside: dict[Path, bool] = {}
+    targets = {}
+    for path in sorted(files):
+        target = root / path
+        directory = target.parent
+        if directory not in inside:
+            inside[directory] = directory.resolve().is_relative_to(resolved)
+        if not inside[directory] or target.is_symlink():
+            message = f"{path} leads through a symbolic link; nothing was written"
+            raise InputError(Problem("path-outside", message))
+        targets[path] = target
+    return targets
 
 
 def _make_directories(directory: Path) -> Iterator[Path]:
-    """Make a directory and those above it; yields each that was not there, deepest last."""
+    """Make a directory and those above it; yields each new directory, deepest last."""
     missing = []
     while not directory.exists():
         missing.append(directory)
         directory = directory.parent
-    for one in reversed(missing):
-        one.mkdir()
-        yield one
+    for new in reversed(missing):
+        new.mkdir()
+        yield new
 
 
 def _prepare(target: Path, content: bytes) -> _Replacement:
-    new = _passing_name(target)
-    old = None
+    new, descriptor = _create_beside(target)
     try:
-        new.write_bytes(content)
-        if target.exists():
-            _take_after(target, new)
-            old = _second_name(target)
-        else:
-            new.chmod(0o666 & ~_umask())
+        with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor is no path
+            file.write(content)
+            file.flush()
+            exists = _take_after(target, descriptor)
+        return _Replacement(target, new, _second_name(target) if exists else None)
     except BaseException:
-        new.unlink(missing_ok=True)
+        _remove((new,))
         raise
-    return _Replacement(target, new, old)
 
 
-def _passing_name(target: Path) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
-    os.close(descriptor)
-    return Path(name)
+def _create_beside(target: Path) -> tuple[Path, int]:
+    """A new file with a temporary name in the target's directory, open for writing."""
+    while True:
+        path = _temporary_name(target)
+        try:
+            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
 
 
-def _take_after(target: Path, new: Path) -> None:
-    """Owner, extended attributes (access lists are some) and mode, in this order."""
-    status = target.stat()
-    with contextlib.suppress(OSError):  # only root gives files away
-        os.chown(new, status.st_uid, status.st_gid)
+def _temporary_name(target: Path) -> Path:
+    # Not tempfile: its import costs what fifty files cost.
+    return target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}")
+
+
+def _take_after(target: Path, descriptor: int) -> bool:
+    """Set owner, extended attributes (access lists are some) and mode, in this order.
+
+    Returns:
+        Whether there is a file to take them from; a new file has the usual mode.
+    """
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        os.fchmod(descriptor, 0o666 & ~_umask())
+        return False
+    ours = os.fstat(descriptor)
+    if (ours.st_uid, ours.st_gid) != (status.st_uid, status.st_gid):
+        with contextlib.suppress(OSError):  # only root may change an owner
+            os.fchown(descriptor, status.st_uid, status.st_gid)
     for name in _attributes(target):
-        with contextlib.suppress(OSError):  # some are the system's alone
-            os.setxattr(new, name, os.getxattr(target, name))
-    new.chmod(status.st_mode & 0o7777)
+        with contextlib.suppress(OSError):  # some belong to the system
+            os.setxattr(descriptor, name, os.getxattr(target, name))
+    os.fchmod(descriptor, status.st_mode & 0o7777)
+    return True
 
 
 def _attributes(target: Path) -> list[str]:
@@ -133,16 +158,17 @@ def _attributes(target: Path) -> list[str]:
 
 
 def _second_name(target: Path) -> Path:
-    old = _passing_name(target)
+    old = _temporary_name(target)
     try:
-        old.unlink()
         old.hardlink_to(target)
     except OSError:
         # Some file systems have no hard links: a copy does, while there is space.
+        import shutil  # noqa: PLC0415  rarely needed
+
         try:
             shutil.copy2(target, old)
         except BaseException:
-            old.unlink(missing_ok=True)
+            _remove((old,))
             raise
     return old
 
@@ -164,24 +190,22 @@ def _check_unchanged(target: Path, before: bytes) -> None:
         )
 
 
-def _take_back(
-    replaced: list[_Replacement], prepared: list[_Replacement], made: list[Path]
-) -> None:
-    for one in reversed(replaced):
+def _restore(replaced: list[_Replacement], prepared: list[_Replacement], made: list[Path]) -> None:
+    for replacement in reversed(replaced):
         with contextlib.suppress(OSError):
-            if one.old is not None:
-                one.old.replace(one.target)
-            elif not one.new.exists():
-                one.target.unlink(missing_ok=True)
-    _remove_passing_names(prepared)
+            if replacement.old is not None:
+                replacement.old.replace(replacement.target)
+            elif not replacement.new.exists():
+                replacement.target.unlink(missing_ok=True)
+    _remove(name for replacement in prepared for name in (replacement.new, replacement.old))
     for directory in reversed(made):
         with contextlib.suppress(OSError):
             directory.rmdir()
 
 
-def _remove_passing_names(prepared: list[_Replacement]) -> None:
-    for one in prepared:
-        for name in (one.new, one.old):
-            if name is not None:
-                with contextlib.suppress(OSError):
-                    name.unlink(missing_ok=True)
+def _remove(names: Iterable[Path | None]) -> None:
+    """Remove temporary names, as far as they exist."""
+    for name in names:
+        if name is not None:
+            with contextlib.suppress(OSError):
+                name.unlink(missing_ok=True)
