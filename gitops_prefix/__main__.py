@@ -1,5 +1,6 @@
 """The way in: `gitops-prefix` and `python -m gitops_prefix`."""
 
+import gc
 import sys
 
 from gitops_prefix import version
@@ -11,6 +12,8 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"gitops-prefix {version()}")  # noqa: T201  the whole answer
         return
+    # `cli.commands` turns it on again for commands that run long.
+    gc.disable()
     try:
         from gitops_prefix.cli.door import enter  # noqa: PLC0415  see above
     except KeyboardInterrupt:  # Ctrl-C before the door is there to catch it

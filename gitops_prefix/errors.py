@@ -7,6 +7,7 @@ nothing was lost). `cli` is the one door where they become messages and codes.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 _LONGEST = 2000
 
@@ -33,8 +34,7 @@ class Severity(StrEnum):
     NOTE = "notice"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """A position in a file of the repository, as editors count.
 
     Attributes:

@@ -1,5 +1,6 @@
 """The table of commands. Each module is imported only when its command is called."""
 
+import gc
 import importlib
 
 import click
@@ -23,6 +24,10 @@ COMMANDS = {
     "demo": "The whole way on an embedded default, without root or network.",
 }
 
+_LONG = {"run", "observe", "lab", "demo"}
+"""Commands that may run for days. `__main__` turns the collection of cycles off: it would cost
+the others a tenth of their time, and they leave few cycles."""
+
 
 class LazyGroup(click.Group):
     """A group that knows its commands by name, and loads the one that is called."""
@@ -44,6 +49,8 @@ class LazyGroup(click.Group):
                 ctx.fail(f'There is no command "{cmd_name}"{hint}')
             return None
         module = importlib.import_module(f"gitops_prefix.cli.{cmd_name}")
+        if cmd_name in _LONG:
+            gc.enable()
         command: click.Command = module.command
         return command
 

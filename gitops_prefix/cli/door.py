@@ -6,7 +6,6 @@ fault, `OutsideError` the world's, and anything else is ours.
 
 import os
 import sys
-import traceback
 from pathlib import Path
 
 import click
@@ -95,6 +94,8 @@ def _show_usage(error: click.ClickException, form: Format) -> None:
 
 def _report_bug(error: Exception, form: Format) -> int:
     if os.environ.get("GITOPS_PREFIX_DEBUG"):
+        import traceback  # noqa: PLC0415  the last thing that a process does
+
         traceback.print_exc()
     message = (
         f"internal error: {type(error).__name__}: {error}. "

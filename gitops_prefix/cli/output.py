@@ -4,7 +4,6 @@ Data goes to stdout and everything else to stderr. Errors in JSON or for GitHub 
 since they were asked for.
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +12,6 @@ from enum import StrEnum
 import click
 
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.publish.scrub import redact
 
 DONE = 0
 NO = 1
@@ -45,6 +43,8 @@ def colour_wish() -> bool | None:
 
 def print_json(answer: object) -> None:
     """Print one JSON document on stdout."""
+    import json  # noqa: PLC0415  most answers are text
+
     click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
@@ -53,6 +53,8 @@ def print_errors(problems: Iterable[Problem], form: Format) -> None:
 
     A message may quote a server, so every secret that we have read is cut out.
     """
+    from gitops_prefix.publish.scrub import redact  # noqa: PLC0415  only errors need it
+
     problems = [replace(problem, message=redact(problem.message)) for problem in problems]
     if form is Format.JSON:
         errors = [problem for problem in problems if problem.severity is Severity.ERROR]

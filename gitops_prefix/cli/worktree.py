@@ -7,7 +7,6 @@ them either.
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -86,6 +85,8 @@ def _listed(root: Path) -> set[str] | None:
 
 def _ask_git(root: Path, *words: str) -> bytes | None:
     """Return what git answers; None when it fails, or is not there."""
+    import subprocess  # noqa: PLC0415  only a work tree needs it
+
     # A hook runs in an environment that names another repository, and core.fsmonitor of an
     # untrusted checkout is a program.
     environment = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}

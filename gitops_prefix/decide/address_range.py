@@ -1,13 +1,12 @@
 """Address ranges: a start and an end within whatever prefix is current."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitops_prefix.decide.prefix import Prefix, exact_cidrs
 from gitops_prefix.decide.suffix import check_suffix, host_mask
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedRange:
+class PlacedRange(NamedTuple):
     """A range inside one prefix: whole addresses, both ends included."""
 
     name: str
@@ -25,8 +24,7 @@ class PlacedRange:
         return AddressRange(self.name, self.start & mask, self.end & mask)
 
 
-@dataclass(frozen=True, slots=True)
-class AddressRange:
+class AddressRange(NamedTuple):
     """A range as the specification has it: two host parts, both ends included."""
 
     name: str

@@ -1,14 +1,13 @@
 """What an observation comes to: the one input of a transition."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The prefix that is current by observation.
 
     Attributes:

@@ -5,10 +5,9 @@ value, or its default when the field is absent or wrong; what is wrong is added 
 a list shared by all `Fields` of the document, so that one reading tells everything.
 """
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from gitops_prefix.errors import Severity
 
@@ -16,8 +15,7 @@ Path = tuple[str | int, ...]
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldProblem:
+class FieldProblem(NamedTuple):
     """What is wrong with one field; `render` adds the place in the file.
 
     Attributes:
@@ -169,6 +167,8 @@ def dotted(path: Path) -> str:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """' Did you mean "…"?' with the known word most like `word`, or nothing."""
+    import difflib  # noqa: PLC0415  only a mistake needs it
+
     # In one case, for "HA" and "addressranges"; of two that differ in it, the first.
     spelt = {one.casefold(): one for one in reversed(known)}
     matches = difflib.get_close_matches(word.casefold(), spelt, n=1)

@@ -4,8 +4,7 @@ What binds a manifest to a prefix, whoever wrote it down: an annotation or a mar
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.address_range import PlacedRange
 from gitops_prefix.decide.prefix import Prefix
@@ -17,8 +16,7 @@ Placed: TypeAlias = PlacedRange | PlacedSubnet | Prefix
 """What a reference stands for inside one prefix."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A DynamicPrefix and a part of it; without a part, the whole prefix.
 
     Attributes:

@@ -6,8 +6,8 @@ range, past the host parts that others hold (DESIGN 4, "Service addresses").
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitops_prefix.decide.address import BITS
 from gitops_prefix.decide.address_range import PlacedRange
@@ -70,8 +70,7 @@ def _ends(placed: Placed, prefixes: tuple[Prefix, ...]) -> tuple[int, int, int]:
     return prefix.network, 1, (1 << (BITS - prefix.length)) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A Service that wants a host part.
 
     Attributes:
@@ -105,8 +104,7 @@ class Claim:
         return shared or self.is_same_service(other)
 
 
-@dataclass(frozen=True, slots=True)
-class Rooms:
+class Rooms(NamedTuple):
     """A claim's room after a change, and before it, if there was one."""
 
     after: Room
@@ -119,8 +117,7 @@ class Rooms:
         return tuple(dict.fromkeys((*self.after.networks, *before)))
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """Who holds which host part.
 
     Attributes:
@@ -129,7 +126,7 @@ class Assignment:
         full: claims for which no host part is left.
     """
 
-    host_parts: Mapping[Claim, int] = field(default_factory=dict)
+    host_parts: Mapping[Claim, int] = {}
     taken: tuple[tuple[Claim, Claim], ...] = ()
     outside: tuple[Claim, ...] = ()
     full: tuple[Claim, ...] = ()
@@ -205,6 +202,8 @@ def _of_the_same_service(claim: Claim, held: Mapping[Claim, int]) -> int | None:
 
 def _free(claim: Claim, room: Room, used: set[int]) -> int | None:
     """The host part that the name hashes to, or the next free one behind it."""
+    from hashlib import sha256  # noqa: PLC0415  loads OpenSSL, and most repositories need none
+
     size = room.last - room.first + 1
     digest = sha256(f"{claim.namespace}/{claim.name}".encode()).digest()
     start = int.from_bytes(digest) % size

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.address_range import PlacedRange
@@ -47,8 +48,7 @@ class PastPrefix:
     state: str = "draining"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """A Kubernetes condition (meta/v1 Condition)."""
 
     type: str

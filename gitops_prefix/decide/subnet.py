@@ -1,21 +1,19 @@
 """Subnets: the nth network of a length, counted from the start of a base prefix."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gitops_prefix.decide.address import BITS
 from gitops_prefix.decide.prefix import Prefix
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedSubnet:
+class PlacedSubnet(NamedTuple):
     """A subnet of one base prefix."""
 
     name: str
     cidr: Prefix
 
 
-@dataclass(frozen=True, slots=True)
-class Subnet:
+class Subnet(NamedTuple):
     """A subnet as the specification has it.
 
     Attributes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.choice import Choice
@@ -13,11 +13,13 @@ from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import advance, settle
 from gitops_prefix.errors import InputError, Problem, Severity
-from gitops_prefix.plan.ears import Watched
 from gitops_prefix.render.inventory import Described, Inventory, describe
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
+
+if TYPE_CHECKING:
+    from gitops_prefix.plan.ears import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,10 @@ def plan(
     )
 
 
-def watch(inventory: Inventory, left: Left = NOTHING_LEFT) -> dict[str, Watched]:
+def watch(inventory: Inventory, left: Left = NOTHING_LEFT) -> "dict[str, Watched]":
     """The DynamicPrefixes, with the statuses that the next decision starts from."""
+    from gitops_prefix.plan.ears import Watched  # noqa: PLC0415  commands that hear nothing
+
     return {
         name: Watched(
             document.specification,
@@ -166,7 +170,7 @@ def advance_all(
 
 
 def would_change(
-    watched: Mapping[str, Watched], choices: Mapping[str, Choice], now: datetime
+    watched: "Mapping[str, Watched]", choices: Mapping[str, Choice], now: datetime
 ) -> bool:
     """Whether a plan would write another status than the repository has.
 
@@ -175,7 +179,7 @@ def would_change(
     return any(_differs(followed, choices[name], now) for name, followed in watched.items())
 
 
-def _differs(followed: Watched, choice: Choice, now: datetime) -> bool:
+def _differs(followed: "Watched", choice: Choice, now: datetime) -> bool:
     try:
         return advance(followed.specification, followed.status, choice, now) != followed.status
     except ValueError:

@@ -12,7 +12,6 @@ away writes none, so the addresses that a Service asks for count as well (docs.c
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -187,7 +186,7 @@ def _match(
             )
         ]
         if len(meant) == 1 and (claim.namespace or nameless[claim.name] == 1):
-            namespaced = replace(claim, namespace=meant[0].namespace)
+            namespaced = claim._replace(namespace=meant[0].namespace)
             yield service._replace(claim=namespaced, live=meant[0])
             continue
         problems.append(_ambiguous(service, meant) if meant else _absent(service))
@@ -275,8 +274,8 @@ def _differs(service: _Written, written: int, present: int) -> Problem:
 def _drop_taken(written: Sequence[_Written], findings: _Findings) -> None:
     """Leave out every Service that would share its host part with another one."""
     by_claim = {
-        replace(
-            service.claim, suffix=findings.adopted.get(service.claim, service.claim.suffix)
+        service.claim._replace(
+            suffix=findings.adopted.get(service.claim, service.claim.suffix)
         ): service
         for service in written
     }
