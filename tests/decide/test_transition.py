@@ -188,7 +188,7 @@ def test_a_condition_that_stays_true_keeps_its_time_and_a_foreign_one_stays():
 
 def test_a_condition_that_was_false_turns_true_now():
     first = after(PLAIN, A)
-    untrue = replace(first.conditions[0], status="False")
+    untrue = first.conditions[0]._replace(status="False")
     status = advance(PLAIN, replace(first, conditions=(untrue,)), observed(B), TEN + HOUR)
 
     assert [condition.last_transition_time for condition in status.conditions] == [
