@@ -10,19 +10,19 @@ from prometheus_client import Counter
 from gitops_prefix.daemon.backoff import Backoff
 from gitops_prefix.daemon.publication import Outcome
 from gitops_prefix.publish.failure import Reason, read_failure
-from gitops_prefix.publish.forge.sync import Proposal, Report, Step, Synced
+from gitops_prefix.publish.forge.sync import Proposal, Report, RequestStep, Synced
 from gitops_prefix.publish.http import Refused, Unreachable
 from gitops_prefix.publish.stages import Stage, Stages
 
 log = logging.getLogger(__name__)
 
 _WORDS = {
-    Step.OPEN: "opened",
-    Step.UPDATE: "updated",
-    Step.KEEP: "is there",
-    Step.CLOSE: "closed, for nothing is left to propose",
-    Step.RESPECT: "was closed by a person, and is not opened again for the same",
-    Step.NOTHING: "none, for nothing is left to propose",
+    RequestStep.OPEN: "opened",
+    RequestStep.UPDATE: "updated",
+    RequestStep.KEEP: "is there",
+    RequestStep.CLOSE: "closed, for nothing is left to propose",
+    RequestStep.RESPECT: "was closed by a person, and is not opened again for the same",
+    RequestStep.NOTHING: "none, for nothing is left to propose",
 }
 
 
@@ -96,7 +96,7 @@ class PullRequests:
         before, one.report = one.report, report
         if isinstance(report, Synced):
             one.due_at = inf
-            if report.step is not Step.NOTHING:
+            if report.step is not RequestStep.NOTHING:
                 log.info("%s", _line(one))
             return
         refused = isinstance(report, Refused)

@@ -1,7 +1,7 @@
-"""Signing the few claims by which a GitHub App says who it is (RS256, RFC 7515).
+"""Signs the claims with which a GitHub App authenticates (RS256, RFC 7515).
 
-Run as a process of its own, once an hour: pyjwt and cryptography would be 10 MiB more in
-the daemon's. The key goes in by a pipe, and the token comes out by one.
+It runs as a separate process, once an hour: pyjwt and cryptography would add 10 MiB to the
+daemon. The key goes in by a pipe, and the token comes out by another.
 """
 
 import json
@@ -18,18 +18,18 @@ _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 def sign(claims: Mapping[str, object], key: str, name: str) -> str:
-    """The claims as a token, signed by a process of its own.
+    """Return the claims as a token, signed by a separate process.
 
     Args:
-        claims: RFC 7519's.
+        claims: as in RFC 7519.
         key: an RSA private key in PEM.
-        name: the file that it is from, for messages.
+        name: the key's file, for messages.
 
     Raises:
-        InputError: it is no such key.
+        InputError: the key is not such a key.
         OutsideError: the process does not answer.
     """
-    # -P: what lies in the working directory is no module of ours.
+    # -P: files in the working directory must not be imported.
     command = [sys.executable, "-P", "-m", "gitops_prefix.publish.app_jwt"]
     try:
         answer = subprocess.run(
@@ -54,12 +54,12 @@ def sign(claims: Mapping[str, object], key: str, name: str) -> str:
 
 def main() -> int:
     """Read claims and key from standard input; write the token."""
-    import jwt  # noqa: PLC0415  this process has nothing else to do
+    import jwt  # noqa: PLC0415  only this process needs it
 
     asked = json.loads(sys.stdin.read())
     try:
         token = jwt.encode(asked["claims"], asked["key"], algorithm="RS256")
-    # What a parser of keys says of one that is none is without bound, and may quote it.
+    # The words of a key parser are unbounded, and may quote the key.
     except (ValueError, TypeError, AttributeError, jwt.PyJWTError):
         sys.stderr.write(
             "is no RSA private key in PEM that opens without a passphrase: generate one in the "

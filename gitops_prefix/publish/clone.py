@@ -26,37 +26,36 @@ log = logging.getLogger(__name__)
 _OWNER = "gitops-prefix.lock"
 _AT_WORK = "git-at-work.lock"
 _ORPHANS_SECONDS = 60
-"""For git that outlived its process: as long as a remote may take (remote.TimeLimits)."""
+"""How long to wait for git of an earlier process; a call to a remote may take as long."""
 _FORK_SECONDS = 2
-"""For a process that was killed while it started git: until its child has become that, the
-child holds all that it had."""
+"""A process that is killed while it starts git leaves a child that holds the lock for a moment."""
 _TICKS = 10
-# A file system of its own, as volumes are, begins with a "lost+found".
+# A new volume holds "lost+found".
 _OURS_TO_TAKE = frozenset({"lost+found"})
-# What git needs to see a repository, beside directories (gitrepository-layout(5)).
+# The files of a bare repository, beside its directories (gitrepository-layout(5)).
 _FILES = {
     "HEAD": b"ref: refs/heads/main\n",
     "config": b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n",
 }
 _WAITING = ("refs/gitops-prefix/unpublished", "refs/gitops-prefix/proposed")
-"""What of ours waits for the branch, and what for branches of ours."""
-# The tip first: what waits stands on it, and needs little more.
+"""Our commits that wait for the branch, and for branches of ours."""
+# The tip first: unpublished commits stand on it and need little more.
 _REFERENCES = ("for-each-ref", "--sort=-refname", "--format=%(objectname) %(refname)", "refs")
 _MOST_PACKS = 50
-"""As many as git itself lets be (gc.autoPackLimit)."""
-# Contents may be missing, and for want of a URL nothing is ever fetched.
+"""The limit of git's own gc (gc.autoPackLimit)."""
+# Contents may be missing; without a URL git fetches nothing.
 _PROMISED = ("-c", "remote.origin.promisor=true")
 
 
 class Owner:
-    """The owner of one directory."""
+    """The lock on one directory."""
 
     def __init__(self, directory: Path, serves: bytes) -> None:
-        """Own nothing yet.
+        """Nothing is locked yet.
 
         Args:
-            directory: holds the locks; it is there when it is taken.
-            serves: what it is used for; kept in the lock's file.
+            directory: holds the lock files; it must exist when `take` is called.
+            serves: what the directory is used for; written into the lock file.
         """
         self._directory = directory
         self._serves = serves
@@ -64,11 +63,11 @@ class Owner:
         self._at_work: int | None = None
 
     def take(self) -> None:
-        """Own the directory, once no other process and no git of one does.
+        """Lock the directory, and wait for git of an earlier process.
 
         Raises:
-            InputError: it holds something else, or another process has it.
-            OSError: it cannot be written.
+            InputError: the directory holds something else, or another process uses it.
+            OSError: the directory cannot be written.
         """
         names = {path.name for path in self._directory.iterdir()} - _OURS_TO_TAKE
         if names and _OWNER not in names:
@@ -84,28 +83,28 @@ class Owner:
             raise InputError(Problem("clone-dir-locked", message))
         self._at_work = self._open(_AT_WORK)
         if not _locked_within(_ORPHANS_SECONDS, self._at_work):
-            log.warning("git of an earlier process is still at work in %s", self._directory)
+            log.warning("git of an earlier process still runs in %s", self._directory)
 
     def release(self) -> None:
-        """Let another process have it."""
+        """Release the directory to other processes."""
         for descriptor in (self._lock, self._at_work):
             if descriptor is not None:
                 os.close(descriptor)
         self._lock = self._at_work = None
 
     def served_another(self) -> bool:
-        """Whether the directory was used for something else before."""
+        """Whether the directory was used for another remote or branch before."""
         served = b"" if self._lock is None else os.pread(self._lock, 65536, 0)
         return served not in {b"", self._serves}
 
     def note(self) -> None:
-        """Write down what it is used for."""
+        """Write what the directory is used for into the lock file."""
         if self._lock is not None and os.pread(self._lock, 65536, 0) != self._serves:
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, self._serves, 0)
 
     def kept_by_git(self) -> tuple[int, ...]:
-        """The descriptor that each git inherits, which is the lock that an owner waits for."""
+        """The descriptor of the second lock, which each git inherits."""
         return () if self._at_work is None else (self._at_work,)
 
     def _open(self, name: str) -> int:
@@ -129,14 +128,14 @@ def _locked(descriptor: int) -> bool:
 
 
 class Clone:
-    """A bare repository in `directory/repository.git`, locked while this lives."""
+    """A bare repository in `directory/repository.git`, locked while it is open."""
 
     def __init__(self, directory: Path, *, serves: str) -> None:
         """Name a directory; `open` touches it.
 
         Args:
             directory: it holds nothing else.
-            serves: the remote and branch; what was cloned of another one is let go.
+            serves: the remote and branch; a clone of another one is deleted.
         """
         self.directory = directory.absolute()
         self.path = self.directory / "repository.git"
@@ -144,28 +143,28 @@ class Clone:
         self._owner = Owner(self.directory, serves.encode(errors="surrogateescape"))
 
     def git(self, loan: Loan | None = None) -> Git:
-        """Git in this repository, and in no other that happens to be around it."""
+        """Return git in this repository, and never in a repository around it."""
         variables = {"GIT_DIR": str(self.path)}
         return Git(self.path, environment=variables, loan=loan, keeps=self._owner.kept_by_git)
 
     def is_there(self) -> bool:
-        """Whether an earlier process made it, as far as we may see."""
+        """Whether a clone exists, as far as we may read."""
         with suppress(OSError):
             return self.path.is_dir() or self._aside.is_dir()
         return False
 
     def open(self) -> None:
-        """Take the directory, and mend what a crash left behind.
+        """Lock the directory, and repair what a crash left behind.
 
         Raises:
-            InputError: it holds something else, or another process has it.
-            OutsideError: it cannot be made.
+            InputError: the directory holds something else, or another process uses it.
+            OutsideError: the clone cannot be made.
         """
         with self._reporting():
             self.directory.mkdir(parents=True, exist_ok=True)
             self._owner.take()
             if self._owner.served_another():
-                # Decisions for one branch are none for another.
+                # Decisions for one branch mean nothing for another.
                 shutil.rmtree(self.path, ignore_errors=True)
                 shutil.rmtree(self._aside, ignore_errors=True)
             self._owner.note()
@@ -178,21 +177,21 @@ class Clone:
             self._remake()
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Release the directory to other processes."""
         self._owner.release()
 
     def heal(self) -> bool:
-        """Look closely after a failure, and make the clone anew if it is damaged.
+        """Check every object, and make the clone anew if it is damaged.
 
         Returns:
-            Whether it was.
+            Whether it was damaged.
 
         Raises:
-            OutsideError: it cannot be made.
+            OutsideError: the clone cannot be made.
         """
         with self._reporting():
             self._sweep()
-            # fsck may pass over a config that other commands stumble on.
+            # fsck accepts a broken config on which other commands fail.
             self._make()
         if self._is_whole(self.git()):
             return False
@@ -200,13 +199,13 @@ class Clone:
         return True
 
     def tidy(self) -> None:
-        """Keep what references reach, in one pack, when fetches and commits left many.
+        """Copy everything reachable into one pack, when there are many packs.
 
-        Git's gc never lets go of what came from a remote that left something out.
+        git gc keeps every object of a partial clone for ever.
         """
         if len(list(self.path.glob("objects/pack/*.pack"))) < _MOST_PACKS:
             return
-        # What goes wrong here is met again, and mended, by whoever needs the clone next.
+        # A failure here shows again, and is repaired, when the clone is needed next.
         with suppress(OSError, OutsideError):
             before = self._holdings()
             self._set_aside()
@@ -222,11 +221,11 @@ class Clone:
                 shutil.rmtree(self._aside, ignore_errors=True)
 
     def _make(self) -> None:
-        """An empty repository, or the one that is here with HEAD and config as they should be."""
+        """Make an empty repository, or restore HEAD and config of the existing one."""
         self.path.mkdir(parents=True, exist_ok=True)
         for name, content in _FILES.items():
             if not (self.path / name).exists() or (self.path / name).read_bytes() != content:
-                # Never without one: on a full disk, the old one stays.
+                # Replaced in one step: on a full disk, the old file stays.
                 new = self.path / f"{name}.lock"
                 new.write_bytes(content)
                 new.replace(self.path / name)
@@ -242,8 +241,8 @@ class Clone:
             self._salvage()
             if waited and not self._names_unpublished():
                 log.error(
-                    "a commit that waited for its remote could not be read from the damaged "
-                    "clone: the current prefix is decided anew, the history may lack one"
+                    "an unpublished commit could not be read from the damaged clone: the current "
+                    "prefix is decided anew, and the history may lack one"
                 )
 
     def _set_aside(self) -> None:
@@ -251,11 +250,11 @@ class Clone:
         self.path.rename(self._aside)
 
     def _salvage(self) -> None:
-        """Take over what can still be read of a clone that is damaged, or was being tidied."""
+        """Copy what can be read from a clone that is damaged, or that was being tidied."""
         if not self._aside.exists():
             return
         if self._is_whole(self._set_aside_git()):
-            # It was being tidied: a copy is not worth more, and needs room on the disk.
+            # It was being tidied and is whole: no copy is needed.
             shutil.rmtree(self.path, ignore_errors=True)
             self._aside.rename(self.path)
             return
@@ -266,16 +265,16 @@ class Clone:
         shutil.rmtree(self._aside, ignore_errors=True)
 
     def _take_over(self) -> None:
-        """Copy what references of the clone that is set aside reach, as far as it is there."""
+        """Copy everything that is reachable in the clone set aside, as far as it exists."""
         aside = self._set_aside_git()
         taken = ""
         for line in aside.ask(*_REFERENCES).lines():
             commit, _, name = line.partition(" ")
             if f"^{commit}\n" in taken:
-                # Two references to one commit: an empty pack would be one more.
+                # A second reference to a commit needs no pack of its own.
                 self.git().ask("update-ref", name, commit)
                 continue
-            # Missing contents are no damage; `_is_whole` sees to the rest.
+            # Missing contents are no damage; `_is_whole` checks the rest.
             options = ("--quiet", "--revs", "--missing=allow-any")
             target = str(self.path / "objects" / "pack" / "pack")
             wanted = f"{commit}\n{taken}".encode()
@@ -287,7 +286,7 @@ class Clone:
         self._take_over_shallow()
 
     def _take_over_shallow(self) -> None:
-        """Where history ends, of what was taken over (gitrepository-layout(5), shallow)."""
+        """Copy where the history ends (gitrepository-layout(5), shallow)."""
         try:
             ends = (self._aside / "shallow").read_bytes()
         except FileNotFoundError:
@@ -297,14 +296,14 @@ class Clone:
         (self.path / "shallow").write_text("".join(f"{commit}\n" for commit in here))
 
     def _holdings(self) -> tuple[object, ...]:
-        """The references, and what is missing of what they reach."""
+        """The references, and the reachable objects that are missing."""
         git = self.git()
         return git.run(*_REFERENCES).stdout, missing_from(git)
 
     def _names_unpublished(self) -> bool:
-        """Whether a commit of ours is named, be it readable or not."""
+        """Whether a reference to an unpublished commit exists, readable or not."""
         loose = [self.path / name for name in _WAITING]
-        if any(one.is_file() for name in loose for one in (name, *name.rglob("*"))):
+        if any(path.is_file() for name in loose for path in (name, *name.rglob("*"))):
             return True
         packed = self.path / "packed-refs"
         text = packed.read_bytes() if packed.is_file() else b""
@@ -317,11 +316,11 @@ class Clone:
     @staticmethod
     def _is_whole(git: Git, *options: str) -> bool:
         answer = git.ask(*_PROMISED, "fsck", *options, "--no-dangling", "--no-progress")
-        # A time that is over, or a kernel that ended git, says nothing about the clone.
+        # A timeout, or a signal that ended git, says nothing about the clone.
         return answer.status < 0 or (answer.status == 0 and has_every_tree(git))
 
     def _sweep(self) -> None:
-        """Remove locks and half-written packs: whoever wrote them is dead, for git runs once."""
+        """Remove locks and half-written packs; their writers are dead, for no other git runs."""
         for pattern in ("*.lock", "tmp_*", ".tmp-*", "fast_import_crash_*"):
             for left in self.path.rglob(pattern):
                 left.unlink(missing_ok=True)
@@ -338,7 +337,7 @@ class Clone:
             ) from error
 
     def _stranger(self, error: PermissionError) -> str:
-        """Whose it is, and whose it should be."""
+        """The owner of the path, and our user."""
         place = Path(os.fsdecode(error.filename)) if error.filename else self.directory
         while not os.access(place.parent, os.X_OK):
             place = place.parent

@@ -17,29 +17,29 @@ from gitops_prefix.publish.signing import Signing
 from gitops_prefix.publish.stages import Stage
 
 _CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
-"""What git leaves out at both ends of a name, in commits that it signs (its ident.c)."""
+"""Characters that git strips from both ends of a name in signed commits (ident.c)."""
 _UNSIGNED = "refs/gitops-prefix/unsigned"
-"""Where a commit stands whose signature is still being made: never to be pushed."""
+"""Points at a commit that is not signed yet; it is never pushed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who made a commit: its author, or its committer."""
+    """An author or a committer."""
 
     name: str = "gitops-prefix"
     email: str = "gitops-prefix@localhost"
 
     def __str__(self) -> str:
-        # git ends a name at "<", and a line where it breaks.
+        # git ends a name at "<" or at a line break.
         clean = {ord(character): None for character in "<>\n\r\0"}
         return f"{self.name.translate(clean)} <{self.email.translate(clean)}>"
 
     def wrote(self, signature: str) -> bool:
-        """Whether `NAME <ADDRESS>` in a commit is this one, by fast-import or by commit-tree."""
+        """Whether `NAME <ADDRESS>` in a commit is this identity, whichever command wrote it."""
         return _bare(signature) == _bare(str(self))
 
     def variables(self, role: str, moment: datetime) -> Mapping[str, str]:
-        """The same for git-commit-tree(1); `role` is AUTHOR or COMMITTER."""
+        """The variables for git-commit-tree(1); `role` is AUTHOR or COMMITTER."""
         return {
             f"GIT_{role}_NAME": self.name,
             f"GIT_{role}_EMAIL": self.email,
@@ -47,7 +47,7 @@ class Identity:
         }
 
 
-def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its parts
+def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit has these parts
     reference: str,
     base: str,
     files: Mapping[str, tuple[str, bytes]],
@@ -56,18 +56,18 @@ def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its parts
     moment: datetime,
     onto: tuple[str, str] | None = None,
 ) -> bytes:
-    """The stream (git-fast-import(1)); its answer is the id of the commit.
+    """The stream (git-fast-import(1)); git answers with the commit's id.
 
     Args:
-        reference: what will point at the commit.
-        base: its parent.
+        reference: the reference that will point at the commit.
+        base: the parent.
         files: mode and content by path.
         message: the whole message.
         people: author and committer.
-        moment: of both; written in UTC.
-        onto: another reference that is set, and to which commit.
+        moment: the date of both, written in UTC.
+        onto: another reference to set, and its commit.
     """
-    author, committer = (f"{one} {_raw(moment)}".encode() for one in people)
+    author, committer = (f"{person} {_raw(moment)}".encode() for person in people)
     head = b"commit %s\nmark :1\nauthor %s\ncommitter %s\n" % (
         reference.encode(),
         author,
@@ -78,7 +78,7 @@ def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit is its parts
 
 
 def _bare(signature: str) -> tuple[str, str]:
-    """Name and address, as far as every way to write them agrees."""
+    """Name and address without the characters that git strips."""
     name, _, email = signature.removesuffix(">").rpartition(" <")
     return name.strip(_CRUD), email.strip(_CRUD)
 
@@ -97,7 +97,7 @@ def _counted(content: bytes) -> bytes:
 
 
 def _quote(path: str) -> bytes:
-    """A path in double quotes, as git escapes them."""
+    """A path in double quotes, escaped as git does."""
     raw = path.encode(errors="surrogateescape")
     return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
 
@@ -108,11 +108,11 @@ def _raw(moment: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A commit that is to be.
+    """A commit to make.
 
     Attributes:
-        base: its parent.
-        files: new contents; each keeps its mode.
+        base: the parent.
+        files: new contents by path; each file keeps its mode.
         message: the whole message.
         moment: author's and committer's date.
     """
@@ -124,7 +124,7 @@ class Wanted:
 
 
 class CommitMaker:
-    """Makes commits in one clone, by the same people and with the same key."""
+    """Makes commits in one clone, with one author, one committer and one key."""
 
     def __init__(
         self,
@@ -134,13 +134,13 @@ class CommitMaker:
         *,
         heal: Callable[[], bool],
     ) -> None:
-        """Make none yet.
+        """Nothing is made yet.
 
         Args:
-            clone: where they are made.
+            clone: where commits are made.
             people: author and committer.
-            signing: the key, if they are signed.
-            heal: looks after a failure whether it was the clone's, and tells.
+            signing: the key, if commits are signed.
+            heal: called after a failure; returns whether the clone was damaged.
         """
         self._clone = clone
         self._git = clone.git()
@@ -149,19 +149,16 @@ class CommitMaker:
         self._heal = heal
 
     def make(self, wanted: Wanted, reference: str, *, onto: tuple[str, str] | None) -> str:
-        """Make one, and let a reference point at it.
+        """Make a commit, set a reference to it, and return its id.
 
         Args:
-            wanted: what it is to hold.
-            reference: what will point at it.
-            onto: another reference that is set with it, and to which commit.
-
-        Returns:
-            Its id.
+            wanted: the commit.
+            reference: the reference that will point at the commit.
+            onto: another reference to set, and its commit.
 
         Raises:
-            FailedError: it cannot be signed until something changes.
-            GitFailedError: git failed otherwise.
+            FailedError: the commit cannot be signed.
+            GitFailedError: git failed for another reason.
         """
         if self._signing is None:
             return self._import(wanted, reference, onto)
@@ -173,10 +170,10 @@ class CommitMaker:
         return commit
 
     def try_signing(self) -> None:
-        """Sign nothing, so that a key that does not do is known before it is needed.
+        """Sign an empty commit, so that an unusable key is reported at the start.
 
         Raises:
-            InputError: it does not.
+            InputError: the key cannot sign.
         """
         if self._signing is None:
             return
@@ -204,7 +201,7 @@ class CommitMaker:
         return answer.word()
 
     def _sign(self, signing: Signing, wanted: Wanted, unsigned: str) -> str:
-        """The same commit once more, with a signature; nothing refers to it yet."""
+        """Make the same commit with a signature; no reference points at it yet."""
         words = ("-S", "-p", wanted.base, f"{unsigned}^{{tree}}")
         try:
             return self._signed(signing, words, wanted.message, wanted.moment)
@@ -221,7 +218,7 @@ class CommitMaker:
             loan.variables |= self._author.variables("AUTHOR", moment)
             loan.variables |= self._committer.variables("COMMITTER", moment)
             git = self._clone.git(loan)
-            # It is the one object that is written loose, and it must be on the disk, too.
+            # This is the only loose object; it must be on the disk, too.
             fsync = ("-c", "core.fsync=committed,reference")
             answer = git.run("commit-tree", *words, settings=fsync, stdin=message.encode())
         return answer.word()

@@ -1,11 +1,12 @@
-"""Who we are to the remote: an ssh key, a token, or nobody.
+"""Credentials for the remote: an ssh key, a token, or none.
 
-What is secret stays in the file or variable that holds it, and is lent to git for one
-call at a time (loan.py): git and ssh are told where it is, and never what it holds.
+A secret stays in its file or variable, and is lent to git for one call at a time (loan.py).
+Command lines and environments hold the place of a secret, never the secret.
 """
 
 import base64
 import binascii
+import errno
 import re
 import shlex
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.loan import Loan, answer_with
 from gitops_prefix.publish.scrub import learn, scrub
 
@@ -37,16 +38,20 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # "ext::sh -c …" is a program for git to run, gitremote-helpers(7).
 _PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
 _SSH = {"ssh", "git+ssh", "ssh+git"}
-# What git.py lets git speak; "git://" and "ftp://" prove nobody's identity.
+_SHORTAGE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Our own machine's, and no fault of the file."""
+# The protocols that git.py allows; "git://" and "ftp://" authenticate nobody.
 _PROTOCOLS = {"file", "http", "https"} | _SSH
 _SCP_LIKE = re.compile(r"[^/:\s]+@?[^/:\s]*:(?!//)\S+")
 
 
 def usable_key(content: bytes) -> bytes:
-    """The key as ssh reads it: with plain line ends, and one at its end.
+    """The key as ssh reads it: with LF line ends, and one at its end.
+
+    The key must open without a passphrase.
 
     Raises:
-        ValueError: what it is instead, to be read behind the file's name.
+        ValueError: what the file holds instead, to be read after the file's name.
     """
     key = content.replace(b"\r\n", b"\n").strip() + b"\n"
     if not key.strip():
@@ -66,10 +71,10 @@ def usable_key(content: bytes) -> bytes:
 
 
 def _cipher(key: bytes) -> bytes:
-    """The cipher's name: the first string behind the magic (openssh's PROTOCOL.key).
+    """The cipher's name: the first string after the magic (openssh's PROTOCOL.key).
 
     Raises:
-        ValueError: it is torn.
+        ValueError: the key is not whole.
     """
     body = key.removeprefix(OPENSSH).partition(b"-----END")[0]
     try:
@@ -84,24 +89,24 @@ def _cipher(key: bytes) -> bytes:
 
 
 class Credentials(Protocol):
-    """Something that makes a remote believe us."""
+    """A way to authenticate to a remote."""
 
     def lend(self, url: str, loan: Loan) -> None:
-        """Add to what git is lent for one call to the remote at `url`.
+        """Add the credentials to the loan for one call to the remote at `url`.
 
         Raises:
-            InputError: a file that was named cannot be read, or holds something else.
+            InputError: a file that an option names cannot be read, or holds something else.
         """
         ...
 
     def doubt(self) -> None:
-        """The remote refused: what was remembered may not count any more."""
+        """The remote refused us: forget what may be out of date."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class NoCredentials:
-    """A remote that asks for none."""
+    """For a remote that asks for no credentials."""
 
     def lend(self, url: str, loan: Loan) -> None:
         """Nothing."""
@@ -112,16 +117,16 @@ class NoCredentials:
 
 @dataclass(frozen=True, slots=True)
 class SshKey:
-    """A deploy key, and the host keys that are believed; there is no insecure default."""
+    """A deploy key, and the trusted host keys; there is no insecure default."""
 
     key: Path
     known_hosts: Path
 
     def lend(self, url: str, loan: Loan) -> None:
-        """GIT_SSH_COMMAND, with a copy of the key that ssh accepts.
+        """Set GIT_SSH_COMMAND, with a copy of the key that ssh accepts.
 
-        Kubernetes mounts secrets readable for a group, and ssh refuses such a key; it
-        is read anew each time, so that a rotated one counts.
+        Kubernetes mounts secrets readable for a group, and ssh refuses such a key. The file
+        is read for each call, so that a rotated key is used.
         """
         del url
         hidden = loan.hide(read_private_key(self.key, "--ssh-key", "invalid-ssh-key"))
@@ -133,20 +138,20 @@ class SshKey:
             "IdentitiesOnly": "yes",
             "ServerAliveInterval": "10",
             "StrictHostKeyChecking": "yes",
-            # ssh replaces what begins with a percent sign (ssh_config(5), TOKENS).
+            # ssh expands percent signs (ssh_config(5), TOKENS).
             "UserKnownHostsFile": f'"{str(self.known_hosts.absolute()).replace("%", "%%")}"',
         }
         words = ["ssh", "-F", "/dev/null"]
         for name, text in options.items():
             words += ["-o", f"{name}={text}"]
-        # ssh closes every descriptor that it inherits (closefrom(2)): the shell that waits
-        # for it holds the key open, and ssh reads it there.
+        # ssh closes every inherited descriptor (closefrom(2)). The shell that waits for ssh
+        # holds the key open, and ssh reads it there.
         command = f'{shlex.join(words)} -i "/proc/$$/fd/{hidden}" "$@"'
         loan.variables["GIT_SSH_COMMAND"] = f"f() {{ {command}; exit $?; }}; f"
         loan.variables["GIT_SSH_VARIANT"] = "ssh"
 
     def doubt(self) -> None:
-        """Nothing is remembered: the files are read at each use."""
+        """Nothing to forget: the files are read for each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,21 +159,21 @@ class Token:
     """A token for https.
 
     Attributes:
-        read: gives the token, anew at each use.
-        username: what forges expect beside a token; most ignore it.
+        read: returns the token; called for each use.
+        username: sent with the token; most forges ignore it.
     """
 
     read: Callable[[], str]
     username: str = "x-access-token"
 
     def lend(self, url: str, loan: Loan) -> None:
-        """A credential helper that answers for this remote's host, and no other.
+        """Configure a credential helper that answers for this remote's host only.
 
         Raises:
-            InputError: the token or the user is empty, or more than a line.
+            InputError: the token or the user is empty, or longer than one line.
         """
         token = self.read().strip()
-        # Both become a line of an answer to git; a line more would be an answer more.
+        # Each becomes one line of the helper's answer; a line break would add another answer.
         if not token or not token.isprintable():
             message = "the token must be one line: write it, and nothing else, into --token-file"
             raise InputError(Problem("no-token", message))
@@ -180,30 +185,30 @@ class Token:
         loan.configure(f"credential.{parts.scheme}://{parts.netloc}.helper", answer_with(hidden))
 
     def doubt(self) -> None:
-        """Nothing is remembered: `read` reads at each use."""
+        """Nothing to forget: `read` reads for each use."""
 
 
 def token_from(path: Path, name: str = "--token-file") -> Token:
-    """A token in a file that was named by the option `name`; only the file's name is remembered.
+    """A token in a file; `name` is the option that names the file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     read_secret(path, name)
     return Token(lambda: read_secret(path, name).decode(errors="replace"))
 
 
 def check_url(url: str, credentials: Credentials) -> None:
-    """Refuse a remote that we would have to guess about.
+    """Check the URL of a remote.
 
     Raises:
-        InputError: a secret in the URL, ssh without a key, or no URL at all.
+        InputError: a secret in the URL, ssh without a key, or no valid URL.
     """
     parts = _split(url)
     if _PROGRAM.match(url) or (parts and url.partition("://")[0] not in _PROTOCOLS):
         message = "--repo is in a protocol that is not spoken: give an https or ssh URL, or a path"
         raise InputError(Problem("invalid-repo", message))
-    # A token may also stand where a name does, and a URL is seen by everybody.
+    # A token may also stand in place of the user, and URLs are shown everywhere.
     if parts is not None and (
         parts.password or (parts.username and parts.scheme in {"http", "https"})
     ):
@@ -238,9 +243,9 @@ def _split(url: str) -> SplitResult | None:
 
 
 def local_path(url: str) -> Path | None:
-    """The directory that a URL names, when it names one."""
+    """The directory that a URL names; None for a server."""
     if url.startswith("file://"):
-        # As git does: percent signs are decoded, "?" and "#" are characters.
+        # As git does: percent escapes are decoded, "?" and "#" are plain characters.
         return Path(unquote(url.removeprefix("file://")))
     if "://" in url or _SCP_LIKE.fullmatch(url):
         return None
@@ -248,10 +253,10 @@ def local_path(url: str) -> Path | None:
 
 
 def read_private_key(path: Path, name: str, code: str) -> bytes:
-    """An ssh private key that was named by the option `name`.
+    """An ssh private key; `name` is the option that names the file.
 
     Raises:
-        InputError: it cannot be read (unreadable), or is no key that opens by itself (`code`).
+        InputError: the file cannot be read (unreadable), or is no usable key (`code`).
     """
     try:
         key = usable_key(read_secret(path, name))
@@ -269,13 +274,16 @@ def _check_known_hosts(path: Path) -> None:
 
 
 def read_secret(path: Path, name: str) -> bytes:
-    """A file that was named by the option `name`; read at each use, for it is replaced under us.
+    """A secret's file; `name` is the option that names it. It may be replaced at any time.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
+        OutsideError: this machine is short of descriptors or memory.
     """
     try:
         return path.read_bytes()
     except OSError as error:
+        if error.errno in _SHORTAGE:
+            raise OutsideError(f"{name} cannot be read now: {error.strerror}") from error
         problem = Problem("unreadable", f"{name} {path}: {error.strerror}")
         raise InputError(problem) from error

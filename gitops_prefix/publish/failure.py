@@ -1,8 +1,8 @@
-"""What failed, why, and what to do about it: the words of git and of servers, read once. PURE.
+"""Why a stage failed: the words of git and of servers, classified once. PURE.
 
-The words are unbounded, and anybody may have written them. The reasons are few: they are
-labels of metrics. One table, `_ROWS`, leads from words to a reason; its first row that
-matches counts. Each reason says what helps: make the commit anew, act, or wait.
+Anybody may have written the words. The reasons are few, and are labels of metrics. The
+table `_ROWS` maps words to a reason; the first row that matches counts. Each reason has a
+kind, which says what helps: make the commit anew, act, or wait.
 """
 
 import re
@@ -80,9 +80,9 @@ class Failed:
     """A stage failed.
 
     Attributes:
-        reason: what it is counted as, and what helps.
+        reason: the label in metrics; its kind says what helps.
         words: for people, on one line.
-        stage: where.
+        stage: where it failed.
     """
 
     reason: Reason
@@ -96,10 +96,10 @@ class Failed:
 
 
 class FailedError(OutsideError):
-    """The same as an exception.
+    """A failure as an exception.
 
     Attributes:
-        failed: what failed.
+        failed: the failure.
     """
 
     def __init__(self, failed: Failed) -> None:
@@ -117,10 +117,10 @@ class Published:
 PushReport = Published | Failed
 
 
-# Reason and pattern, searched without regard to case. Addresses are taken out before: a
-# repository called /denied/home.git says nothing of itself.
+# Reasons and patterns; case does not matter. Addresses are removed first, so that a
+# repository called /denied/home.git denies nothing.
 _ROWS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
-    # What git itself says of the branch, in its own line: no hook can say that.
+    # git's own line about the branch; no hook can write it.
     (
         Reason.CONTESTED,
         (
@@ -139,16 +139,19 @@ _ROWS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
             "--ca-file",
         ),
     ),
-    # The same rejection, "unpacker error", for a disk that is full and for one that is not ours.
+    # "unpacker error" means a full disk, or a disk on which we may not write.
     (
         Reason.AUTHENTICATION,
         ("insufficient permission", r"unpacker error[\s\S]*permission denied"),
     ),
     (Reason.REFUSED, (r"remote: [^\n;]*read-only file system",)),
-    # Our own shortage, before that of a server.
-    (Reason.LOCAL, (r"cannot fork\(\)", "cannot be started", "cannot be kept in memory")),
-    # What a server cannot do now passes, though it is the server that rejects: its disk is
-    # full, it has too much to do, somebody works on it. A hook may say so, too.
+    # A shortage of our own machine; the next row is about the server.
+    (
+        Reason.LOCAL,
+        (r"cannot fork\(\)", "cannot be started", "cannot be kept in memory|cannot be read now"),
+    ),
+    # Temporary rejections by the server are retried: its disk is full, it is overloaded, or
+    # in maintenance. A hook may say so, too.
     (
         Reason.SERVER,
         (
@@ -211,9 +214,8 @@ _TABLE = tuple(
     (reason, re.compile("|".join(patterns), re.IGNORECASE | re.MULTILINE))
     for reason, patterns in _ROWS
 )
-# "Could not resolve host" for /denys/home.git is no denial.
 _ADDRESS = re.compile(r"'[^'\s]*[:/][^'\s]*'|\b[a-z+]+://\S+")
-# What git and ssh would ask a person for, by the option that has it here.
+# The option that gives what git or ssh would ask a person for.
 _REMEDIES = (
     (re.compile(r"could not read username", re.IGNORECASE), "give --token-file"),
     (
@@ -230,24 +232,24 @@ _REMEDIES = (
     ),
 )
 _LOCAL_STAGES = {Stage.READ, Stage.RENDER, Stage.COMMIT}
-"""Stages that ask nobody but our own disk."""
+"""Stages that use only our own disk."""
 
 
 def read_push(status: int, stdout: str, stderr: str, commit: str) -> PushReport:
-    """What became of a push.
+    """Return the result of a push.
 
     Args:
-        status: git's exit status; -1 when git did not end in time.
-        stdout: with --porcelain, a line for the branch that begins with its flag.
-        stderr: git's and the server's words.
-        commit: what was pushed.
+        status: git's exit status; -1 if git did not end in time.
+        stdout: with --porcelain, a line for the branch, which begins with its flag.
+        stderr: the words of git and of the server.
+        commit: the pushed commit.
     """
     if status == 0:
         return Published(commit)
     lines = [line for line in stdout.splitlines() if line.startswith("!")]
     rejected = "".join(line.split("\t")[-1] + "\n" for line in lines)
     words = _clean(f"{rejected}{stderr}") or f"exit status {status}"
-    # The branch's own line comes first, and may hold a name with a colon and a slash.
+    # Only the words of others may hold addresses; the branch's own line is git's.
     reason = _look_up(rejected + _ADDRESS.sub("", stderr)) or Reason.UNREACHABLE
     return Failed(reason, words, Stage.PUSH)
 
@@ -255,22 +257,23 @@ def read_push(status: int, stdout: str, stderr: str, commit: str) -> PushReport:
 def read_failure(
     stage: Stage, said: str, *, status: int = 1, otherwise: Reason = Reason.UNREACHABLE
 ) -> Failed:
-    """What became of a question, or of anything else that failed with words.
+    """Return why a command failed.
 
     Args:
         stage: where it failed.
-        said: the words of git, or of a server.
-        status: git's exit status, for want of words.
-        otherwise: the reason when no row of the table knows the words.
+        said: the words of git or of a server.
+        status: git's exit status, shown if there are no words.
+        otherwise: the reason if no row of the table matches.
     """
     words = (_clean(said) or f"exit status {status}") + _remedy(said)
     return Failed(_look_up(_ADDRESS.sub("", said)) or otherwise, words, stage)
 
 
 def failed_by(error: Exception, stage: Stage) -> Failed:
-    """What an exception says of the stage under way: waiting may help, unless it says otherwise.
+    """Return the failure that an exception means in the stage under way.
 
-    An InputError names something that a person must change.
+    An InputError names something that a person must change; after any other exception,
+    waiting may help.
     """
     if isinstance(error, FailedError):
         return error.failed
@@ -281,7 +284,7 @@ def failed_by(error: Exception, stage: Stage) -> Failed:
 
 
 def of_kind(general: Reason, failed: Failed) -> Failed:
-    """The same, but for a reason of another kind, in place of which the general one stands."""
+    """Return the failure, with the general reason in place of a reason of another kind."""
     return failed if failed.kind is general.kind else replace(failed, reason=general)
 
 
@@ -290,20 +293,20 @@ def _look_up(text: str) -> Reason | None:
 
 
 def _remedy(text: str) -> str:
-    """What to do about it, where git or ssh only says what they miss."""
+    """Return what to do, where git or ssh only says what is missing."""
     found = (words for pattern, words in _REMEDIES if pattern.search(text))
     return "".join(f" ({words})" for words in found)
 
 
 def _clean(text: str) -> str:
-    """The lines that say something, as one; "hint:" lines are for people at a prompt."""
+    """Join the lines that say something into one; "hint:" lines are for people at a prompt."""
     lines = (line.strip() for line in text.splitlines())
     wanted = [line for line in lines if _says_something(line)]
     return "; ".join(dict.fromkeys(wanted))[:_MOST_CHARACTERS]
 
 
 def _says_something(line: str) -> bool:
-    """Forges draw boxes around their words."""
+    """Return whether a line has words; forges draw boxes around theirs."""
     if line.startswith(("hint:", "To ", "Done")):
         return False
     return any(character.isalnum() for character in line.removeprefix("remote:"))

@@ -1,7 +1,7 @@
-"""git, asked by argument lists in a scrubbed environment, and ended at its limits.
+"""git, run by argument lists in a scrubbed environment.
 
-GitPython starts the process; its keyword-to-option mapping, its object database and its
-persistent processes stay unused: its advisories and leaks are there.
+GitPython starts the process. Its keyword-to-option mapping, its object database and its
+persistent processes are not used: its advisories and leaks are about those.
 """
 
 import logging
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 def search_path() -> str:
-    """PATH without what is not absolute: a git where we happen to be started is not ours."""
+    """PATH without relative directories: a git in the working directory is not to be trusted."""
     words = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(word for word in words if Path(word).is_absolute())
 
 
-# ssh-keygen and gpg are looked for as git is. GitPython would run git when it is imported,
-# with our whole environment: it is given none to run.
+# ssh-keygen and gpg are found by the same PATH. When GitPython is imported, it runs git with
+# our whole environment; here it finds no git to run.
 os.environ["PATH"] = search_path()
 os.environ["GIT_PYTHON_REFRESH"] = "quiet"
 os.environ["GIT_PYTHON_GIT_EXECUTABLE"] = "/nonexistent/git"
@@ -38,11 +38,11 @@ import git  # noqa: E402  see above
 _MOST_SHOWN = 500
 
 _ENVIRONMENT = {
-    # A .netrc of whoever started us is no credential of ours.
+    # The .netrc of whoever started us holds no credential for us.
     "HOME": "/nonexistent",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
-    # What a clone leaves out is asked for at once (remote.py), never blob by blob.
+    # Missing contents are fetched in one request (remote.py), never blob by blob.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -55,13 +55,13 @@ _INHERITED = (
     "GIT_SSL_CAINFO",
 )
 _SETTINGS = {
-    # After a power cut, a commit that waits for its remote is there: its pack and its
-    # reference are on the disk before git ends. Loose objects would be synced one by one.
+    # An unpublished commit survives a power cut: its pack and its reference are on the disk
+    # before git ends. Loose objects would be synced one by one.
     "core.fsync": "committed,-loose-object,reference",
     "fastimport.unpackLimit": "1",
     "core.hooksPath": "/dev/null",
     "gc.auto": "0",
-    # A line on which nothing moves is dead; ssh is told the same in credentials.py.
+    # A line on which nothing moves is dead; credentials.py sets the same for ssh.
     "http.lowSpeedLimit": "1",
     "http.lowSpeedTime": "30",
     "maintenance.auto": "false",
@@ -75,7 +75,7 @@ _SETTINGS = {
 
 
 class Answer(NamedTuple):
-    """What git said."""
+    """What git answered."""
 
     status: int
     stdout: bytes
@@ -87,15 +87,15 @@ class Answer(NamedTuple):
         return [line for line in text.split("\n") if line]
 
     def word(self) -> str:
-        """Standard output, when it is one word."""
+        """Standard output as one word."""
         return self.stdout.decode().strip()
 
 
 class GitFailedError(OutsideError):
-    """git said no, or did not answer in time.
+    """git failed, or did not answer in time.
 
     Attributes:
-        answer: what it said; the status is negative when it did not come to an answer.
+        answer: what git answered; a negative status means that git did not end by itself.
     """
 
     def __init__(self, what: str, answer: Answer) -> None:
@@ -118,17 +118,17 @@ class Git:
         """Name a directory, which may not exist yet.
 
         Args:
-            directory: where git runs; it is never looked for further up.
-            environment: added to the scrubbed one.
-            loan: what a call that needs credentials is lent.
-            keeps: descriptors that stay open while git runs, also when we are gone.
+            directory: where git runs; git never searches the directories above it.
+            environment: added to the scrubbed environment.
+            loan: credentials and settings for these calls.
+            keeps: descriptors that git inherits, and keeps open when we are gone.
         """
         search = search_path()
         program = shutil.which("git", path=search)
         if program is None:
             raise OutsideError("git is not on PATH: install it")
         directory = directory.resolve()
-        # A directory that is damaged must not lead git to a repository around it.
+        # A damaged directory must not lead git to a repository around it.
         ceiling = {"GIT_CEILING_DIRECTORIES": str(directory.parent)}
         self._variables = {**_ENVIRONMENT, "PATH": search, **ceiling, **(environment or {})}
         self._env = shutil.which("env", path=search) or "/usr/bin/env"
@@ -137,7 +137,7 @@ class Git:
         if loan is not None:
             self._variables |= loan.environment
             self._descriptors = loan.descriptors
-        # GitPython leaves out a directory that is gone, and git would work in ours.
+        # GitPython ignores a directory that is gone, and git would run in ours.
         self._command = [program, "-C", str(directory)]
         for name, text in _SETTINGS.items():
             self._command += ["-c", f"{name}={text}"]
@@ -149,13 +149,13 @@ class Git:
         limits: Limits = LOCAL,
         settings: Sequence[str] = (),
     ) -> Answer:
-        """Run git, whatever it answers; status -1: it was ended at a limit, or never ran.
+        """Run git and return its answer; status -1 means that it was ended, or never ran.
 
         Args:
-            arguments: a command of git's, and its words.
-            stdin: what it reads.
-            limits: when it is ended.
-            settings: `-c NAME=TEXT`, in front of the command.
+            arguments: a git command and its arguments.
+            stdin: standard input.
+            limits: at which git is ended.
+            settings: `-c NAME=TEXT`, before the command.
         """
         began = monotonic()
         answer = self._ask(arguments, stdin, limits, settings)
@@ -167,11 +167,11 @@ class Git:
     def _ask(
         self, arguments: Sequence[str], stdin: bytes, limits: Limits, settings: Sequence[str]
     ) -> Answer:
-        # GitPython only adds to the environment, and ours must not reach git. What is
-        # added stays out of the command line, which every user of the machine can read.
+        # GitPython only adds to the environment, and ours must not reach git. Our variables
+        # stay out of the command line, which every user of the machine can read.
         foreign = os.environ.keys() - set(_INHERITED) - self._variables.keys()
         unset = [word for name in sorted(foreign) for word in ("-u", name)]
-        # A token that we were started with is not in the environment of `env`, either.
+        # `env` itself must not have a token of our environment, either.
         blank = dict.fromkeys(foreign, "")
         try:
             wrapper = git.Git().execute(
@@ -183,7 +183,7 @@ class Git:
                 start_new_session=True,
             )
         except (OSError, git.GitCommandNotFound) as error:
-            # No memory, no process left, a line too long: git had no say.
+            # No memory, no process left, or too long a command line.
             return Answer(-1, b"", f"git cannot be started: {error}")
         process = wrapper.proc
         assert process is not None  # noqa: S101  it has just begun
@@ -205,10 +205,10 @@ class Git:
         limits: Limits = LOCAL,
         settings: Sequence[str] = (),
     ) -> Answer:
-        """Run git.
+        """Run git and return its answer.
 
         Raises:
-            GitFailedError: it did not answer with status 0.
+            GitFailedError: the status is not 0.
         """
         answer = self.ask(*arguments, stdin=stdin, limits=limits, settings=settings)
         if answer.status != 0:
@@ -217,10 +217,10 @@ class Git:
 
 
 def _shown(arguments: Sequence[str]) -> str:
-    """The command for a log: no secret, no userinfo, and not without end."""
+    """The command for a log, without secrets and userinfo, and cut to a length."""
     rest = list(arguments)
     while rest[:1] == ["-c"]:
-        # Settings that a call names are the same each time.
+        # The settings of a call are always the same.
         del rest[:2]
     text = " ".join(scrub(" ".join(rest)).split())
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

@@ -1,4 +1,4 @@
-"""A GitHub App as who we are: a token of its installation, minted from its key and renewed.
+"""A GitHub App as credentials: a token of its installation, minted from its key and renewed.
 
 docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app. The token
 is for one repository, lives an hour, and is in the memory of this process alone.
@@ -21,26 +21,26 @@ from gitops_prefix.publish.scrub import learn
 from gitops_prefix.publish.stages import Stage
 
 _LIFETIME = 540
-"""Of the App's own token, in seconds; GitHub takes ten minutes at most."""
+"""Lifetime of the App's own token, in seconds; GitHub accepts ten minutes at most."""
 _BACKDATED = 60
-"""GitHub's own advice: a clock that is a little fast must not issue in the future."""
+"""GitHub's advice: a clock that is a little fast must not issue a token in the future."""
 _OTHER_SHAPE = "the GitHub App's API answers in another shape"
 _SKEW = 30.0
-"""A difference of clocks, in seconds, that explains a refusal."""
+"""A clock difference, in seconds, that explains a refusal."""
 _MARGIN = 300.0
-"""A token is renewed this long before its end: a push must not outlive it."""
+"""Seconds before its end at which a token is renewed: it must not expire during a push."""
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Which App.
+    """An App.
 
     Attributes:
         app_id: its id, or its client id.
-        key_file: read anew at each use.
+        key_file: read for each use.
         project: OWNER/NAME of the repository.
         api: as in https://api.github.com.
-        installation: its id; empty when it is to be found by the repository.
+        installation: its id; empty: found by the repository.
     """
 
     app_id: str
@@ -52,7 +52,7 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The two clocks: seconds that only go forward, and the calendar in seconds since 1970."""
+    """Two clocks: seconds that only go forward, and seconds since 1970."""
 
     monotonic: Callable[[], float]
     calendar: Callable[[], float]
@@ -71,22 +71,22 @@ class GitHubApp:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def lend(self, url: str, loan: Loan) -> None:
-        """As a token does, whose user is `x-access-token`.
+        """Lend the token, with the user `x-access-token`.
 
         Raises:
-            InputError: the key cannot be read, or is none.
-            FailedError: the API does not answer, and the last token ended; or it does not know
-                the App, or the App is not installed there.
+            InputError: the key cannot be read, or is not a key.
+            FailedError: the last token expired, and the API does not answer, does not know the
+                App, or the App is not installed for the repository.
         """
         Token(self.read).lend(url, loan)
 
     def doubt(self) -> None:
-        """Mint another one next time: rights that were given since are in a new token alone."""
+        """Mint a new token next time: rights that were granted since then are only in a new one."""
         with self._lock:
             self._token = ""
 
     def read(self) -> str:
-        """The token; minted when there is none, or it ends soon.
+        """Return the token, and mint it if there is none or it expires soon.
 
         Raises: as `lend` does.
         """
@@ -111,7 +111,7 @@ class GitHubApp:
                 Reason.REFUSED, "the GitHub App's API answers in another shape"
             ) from error
         learn(token, user="x-access-token")
-        # Both moments are the server's, so that our calendar does not count.
+        # Both times are the server's, so that our clock does not matter.
         there = _seconds(answer.headers.get("date", ""))
         lifetime = ends - (self.clock.calendar() if there is None else there)
         self._until = asked_at + max(lifetime - _MARGIN, lifetime / 2)
@@ -127,7 +127,7 @@ class GitHubApp:
             ) from error
 
     def _ask(self, method: str, path: str, content: object = None) -> Response:
-        """Ask as the App itself; once more by the server's clock, when ours differs."""
+        """Ask as the App; ask again with the server's time if our clock differs."""
         now = self.clock.calendar()
         answer = self._ask_at(now, method, path, content)
         if isinstance(answer, Refused) and answer.status == 401:
@@ -140,7 +140,7 @@ class GitHubApp:
         if not isinstance(answer, Refused):
             raise _failed(Reason.UNREACHABLE, words)
         if answer.status == 404:
-            # An installation that was removed and made again has another id.
+            # An App that was removed and installed again has another id.
             self._installation = ""
             words += f" (is it installed for {self.app.project}, and may it write contents there?)"
         raise _failed(Reason.REFUSED, words)
@@ -168,10 +168,10 @@ class GitHubApp:
 
 
 def check_app(app: App) -> None:
-    """Refuse what cannot be an App.
+    """Check the options of an App.
 
     Raises:
-        InputError: with what to write instead.
+        InputError: says what to write instead.
     """
     if not app.app_id.isascii() or not app.app_id.replace(".", "").isalnum():
         message = f'--github-app-id "{app.app_id}" is no id: it stands in the settings of the App'
@@ -186,7 +186,7 @@ def check_app(app: App) -> None:
 
 
 def _failed(general: Reason, words: str) -> FailedError:
-    """The kind is known; the words may give a closer reason."""
+    """The kind is known; the words may name a more exact reason."""
     return FailedError(of_kind(general, read_failure(Stage.LOOK, words)))
 
 

@@ -1,7 +1,7 @@
-"""A small HTTP client for what speaks JSON beside git: forges' APIs, webhooks.
+"""A small HTTP client for the JSON APIs of forges, and for webhooks.
 
-One request, one answer, and what went wrong is a value. It is urllib.request, which the
-daemon has loaded for its metrics anyway; a TLS context costs 1.3 MiB when it is made.
+One request gives one answer; a failure is a value. It uses urllib.request, which the daemon
+loads for its metrics anyway; a TLS context costs 1.3 MiB.
 """
 
 import http.client
@@ -29,7 +29,7 @@ MOST_BYTES = 4 * 1024 * 1024
 _MOST_WORDS = 300
 _DEEPEST_WORDS = 8
 _LONGEST_WAIT = 3600.0
-"""Seconds; GitHub's limits end within an hour, and a server's slip must not be for ever."""
+"""Seconds; GitHub's limits end within an hour, and a server's mistake must not stop us for ever."""
 _MOST_REDIRECTS = 3
 _TRY_LATER = frozenset({408, 425, 429})
 _SECRET_HEADERS = frozenset({"authorization", "private-token"})
@@ -38,11 +38,11 @@ _SHORTEST_SECRET = 6
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked.
+    """A request.
 
     Attributes:
-        headers: those named Authorization or Private-Token are secrets, and are shown nowhere.
-        content: sent as JSON, or as it is when it is bytes; None sends no body.
+        headers: Authorization and Private-Token are secrets, and are never shown.
+        content: sent as JSON; bytes are sent as they are; None sends no body.
     """
 
     method: str
@@ -56,7 +56,7 @@ class Response:
     """An answer with a status of 200 to 299.
 
     Attributes:
-        headers: names in small letters.
+        headers: by lower-case name.
     """
 
     status: int
@@ -64,7 +64,7 @@ class Response:
     body: bytes = b""
 
     def json(self) -> Any:
-        """The body as JSON; None when it is none."""
+        """Return the body as JSON; None if it is not JSON."""
         try:
             return _loads(self.body)
         except ValueError:
@@ -73,13 +73,13 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server said no, and would again until something changes.
+    """The server refused, and will refuse again until something changes.
 
     Attributes:
-        words: the server's own, fit to be shown.
-        status: 0 when nothing was sent at all.
-        content: the body as JSON, for callers that know its shape.
-        date: the server's clock as it wrote it, or empty.
+        words: the server's words, safe to show.
+        status: 0 if nothing was sent.
+        content: the body as JSON.
+        date: the Date header, or empty.
     """
 
     words: str
@@ -90,10 +90,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """The server did not answer, is in trouble, or has enough of us for now.
+    """The server did not answer, has trouble, or limits our rate.
 
     Attributes:
-        retry_after: how long it wants to be left alone, in seconds; 0 when it did not say.
+        retry_after: seconds that the server asks us to wait; 0 if it does not say.
     """
 
     words: str
@@ -103,25 +103,25 @@ class Unreachable:
 Answer: TypeAlias = Response | Refused | Unreachable
 Failure: TypeAlias = Refused | Unreachable
 Send: TypeAlias = Callable[[Request], Answer]
-"""What the forges and webhooks ask through."""
+"""Sends a request; forges and webhooks are given one."""
 
 
 class HttpClient:
-    """Sends one request at a time; proxies are the environment's."""
+    """Sends one request at a time; proxies are taken from the environment."""
 
     def __init__(self, *, seconds: float = 10.0, ca_file: Path | None = None) -> None:
         """Set the limits; nothing is sent yet.
 
         Args:
-            seconds: how long an answer may take, from the name's look-up to the last byte.
-            ca_file: whose certificates are believed; else the system's, or SSL_CERT_FILE.
+            seconds: for an answer, from the name lookup to the last byte.
+            ca_file: the trusted authorities; default: the system's, or SSL_CERT_FILE.
         """
         self._seconds = seconds
         self._ca_file = ca_file
         self._late: threading.Thread | None = None
 
     def send(self, request: Request) -> Answer:
-        """Ask, and read the whole answer."""
+        """Send a request, and read the whole answer."""
         answer = self._send(request)
         log.debug("%s %s: %s", request.method, _host(request.url), _shown(answer, request))
         return answer
@@ -130,8 +130,8 @@ class HttpClient:
         if self._late is not None and self._late.is_alive():
             return Unreachable("the request before this one still hangs")
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        # Sockets have a limit for each read, and look-ups of names have none: a thread that
-        # is late is left behind, and while it lives no other one is made.
+        # A socket has a limit for each read only, and a name lookup has none. So a thread asks;
+        # a late thread is left behind, and no other is started while it lives.
         thread = threading.Thread(
             target=lambda: answers.put(self._exchange(request)), name="http-client", daemon=True
         )
@@ -143,7 +143,7 @@ class HttpClient:
             return self._silent(request)
 
     def _silent(self, request: Request) -> Unreachable:
-        """Whichever limit was over first: the socket's, or that of the whole."""
+        """The same words for the socket's limit and for the limit of the whole request."""
         return Unreachable(f"{_host(request.url)}: no answer within {self._seconds:g} s")
 
     def _exchange(self, request: Request) -> Answer:
@@ -159,7 +159,7 @@ class HttpClient:
             with error:
                 return _read_error(host, error, secrets)
         except ValueError:
-            # Its message would quote the header, and so the token, that cannot be sent.
+            # The exception's message would quote the header that cannot be sent, and so the token.
             return Refused(f"{host}: no URL, or no header, that can be sent")
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
@@ -172,17 +172,17 @@ class HttpClient:
 
     def _opener(self, *, secure: bool) -> OpenerDirector:
         if not secure:
-            # A redirect to https is one to another server.
+            # A redirect to https counts as another server.
             return build_opener(_SameServer())
-        import ssl  # noqa: PLC0415  a context is 1.3 MiB: only for those who ask something
+        import ssl  # noqa: PLC0415  1.3 MiB, only if it is used
 
-        # Made anew each time, so that a bundle that was replaced on the disk counts.
+        # Made for each request, so that a replaced bundle on the disk is used.
         context = ssl.create_default_context(cafile=self._ca_file and str(self._ca_file))
         return build_opener(HTTPSHandler(context=context), _SameServer())
 
 
 class _SameServer(HTTPRedirectHandler):
-    """A redirect is followed on the same server, as the same request: GitHub's renamed ones."""
+    """Follows redirects to the same server, as the same request (GitHub: renamed repositories)."""
 
     max_redirections = _MOST_REDIRECTS
 
@@ -223,7 +223,7 @@ def _read_error(host: str, error: HTTPError, secrets: Iterable[str]) -> Failure:
     words = fit_to_show(_said(content) or text, secrets)
     words = f"{host}: {error.code} {words}".rstrip()
     if "location" in headers and 300 <= error.code < 400:
-        # Whoever stands there would be shown our token.
+        # That server would receive our token.
         target = fit_to_show(headers["location"], secrets)
         return Refused(f"{host}: redirects to {target}, which is not followed", error.code)
     waits = _seconds_to_wait(headers)
@@ -238,15 +238,15 @@ def _parse(body: bytes) -> tuple[Any, str]:
     try:
         return _loads(text), ""
     except ValueError:
-        # The page of a proxy: its tags say nothing to a reader of logs.
+        # A proxy's HTML page: tags are useless in a log.
         return None, re.sub(r"<[^>]*>", " ", text)
 
 
 def _loads(text: str | bytes) -> Any:
-    """What JSON says.
+    """Parse JSON.
 
     Raises:
-        ValueError: it is none, or nested without end.
+        ValueError: it is not JSON, or nested too deeply.
     """
     try:
         return json.loads(text)
@@ -255,22 +255,22 @@ def _loads(text: str | bytes) -> Any:
 
 
 def _said(content: Any, *, depth: int = _DEEPEST_WORDS) -> str:
-    """The words in an error of GitHub, GitLab, Gitea, or most others."""
+    """The words in an error document of GitHub, GitLab, Gitea and most others."""
     if isinstance(content, str):
         return content
     if not depth:
         return ""
     if isinstance(content, list):
-        return "; ".join(filter(None, (_said(one, depth=depth - 1) for one in content)))
+        return "; ".join(filter(None, (_said(item, depth=depth - 1) for item in content)))
     if not isinstance(content, Mapping):
         return ""
     keys = ("message", "error", "error_description", "errors")
     said = [_said(content.get(key), depth=depth - 1) for key in keys]
-    return ": ".join(one for one in said if one)
+    return ": ".join(text for text in said if text)
 
 
 def fit_to_show(text: str, secrets: Iterable[str] = ()) -> str:
-    """Words of others in one short line, without our secrets in them."""
+    """Return the words of others as one short line, without our secrets."""
     for secret in secrets:
         text = text.replace(secret, "***")
     return " ".join(scrub(text).split())[:_MOST_WORDS]
@@ -283,7 +283,7 @@ def _secrets(request: Request) -> list[str]:
 
 
 def _seconds_to_wait(headers: Mapping[str, str]) -> float:
-    """From Retry-After, in seconds or a date, or GitHub's X-RateLimit-Reset; the server's clock."""
+    """From Retry-After (seconds or a date) or GitHub's X-RateLimit-Reset, by the server's clock."""
     after = headers.get("retry-after", "")
     try:
         return min(_LONGEST_WAIT, max(0.0, _named_wait(after, headers)))
@@ -307,7 +307,7 @@ def _lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _shown(answer: Answer, request: Request) -> str:
-    """For a log: what was said, but nothing else of a body; it may be a token."""
+    """The answer for a log: its message, and nothing else of the body, which may hold a token."""
     if not isinstance(answer, Response):
         return answer.words.removeprefix(f"{_host(request.url)}: ")
     said = fit_to_show(_said(answer.json()), _secrets(request))
@@ -315,5 +315,5 @@ def _shown(answer: Answer, request: Request) -> str:
 
 
 def _host(url: str) -> str:
-    """Where a request goes; the path of a webhook may be as good as a secret."""
+    """The host of a URL, for messages; the path of a webhook may be a secret."""
     return urlsplit(url).netloc.rpartition("@")[2] or "a URL without a host"

@@ -20,18 +20,18 @@ from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.scrub import learn
 
 _NOEXEC_SEAL = 0x0008
-"""MFD_NOEXEC_SEAL, since Linux 6.3; some machines allow no other (vm.memfd_noexec)."""
+"""MFD_NOEXEC_SEAL, since Linux 6.3; vm.memfd_noexec may require it."""
 PROXIES = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-"""libcurl reads either spelling, but http_proxy in small letters alone."""
+"""libcurl reads both spellings, but http_proxy only in lower case."""
 EXCEPTIONS = ("no_proxy", "NO_PROXY")
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 class Loan:
-    """Variables, settings of git's, and secrets, for as long as the `with` lasts.
+    """Variables, git settings, and secrets, until the `with` ends.
 
     Attributes:
-        variables: for git's environment; none of them is a secret.
+        variables: for git's environment; never a secret.
     """
 
     def __init__(self) -> None:
@@ -53,17 +53,17 @@ class Loan:
             os.close(self._descriptors.pop())
 
     def configure(self, name: str, text: str) -> None:
-        """A setting of git's (git-config(1)), for this call alone."""
+        """Add a git setting (git-config(1)), for this call only."""
         self._settings.append((name, text))
 
     def hide(self, secret: bytes) -> int:
-        """A descriptor that the child will have under the same number.
+        """Return a descriptor with the secret, which the child inherits under the same number.
 
-        It reads it by opening `/proc/self/fd/N`, as often as it likes. As ssh asks of a
-        key, the file is its owner's alone.
+        The child opens `/proc/self/fd/N`, as often as it likes. ssh requires that only the
+        owner can read the file.
 
         Raises:
-            OutsideError: the machine has no memory for it.
+            OutsideError: the machine is short of memory or descriptors.
         """
         try:
             descriptor = _nameless()
@@ -77,12 +77,12 @@ class Loan:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What the child inherits."""
+        """The descriptors that the child inherits."""
         return tuple(self._descriptors)
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The variables, with the settings as git reads them (git-config(1), ENVIRONMENT)."""
+        """The variables and the settings, as git reads them (git-config(1), ENVIRONMENT)."""
         settings: dict[str, str] = {}
         for number, (name, text) in enumerate(self._settings):
             settings |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": text}
@@ -92,18 +92,18 @@ class Loan:
 
 def _nameless() -> int:
     with suppress(OSError):
-        # An older kernel does not know the flag.
+        # An older kernel does not support the flag.
         return os.memfd_create("gitops-prefix", os.MFD_CLOEXEC | _NOEXEC_SEAL)
     return os.memfd_create("gitops-prefix", os.MFD_CLOEXEC)
 
 
 class Proxy(NamedTuple):
-    """A proxy's URL taken apart.
+    """The parts of a proxy's URL.
 
     Attributes:
         url: without the password, for the environment.
-        place: without the user, too.
-        password: decoded; empty when there is none.
+        place: without user and password.
+        password: decoded; empty if there is none.
     """
 
     url: str
@@ -112,7 +112,7 @@ class Proxy(NamedTuple):
 
 
 def read_proxy(text: str) -> Proxy:
-    """Take a proxy's URL apart as git does: without a scheme it is http."""
+    """Split a proxy's URL as git does; the default scheme is http."""
     scheme, separator, rest = text.partition("://")
     if not separator:
         scheme, rest = "http", text
@@ -129,18 +129,18 @@ class Transport:
     """What https needs beside a token.
 
     Attributes:
-        ca_file: believed instead of the machine's authorities, when given.
-        proxies: the environment that names them.
+        ca_file: trusted in place of the machine's authorities, if given.
+        proxies: the environment that names proxies.
     """
 
     ca_file: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     def lend(self, loan: Loan) -> None:
-        """Add it to what git is lent.
+        """Add authorities and proxies to a loan.
 
         Raises:
-            InputError: the file of authorities cannot be read, or holds none.
+            InputError: the file of authorities cannot be read, or holds no certificate.
         """
         if self.ca_file is not None:
             loan.variables["GIT_SSL_CAINFO"] = str(_checked(self.ca_file).absolute())
@@ -166,7 +166,7 @@ class Transport:
 
 
 def answer_with(descriptor: int) -> str:
-    """A credential helper (gitcredentials(7)) that answers with what is hidden there."""
+    """Return a credential helper (gitcredentials(7)) that answers with a hidden secret."""
     source = shlex.quote(f"/proc/self/fd/{descriptor}")
     return f'!f() {{ test "$1" = get && cat {source}; }}; f'
 

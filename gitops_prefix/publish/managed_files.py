@@ -34,14 +34,14 @@ class Scope:
     exclude: tuple[str, ...] = ()
 
     def holds(self, path: str) -> bool:
-        """Whether a path is below the directory, however that is written, and none of git's own."""
+        """Whether a path is below the directory, and is not one of git's own files."""
         if any(map(is_gits_own, path.split("/")[:-1])):
             return False
         below = posixpath.normpath(self.below or ".")
         return below == "." or path.startswith(f"{below}/")
 
     def searches(self, path: str) -> bool:
-        """Whether a file's content is needed to know if it is managed."""
+        """Whether the byte search has to read this file."""
         if path in {SETTINGS_FILE, IGNORE_FILE}:
             return True
         return path.endswith(_SUFFIXES) and self.holds(path)
@@ -55,12 +55,12 @@ class Scope:
 
     @property
     def outside(self) -> bool:
-        """Whether it leads out of the repository, where nothing is."""
+        """Whether the directory is outside the repository."""
         return posixpath.normpath(self.below or ".").startswith(("/", ".."))
 
 
 def read_managed_files(git: Git, commit: str, scope: Scope) -> dict[str, bytes]:
-    """The files that a byte search finds to be managed, by path, and the settings.
+    """The managed files and the settings, by path, as a byte search finds them.
 
     Raises:
         GitFailedError: not every file could be read.
@@ -78,9 +78,9 @@ def read_managed_files(git: Git, commit: str, scope: Scope) -> dict[str, bytes]:
 def read_modes(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
     """The modes of those files that the commit has, as git writes them."""
     wanted = sorted(paths)
-    # A command line has an end; then all are listed.
+    # A command line is limited; list everything instead.
     named = wanted if len(wanted) <= _MOST_ARGUMENTS else []
-    # A name may begin with a colon, and is no pattern (gitglossary(7), pathspec).
+    # A name that begins with a colon is not a pattern (gitglossary(7), pathspec).
     options = ("-z", "-r", "--full-tree")
     answer = git.run("--literal-pathspecs", "ls-tree", *options, commit, "--", *named)
     entries = answer.stdout.decode(errors="surrogateescape").split("\0")
@@ -88,7 +88,7 @@ def read_modes(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
 
 
 def _own_files(git: Git, commit: str) -> list[str]:
-    """The settings, when they are files; a symbolic link is not followed."""
+    """The settings files that exist; a symbolic link is not followed."""
     modes = read_modes(git, commit, (SETTINGS_FILE, IGNORE_FILE))
     return [path for path, mode in modes.items() if mode.startswith("100")]
 
@@ -97,7 +97,7 @@ def _search(git: Git, commit: str, scope: Scope) -> list[str]:
     needles = [word for needle in NEEDLES for word in ("-e", needle.decode())]
     options = ("-l", "-z", "-I", "-F", *needles)
     found = git.ask("grep", *options, commit, "--", *scope.pathspecs)
-    # Status 1 is "nothing found"; a blob that cannot be read is told, and passed over.
+    # Status 1 means "nothing found". git reports an unreadable blob and skips it.
     if found.status not in {0, 1} or "error:" in found.stderr:
         raise GitFailedError("grep", found)
     names = found.stdout.decode(errors="surrogateescape").split("\0")
@@ -105,8 +105,8 @@ def _search(git: Git, commit: str, scope: Scope) -> list[str]:
 
 
 def _read(git: Git, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
-    """Contents by path; what is too big is left out, before it is read."""
-    # A line break in a name would be two requests; such a file is left alone.
+    """Contents by path, without files that are too large."""
+    # A line break in a name would make two requests; such a file is skipped.
     wanted = [path for path in dict.fromkeys(paths) if "\n" not in path]
     sizes = git.run("cat-file", "--batch-check", stdin=_requests(commit, wanted)).lines()
     small = [path for path, line in zip(wanted, sizes, strict=True) if _size(line) <= MOST_BYTES]
@@ -130,7 +130,7 @@ def _size(line: str) -> int:
     """The size in an answer of git cat-file, which is "ID blob SIZE".
 
     Raises:
-        GitFailedError: the object is not there, though the tree names it.
+        GitFailedError: the tree names the object, but the clone lacks it.
     """
     words = line.split(" ")
     if len(words) != 3 or words[1] != "blob":
@@ -139,11 +139,11 @@ def _size(line: str) -> int:
 
 
 class MissingBlobs(NamedTuple):
-    """Blobs that are not here.
+    """Blobs that the clone lacks.
 
     Attributes:
-        wanted: those that the byte search reads, by id.
-        others: how many there are that nobody reads.
+        wanted: ids of blobs that the byte search reads.
+        others: the number of blobs that nothing reads.
     """
 
     wanted: tuple[str, ...] = ()
@@ -151,10 +151,10 @@ class MissingBlobs(NamedTuple):
 
 
 def find_missing_blobs(git: Git, commit: str, scope: Scope) -> MissingBlobs:
-    """The blobs of a commit's tree that are not here.
+    """The blobs of a commit's tree that the clone lacks.
 
     Raises:
-        GitFailedError: its trees are not all here, either.
+        GitFailedError: the clone lacks a tree, too.
     """
     missing = _missing(git, "--no-walk", commit)
     if not missing:
@@ -164,14 +164,14 @@ def find_missing_blobs(git: Git, commit: str, scope: Scope) -> MissingBlobs:
 
 
 def has_every_tree(git: Git) -> bool:
-    """Whether all commits and trees that references reach are here; blobs may be missing."""
+    """Whether the clone has every reachable commit and tree; blobs may be missing."""
     answer = git.ask(*_MISSING, "--filter=blob:none", "--all")
-    # A time that is over says nothing.
+    # A timeout says nothing about the clone.
     return answer.status < 0 or (answer.status == 0 and not answer.stdout)
 
 
 def missing_from(git: Git) -> frozenset[str]:
-    """Every object that references reach and that is not here.
+    """Every reachable object that the clone lacks.
 
     Raises:
         GitFailedError: a commit cannot be read.
@@ -180,12 +180,12 @@ def missing_from(git: Git) -> frozenset[str]:
 
 
 def _missing(git: Git, *what: str) -> frozenset[str]:
-    # With --quiet git prints what is missing and nothing else.
+    # With --quiet, git prints missing objects only.
     return frozenset(line.removeprefix("?") for line in git.run(*_MISSING, *what).lines())
 
 
 def _blobs(git: Git, commit: str) -> Iterator[tuple[str, str]]:
-    """Path and id of each file; symbolic links and submodules are none."""
+    """Path and id of each regular file; no symbolic links, no submodules."""
     listed = git.run("ls-tree", "-r", "-z", "--full-tree", commit).stdout
     for entry in listed.split(b"\0"):
         if entry.startswith(b"100"):

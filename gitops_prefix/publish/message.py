@@ -16,19 +16,19 @@ from gitops_prefix.plan.occasion import Changed, Occasion, StatusChange
 from gitops_prefix.render.binding import field_name
 
 PROPOSED_TO = "Proposed-To"
-"""In every commit of ours that waits to be merged: the branch that it is for."""
+"""The trailer of a commit that waits to be merged: it names the branch to merge into."""
 OURS = ("Dynamic-Prefix", "Previous-Prefix", "Current-Prefix", "Prefix-Source", PROPOSED_TO)
 _TRAILER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*): (\S.*)")
 _LONGEST = 200
-# Where git and git-am(1) take the message for over, and the patch for begun.
+# Lines at which git and git-am(1) assume the end of the message and the begin of a patch.
 _END_OF_MESSAGE = re.compile(r"---(?!\S)|diff -|Index: ")
 _MOST_LINES = 1000
-"""Fields that a message lists; beyond them it says how many there are."""
+"""A message lists this many fields, and counts the others."""
 MOST_CHARACTERS = 64 * 1024
 _MOST_ROUNDS = 10_000
 _LONGEST_REPETITION = 10_000
 SKIP_CI = "[skip ci]"
-"""What GitHub, GitLab, Gitea, Forgejo, Woodpecker and Azure read anywhere in a message."""
+"""GitHub, GitLab, Gitea, Forgejo, Woodpecker and Azure find it anywhere in a message."""
 
 
 class Trailer(NamedTuple):
@@ -45,7 +45,7 @@ def parse_trailer(line: str) -> Trailer:
     """Read `Key: value`.
 
     Raises:
-        ValueError: it is none, or it would be taken for one of ours.
+        ValueError: the line is not a trailer, or has the key of a trailer of ours.
     """
     found = _TRAILER.fullmatch(line)
     if found is None or not line.isprintable() or len(line) > _LONGEST:
@@ -59,12 +59,11 @@ def parse_trailer(line: str) -> Trailer:
 
 
 def with_trailers(text: str, trailers: Iterable[Trailer]) -> str:
-    """A whole message: the text as git keeps it, and the trailers as its last paragraph.
+    """Return a whole message: the text as git keeps it, and the trailers as the last paragraph.
 
     Args:
-        text: subject and body. What of the trailers stands in its last paragraph
-            already is not written twice.
-        trailers: every one, in order.
+        text: subject and body. A trailer that its last paragraph holds already is not repeated.
+        trailers: all trailers, in order.
     """
     block = [str(trailer) for trailer in trailers]
     paragraphs = _paragraphs(text)
@@ -76,7 +75,7 @@ def with_trailers(text: str, trailers: Iterable[Trailer]) -> str:
 
 
 def one_line(text: str) -> str:
-    """Names and paths are the repository's: a line break in one must not begin a line."""
+    """Replace line breaks: names and paths come from the repository, and must stay on one line."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -92,7 +91,7 @@ def _paragraphs(text: str) -> list[list[str]]:
 
 
 def named(occasion: Occasion) -> tuple[StatusChange, ...]:
-    """The DynamicPrefixes that an occasion is about, sorted, each name in one line."""
+    """The DynamicPrefixes of an occasion, sorted, each name on one line."""
     found = occasion.transitions or occasion.standing
     renamed = (replace(change, name=one_line(change.name)) for change in found)
     return tuple(sorted(renamed, key=lambda change: change.name))
@@ -103,20 +102,20 @@ def subject(occasion: Occasion) -> str:
     transitions = named(occasion) if occasion.transitions else ()
     if not transitions:
         return "prefix: render anew"
-    names = ", ".join(one.name for one in transitions)
-    moved = sum(one.moved for one in transitions)
+    names = ", ".join(change.name for change in transitions)
+    moved = sum(change.moved for change in transitions)
     if len(transitions) == 1:
         return f"prefix({names}): {_what(transitions[0])}"
     return f"prefix({names}): {moved} prefixes change" if moved else f"prefix({names}): expire"
 
 
 def body(occasion: Occasion) -> str:
-    """Each DynamicPrefix, when there are several, and each field; what was edited by hand apart."""
+    """Each DynamicPrefix, if there are several, and each field; manual edits stand apart."""
     transitions = named(occasion) if len(occasion.transitions) > 1 else ()
     apart = {*map(change_line, occasion.by_hand), *map(change_line, occasion.first)}
     plain = [change for change in occasion.changes if change_line(change) not in apart]
     paragraphs = (
-        [f"{one.name}: {_what(one)}" for one in transitions],
+        [f"{change.name}: {_what(change)}" for change in transitions],
         _listed(plain),
         _listed(occasion.first, "Rendered for the first time:"),
         _listed(occasion.by_hand, "Edited by hand, and rendered again:"),
@@ -125,12 +124,12 @@ def body(occasion: Occasion) -> str:
 
 
 def own_trailers(occasion: Occasion) -> tuple[Trailer, ...]:
-    """Those of every message, a group for each DynamicPrefix."""
-    return tuple(trailer for one in named(occasion) for trailer in _trailers(one))
+    """The trailers of every message, a group for each DynamicPrefix."""
+    return tuple(trailer for change in named(occasion) for trailer in _trailers(change))
 
 
 def change_line(change: Changed) -> str:
-    """A field in one line."""
+    """A field on one line."""
     return one_line(f"{change.path}: {field_name(change)}")
 
 
@@ -141,25 +140,25 @@ def _listed(changes: Sequence[Changed], title: str = "") -> list[str]:
     return [title, *lines] if title and lines else lines
 
 
-def _what(one: StatusChange) -> str:
-    if one.previous is None:
-        return str(one.current.current)
-    if one.moved:
-        return f"{one.previous.current} -> {one.current.current}"
-    gone = [str(p) for p in one.previous.prefixes if p not in one.current.prefixes]
+def _what(change: StatusChange) -> str:
+    if change.previous is None:
+        return str(change.current.current)
+    if change.moved:
+        return f"{change.previous.current} -> {change.current.current}"
+    gone = [str(p) for p in change.previous.prefixes if p not in change.current.prefixes]
     if gone:
         return f"{', '.join(gone)} leaves the history"
-    if one.previous.dns_target != one.current.dns_target:
-        return f"DNS moves to {one.current.dns_target}"
+    if change.previous.dns_target != change.current.dns_target:
+        return f"DNS moves to {change.current.dns_target}"
     return "render anew"
 
 
-def _trailers(one: StatusChange) -> Iterator[Trailer]:
-    yield Trailer("Dynamic-Prefix", one.name)
-    if one.previous is not None:
-        yield Trailer("Previous-Prefix", str(one.previous.current))
-    yield Trailer("Current-Prefix", str(one.current.current))
-    yield Trailer("Prefix-Source", str(one.current.source))
+def _trailers(change: StatusChange) -> Iterator[Trailer]:
+    yield Trailer("Dynamic-Prefix", change.name)
+    if change.previous is not None:
+        yield Trailer("Previous-Prefix", str(change.previous.current))
+    yield Trailer("Current-Prefix", str(change.current.current))
+    yield Trailer("Prefix-Source", str(change.current.source))
 
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ if TYPE_CHECKING:
 
 
 class TemplateError(ValueError):
-    """A template that cannot be read, or fails with what it is given.
+    """A template that is invalid, or fails for an occasion.
 
     Attributes:
         problem: what and where.
@@ -179,7 +178,7 @@ class TemplateError(ValueError):
 
 
 class MessageTemplate:
-    """Makes subject and body; trailers are ours."""
+    """Makes subject and body; the trailers are always ours."""
 
     def __init__(self, text: str, path: str) -> None:
         """Compile it.
@@ -204,7 +203,7 @@ class MessageTemplate:
         self._template = Template.from_code(environment, code, environment.make_globals(None))
 
     def write(self, occasion: Occasion) -> str:
-        """Subject and body for an occasion.
+        """Return subject and body for an occasion.
 
         Raises:
             TemplateError: it failed, wrote nothing, or does not come to an end.
@@ -229,13 +228,13 @@ def _environment() -> "ImmutableSandboxedEnvironment":
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
     class Environment(ImmutableSandboxedEnvironment):
-        """The sandbox, without what chance or memory without end come in by."""
+        """The sandbox, without randomness and with bounded memory."""
 
         intercepted_binops = frozenset({"*", "**", "%"})
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
             numbers = isinstance(left, int | float) and isinstance(right, int | float)
-            sizes = [one for one in (left, right) if isinstance(one, int)]
+            sizes = [size for size in (left, right) if isinstance(size, int)]
             if operator == "**" or (not numbers and max(sizes, default=0) > _LONGEST_REPETITION):
                 raise SecurityError(f'"{operator}" of that size is not for messages')
             return super().call_binop(context, operator, left, right)
@@ -271,38 +270,38 @@ def _bounded(pieces: Iterator[str]) -> Iterator[str]:
 
 def _context(occasion: Occasion) -> Mapping[str, object]:
     """What a template sees (docs/messages.md)."""
-    by_hand = {change_line(one) for one in occasion.by_hand}
-    first = {change_line(one) for one in occasion.first}
+    by_hand = {change_line(change) for change in occasion.by_hand}
+    first = {change_line(change) for change in occasion.first}
     return {
         "subject": subject(occasion),
         "body": body(occasion),
-        "prefixes": [_prefix(one) for one in named(occasion)],
-        "changes": [_change(one, by_hand, first) for one in occasion.changes],
-        "files": sorted({one_line(one.path) for one in occasion.changes}),
+        "prefixes": [_prefix(change) for change in named(occasion)],
+        "changes": [_change(change, by_hand, first) for change in occasion.changes],
+        "files": sorted({one_line(change.path) for change in occasion.changes}),
     }
 
 
-def _prefix(one: StatusChange) -> Mapping[str, object]:
+def _prefix(change: StatusChange) -> Mapping[str, object]:
     return {
-        "name": one.name,
-        "previous": str(one.previous.current) if one.previous else "",
-        "current": str(one.current.current),
-        "moved": one.moved,
-        "source": str(one.current.source),
-        "router": one_line(one.router.address) if one.router else "",
-        "interface": one_line(one.router.interface) if one.router else "",
-        "history": [str(past.prefix) for past in one.current.history],
+        "name": change.name,
+        "previous": str(change.previous.current) if change.previous else "",
+        "current": str(change.current.current),
+        "moved": change.moved,
+        "source": str(change.current.source),
+        "router": one_line(change.router.address) if change.router else "",
+        "interface": one_line(change.router.interface) if change.router else "",
+        "history": [str(past.prefix) for past in change.current.history],
     }
 
 
-def _change(one: Changed, by_hand: set[str], first: set[str]) -> Mapping[str, object]:
-    line = change_line(one)
+def _change(change: Changed, by_hand: set[str], first: set[str]) -> Mapping[str, object]:
+    line = change_line(change)
     return {
-        "path": one_line(one.path),
-        "kind": one_line(one.kind),
-        "namespace": one_line(one.namespace),
-        "name": one_line(one.name),
-        "field": one_line(one.field),
+        "path": one_line(change.path),
+        "kind": one_line(change.kind),
+        "namespace": one_line(change.namespace),
+        "name": one_line(change.name),
+        "field": one_line(change.field),
         "line": line,
         "by_hand": line in by_hand,
         "first": line in first,
@@ -310,7 +309,7 @@ def _change(one: Changed, by_hand: set[str], first: set[str]) -> Mapping[str, ob
 
 
 def _line_of(error: Exception, path: str) -> int:
-    """The last line of the template that the error came through."""
+    """The template line in which the error occurred."""
     line = 1
     trace = error.__traceback__
     while trace is not None:
@@ -321,7 +320,7 @@ def _line_of(error: Exception, path: str) -> int:
 
 
 def _column(text: str, line: int, words: str) -> int:
-    """Where on its line the name stands that the error quotes; else its first expression."""
+    """The column of the name that the error quotes; else of the line's first expression."""
     lines = text.splitlines()
     written = lines[line - 1] if 0 < line <= len(lines) else ""
     for name in reversed(re.findall(r"'([^']+)'", words)):
@@ -336,7 +335,7 @@ class Message(NamedTuple):
     """A whole message.
 
     Attributes:
-        problem: why it is the default, when the template failed.
+        problem: why the template failed, if the default stands in its place.
     """
 
     text: str
@@ -345,14 +344,14 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What the user wants a message to look like."""
+    """How the user wants messages to look."""
 
     template: MessageTemplate | None = None
     trailers: tuple[Trailer, ...] = ()
     skip_ci: bool = False
 
     def write(self, occasion: Occasion) -> Message:
-        """The message for an occasion; with a template that fails, the default."""
+        """Return the message for an occasion; the default if the template fails."""
         try:
             return Message(self.attempt(occasion))
         except TemplateError as error:
@@ -361,7 +360,7 @@ class Wording:
             return Message(plain.attempt(occasion), problem)
 
     def attempt(self, occasion: Occasion) -> str:
-        """The message for an occasion.
+        """Return the message for an occasion.
 
         Raises:
             TemplateError: the template failed.

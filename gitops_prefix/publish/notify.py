@@ -1,7 +1,7 @@
-"""Asking for a reconcile after a push: a webhook of Flux, of Argo CD, or any with an HMAC.
+"""Requests a reconcile after a push: a webhook of Flux, of Argo CD, or any with an HMAC.
 
-PURE, but for the secret's file. A notifier builds one request; who sends it, and how
-often, is the caller's. A notifier that needs more than a request implements `Notifier`.
+Only the secret's file is read here. A notifier builds one request; the caller decides how
+often to send it. A notifier that needs more than one request implements `Notifier`.
 """
 
 import hashlib
@@ -14,24 +14,24 @@ from urllib.parse import urlsplit
 
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.credentials import local_path
-from gitops_prefix.publish.forge.known import place_of
+from gitops_prefix.publish.forge.known import project_of
 from gitops_prefix.publish.http import Failure, Refused, Request, Response, Send
 from gitops_prefix.publish.scrub import scrub
 
 KINDS = ("flux", "argocd", "hmac")
 SIGNATURE = "X-Signature"
 Secret = Callable[[], bytes]
-"""Gives the secret, anew at each use."""
+"""Returns the secret; called for each use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What happened to the branch.
+    """A change of the branch.
 
     Attributes:
         url: the remote.
         before: the branch's commit before the push.
-        after: ours.
+        after: our commit.
         paths: the files that differ.
     """
 
@@ -43,15 +43,15 @@ class Notice:
 
 
 class Notifier(Protocol):
-    """Somebody who wants to know."""
+    """Receives notices."""
 
     @property
     def name(self) -> str:
-        """For logs: without a secret, and a URL's path may be one."""
+        """For logs: without secrets; a URL's path may be a secret."""
         ...
 
     def notify(self, notice: Notice) -> Failure | None:
-        """Tell them, in a few seconds at most; what went wrong, if it did."""
+        """Send a notice within a few seconds; return the failure, if any."""
         ...
 
 
@@ -61,8 +61,8 @@ class Webhook:
 
     Attributes:
         kind: one of KINDS.
-        secret: what the body is signed with; None signs nothing, which only Argo CD takes.
-        header: the name of the one that carries the signature of kind `hmac`.
+        secret: signs the body; None for no signature, which only Argo CD accepts.
+        header: carries the signature of kind `hmac`.
     """
 
     kind: str
@@ -87,10 +87,10 @@ class Webhook:
 
 
 def build(hook: Webhook, notice: Notice, secret: bytes | None) -> Request:
-    """The request, signed over its very bytes.
+    """Return the request; the signature covers the body's exact bytes.
 
     Flux: notification-controller's Receiver `generic-hmac` takes `X-Signature:
-    sha256=HEX`, whatever the body says. Argo CD reads GitHub's push event at
+    sha256=HEX`, for any body. Argo CD reads GitHub's push event at
     /api/webhook, with `X-Hub-Signature-256` when it has a `webhook.github.secret`.
     """
     argocd = hook.kind == "argocd"
@@ -104,18 +104,18 @@ def build(hook: Webhook, notice: Notice, secret: bytes | None) -> Request:
 
 
 def push_event(notice: Notice) -> dict[str, object]:
-    """What Argo CD reads of GitHub's push event: repository, branch, commits, files.
+    """The parts of GitHub's push event that Argo CD reads: repository, branch, commits, files.
 
     It compares `html_url` with the Application's repoURL, in any protocol, with or without
-    `.git`; and refreshes every Application of the repository when no file is named.
+    `.git`. If no file is named, it refreshes every Application of the repository.
     """
     commit = {"id": notice.after, "added": [], "removed": [], "modified": list(notice.paths)}
     return {
         "ref": f"refs/heads/{notice.branch}",
         "before": notice.before,
         "after": notice.after,
-        # Argo CD takes the default branch for what an Application calls HEAD; which one it
-        # is, git does not tell us, and to look once too often does no harm.
+        # An Application may follow HEAD, which Argo CD compares with the default branch. We do
+        # not know the default branch; a needless refresh does no harm.
         "repository": {"html_url": _web_url(notice.url), "default_branch": notice.branch},
         "commits": [commit] if notice.paths else [],
     }
@@ -135,18 +135,18 @@ def _web_url(url: str) -> str:
     if local_path(url) is not None:
         return url
     try:
-        place = place_of(url)
+        place = project_of(url)
     except InputError:
-        # A repository at the root of its server is at no forge, and is told all the same.
+        # A repository at the root of its server belongs to no forge; its URL is sent as it is.
         return scrub(url)
     return f"{place.origin}/{place.project}"
 
 
 def check_webhook(kind: str, url: str, *, signed: bool) -> None:
-    """Refuse a webhook that cannot be meant.
+    """Check the options of a webhook.
 
     Raises:
-        InputError: an unknown kind, no URL, or no secret where one is needed.
+        InputError: an unknown kind, no valid URL, or a missing secret.
     """
     if kind not in KINDS:
         message = f'--notify "{kind}=…" is none of {", ".join(KINDS)}: write KIND=URL'

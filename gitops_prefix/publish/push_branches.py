@@ -1,8 +1,8 @@
-"""Branches of ours, which people look at before they merge them.
+"""Branches of ours, which people review before they merge them.
 
-One for each DynamicPrefix, or one for all. Each holds one commit of ours, on a tip of
-the branch that is kept true: so a branch whose last commit is ours holds nothing that
-is somebody else's, and may be replaced. Any other is left as it is.
+There is one for each DynamicPrefix, or one for all. Each holds one commit of ours on a tip
+of the managed branch. So a branch whose last commit is ours holds nobody else's work and
+may be replaced; any other branch is left as it is.
 """
 
 import re
@@ -34,7 +34,7 @@ from gitops_prefix.publish.stages import Stage, Stages
 PLACEHOLDER = "{name}"
 _REMEMBERED_COMMITS = 200
 _DEPTH = 2
-"""Our commit, and what it stands on."""
+"""Our commit and its parent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ Mending: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 class PushBranches:
-    """What is on our branches at the remote, and what is to be."""
+    """What our branches hold at the remote, and what they are to hold."""
 
-    def __init__(  # noqa: PLR0913  all that it is joined to
+    def __init__(  # noqa: PLR0913  the parts of one repository
         self,
         pattern: str,
         remote: Remote,
@@ -62,17 +62,17 @@ class PushBranches:
         mending: Mending,
         committer: Identity,
     ) -> None:
-        """Join it to a clone; nothing is asked yet.
+        """Nothing is asked yet.
 
         Args:
-            pattern: a branch's name, in which `{name}` stands for a DynamicPrefix's.
-            remote: where they are.
-            arrival: brings what is on them.
+            pattern: a branch name; `{name}` is replaced by the name of a DynamicPrefix.
+            remote: holds the branches.
+            arrival: fetches them.
             git: in the clone.
             references: of the clone.
-            stages: told what is under way.
-            mending: after a failure, looks whether the clone is damaged.
-            committer: of what is ours.
+            stages: entered for each stage.
+            mending: checks the clone after a failure.
+            committer: marks commits of ours.
         """
         self._pattern = pattern
         self._remote = remote
@@ -86,7 +86,7 @@ class PushBranches:
 
     @property
     def apart(self) -> bool:
-        """Whether each DynamicPrefix has a branch of its own."""
+        """Whether each DynamicPrefix has its own branch."""
         return PLACEHOLDER in self._pattern
 
     def branch_of(self, name: str) -> str:
@@ -94,15 +94,15 @@ class PushBranches:
         return self._pattern.replace(PLACEHOLDER, name)
 
     def name_of(self, branch: str) -> str | None:
-        """The DynamicPrefix that a branch is for, when each has its own."""
+        """The DynamicPrefix of a branch; None if one branch serves all."""
         before, _, after = self._pattern.partition(PLACEHOLDER)
         return branch.removeprefix(before).removesuffix(after) if self.apart else None
 
     def look(self) -> None:
-        """See where our branches are now, and bring what is new on them.
+        """Look at our branches, and fetch what is new on them.
 
         Raises:
-            FailedError: the remote did not answer, or refuses us.
+            FailedError: the remote did not answer, or refused us.
         """
         with self._stages.enter(Stage.LOOK):
             heads = self._remote.heads(self._pattern.replace(PLACEHOLDER, "*"))
@@ -114,15 +114,15 @@ class PushBranches:
                 self._arrival.bring(news, depth=_DEPTH)
 
     def seen(self) -> dict[str, str]:
-        """Each branch of ours with its commit, as last seen at the remote."""
+        """The commit of each branch of ours, as last seen at the remote."""
         return self._references.value.pushed
 
     def waiting(self) -> dict[str, str]:
-        """Each branch with a commit of ours that the remote was not yet seen to have."""
+        """The commit of ours that waits for each branch: the remote was not yet seen to have it."""
         return self._references.value.proposed
 
     def parent(self, commit: str) -> str | None:
-        """What a commit of ours stands on; None when it is not ours."""
+        """The parent of a commit of ours; None if the commit is not ours."""
         found = self._read(commit)
         ours = self._committer.wrote(found.committer) and f"\n{PROPOSED_TO}: " in found.message
         return found.parents[0] if ours and len(found.parents) == 1 else None
@@ -132,17 +132,17 @@ class PushBranches:
         return self._read(commit).message
 
     def place(self, branch: str) -> str:
-        """The reference that a new commit for a branch goes to, until it is pushed."""
+        """The reference of a new commit for a branch, until it is pushed."""
         return PROPOSED + branch
 
     def drop(self, branch: str) -> None:
-        """Forget our commit that waits for a branch."""
+        """Delete the reference to our commit that waits for a branch."""
         self._references.write({PROPOSED + branch: None})
 
     def push(self, branch: str) -> PushReport:
-        """Put a branch to our commit that waits for it.
+        """Set a branch to our commit that waits for it.
 
-        A branch that holds somebody else's commit is `held`: that commit is not thrown away.
+        A branch that ends with somebody else's commit is not replaced: the result is `held`.
         """
         commit, seen = self.waiting()[branch], self.seen().get(branch, "")
         if seen == commit:
@@ -183,14 +183,14 @@ class PushBranches:
         if commit not in self._read_before:
             while len(self._read_before) >= _REMEMBERED_COMMITS:
                 del self._read_before[next(iter(self._read_before))]
-            # The raw object: where the clone ends, git log shows no parent.
+            # The raw object: git log shows no parent where the history ends.
             raw = self._git.run("cat-file", "commit", commit).stdout.decode(errors="replace")
             self._read_before[commit] = _parse(raw)
         return self._read_before[commit]
 
 
 def _parse(raw: str) -> _Commit:
-    """What stands in a commit object (git-cat-file(1))."""
+    """The parts of a commit object (git-cat-file(1))."""
     head, _, message = raw.partition("\n\n")
     committer = re.search(r"^committer (.*>) \d+ [-+]\d+$", head, re.MULTILINE)
     parents = tuple(re.findall(r"^parent ([0-9a-f]+)$", head, re.MULTILINE))
@@ -199,7 +199,7 @@ def _parse(raw: str) -> _Commit:
 
 @lru_cache(maxsize=1000)
 def is_branch_name(name: str) -> bool:
-    """Whether git takes a name for a branch's (git-check-ref-format(1)).
+    """Whether a name is a valid branch name (git-check-ref-format(1)).
 
     Raises:
         GitFailedError: git could not run; the next call asks again.
@@ -211,10 +211,10 @@ def is_branch_name(name: str) -> bool:
 
 
 def check_pattern(pattern: str, base: str) -> None:
-    """Refuse a pattern that could not give branches, or would give the one that is kept true.
+    """Check that a pattern gives valid branches, and never the managed branch.
 
     Raises:
-        InputError: with what to write instead.
+        InputError: says what to write instead.
     """
     sample = pattern.replace(PLACEHOLDER, "name")
     valid = is_branch_name(sample)
@@ -233,7 +233,7 @@ def check_pattern(pattern: str, base: str) -> None:
 
 
 def problem_of(branches: Mapping[str, str], base: str) -> Problem | None:
-    """What is wrong with the branches that the names in a repository give; by name."""
+    """The first branch that is invalid, or the managed branch itself; by DynamicPrefix."""
     for name, branch in sorted(branches.items()):
         if branch == base or not is_branch_name(branch):
             message = (

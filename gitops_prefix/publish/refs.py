@@ -28,7 +28,7 @@ PROPOSED = "refs/gitops-prefix/proposed/"
 
 
 class Relation(Enum):
-    """How our unpublished commit stands to the tip."""
+    """How our unpublished commit relates to the tip."""
 
     NONE = auto()
     """There is no such commit, or no tip."""
@@ -96,7 +96,7 @@ class References:
     """Reads and writes the references of one clone.
 
     Attributes:
-        value: what git said last, with our own writes since then.
+        value: what git said last, plus our own writes since then.
     """
 
     def __init__(self, git: Git) -> None:
@@ -151,5 +151,5 @@ class References:
         return Relation.ARRIVED if self._holds(tip, ours) else Relation.STALE
 
     def _holds(self, commit: str, ancestor: str) -> bool:
-        """Whether a commit is another one, or comes after it as far as we have fetched."""
+        """Whether a commit equals or descends from another, as far as the history is fetched."""
         return self._git.ask("merge-base", "--is-ancestor", ancestor, commit).status == 0

@@ -35,7 +35,7 @@ _ORIGIN = "origin"
 
 
 class Leave(StrEnum):
-    """File contents that a fetch does without (git-rev-list(1), --filter)."""
+    """File contents that a fetch leaves out (git-rev-list(1), --filter)."""
 
     CONTENTS = "blob:none"
     LONG_ONES = f"blob:limit={MOST_BYTES + 1}"
@@ -45,13 +45,13 @@ class Leave(StrEnum):
 class TimeLimits:
     """How long the remote may take, in seconds.
 
-    A line that is dead is noticed sooner, by ssh and by http; these end the rest.
+    ssh and http notice a dead line sooner; these limits end everything else.
 
     Attributes:
-        ask: for a question, or the few kilobytes of a push.
+        ask: for ls-remote, or for a push of a few kilobytes.
         fetch: for a fetch, over a slow line.
-        silence: for a fetch that sends nothing, once the branch was fetched before. The first
-            fetch may take longer: the server has to prepare all of it.
+        silence: for a fetch in which nothing arrives, if the branch was fetched before. In the
+            first fetch the server may need longer to prepare everything.
     """
 
     ask: float = 60.0
@@ -74,9 +74,9 @@ class Remote:
         references: References,
         stages: Stages,
     ) -> None:
-        """Name a branch; nothing is asked yet."""
+        """Name a branch; nothing is sent yet."""
         path = local_path(url)
-        # Git runs in the clone, where a relative path would lead elsewhere.
+        # git runs in the clone, where a relative path would lead elsewhere.
         plain = path is not None and "://" not in url
         self._url = str(path.absolute()) if path is not None and plain else url
         self._reference = f"refs/heads/{branch}"
@@ -89,11 +89,11 @@ class Remote:
         self._stages = stages
 
     def tip(self) -> str:
-        """Where the branch is now.
+        """The commit that the branch points at now.
 
         Raises:
-            FailedError: the remote did not answer, or refuses us.
-            InputError: it has no such branch.
+            FailedError: the remote did not answer, or refused us.
+            InputError: the remote has no such branch.
         """
         for line in self._run("ls-remote", "--", self._url, self._reference).lines():
             commit, _, name = line.partition("\t")
@@ -106,13 +106,13 @@ class Remote:
         raise InputError(Problem("no-such-branch", message))
 
     def fetch(self, *, depth: int, into: str, leave: Leave, anew: bool = False) -> None:
-        """Bring the branch's last `depth` commits.
+        """Fetch the branch's last `depth` commits.
 
         Args:
             depth: how many.
-            into: the reference that is to be the last of them.
-            leave: which contents to do without, where the server can leave any out.
-            anew: whether to ask for what was left out before, too.
+            into: the reference that will point at the last commit.
+            leave: which contents to leave out, if the server supports filters.
+            anew: whether to fetch again what an earlier fetch left out.
 
         Raises:
             FailedError: as `tip` does.
@@ -122,10 +122,10 @@ class Remote:
         self._fetch(*options, "--", _ORIGIN, refspec)
 
     def fetch_blobs(self, blobs: Iterable[str]) -> bool:
-        """Bring file contents that an earlier fetch did without, all at once.
+        """Fetch file contents that an earlier fetch left out, all in one request.
 
         Returns:
-            Whether the server gives single objects; if not, none came.
+            False if the server does not give single objects; then nothing was fetched.
 
         Raises:
             FailedError: as `tip` does.
@@ -142,8 +142,8 @@ class Remote:
         return True
 
     def _fetch(self, *words: str, settings: tuple[str, ...] = (), stdin: bytes = b"") -> None:
-        # A remote with a name may leave contents out (gitformat-pack, promisor packs); it
-        # has one for this call alone, and the clone's config stays empty.
+        # git leaves contents out only for a remote with a name (gitformat-pack, promisor
+        # packs). The remote has one for this call only; the clone's config stays empty.
         origin = {"url": self._url, "promisor": "true", "partialCloneFilter": Leave.CONTENTS}
         named = [
             word
@@ -156,19 +156,19 @@ class Remote:
         self._run(*named, *settings, "fetch", *options, *words, limits=limits, stdin=stdin)
 
     def push(self, commit: str, *, seen: str) -> PushReport:
-        """Add a commit to the branch, if it still is where it was seen.
+        """Add a commit to the branch, if the branch is still where it was last seen.
 
-        A plain push would make a branch anew that was deleted, and bring back what was taken
-        away from its end. Nothing is forced by it: what is pushed comes after what was seen.
+        A plain push would create a deleted branch again, and restore commits that somebody
+        removed from its end. The lease forces nothing: the commit descends from `seen`.
 
         Args:
-            commit: stands on `seen`.
-            seen: where the branch was.
+            commit: a descendant of `seen`.
+            seen: the branch's commit when it was last seen.
         """
         return self._push(commit, self._reference, seen)
 
     def heads(self, pattern: str) -> dict[str, str]:
-        """The branches that match a glob, and where they are now.
+        """The branches that match a glob, and the commit of each.
 
         Raises:
             FailedError: as `tip` does.
@@ -184,10 +184,10 @@ class Remote:
     def fetch_heads(
         self, references: Mapping[str, str], *, depth: int, leave: Leave, anew: bool = False
     ) -> None:
-        """Bring the last commits of branches, each to a reference of ours.
+        """Fetch the last commits of branches, each into a reference of ours.
 
         Args:
-            references: of ours, by the branch's name.
+            references: our references, by the branch's name.
             depth: how many commits of each.
             leave: as `fetch` does.
             anew: as `fetch` does.
@@ -200,12 +200,12 @@ class Remote:
         self._fetch(*options, "--", _ORIGIN, *refspecs)
 
     def replace(self, branch: str, commit: str, *, seen: str) -> PushReport:
-        """Put a branch of ours to a commit, if it still is where it was seen.
+        """Set a branch of ours to a commit, if the branch is still where it was last seen.
 
         Args:
-            branch: never the one that is kept true.
-            commit: what it is to be.
-            seen: what it was, or empty when it must not be there.
+            branch: never the managed branch itself.
+            commit: the new commit.
+            seen: the commit when last seen; empty if the branch must not exist.
         """
         if branch == self._branch:
             raise ValueError("the branch itself is never forced")
@@ -235,7 +235,7 @@ class Remote:
         raise FailedError(replace(failed, words=f"git {verb}: {failed.words}"))
 
     def _doubt(self, failed: Failed) -> None:
-        """A refusal may be for who we are; but a hook, or a protection, knew us well."""
+        """Drop remembered credentials after a refusal; a hook or a protection did accept them."""
         if failed.kind is Kind.REFUSED and failed.reason not in {Reason.HOOK, Reason.PROTECTED}:
             self._credentials.doubt()
 
@@ -245,36 +245,40 @@ class Remote:
             try:
                 self.lend(loan)
             except InputError as error:
-                # It was good when we started: a secret that is being replaced comes back.
+                # The file was valid at the start: while a secret is replaced, we retry.
                 raise FailedError(failed_by(error, self._stages.last)) from error
             except FailedError as error:
                 raise FailedError(replace(error.failed, stage=self._stages.last)) from error
             return self._clone.git(loan).ask(*arguments, limits=limits, stdin=stdin)
 
     def lend(self, loan: Loan) -> None:
-        """Lend git what it needs to reach the remote.
+        """Add what git needs to reach the remote.
 
         Raises:
-            InputError: something that was named cannot be read, or is something else.
+            InputError: a file that an option names cannot be read, or holds something else.
         """
         self._transport.lend(loan)
         self._credentials.lend(self._url, loan)
 
 
 class Arrival:
-    """Brings the branch's tip into the clone."""
+    """Fetches the branch's tip into the clone.
+
+    Attributes:
+        is_complete: whether everything that is searched of `TIP` is known to be here.
+    """
 
     def __init__(self, remote: Remote, clone: Clone, scope: Scope, references: References) -> None:
         self._remote = remote
         self._git = clone.git()
         self._references = references
         self._scope = scope
-        # Another process of ours may have left anything, and searched elsewhere.
+        # An earlier process may have left the clone incomplete, or had another --path.
         self.is_complete = False
         self._leave = Leave.CONTENTS
 
     def fetch(self, *, depth: int) -> None:
-        """Bring the branch's last `depth` commits, and let `TIP` be the last of them.
+        """Fetch the branch's last `depth` commits, and set `TIP` to the last of them.
 
         Raises:
             FailedError: as `Remote.tip` does.
@@ -288,7 +292,7 @@ class Arrival:
         self.is_complete = True
 
     def bring(self, references: Mapping[str, str], *, depth: int) -> None:
-        """Bring other branches' last commits, each to a reference of ours, by the branch's name.
+        """Fetch other branches' last commits, each into a reference of ours, by the branch's name.
 
         Raises: as `fetch` does.
         """
@@ -303,28 +307,30 @@ class Arrival:
             self._remote.fetch_heads(references, depth=depth, leave=Leave.LONG_ONES, anew=True)
 
     def complete(self) -> None:
-        """Fetch what is searched of `TIP` and is not here.
+        """Fetch the searched file contents of `TIP` that are missing.
 
         Raises: as `fetch` does.
         """
         self._fill(TIP, 1)
+        # A fetch of everything takes the branch as it is now.
+        self._references.read()
         self.is_complete = True
 
     def doubt(self) -> None:
-        """Look again next time: something failed."""
+        """Check again at the next look, because something failed."""
         self.is_complete = False
 
     def _fill(self, commit: str, depth: int) -> None:
         missing = self._missing(commit)
-        # One request for each of many costs both sides more than to send everything.
+        # If most contents are wanted, one fetch of everything is cheaper than single objects.
         if len(missing.wanted) > missing.others and self._leave is Leave.CONTENTS:
             self._fetch_anew(commit, depth)
             missing = self._missing(commit)
         if missing.wanted and not self._remote.fetch_blobs(missing.wanted):
             self._fetch_anew(commit, depth)
             missing = self._missing(commit)
-        # With all of a tip here, the next one's contents come along with its trees;
-        # without, the server could send them as changes to what is not here.
+        # If all contents are here, the next tip's contents come with its trees. Otherwise the
+        # server could send them as deltas against contents that we lack.
         self._leave = Leave.CONTENTS if missing.others else Leave.LONG_ONES
 
     def _fetch_anew(self, commit: str, depth: int) -> None:

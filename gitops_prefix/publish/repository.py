@@ -1,7 +1,7 @@
 """One branch of one remote, through a bare clone without a work tree.
 
-Two references matter: what the branch was when last seen, and our own commit that is
-not on it yet. A crash at any instant leaves nothing else behind.
+Two references matter: the branch as it was last seen, and our commit that is not on the
+branch yet. A crash at any moment leaves nothing else behind.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,13 +36,13 @@ __all__ = ["Repository", "Scope", "TimeLimits"]
 
 _REMEMBERED_COMMITS = 4
 _DEPTH = 50
-"""How far below the tip a commit of ours is looked for, when it may have arrived."""
+"""How many commits below the tip are fetched to find ours there."""
 
 
 class Repository:
-    """The branch as last seen, and what we add to it."""
+    """The branch as it was last seen, and what we add to it."""
 
-    def __init__(  # noqa: PLR0913  all that there is to name
+    def __init__(  # noqa: PLR0913  each is one option
         self,
         clone_dir: Path,
         url: str,
@@ -56,7 +56,7 @@ class Repository:
         scope: Scope = Scope(),  # noqa: B008
         limits: TimeLimits = TimeLimits(),  # noqa: B008
     ) -> None:
-        """Name a branch; `open` touches the disk, and only `fetch` and `push` the network."""
+        """Name a branch. `open` touches the disk; only `fetch` and `push` use the network."""
         self.url = url
         self.branch = branch
         self._credentials = credentials or NoCredentials()
@@ -82,10 +82,10 @@ class Repository:
         self._files: dict[str, Mapping[str, bytes]] = {}
 
     def open(self) -> None:
-        """Check what was given, and make or mend the clone.
+        """Check the arguments, and make or repair the clone.
 
         Raises:
-            InputError: a URL, branch, directory or secret that cannot be meant.
+            InputError: an invalid URL, branch, directory or secret.
             OutsideError: the clone cannot be made.
         """
         check_url(self.url, self._credentials)
@@ -98,13 +98,13 @@ class Repository:
             raise InputError(Problem("invalid-path", message))
         path = local_path(self.url)
         if path is not None and not self.clone.is_there() and not _is_repository(path):
-            # Once it was there: then it is away, as a server may be.
+            # If the clone exists, the remote existed too: it is away now, as a server may be.
             message = f"--repo {self.url} is no Git repository: name one, or make it with git init"
             raise InputError(Problem("no-repository", message))
         try:
             self.clone.open()
             self._references.read()
-            # A token that is minted elsewhere waits for it as the branch does.
+            # A GitHub App mints its token elsewhere; if that server is away, the next fetch waits.
             with _tolerating(Kind.AWAY), Loan() as loan:
                 self.remote.lend(loan)
             self._maker.try_signing()
@@ -113,7 +113,7 @@ class Repository:
             raise
 
     def close(self) -> None:
-        """Let the clone go."""
+        """Release the clone's lock."""
         self.clone.close()
 
     @property
@@ -142,9 +142,10 @@ class Repository:
         return self.refs.stale
 
     def waiting_since(self) -> datetime | None:
-        """When the oldest of our commits that are not on the branch was made; None: none waits.
+        """When the oldest commit of ours that is not on the branch was made; None if there is none.
 
-        Of what a tip that moved on has left behind, the newest counts: below it is not ours alone.
+        When the tip moved on without our commit, only that commit counts: the commits below
+        it may be somebody else's.
         """
         tip, ours = self.tip, self.unpublished
         if ours is None:
@@ -163,12 +164,11 @@ class Repository:
             Whether it moved.
 
         Raises:
-            FailedError: the remote did not answer, or refuses us; or the clone had to be made
-                anew.
-            InputError: it has no such branch.
+            FailedError: the remote did not answer, or refused us; or the clone was made anew.
+            InputError: the remote has no such branch.
         """
         if not self.clone.path.is_dir():
-            # Git has nowhere to run, and could not even ask.
+            # git cannot run in a directory that is gone.
             self.heal()
         with self.stages.enter(Stage.LOOK):
             moved = self.remote.tip() != self.tip
@@ -182,11 +182,11 @@ class Repository:
         return True
 
     def managed_files(self, commit: str) -> Mapping[str, bytes]:
-        """The files of a commit that a byte search finds to be managed, by path.
+        """The managed files of a commit, by path, as a byte search finds them.
 
         Raises:
-            FailedError: the clone had to be made anew; a fetch fills it.
-            GitFailedError: git failed otherwise.
+            FailedError: the clone was made anew; a fetch fills it.
+            GitFailedError: git failed for another reason.
         """
         if commit not in self._files:
             with self._mending(), self.stages.enter(Stage.READ):
@@ -200,7 +200,7 @@ class Repository:
         self._files[commit] = files
 
     def changed_paths(self, before: str, after: str) -> list[str]:
-        """The files that differ between two commits; none when one of them is not known."""
+        """The files that differ between two commits; empty if one of them is unknown."""
         options = ("-r", "-z", "--name-only", "--no-renames")
         answer = self._git.ask("diff-tree", *options, before, after, "--")
         names = answer.stdout.decode(errors="replace").split("\0") if answer.status == 0 else []
@@ -215,22 +215,19 @@ class Repository:
         *,
         reference: str = UNPUBLISHED,
     ) -> str:
-        """Make a commit of ours; the branch does not know it yet.
+        """Make a commit in the clone, and return its id.
 
         Args:
-            base: its parent.
-            files: new contents; each keeps its mode.
+            base: the parent.
+            files: new contents by path; each file keeps its mode.
             message: the whole message.
             moment: author's and committer's date.
-            reference: what will point at it.
-
-        Returns:
-            Its id.
+            reference: the reference that will point at the commit.
 
         Raises:
-            FailedError: it cannot be signed until something changes; or the clone had to be made
-                anew, and a fetch fills it.
-            GitFailedError: git failed otherwise.
+            FailedError: the commit cannot be signed; or the clone was made anew, and a fetch
+                fills it.
+            GitFailedError: git failed for another reason.
         """
         refs = self.refs
         onto = (ONTO, refs.tip) if refs.tip and reference == UNPUBLISHED else None
@@ -246,13 +243,13 @@ class Repository:
         return commit
 
     def push_branches(self, pattern: str) -> PushBranches:
-        """The branches of ours beside this one, for those who review what we write.
+        """Our own branches beside this one, which people review and merge.
 
         Args:
-            pattern: a branch's name, in which `{name}` stands for a DynamicPrefix's.
+            pattern: a branch name; `{name}` is replaced by the name of a DynamicPrefix.
 
         Raises:
-            InputError: it gives no branch, or this one.
+            InputError: the pattern gives no valid branch, or this branch.
         """
         check_pattern(pattern, self.branch)
         return PushBranches(
@@ -267,16 +264,16 @@ class Repository:
         )
 
     def drop(self) -> None:
-        """Forget our commit."""
+        """Delete the reference to our unpublished commit."""
         self._references.write({UNPUBLISHED: None})
 
     def push(self) -> PushReport:
-        """Push our commit; "published" is said only after the remote shows it."""
+        """Push our commit. The result is `Published` only after the remote shows the commit."""
         refs = self.refs
         commit = refs.unpublished
         if commit is None:
             raise ValueError("there is nothing to push")
-        # The answer to an earlier push may have been lost: then it is there already.
+        # If the answer to an earlier push was lost, the branch has the commit already.
         if refs.relation is not Relation.ARRIVED:
             report = self._push(commit, refs)
             if not isinstance(report, Published):
@@ -287,7 +284,7 @@ class Repository:
 
     def _push(self, commit: str, refs: Refs) -> PushReport:
         if refs.tip is None or refs.relation is not Relation.AHEAD:
-            words = f"{commit[:12]} does not stand on the branch as it was seen"
+            words = f"{commit[:12]} does not descend from the branch as it was last seen"
             return Failed(Reason.CONTESTED, words, Stage.PUSH)
         try:
             with self._mending():
@@ -298,7 +295,7 @@ class Repository:
             return failed_by(error, self.stages.last)
 
     def _confirm(self, report: PushReport, commit: str) -> PushReport:
-        """Ask the remote whether it is as git said; somebody may be on top of us already."""
+        """Ask the remote whether the commit arrived; another commit may be on top of it already."""
         if isinstance(report, Failed):
             if report.kind is Kind.AWAY:
                 raise FailedError(report)
@@ -321,7 +318,7 @@ class Repository:
 
     @contextmanager
     def _mending(self) -> Iterator[None]:
-        """After a failure, see whether it was the clone's."""
+        """After a failure, check the clone, and make it anew if it is damaged."""
         try:
             yield
         except (GitFailedError, FailedError) as error:
@@ -332,13 +329,13 @@ class Repository:
             raise self._local(f"the clone was damaged and is made anew ({error})") from error
 
     def heal(self) -> bool:
-        """Look closely after a failure, and make the clone anew if it is damaged.
+        """Check every object of the clone, and make the clone anew if it is damaged.
 
         Returns:
-            Whether it was.
+            Whether it was damaged.
 
         Raises:
-            FailedError: it cannot be made.
+            FailedError: the clone cannot be made.
         """
         self._arrival.doubt()
         try:
@@ -356,7 +353,7 @@ class Repository:
 
 @contextmanager
 def _tolerating(kind: Kind) -> Iterator[None]:
-    """Leave the body when it fails in that way, and go on."""
+    """Leave the body when it fails in this way, and continue after it."""
     try:
         yield
     except FailedError as error:

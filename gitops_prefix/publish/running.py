@@ -12,7 +12,7 @@ from time import monotonic  # noqa: TID251  how long git runs, and no date
 from typing import NamedTuple
 
 LOCAL_SECONDS = 60.0
-"""For what git does on the disk alone."""
+"""For git on our own disk."""
 MOST_WORDS = 64 * 1024
 """Bytes of standard error; a server may write there without end."""
 _MOST_ANSWER = 4 * 1024 * 1024
@@ -23,12 +23,12 @@ _LAST_WORDS_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one call of git may take; then its process group is ended.
+    """When a git process group is ended.
 
     Attributes:
-        seconds: until git has ended.
-        silence: seconds without a sign of life of git; None: `seconds` alone count.
-        answer: bytes of standard output; None: git reads our own disk, at any length.
+        seconds: after this time.
+        silence: after this time without a sign of life of git; None: never.
+        answer: after this many bytes of standard output; None: never, for git on our own disk.
     """
 
     seconds: float = LOCAL_SECONDS
@@ -40,7 +40,7 @@ LOCAL = Limits()
 
 
 def remote_limits(seconds: float, *, silence: float | None = None) -> Limits:
-    """The limits of a call that goes to a remote: what a server sends is bounded."""
+    """The limits of a call to a remote: a server cannot fill our memory."""
     return Limits(seconds, silence, _MOST_ANSWER)
 
 
@@ -48,7 +48,7 @@ class Ended(NamedTuple):
     """How git ended.
 
     Attributes:
-        early: the limit at which it is to be ended; empty when git ended by itself.
+        early: the limit that was reached; empty if git ended by itself.
     """
 
     stdout: bytes
@@ -58,7 +58,7 @@ class Ended(NamedTuple):
 
 @dataclass(slots=True)
 class Talk:
-    """What git reads and writes, until it ends or a limit is reached."""
+    """Reads and writes the pipes of git, until git ends or a limit is reached."""
 
     process: "subprocess.Popen[bytes]"
     stdin: bytes
@@ -68,7 +68,7 @@ class Talk:
     stderr: bytearray = field(default_factory=bytearray)
 
     def run(self) -> Ended:
-        """Talk with git until it ended, or until the reason why it must be ended is known."""
+        """Run until git ended, or until a limit is reached."""
         early = self._talk(monotonic() + self.limits.seconds)
         return Ended(bytes(self.stdout), self.stderr.decode(errors="replace"), early)
 
@@ -106,7 +106,7 @@ class Talk:
             pipes.stdin.close()
 
     def _move(self, waiting: selectors.BaseSelector, descriptor: int) -> None:
-        """Write or read what one pipe takes or gives."""
+        """Write to or read from one pipe."""
         stream = waiting.get_map()[descriptor].fileobj
         if stream is self.process.stdin:
             finished = self._write(descriptor)
@@ -121,7 +121,7 @@ class Talk:
                 stream.close()  # type: ignore[union-attr]
 
     def _write(self, descriptor: int) -> bool:
-        """Whether git has read all, or reads no more."""
+        """Write a chunk; return whether git has read everything, or reads no more."""
         try:
             self.written += os.write(descriptor, self.stdin[self.written : self.written + _CHUNK])
         except BrokenPipeError:
@@ -131,7 +131,7 @@ class Talk:
     def _too_much(self) -> str:
         most = self.limits.answer
         if most is None:
-            # On our own disk git may complain of each object of a damaged clone.
+            # git reports each object of a damaged clone; the first lines are enough.
             del self.stderr[MOST_WORDS:]
             return ""
         if len(self.stdout) > most or len(self.stderr) > MOST_WORDS:
@@ -140,14 +140,15 @@ class Talk:
 
 
 class _Life:
-    """Whether anything moves in git's process group.
+    """Watches git's process group for signs of life.
 
-    A server may hold a connection open and send nothing; ssh then still exchanges keepalives.
-    So the bytes and the CPU time of git itself count, without those of its transports.
+    A server may hold a connection open and send nothing, while ssh still exchanges
+    keepalives. Only the bytes and the CPU time of git itself count, not those of ssh and of
+    the remote helpers.
     """
 
     def __init__(self, group: int, silence: float | None) -> None:
-        """Watch a group; without a limit nothing is watched."""
+        """Watch a process group, if there is a limit."""
         self._group = group
         self._silence = silence
         self._since = self._looked = monotonic()
@@ -155,7 +156,7 @@ class _Life:
         self.tick = LOCAL_SECONDS if silence is None else min(_TICK, silence / 4)
 
     def over(self, now: float) -> str:
-        """That nothing moved for too long, or an empty string."""
+        """Why git must be ended, or an empty string."""
         if self._silence is None or now - self._looked < self.tick:
             return ""
         self._looked = now
@@ -186,23 +187,23 @@ def _work_of(group: int) -> int:
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:
-    """End git and what it started: ssh, a remote helper."""
+    """Kill git and what it started: ssh, a remote helper."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):
         process.wait(_LAST_WORDS_SECONDS)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
-            # What left the group may still hold the pipes; nobody reads them.
+            # A process that left the group may still hold the pipes; nobody reads them.
             with suppress(OSError):
                 stream.close()
     reap_group(process.pid, _LAST_WORDS_SECONDS)
 
 
 def reap_group(group: int, seconds: float = 0.0) -> None:
-    """Reap what git started and left to us, who are its init in a container."""
+    """Reap the children of git that are now ours: in a container we are PID 1."""
     end = monotonic() + seconds
-    # No child of ours is left in the group, or none of ours ever was: ECHILD.
+    # ECHILD: the group holds no child of ours.
     with suppress(ChildProcessError):
         while True:
             reaped, _ = os.waitpid(-group, os.WNOHANG)

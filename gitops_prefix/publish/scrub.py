@@ -1,7 +1,7 @@
-"""Making words that others wrote fit to be seen: no credentials, nothing a terminal obeys.
+"""Makes the words of others safe to show: no credentials, and no control characters.
 
-Whoever reads a secret says so here (`learn`); a server that repeats it in its words
-then tells nobody.
+Code that reads a secret calls `learn`; then the secret is hidden, even if a server repeats
+it in its words.
 """
 
 import base64
@@ -11,34 +11,34 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
-# To the last "@" before the path: a password that was not escaped may hold one.
+# Up to the last "@" before the path: an unescaped password may hold an "@".
 _USERINFO = re.compile(r"(?<=://)[^\s/]*@")
 _INSTEAD = "[secret]"
 _SHORTEST = 6
-"""What is shorter is no secret, and would be found in the middle of words."""
+"""Shorter strings are no secrets, and would match inside words."""
 _MOST = 64
-"""Secrets that are remembered; a token is renewed every hour, for years."""
+"""How many secrets are remembered; a token is renewed every hour, for years."""
 
 
 class Secrets:
-    """Those that were read, in each form in which they may come back."""
+    """The secrets that were read, in each form in which they may appear."""
 
     def __init__(self) -> None:
         self._forms: dict[tuple[str, str], tuple[str, ...]] = {}
         self._pattern: re.Pattern[str] | None = None
 
     def learn(self, secret: str, *, user: str = "") -> None:
-        """Remember one, at each use of it; of several lines, each is one.
+        """Remember a secret; call it at each use. Each line of the secret counts by itself.
 
         Args:
             secret: as it was read.
-            user: what http sends before it (RFC 7617), where it does.
+            user: sent before it by http (RFC 7617), if any.
         """
         forms = dict(self._forms)
         known = forms.pop((secret, user), None)
-        # The one that was used last is forgotten last.
+        # The secret that was used last is forgotten last.
         forms[secret, user] = known or tuple(dict.fromkeys(_forms(secret, user)))
-        # A thread that redacts meanwhile has the old or the new, and never half of one.
+        # A thread that redacts meanwhile sees the old or the new dictionary, never half of it.
         self._forms = dict(list(forms.items())[-_MOST:])
         if known is None:
             every = {form for some in self._forms.values() for form in some}
@@ -46,7 +46,7 @@ class Secrets:
             self._pattern = re.compile("|".join(map(re.escape, longest_first))) if every else None
 
     def redact(self, text: str) -> str:
-        """The text without any of them."""
+        """Return the text with every secret replaced."""
         return self._pattern.sub(_INSTEAD, text) if self._pattern else text
 
 
@@ -71,9 +71,9 @@ redact = _SECRETS.redact
 
 
 def scrub(text: str) -> str:
-    """The text without secrets that were read, or what stands before an `@` in a URL.
+    """Return the text without known secrets and without userinfo in URLs.
 
-    What is left is printable.
+    Characters that are not printable become "?".
     """
     lines = _USERINFO.sub("", redact(text).replace("\r", "\n"))
-    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in lines)
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in lines)

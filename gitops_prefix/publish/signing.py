@@ -30,7 +30,7 @@ _NAME = "--signing-key"
 
 
 class Keyring(NamedTuple):
-    """A GNUPGHOME, and the secret keys that it holds."""
+    """A GNUPGHOME, and the fingerprints of its secret keys."""
 
     home: Path
     fingerprints: tuple[str, ...]
@@ -38,15 +38,15 @@ class Keyring(NamedTuple):
 
 @contextmanager
 def secret_keyring(key: bytes, passphrase: bytes | None, loan: Loan) -> Iterator[Keyring]:
-    """A keyring that holds an exported secret key.
+    """Make a keyring with an exported secret key, and remove it at the end.
 
     Args:
         key: armoured or binary.
-        passphrase: what opens it, when something has to.
+        passphrase: opens the key, if the key needs one.
         loan: holds key and passphrase in memory, for gpg to inherit.
 
     Raises:
-        OutsideError: gpg does not take the key, or the directory cannot be made.
+        OutsideError: gpg refuses the key, or the directory cannot be made.
     """
     with _private_directory() as home:
         settings = ["batch", "no-tty", "pinentry-mode loopback"]
@@ -81,7 +81,7 @@ def _gpg(home: Path, loan: Loan, *words: str) -> str:
 
 
 def _fingerprints(listing: str) -> tuple[str, ...]:
-    """Those of the primary keys: the first `fpr` behind each `sec` (gnupg's doc/DETAILS)."""
+    """The primary keys' fingerprints: the first `fpr` after each `sec` (gnupg's doc/DETAILS)."""
     found = []
     primary = False
     for line in listing.splitlines():
@@ -93,7 +93,7 @@ def _fingerprints(listing: str) -> tuple[str, ...]:
 
 
 def _end_agent(home: Path) -> None:
-    """The agent that gpg started; one that does not hear this ends when its home is gone."""
+    """End the agent that gpg started; without this it ends when its home is gone."""
     with suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(
             ["gpgconf", "--homedir", str(home), "--kill", "all"],
@@ -110,7 +110,7 @@ def _environment() -> Mapping[str, str]:
 
 @contextmanager
 def _private_directory() -> Iterator[Path]:
-    """A directory of mode 0700 that is ours as long as its lock is held."""
+    """A directory of mode 0700, locked until the `with` ends."""
     try:
         directory, lock = _locked_directory()
     except OSError as error:
@@ -132,7 +132,7 @@ def _locked_directory() -> tuple[Path, int]:
 
 
 def _sweep(base: Path) -> None:
-    """Remove what was left by a process that is dead: nobody holds its lock."""
+    """Remove keyrings of dead processes: nobody holds their lock."""
     for left in base.glob(f"{PREFIX}*"):
         with suppress(OSError):
             descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -145,34 +145,34 @@ def _sweep(base: Path) -> None:
 
 
 class SigningFormat(StrEnum):
-    """What git calls `gpg.format`; the values are the option's."""
+    """git's `gpg.format`; the values are those of the option."""
 
     SSH = "ssh"
     GPG = "gpg"
 
 
 class Signing(Protocol):
-    """A key that commits are signed with."""
+    """A key that signs commits."""
 
     def lend(self) -> AbstractContextManager[Loan]:
-        """What git needs to sign, as long as the `with` lasts.
+        """Lend git what it needs to sign, until the `with` ends.
 
         Raises:
-            InputError: a file that was named cannot be read, or holds something else.
-            OutsideError: the program that signs is not there, or fails.
+            InputError: a file that an option names cannot be read, or holds something else.
+            OutsideError: the signing program is missing, or fails.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SshSigning:
-    """By ssh-keygen, with a private key that has no passphrase."""
+    """Signs by ssh-keygen, with a private key without a passphrase."""
 
     key: Path
 
     @contextmanager
     def lend(self) -> Iterator[Loan]:
-        """The key as ssh-keygen inherits it."""
+        """Lend the key as a descriptor that ssh-keygen inherits."""
         _need("ssh-keygen", "openssh-client")
         with Loan() as loan:
             key = read_private_key(self.key, _NAME, _CODE)
@@ -186,21 +186,21 @@ class SshSigning:
 
 @dataclass(frozen=True, slots=True)
 class GpgSigning:
-    """By gpg, with an exported secret key."""
+    """Signs by gpg, with an exported secret key."""
 
     key: Path
     passphrase_file: Path | None = None
 
     @contextmanager
     def lend(self) -> Iterator[Loan]:
-        """A keyring that holds the key, and nothing else."""
+        """Lend a keyring that holds only this key."""
         _need("gpg", "gnupg")
         key = read_secret(self.key, _NAME)
         learn(key.decode(errors="replace"))
         passphrase = None
         if self.passphrase_file is not None:
             passphrase = read_secret(self.passphrase_file, "--signing-passphrase-file")
-            # gpg(1), --passphrase-file: only the first line counts.
+            # gpg(1), --passphrase-file: gpg reads only the first line.
             learn(passphrase.partition(b"\n")[0].decode(errors="replace"))
         with Loan() as loan, secret_keyring(key, passphrase, loan) as keyring:
             found = len(keyring.fingerprints)
@@ -219,15 +219,15 @@ class GpgSigning:
 def signing_by(
     key: Path, form: SigningFormat | None = None, passphrase_file: Path | None = None
 ) -> Signing:
-    """Signing with the key in a file.
+    """Return the signing method for the key in a file.
 
     Args:
         key: as ssh-keygen or `gpg --export-secret-keys` writes it.
-        form: what it is; None looks at its first bytes.
-        passphrase_file: what opens it; gpg alone takes one.
+        form: the format; None detects it by the first bytes.
+        passphrase_file: opens the key; only for gpg.
 
     Raises:
-        InputError: it cannot be read, or does not go with the rest.
+        InputError: the file cannot be read, or does not fit the other options.
     """
     form = form or _detect(read_secret(key, _NAME))
     if form is SigningFormat.GPG:
@@ -242,7 +242,7 @@ def signing_by(
 
 
 def _convert(hidden: int, loan: Loan) -> None:
-    """To OpenSSH's own format, in place: ssh-keygen finds no public half in PEM when it signs."""
+    """Convert to OpenSSH's own format, in place: ssh-keygen cannot sign with a PEM key."""
     words = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "", "-f", f"/proc/self/fd/{hidden}"]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
@@ -263,7 +263,7 @@ def _convert(hidden: int, loan: Loan) -> None:
 
 
 def _detect(content: bytes) -> SigningFormat:
-    """What a key is by its first bytes: armour, or a secret-key packet (RFC 4880 4.2, tag 5)."""
+    """Detect the format by the first bytes: armour, or a secret-key packet (RFC 4880 4.2)."""
     binary = content[:1] in {b"\x94", b"\x95", b"\x96", b"\xc5"}
     armoured = content.lstrip().startswith(b"-----BEGIN PGP ")
     return SigningFormat.GPG if binary or armoured else SigningFormat.SSH

@@ -1,7 +1,7 @@
-"""The stages of a publication, named once, and the seam at which they may be timed.
+"""The stages of a publication, and the hook that times them.
 
-Nothing here has a clock: who wants to know how long a stage takes sets `observe`
-(`daemon.stopwatch` does).
+There is no clock here: whoever measures how long a stage takes sets `Stages.observe`, as
+the daemon does.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,42 +16,42 @@ class Stage(StrEnum):
     LOOK = "look"
     """Asking the remote where the branch is."""
     FETCH = "fetch"
-    """Bringing what is new on it."""
+    """Fetching what is new on the branch."""
     READ = "read"
     """Searching the commit for managed files, and reading those."""
     RENDER = "render"
-    """Deciding what they are to hold."""
+    """Rendering the new contents."""
     COMMIT = "commit"
     """Making a commit of ours."""
     PUSH = "push"
-    """Sending it."""
+    """Pushing the commit."""
     CONFIRM = "confirm"
-    """Asking the remote whether it is there."""
+    """Asking the remote whether the commit arrived."""
     REQUEST = "request"
-    """Bringing a forge's pull request to what was pushed."""
+    """Updating a forge's pull request after a push."""
     NOTIFY = "notify"
-    """Asking somebody to reconcile."""
+    """Sending a notice, so that somebody reconciles."""
     WHOLE = "whole"
-    """A pass that put a commit on the branch, from its begin to its end."""
+    """A whole pass that put a commit on the branch."""
 
 
 Observe = Callable[[Stage], AbstractContextManager[object]]
-"""Gives, for each stage, what is entered when it begins and left when it ends, however it ends."""
+"""Returns a context manager for a stage: entered at its begin, left at its end or failure."""
 
 
 def unobserved(stage: Stage) -> AbstractContextManager[None]:
-    """Nobody wants to know."""
+    """Measure nothing."""
     del stage
     return nullcontext()
 
 
 @dataclass(slots=True)
 class Stages:
-    """Which stage is under way.
+    """The stage under way.
 
     Attributes:
-        observe: told of each.
-        last: the one that was entered last: what failed, failed in it.
+        observe: called for each stage.
+        last: the stage that was entered last; a failure belongs to it.
     """
 
     observe: Observe = unobserved
@@ -59,7 +59,7 @@ class Stages:
 
     @contextmanager
     def enter(self, stage: Stage) -> Iterator[None]:
-        """The body of this `with` is that stage."""
+        """Run the body of the `with` as this stage."""
         self.last = stage
         with self.observe(stage):
             yield

@@ -10,7 +10,7 @@ from gitops_prefix.daemon.notices import Notices
 from gitops_prefix.daemon.publication import Outcome, Result
 from gitops_prefix.daemon.pull_requests import PullRequests
 from gitops_prefix.publish.forge.forge import PullRequest, State
-from gitops_prefix.publish.forge.sync import Proposal, Step, Synced
+from gitops_prefix.publish.forge.sync import Proposal, RequestStep, Synced
 from gitops_prefix.publish.http import Refused, Unreachable
 from gitops_prefix.publish.notify import Notice
 from gitops_prefix.publish.stages import Stages
@@ -42,7 +42,7 @@ class Forge:
         self.asked.append(proposal.branch)
         if self.answers:
             return self.answers.pop(0)
-        return Synced(Step.OPEN, PullRequest(1, State.OPEN, url="https://forge.example/1"))
+        return Synced(RequestStep.OPEN, PullRequest(1, State.OPEN, url="https://forge.example/1"))
 
 
 def requests(*answers) -> tuple[PullRequests, Forge]:
@@ -105,7 +105,7 @@ def test_one_request_that_always_fails_keeps_no_other_from_its_turn(failure):
 
     def sync(proposal: Proposal):
         asked.append(proposal.branch)
-        return failure if proposal == ONE else Synced(Step.OPEN)
+        return failure if proposal == ONE else Synced(RequestStep.OPEN)
 
     follow = PullRequests(sync, stages=Stages(), failures=counter(), interval=300.0)
     now = 0.0
@@ -159,7 +159,7 @@ def test_each_failure_is_counted_by_stage_and_reason():
 
 
 def test_the_page_has_a_line_for_each_branch():
-    follow, _ = requests(Synced(Step.RESPECT), NO)
+    follow, _ = requests(Synced(RequestStep.RESPECT), NO)
     follow.run(shown(ONE, TWO), 0.0)
     one, two = follow.lines()
     assert "closed by a person" in one

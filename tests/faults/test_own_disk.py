@@ -74,7 +74,7 @@ def test_corrupted_under_us_while_commits_wait(tmp_path, remote, caplog):
         ours.lives(600)
     assert prefixes_of(remote) == (C, B, A)
     assert subjects(remote) == [change(A, C), first(A)]
-    assert "a commit that waited for its remote could not be read" in caplog.text
+    assert "an unpublished commit could not be read" in caplog.text
 
 
 def test_corrupted_while_we_were_not_there_is_said(tmp_path, remote, caplog):
@@ -95,7 +95,7 @@ def test_corrupted_while_we_were_not_there_is_said(tmp_path, remote, caplog):
         ours.lives(60)
         ours.lives(600)
     assert prefixes_of(remote) == (C, A)
-    assert "a commit that waited for its remote could not be read" in caplog.text
+    assert "an unpublished commit could not be read" in caplog.text
 
 
 def test_full(tmp_path, small_disk, remote):

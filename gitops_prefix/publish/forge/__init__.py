@@ -1,5 +1,5 @@
-"""Pull requests for what waits on branches of ours: one file a forge, behind one Protocol.
+"""Pull requests for our branches: one file for each forge, behind one Protocol.
 
-Each builds requests and reads answers, and does no I/O; `sync.py` alone asks, through
-the client that it is given.
+A forge's file builds requests and reads answers, without I/O. Only `sync.py` sends them,
+through the client that it is given.
 """

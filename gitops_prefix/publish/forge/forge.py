@@ -1,8 +1,8 @@
-"""What a forge must be able to do, as requests to build and answers to read. PURE.
+"""What a forge must support, as requests to build and answers to read. PURE.
 
-The contract of the family: every function that builds gives a whole `Request`, with the
-token in its header; every function that reads takes the JSON of an answer that the forge
-gave to such a request, and raises KeyError or TypeError when it is not of that shape.
+The contract of the family: a function that builds returns a whole `Request`, with the
+token in its header. A function that reads takes the JSON of the forge's answer, and raises
+KeyError or TypeError if the answer has another shape.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ PAGE_SIZE = 50
 
 
 class State(StrEnum):
-    """What became of a request."""
+    """The state of a request."""
 
     OPEN = "open"
     MERGED = "merged"
@@ -36,11 +36,11 @@ class PullRequest:
     """A pull request, or merge request.
 
     Attributes:
-        number: as people call it.
+        number: as people see it.
         head: the commit that it would merge.
         url: for a browser.
-        waits: whether it merges by itself, once its checks are done.
-        key: what the forge's other API calls it, where there is one.
+        waits: whether auto-merge is on.
+        key: its id in the forge's other API, if there is one.
     """
 
     number: int
@@ -54,11 +54,11 @@ class PullRequest:
 
 
 class Merging(StrEnum):
-    """What became of the wish that a request merges by itself."""
+    """The result of asking for auto-merge."""
 
     ASKED = "asked"
     READY = "ready"
-    """There is nothing to wait for: it may be merged at once."""
+    """No check is pending: it may be merged at once."""
     FAILED = "failed"
 
 
@@ -66,39 +66,39 @@ class Forge(Protocol):
     """One project at one forge."""
 
     def find(self, token: str, branch: str, state: State, page: int) -> Request:
-        """Ask for requests from a branch of ours, newest first; pages begin at 1."""
+        """Ask for the requests of a branch of ours, newest first; pages begin at 1."""
         ...
 
     def read_found(self, content: Any, branch: str) -> Sequence[PullRequest]:
-        """Those of an answer that are from this branch, and from no fork's."""
+        """Return the requests of this branch, without those of forks."""
         ...
 
     def open(self, token: str, branch: str, title: str, body: str) -> Request:
-        """Open one."""
+        """Open a request."""
         ...
 
     def update(self, token: str, number: int, title: str, body: str) -> Request:
-        """Give an open one other words."""
+        """Change the words of an open request."""
         ...
 
     def close(self, token: str, number: int, body: str) -> Request:
-        """Close one that nobody needs any more."""
+        """Close a request that is not needed any more."""
         ...
 
     def read(self, content: Any) -> PullRequest:
-        """The request that was opened, updated or closed."""
+        """Return the request that was opened, updated or closed."""
         ...
 
     def auto_merge(
         self, token: str, request: PullRequest, head: str, method: MergeMethod
     ) -> Request:
-        """Let it merge by itself, if its head is still this commit."""
+        """Ask for auto-merge, if the head is still this commit."""
         ...
 
     def read_auto_merge(self, answer: Answer) -> Merging:
-        """What became of that."""
+        """Return the result of asking for auto-merge."""
         ...
 
     def merge(self, token: str, request: PullRequest, head: str, method: MergeMethod) -> Request:
-        """Merge it now, if its head is still this commit."""
+        """Merge now, if the head is still this commit."""
         ...

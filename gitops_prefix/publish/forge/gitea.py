@@ -27,7 +27,7 @@ class Gitea:
     base: str
 
     def find(self, token: str, branch: str, state: State, page: int) -> Request:
-        del branch  # there is nothing to ask for it by: the answer is looked through
+        del branch  # the API has no such filter: `read_found` selects
         query = {
             "state": "open" if state is State.OPEN else "closed",
             "sort": "recentupdate",
@@ -38,14 +38,14 @@ class Gitea:
 
     def read_found(self, content: Any, branch: str) -> Sequence[PullRequest]:
         found = [
-            self.read(one)
-            for one in content
-            if one["head"]["ref"] == branch
-            and one["base"]["ref"] == self.base
-            # A fork's branch of the same name is another repository's.
-            and one["head"]["repo_id"] == one["base"]["repo_id"]
+            self.read(request)
+            for request in content
+            if request["head"]["ref"] == branch
+            and request["base"]["ref"] == self.base
+            # A fork may have a branch of the same name.
+            and request["head"]["repo_id"] == request["base"]["repo_id"]
         ]
-        return sorted(found, key=lambda one: -one.number)
+        return sorted(found, key=lambda request: -request.number)
 
     def open(self, token: str, branch: str, title: str, body: str) -> Request:
         words = {"head": branch, "base": self.base, "title": title, "body": body}
@@ -74,7 +74,7 @@ class Gitea:
         return self._merge(token, request, head, method, {"merge_when_checks_succeed": True})
 
     def read_auto_merge(self, answer: Answer) -> Merging:
-        # The answer to an earlier wish: nothing in a pull request tells that it waits.
+        # Asked before: a pull request of Gitea does not say that auto-merge is on.
         again = isinstance(answer, Refused) and "already scheduled" in answer.words
         return Merging.ASKED if again or isinstance(answer, Response) else Merging.FAILED
 

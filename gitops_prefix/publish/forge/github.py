@@ -50,7 +50,11 @@ class GitHub:
         return self._request("GET", f"pulls?{urlencode(query)}", token)
 
     def read_found(self, content: Any, branch: str) -> Sequence[PullRequest]:
-        return [self.read(one) for one in content if _is_from(one["head"], branch, self.project)]
+        return [
+            self.read(request)
+            for request in content
+            if _is_from(request["head"], branch, self.project)
+        ]
 
     def open(self, token: str, branch: str, title: str, body: str) -> Request:
         words = {"head": branch, "base": self.base, "title": title, "body": body}
@@ -91,7 +95,7 @@ class GitHub:
             return Merging.FAILED
         # GraphQL answers 200, whatever comes of it.
         errors = (answer.json() or {}).get("errors") or []
-        if any(_NOTHING_TO_WAIT_FOR in str(one.get("message")) for one in errors):
+        if any(_NOTHING_TO_WAIT_FOR in str(request.get("message")) for request in errors):
             return Merging.READY
         return Merging.FAILED if errors else Merging.ASKED
 

@@ -49,11 +49,11 @@ class GitLab:
 
     def read_found(self, content: Any, branch: str) -> Sequence[PullRequest]:
         return [
-            self.read(one)
-            for one in content
-            if one["source_branch"] == branch
+            self.read(request)
+            for request in content
+            if request["source_branch"] == branch
             # A fork's branch of the same name is another project's.
-            and one["source_project_id"] == one["target_project_id"]
+            and request["source_project_id"] == request["target_project_id"]
         ]
 
     def open(self, token: str, branch: str, title: str, body: str) -> Request:

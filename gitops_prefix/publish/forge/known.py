@@ -1,4 +1,4 @@
-"""Which forge a remote is at, and which project there. PURE."""
+"""The forge of a remote, and the project there. PURE."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -27,17 +27,17 @@ _MAKE: Mapping[str, Callable[[str, str, str], Forge]] = {
 }
 _BELOW = {"github": "/api/v3", "gitlab": "/api/v4", "gitea": "/api/v1", "forgejo": "/api/v1"}
 KINDS = tuple(_MAKE)
-# git-clone(1): an IPv6 address stands in brackets, whose colons end no host.
+# git-clone(1): an IPv6 address stands in brackets; its colons do not end the host.
 _SCP_LIKE = re.compile(r"(?:[^/:@]*@)?(?:\[([0-9A-Fa-f:.]+)\]|([^/:@\[\]]+)):(.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a remote is.
+class ForgeProject:
+    """A project at a forge.
 
     Attributes:
-        origin: of its pages: scheme, host and port.
-        project: the path without a slash at its begin and without `.git`.
+        origin: of its web pages: scheme, host and port.
+        project: the path without its first slash and without `.git`.
     """
 
     origin: str
@@ -45,8 +45,8 @@ class Place:
     project: str
 
 
-def place_of(url: str) -> Place:
-    """Where a remote is, by its URL.
+def project_of(url: str) -> ForgeProject:
+    """Return the project of a remote, by its URL.
 
     Raises:
         InputError: a path on this machine has no forge.
@@ -54,7 +54,7 @@ def place_of(url: str) -> Place:
     if "://" in url:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        # The port of ssh says nothing about the pages.
+        # The port of ssh is not the port of the web pages.
         is_web = parts.scheme in {"http", "https"}
         origin = f"{parts.scheme}://{parts.netloc}" if is_web else _pages(host)
         path = parts.path
@@ -66,7 +66,7 @@ def place_of(url: str) -> Place:
     if not host or not project:
         message = f'--repo "{url}" is at no forge: give an https or ssh URL, or no --pull-request'
         raise InputError(Problem("no-forge", message))
-    return Place(origin, host.lower(), project)
+    return ForgeProject(origin, host.lower(), project)
 
 
 def _pages(host: str) -> str:
@@ -74,35 +74,34 @@ def _pages(host: str) -> str:
 
 
 def forge_of(url: str, base: str, *, kind: str, api: str = "") -> Forge:
-    """The forge of a remote.
+    """Return the forge of a remote.
 
     Args:
         url: the remote.
         base: the branch that requests are for.
         kind: one of KINDS, or AUTO.
-        api: the base of its API; empty for the usual one of that host.
+        api: the base of its API; empty for the usual one of the host.
 
     Raises:
-        InputError: it is not known, or its API cannot be meant.
+        InputError: the forge is unknown, or the API's URL is invalid.
     """
-    place = place_of(url)
+    place = project_of(url)
     kind = _HOSTS.get(place.host, "") if kind == AUTO else kind
     if not kind:
-        message = (
-            f'--pull-request: what "{place.host}" is, is not known: write one of {", ".join(KINDS)}'
-        )
+        kinds = ", ".join(KINDS)
+        message = f'--pull-request: the forge at "{place.host}" is unknown: write one of {kinds}'
         raise InputError(Problem("no-forge", message))
     api, project = api_of(url, kind=kind, api=api)
     return _MAKE[kind](api, project, base)
 
 
 def api_of(url: str, *, kind: str, api: str = "") -> tuple[str, str]:
-    """The base of a forge's API, and the project there.
+    """Return the base of a forge's API, and the project there.
 
     Raises:
         InputError: as `forge_of` does.
     """
-    place = place_of(url)
+    place = project_of(url)
     api = (api or _usual_api(kind, place)).rstrip("/")
     _check_api(api)
     project = _below(place.project, api)
@@ -112,7 +111,7 @@ def api_of(url: str, *, kind: str, api: str = "") -> tuple[str, str]:
     return api, project
 
 
-def _usual_api(kind: str, place: Place) -> str:
+def _usual_api(kind: str, place: ForgeProject) -> str:
     if kind == "github" and place.host == "github.com":
         return "https://api.github.com"
     return place.origin + _BELOW[kind]
@@ -134,6 +133,6 @@ def _check_api(api: str) -> None:
 
 
 def _below(project: str, api: str) -> str:
-    """The project of a forge that lives in a directory of its host, as its API does."""
+    """The project without the directory of the host in which the forge and its API live."""
     directory = urlsplit(api).path.partition("/api/")[0].strip("/")
     return project.removeprefix(f"{directory}/") if directory else project

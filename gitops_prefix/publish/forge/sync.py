@@ -39,18 +39,18 @@ _MARK = re.compile(r"<!-- gitops-prefix decision=(\S*) words=(\S*) -->")
 WITHDRAWN = "withdrawn"
 _MOST_PAGES = 10
 _NOT_YET = frozenset({405, 409})
-"""Asked to merge, a forge that still looks whether it could says so with one of these."""
+"""The answers of a forge that still checks whether it could merge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A branch of ours, and what is on it.
+    """A branch of ours, and what it proposes.
 
     Attributes:
-        commit: ours; empty when nothing is left to propose.
+        commit: our commit; empty if nothing is left to propose.
         title: the commit's subject.
         body: the rest of its message.
-        decision: stands for what is decided: who said no to it need not be asked again.
+        decision: identifies the decision, so that a person who refused it is not asked again.
     """
 
     branch: str
@@ -61,53 +61,56 @@ class Proposal:
 
 
 def proposal(branch: str, commit: str, message: str, decision: str) -> Proposal:
-    """The proposal that a commit is."""
+    """Return the proposal of a commit."""
     title, _, body = message.strip("\n").partition("\n")
     return Proposal(branch, commit, title, body.strip("\n"), decision)
 
 
 def decision_of(transitions: Sequence[StatusChange], changes: Iterable[Changed]) -> str:
-    """A word that is the same while the same is decided, whatever the files look like."""
-    lines = [_line(one) for one in sorted(transitions, key=lambda one: one.name)]
+    """Return a word that identifies a decision, whatever the files look like."""
+    lines = [_line(change) for change in sorted(transitions, key=lambda change: change.name)]
     if not lines:
-        lines = [f"{one.path} {one.kind} {one.namespace} {one.name} {one.field}" for one in changes]
+        lines = [
+            f"{field.path} {field.kind} {field.namespace} {field.name} {field.field}"
+            for field in changes
+        ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _line(one: StatusChange) -> str:
-    before = "" if one.previous is None else str(one.previous.current)
-    if one.moved:
-        return f"{one.name} {before} {one.current.current}"
-    held = " ".join(map(str, one.current.prefixes))
-    return f"{one.name} {held} {one.current.dns_target}"
+def _line(change: StatusChange) -> str:
+    before = "" if change.previous is None else str(change.previous.current)
+    if change.moved:
+        return f"{change.name} {before} {change.current.current}"
+    held = " ".join(map(str, change.current.prefixes))
+    return f"{change.name} {held} {change.current.dns_target}"
 
 
-class Step(StrEnum):
-    """What is to be done."""
+class RequestStep(StrEnum):
+    """What to do with a request."""
 
     NOTHING = "nothing"
     OPEN = "open"
     UPDATE = "update"
     KEEP = "keep"
-    """It is there and right."""
+    """The request is there and right."""
     RESPECT = "respect"
-    """A person closed it, and nothing else was decided since."""
+    """A person closed the request, and the decision is still the same."""
     CLOSE = "close"
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Title and body of a request, with the mark."""
+    """Title and body of a request, with our mark."""
 
     title: str
     body: str
 
 
 def words_of(proposal: Proposal) -> Words:
-    """What a request for a proposal says.
+    """Return the title and body for a proposal.
 
-    The body is a block of code: names in a repository are anybody's, and must neither
-    mention people nor close their issues.
+    The body is a code block: names in the repository must neither mention people nor close
+    issues.
     """
     title = proposal.title[:_LONGEST_TITLE]
     text = proposal.body[:_LONGEST_BODY]
@@ -118,33 +121,33 @@ def words_of(proposal: Proposal) -> Words:
 
 
 def withdrawn(body: str) -> str:
-    """The body of a request that we close ourselves: the same may be proposed again."""
+    """Return the body of a request that we close: the same decision may be proposed again."""
     return _MARK.sub(_mark(WITHDRAWN, ""), body)
 
 
-def step(found: PullRequest | None, proposal: Proposal) -> Step:
-    """What is to be done.
+def step(found: PullRequest | None, proposal: Proposal) -> RequestStep:
+    """Return what to do.
 
     Args:
-        found: the open request of the branch, else its newest.
-        proposal: what the branch holds, or that nothing is left to propose.
+        found: the open request of the branch, else the newest.
+        proposal: what the branch holds.
     """
     decision, digest = _read_mark(found.body) if found else ("", "")
     is_open = found is not None and found.state is State.OPEN
     if not proposal.commit:
-        # One without our mark was opened by a person, who knows why.
-        return Step.CLOSE if is_open and decision else Step.NOTHING
+        # A request without our mark was opened by a person.
+        return RequestStep.CLOSE if is_open and decision else RequestStep.NOTHING
     if found is None:
-        return Step.OPEN
+        return RequestStep.OPEN
     if is_open:
         same = _read_mark(words_of(proposal).body) == (decision, digest)
-        return Step.KEEP if same else Step.UPDATE
+        return RequestStep.KEEP if same else RequestStep.UPDATE
     if found.head == proposal.commit and found.state is State.MERGED:
-        # Merged since we last looked at the branch.
-        return Step.NOTHING
+        # It was merged since we last looked at the branch.
+        return RequestStep.NOTHING
     if found.state is State.CLOSED and decision == proposal.decision:
-        return Step.RESPECT
-    return Step.OPEN
+        return RequestStep.RESPECT
+    return RequestStep.OPEN
 
 
 def _mark(decision: str, digest: str) -> str:
@@ -158,15 +161,15 @@ def _read_mark(body: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """The forge shows it.
+    """The forge shows the proposal.
 
     Attributes:
         step: what was done.
-        request: as it is now; None when there is none.
-        merged: whether it was merged at once, because nothing was to be waited for.
+        request: as it is now; None if there is none.
+        merged: whether it was merged at once, because no check was pending.
     """
 
-    step: Step
+    step: RequestStep
     request: PullRequest | None = None
     merged: bool = False
 
@@ -182,11 +185,11 @@ class _FailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """One forge, and the way to ask it.
+    """One forge, and how to ask it.
 
     Attributes:
-        token: gives it, anew at each use.
-        method: how requests merge by themselves; None leaves that to people.
+        token: returns the token; called for each use.
+        method: how auto-merge merges; None leaves merging to people.
     """
 
     forge: Forge
@@ -195,18 +198,18 @@ class Sync:
     method: MergeMethod | None = None
 
     def run(self, proposal: Proposal) -> Report:
-        """Bring the forge to what a branch holds; safe to do twice.
+        """Make the forge show what a branch holds; it is safe to repeat.
 
         * Find the branch's open request, or else its newest.
-        * Open, update, close it, or leave it.
-        * Let it merge by itself, if that is wanted and not yet asked for.
+        * Open, update or close it, or leave it.
+        * Ask for auto-merge, if it is wanted and not on yet.
         """
         try:
             return self._run(proposal, self.token().strip())
         except _FailedError as error:
             return error.failure
         except InputError as error:
-            # A token that is being replaced on the disk.
+            # The token's file is being replaced.
             return Refused(str(error))
         except FailedError as error:
             refused = error.failed.kind is Kind.REFUSED
@@ -214,7 +217,8 @@ class Sync:
         except OutsideError as error:
             return Unreachable(str(error))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            words = f"the forge's answer is not of its API's shape: {type(error).__name__} {error}"
+            what = f"{type(error).__name__} {error}"
+            words = f"the forge's answer has another shape than its API's: {what}"
             return Refused(fit_to_show(words))
 
     def _run(self, proposal: Proposal, token: str) -> Synced:
@@ -222,11 +226,11 @@ class Sync:
         todo = step(found, proposal)
         words = words_of(proposal)
         request = found
-        if todo is Step.OPEN:
+        if todo is RequestStep.OPEN:
             request = self._ask(self.forge.open(token, proposal.branch, words.title, words.body))
-        elif found is not None and todo is Step.UPDATE:
+        elif found is not None and todo is RequestStep.UPDATE:
             request = self._ask(self.forge.update(token, found.number, words.title, words.body))
-        elif found is not None and todo is Step.CLOSE:
+        elif found is not None and todo is RequestStep.CLOSE:
             request = self._ask(self.forge.close(token, found.number, withdrawn(found.body)))
         if request is None or self.method is None or request.state is not State.OPEN:
             return Synced(todo, request)
@@ -245,9 +249,9 @@ class Sync:
         return None
 
     def _let_merge(self, request: PullRequest, head: str, token: str, method: MergeMethod) -> bool:
-        """Ask for auto-merge; whether it was merged instead, since nothing is to be waited for."""
+        """Ask for auto-merge; return whether it was merged at once instead."""
         if request.head != head:
-            # A forge takes note of a push in its own time; this one may even be another's.
+            # A forge notices a push after a while; or somebody else pushed.
             raise _FailedError(Unreachable("the forge does not show the pushed commit yet"))
         if request.waits:
             return False
@@ -271,11 +275,11 @@ class Sync:
 
 
 def _as_failure(answer: Response | Failure) -> Failure:
-    """Why a request does not merge by itself; GraphQL says no with a status of 200."""
+    """Why auto-merge was refused; GraphQL refuses with status 200."""
     if isinstance(answer, Refused) and answer.status in _NOT_YET:
         return Unreachable(answer.words)
     if not isinstance(answer, Response):
         return answer
     errors = (answer.json() or {}).get("errors") or []
-    words = "; ".join(str(one.get("message")) for one in errors)
+    words = "; ".join(str(error.get("message")) for error in errors)
     return Refused(fit_to_show(f"auto-merge: {words}"), answer.status)

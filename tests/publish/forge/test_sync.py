@@ -9,7 +9,7 @@ import pytest
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.forge.forge import MergeMethod, State
 from gitops_prefix.publish.forge.known import forge_of
-from gitops_prefix.publish.forge.sync import Proposal, Step, Sync, Synced
+from gitops_prefix.publish.forge.sync import Proposal, RequestStep, Sync, Synced
 from gitops_prefix.publish.http import HttpClient, Refused, Unreachable
 from tests.branch import MANAGED, bare_repository
 from tests.forges import PROJECT, STAND_INS, TOKEN, Request, StandInForge, says, serving
@@ -56,7 +56,7 @@ def bench(request, tmp_path):
 def test_a_first_proposal_opens_a_request(bench):
     report = bench.sync()
     assert isinstance(report, Synced)
-    assert report.step is Step.OPEN
+    assert report.step is RequestStep.OPEN
     assert report.request.number == 1
     assert report.request.url.endswith("/1")
     [one] = bench.forge.requests
@@ -67,14 +67,14 @@ def test_a_first_proposal_opens_a_request(bench):
 def test_the_same_again_changes_nothing(bench):
     bench.sync()
     before = list(bench.forge.requests)
-    assert bench.sync().step is Step.KEEP
+    assert bench.sync().step is RequestStep.KEEP
     assert bench.forge.requests == before
 
 
 def test_another_change_is_shown_in_the_same_request(bench):
     bench.sync()
     bench.push("prefix(home): A -> B", "d2")
-    assert bench.sync().step is Step.UPDATE
+    assert bench.sync().step is RequestStep.UPDATE
     [one] = bench.forge.requests
     assert one.title == "prefix(home): A -> B"
 
@@ -83,7 +83,7 @@ def test_the_same_words_on_another_base_need_no_update(bench):
     """The branch was replaced, and the forge sees that by itself."""
     bench.sync()
     bench.push("prefix(home): A", "d1")
-    assert bench.sync().step is Step.KEEP
+    assert bench.sync().step is RequestStep.KEEP
 
 
 def test_words_that_a_person_changed_stay_until_we_have_others(bench):
@@ -91,7 +91,7 @@ def test_words_that_a_person_changed_stay_until_we_have_others(bench):
     [one] = bench.forge.requests
     one.title = "please review"
     one.body = f"I looked at it.\n{one.body}"
-    assert bench.sync().step is Step.KEEP
+    assert bench.sync().step is RequestStep.KEEP
     assert one.title == "please review"
 
 
@@ -100,37 +100,37 @@ def test_what_a_person_closed_is_not_opened_for_the_same_decision(bench, delete_
     bench.sync()
     bench.forge.person_closes(delete_branch=delete_branch)
     bench.push("prefix(home): A", "d1")
-    assert bench.sync().step is Step.RESPECT
+    assert bench.sync().step is RequestStep.RESPECT
     assert bench.forge.opened() == []
     bench.push("prefix(home): B", "d2")
-    assert bench.sync().step is Step.OPEN
+    assert bench.sync().step is RequestStep.OPEN
     assert [one.number for one in bench.forge.opened()] == [2]
 
 
 def test_what_was_merged_is_left_and_the_next_change_is_a_new_request(bench):
     bench.sync()
     bench.forge.merge(*bench.forge.opened(), "merge")
-    assert bench.sync().step is Step.NOTHING
+    assert bench.sync().step is RequestStep.NOTHING
     git(bench.tree, "fetch", "-q", "origin", "main")
     git(bench.tree, "branch", "-f", "main", "origin/main")
     bench.push("prefix(home): A -> B", "d2")
-    assert bench.sync().step is Step.OPEN
+    assert bench.sync().step is RequestStep.OPEN
 
 
 def test_a_proposal_that_is_taken_back_closes_its_request(bench):
     """And the same may be proposed again later: it was not a person who said no."""
     bench.sync()
-    assert bench.sync(Proposal(BRANCH)).step is Step.CLOSE
+    assert bench.sync(Proposal(BRANCH)).step is RequestStep.CLOSE
     assert bench.forge.opened() == []
-    assert bench.sync(Proposal(BRANCH)).step is Step.NOTHING
-    assert bench.sync().step is Step.OPEN
+    assert bench.sync(Proposal(BRANCH)).step is RequestStep.NOTHING
+    assert bench.sync().step is RequestStep.OPEN
 
 
 def test_a_request_of_a_person_from_our_branch_is_used_and_not_closed(bench):
     one = bench.forge.add(BRANCH, "main", "mine", "by hand")
-    assert bench.sync(Proposal(BRANCH)).step is Step.NOTHING
+    assert bench.sync(Proposal(BRANCH)).step is RequestStep.NOTHING
     assert one.state == "open"
-    assert bench.sync().step is Step.UPDATE
+    assert bench.sync().step is RequestStep.UPDATE
     assert len(bench.forge.requests) == 1
 
 
@@ -138,9 +138,9 @@ def test_a_forks_branch_of_the_same_name_is_not_ours(bench):
     fork = bench.forge.add(BRANCH, "main", "theirs", "theirs")
     fork.fork = True
     bench.forge.requests.remove(fork)
-    assert bench.sync().step is Step.OPEN
+    assert bench.sync().step is RequestStep.OPEN
     bench.forge.requests.append(replace(fork, number=2))
-    assert bench.sync().step is Step.KEEP
+    assert bench.sync().step is RequestStep.KEEP
 
 
 def test_it_is_found_among_many(bench):
@@ -148,7 +148,7 @@ def test_it_is_found_among_many(bench):
     bench.sync()
     for number in range(2, 130):
         bench.forge.requests.append(Request(number, f"b{number}", "main", "x", "x", sha="1" * 40))
-    assert bench.sync().step is Step.KEEP
+    assert bench.sync().step is RequestStep.KEEP
 
 
 @pytest.mark.parametrize("method", list(MergeMethod))
@@ -162,7 +162,7 @@ def test_auto_merge_is_asked_for_and_the_checks_are_waited_for(bench, method):
     assert isinstance(bench.sync(), Synced), "asking twice does no harm"
     bench.forge.finish_checks()
     assert one.state == "merged"
-    assert bench.sync().step is Step.NOTHING
+    assert bench.sync().step is RequestStep.NOTHING
 
 
 def test_auto_merge_with_nothing_to_wait_for_merges(bench):
@@ -252,7 +252,7 @@ TROUBLE = [
 def test_trouble_at_the_forge_is_a_value_and_the_next_try_is_whole(bench, trouble, kind):
     bench.forge.trouble.append(trouble)
     assert isinstance(bench.sync(), kind)
-    assert bench.sync().step is Step.OPEN
+    assert bench.sync().step is RequestStep.OPEN
 
 
 def test_names_of_a_repository_neither_mention_nor_close_anything(bench):
@@ -263,7 +263,7 @@ def test_names_of_a_repository_neither_mention_nor_close_anything(bench):
     [one] = bench.forge.requests
     assert one.body.startswith("`````text\n")
     assert len(one.title) <= 255
-    assert bench.sync(proposal).step is Step.KEEP
+    assert bench.sync(proposal).step is RequestStep.KEEP
 
 
 def test_the_state_of_each_answer_is_read(bench):
