@@ -19,7 +19,7 @@ from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_text import Span, address_of, entries
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
 from gitops_prefix.render.edit import edit_list, edit_text, refuse_merged
-from gitops_prefix.render.edit_items import Item, RefusedEditError
+from gitops_prefix.render.edit_items import Item, RefusedEditError, plan_change
 from gitops_prefix.render.manifest import Manifest, read_reference
 from gitops_prefix.render.node import Node, SequenceNode, Value, at_path, nearest_node
 
@@ -104,8 +104,11 @@ def edit_shared_list(
     if ours[: len(wanted)] == wanted and not any(ours[len(wanted) :]):
         return binding.unchanged(problems)
     edits = edit_list(manifest.text, manifest.root, binding.field_path, ours, wanted)
+    # An item that stays keeps the spelling of its author.
+    kept = plan_change(nodes, ours, wanted).kept
     after = [
-        *map(_plain, wanted),
+        *(item if new is None else _plain(new) for item, new in zip(items, kept, strict=False)),
+        *map(_plain, wanted[len(kept) :]),
         *(item for item, our in zip(items, ours, strict=True) if our is None),
     ]
     return FieldEdit(binding, tuple(edits), before, after, problems)

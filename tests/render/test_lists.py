@@ -12,6 +12,16 @@ metadata:
   annotations: {dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: lb}
 """
 GROUP = POOL.replace("CiliumLoadBalancerIPPool", "CiliumCIDRGroup")
+FOUR = """\
+apiVersion: cilium.io/v2
+kind: CiliumCIDRGroup
+metadata:
+    name: p
+    annotations:
+        dynamic-prefix.io/name: home
+        dynamic-prefix.io/address-range: lb
+"""
+FOUR_AND_NONE = FOUR.replace("    name: p\n", "    name: p\n    finalizers:\n    - x\n")
 BLOCK_A = 'start: "2001:db8:a:0:f000::"', 'stop: "2001:db8:a:0:ffff:ffff:ffff:ffff"'
 BLOCK_B = 'start: "2001:db8:b:0:f000::"', 'stop: "2001:db8:b:0:ffff:ffff:ffff:ffff"'
 CIDR_A, CIDR_B, CIDR_C = (f'"2001:db8:{letter}:0:f000::/68"' for letter in "abc")
@@ -66,6 +76,10 @@ CASES = {
     ),
     "another spelling of our address is ours": (
         GROUP + "spec:\n  externalCIDRs:\n    - 2001:DB8:A:0:F000:0:0:0/68\n",
+        GROUP + f"spec:\n  externalCIDRs:\n    - 2001:db8:b:0:f000::/68\n    - {CIDR_A}\n",
+    ),
+    "our address twice, in two spellings": (
+        GROUP + f"spec:\n  externalCIDRs:\n    - 2001:DB8:A:0:F000:0:0:0/68\n    - {CIDR_A}\n",
         GROUP + f"spec:\n  externalCIDRs:\n    - 2001:db8:b:0:f000::/68\n    - {CIDR_A}\n",
     ),
     "list without indentation, wide dashes": (
@@ -128,6 +142,30 @@ CASES = {
     "an anchor with a comment, in front of the list": (
         GROUP + "spec:\n  externalCIDRs: &x # lan\n    - 10.0.0.0/8\n",
         GROUP + f"spec:\n  externalCIDRs: &x # lan\n    - {CIDR_B}\n    - {CIDR_A}\n    - 10.0.0.0/8\n",
+    ),
+    "an empty mapping in braces": (
+        GROUP + "spec: {} # all\n",
+        GROUP + f"spec: {{externalCIDRs: [{CIDR_B}, {CIDR_A}]}} # all\n",
+    ),
+    "a mapping in braces, whose last key has no value": (
+        GROUP + "spec: {a: 1, b: }\n",
+        GROUP + f"spec: {{a: 1, b: , externalCIDRs: [{CIDR_B}, {CIDR_A}]}}\n",
+    ),
+    "steps of four blanks, without spec": (
+        FOUR,
+        FOUR + f"spec:\n    externalCIDRs:\n        - {CIDR_B}\n        - {CIDR_A}\n",
+    ),
+    "steps of four blanks, and a spec without a value": (
+        FOUR + "spec:\n",
+        FOUR + f"spec:\n    externalCIDRs:\n        - {CIDR_B}\n        - {CIDR_A}\n",
+    ),
+    "mappings by four blanks, lists by none": (
+        FOUR_AND_NONE + "spec:\n",
+        FOUR_AND_NONE + f"spec:\n    externalCIDRs:\n    - {CIDR_B}\n    - {CIDR_A}\n",
+    ),
+    "mappings by four blanks, and an empty list": (
+        FOUR_AND_NONE + "spec:\n    externalCIDRs: []\n",
+        FOUR_AND_NONE + f"spec:\n    externalCIDRs:\n    - {CIDR_B}\n    - {CIDR_A}\n",
     ),
     "an anchor and a tag of an empty list": (
         GROUP + "spec:\n  externalCIDRs: &x !!seq []  # none\n",
@@ -208,3 +246,15 @@ def test_what_leaves_the_history_leaves_the_list_and_its_comments_stay():
     assert files["m.yaml"].decode() == GROUP + (
         f"spec:\n  externalCIDRs:\n    - {CIDR_B}\n    # the first\n"
     )
+
+
+def test_a_foreign_item_in_a_past_prefix_will_not_follow():
+    """It is reported while the prefix is current, and while the prefix is in the history."""
+    manifest = GROUP + "spec:\n  externalCIDRs:\n    - 2001:db8:a::1\n    - 10.0.0.0/8\n"
+    files = {"home.yaml": PREFIX, "manifest.yaml": manifest.encode()}
+    for hour, prefix in enumerate((A, B)):
+        rendering = render_once(files, prefix, hour)
+        (problem,) = rendering.problems
+        assert (problem.code, problem.severity) == ("will-not-follow", "warning")
+        assert "2001:db8:a::1 lies inside a prefix that changes" in problem.message
+        files |= rendering.files

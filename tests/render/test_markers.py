@@ -94,6 +94,10 @@ PLACED = {
         "a: <home:network>\n- '2001:DB8:a:0'\n- 2001:db8:9\n- x\n",
         "a: <home:network>\n- '2001:db8:b:0'\n- 2001:db8:9\n- x\n",
     ),
+    "hextets that somebody wrote as a CIDR": (
+        "a: <home:network>\n- 2001:db8:a:0:0:0:0:0/64\n- 2001:db8:a::/64\n- x\n",
+        "a: <home:network>\n- 2001:db8:b:0\n- x\n",
+    ),
     "addresses beside an IPv4": (
         "a: 192.0.2.1,2001:db8:a::1 <home:addresses:::1>\n",
         "a: 2001:db8:b::1,2001:db8:a::1,192.0.2.1 <home:addresses:::1>\n",
@@ -154,6 +158,10 @@ WARNED = {
         'a: x # the LAN {"$dynamicprefix": "home:prefix"}\n',
         "1:6 marker-aside",
     ),
+    "an address among hextets": (
+        marked("a: <home:network>\n- 2001:db8:a:0\n- 2001:db8:a::1\n"),
+        "3:3 will-not-follow",
+    ),
     "behind a comment": (marked("a: x # the LAN <home:prefix>\n"), "1:6 marker-aside"),
     "a key beside it": (
         'a: "2001:db8:a::/64" # {"$dynamicprefix": "home:prefix", "why": 1}\n',
@@ -193,6 +201,8 @@ REFUSED = {
     "a host with prefix bits": ("a: x <home:address:2001:db8::1>\n", "1:6 marker-host"),
     "a range of several CIDRs": ("a: x <home:odd:cidr>\n", "1:6 not-one-cidr"),
     "a network that ends inside of a group": ("a: x <home:low:network>\n", "1:6 no-whole-network"),
+    "a line of its own, below a value": ("a: x\n<home:prefix>\nb: 1\n", "2:1 marker-misplaced"),
+    "a line of its own, below a list": ("a:\n- x\n<home:prefix>\n", "3:1 marker-misplaced"),
     "a line of its own": ("<home:prefix>\na: x\n", "1:1 marker-misplaced"),
     "an item without a value": ("- <home:prefix>\n- a\n", "1:3 marker-misplaced"),
     "a mapping": ("a: <home:prefix>\n  b: 1\n", "1:4 marker-misplaced"),

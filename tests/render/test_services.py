@@ -3,10 +3,12 @@
 import pytest
 from ruamel.yaml import YAML
 
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.transition import advance
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings
-from tests.render.repository import A, B, C, render_once
+from tests.render.repository import NOON, A, B, C, render_once
 
 PREFIX = b"""\
 apiVersion: dynamic-prefix.io/v1alpha1
@@ -234,6 +236,24 @@ def test_no_prefix_is_needed_to_see_what_cannot_be(case):
     rendering = render(read_inventory(files, Settings()), {})
     assert [f"{one.place} {one.code}" for one in rendering.problems] == places
     assert said in str(rendering.problems[0])
+
+
+def test_one_suffix_in_two_dynamic_prefixes_is_two_addresses():
+    """Before any prefix is known, and after."""
+    guest = PREFIX.replace(b"name: home", b"name: guest")
+    other = service(TEN, name="other").replace("name: home", "name: guest")
+    files = {"home.yaml": PREFIX, "guest.yaml": guest}
+    files |= {"web.yaml": service(TEN).encode(), "other.yaml": other.encode()}
+    inventory = read_inventory(files, Settings())
+    assert render(inventory, {}).problems == ()
+    statuses = {
+        name: advance(document.specification, None, Choice(prefix), NOON)
+        for (name, document), prefix in zip(inventory.dynamic_prefixes.items(), (A, B), strict=True)
+    }
+    rendering = render(inventory, statuses)
+    assert rendering.problems == ()
+    assert b'ips: "2001:db8:b:0:f000::10"\n' in rendering.files["web.yaml"]
+    assert b'ips: "2001:db8:a:0:f000::10"\n' in rendering.files["other.yaml"]
 
 
 SHARED = {
