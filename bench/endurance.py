@@ -10,17 +10,18 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.home_repository import make
-from gitops_prefix.daemon.publication import Publication, Result
+from gitops_prefix.daemon.branch import BranchPublisher
+from gitops_prefix.daemon.outcome import Pushed, Ready, Seen
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource
-from gitops_prefix.plan.ears import Watched
+from gitops_prefix.plan.plan import plan, read_repository
 from gitops_prefix.publish.repository import Repository
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,10 +50,10 @@ def samples(directory: Path, changes: int) -> Iterator[Sample]:
     repository = Repository(directory / "clone", str(remote), "main")
     repository.open()
     try:
-        publication = Publication(repository)
+        publisher = BranchPublisher(repository)
         prefixes = itertools.cycle(Prefix.parse(f"2001:db8:{n:x}::/64") for n in range(1, 500))
         for number in range(1, changes + 1):
-            _publish(publication, next(prefixes), _START + timedelta(hours=number))
+            _publish(publisher, next(prefixes), _START + timedelta(hours=number))
             if number % _EVERY == 0:
                 taken = _sample(number, directory / "clone")
                 yield taken
@@ -62,13 +63,18 @@ def samples(directory: Path, changes: int) -> Iterator[Sample]:
         repository.close()
 
 
-def _publish(publication: Publication, prefix: Prefix, now: datetime) -> None:
-    def observe(watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
-        return dict.fromkeys(watched, Choice(prefix, PrefixSource.ROUTER_ADVERTISEMENT))
-
-    outcome = publication.run(observe, now, look=True)
-    if outcome.result is not Result.PUBLISHED:
-        raise SystemExit(f"not published: {outcome.words} {outcome.problems}")
+def _publish(publisher: BranchPublisher, prefix: Prefix, now: datetime) -> None:
+    publisher.look()
+    seen = publisher.read()
+    if not isinstance(seen, Seen):
+        raise SystemExit(f"not read: {seen}")
+    inventory = read_repository(seen.files)
+    choice = Choice(prefix, PrefixSource.ROUTER_ADVERTISEMENT)
+    choices = dict.fromkeys(inventory.dynamic_prefixes, choice)
+    ready = publisher.commit(seen, plan(inventory, choices, now, seen.left), now)
+    outcome = publisher.push(ready, None) if isinstance(ready, Ready) else ready
+    if not isinstance(outcome, Pushed):
+        raise SystemExit(f"not published: {outcome}")
 
 
 def _sample(changes: int, clone: Path) -> Sample:

@@ -16,9 +16,12 @@ from typing import NamedTuple
 from bench.home_repository import git, make
 from bench.ratio import seconds
 from gitops_prefix.cli.rehearsal import ROUTER, advertisement
-from gitops_prefix.daemon.loop import Loop, Pace
+from gitops_prefix.daemon.branch import BranchPublisher
+from gitops_prefix.daemon.clocks import Wakeup
+from gitops_prefix.daemon.decisions import Decisions
+from gitops_prefix.daemon.loop import Loop
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.publication import Publication, Result
+from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.plan.ears import Advertised
@@ -86,7 +89,9 @@ def publisher(remote: Path, clone: Path) -> Iterator[Callable[[], None]]:
     """Something that renumbers each time it is called, and publishes that."""
     repository = Repository(clone, str(remote), "main")
     repository.open()
-    loop = Loop(Publication(repository), Metrics(), pace=Pace(settle=0))
+    metrics, wakeup = Metrics(), Wakeup()
+    decisions = Decisions(metrics, time.monotonic, wakeup.nudge)
+    loop = Loop(BranchPublisher(repository), decisions, metrics, wakeup=wakeup)
     loop.run_once()
     prefixes = itertools.cycle(Prefix.parse(f"2001:db8:{n:x}::/64") for n in range(1, 300))
 
@@ -95,7 +100,7 @@ def publisher(remote: Path, clone: Path) -> Iterator[Callable[[], None]]:
         if not isinstance(decoded, RouterAdvertisement):
             raise SystemExit("the advertisement was refused")
         router = Router("eth0", "fe80::1")
-        loop.decisions.take(Advertised(router, decoded, time.monotonic(), repeated=False))
+        decisions.take(Advertised(router, decoded, time.monotonic(), repeated=False))
         if loop.run_once().result is not Result.PUBLISHED:
             raise SystemExit("nothing was published")
 

@@ -28,7 +28,7 @@ from gitops_prefix.cli.settings import (
     ProposalSettings,
     RunSettings,
 )
-from gitops_prefix.daemon.delivery import Delivery
+from gitops_prefix.daemon.follow_ups import Delivery
 from gitops_prefix.daemon.loop import Pace
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.credentials import (

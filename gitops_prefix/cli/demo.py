@@ -14,9 +14,12 @@ from gitops_prefix.cli.options import Command, option
 from gitops_prefix.cli.output import DONE, colour_diff
 from gitops_prefix.cli.rehearsal import ROUTER, advertisement
 from gitops_prefix.cli.worktree import shipped
-from gitops_prefix.daemon.loop import Loop, Pace
+from gitops_prefix.daemon.branch import BranchPublisher
+from gitops_prefix.daemon.clocks import Wakeup
+from gitops_prefix.daemon.decisions import Decisions
+from gitops_prefix.daemon.loop import Loop
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.publication import Outcome, Publication, Result
+from gitops_prefix.daemon.outcome import Outcome, Pushed, UpToDate
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import OutsideError
@@ -80,7 +83,9 @@ def _make_remote(workshop: Path) -> Path:
 
 def _play(repository: Repository, remote: Git) -> None:
     logging.getLogger("gitops_prefix").addHandler(logging.NullHandler())
-    loop = Loop(Publication(repository), Metrics(), pace=Pace(settle=0.2))
+    metrics, wakeup = Metrics(), Wakeup()
+    decisions = Decisions(metrics, time.monotonic, wakeup.nudge)
+    loop = Loop(BranchPublisher(repository), decisions, metrics, wakeup=wakeup)
     interface = _first_pass(loop)
     clock = time.monotonic
     began = clock()
@@ -92,7 +97,7 @@ def _play(repository: Repository, remote: Git) -> None:
             raise OutsideError(f"the rehearsed advertisement was refused: {decoded}")
         heard = clock()
         router = Router(interface, "fe80::1")
-        loop.decisions.take(Advertised(router, decoded, heard, repeated=False))
+        decisions.take(Advertised(router, decoded, heard, repeated=False))
         outcome = loop.run_once()
         _show(outcome, remote, clock() - heard)
     quiet = loop.run_once()
@@ -104,15 +109,15 @@ def _play(repository: Repository, remote: Git) -> None:
 def _first_pass(loop: Loop) -> str:
     """Read the repository, and learn which link it names."""
     outcome = loop.run_once()
-    if outcome.result is not Result.UNCHANGED:
-        raise OutsideError(f"the example cannot be read: {outcome.words}")
+    if not isinstance(outcome, UpToDate):
+        raise OutsideError(f"the example cannot be read: {outcome.failed}")
     watched = next(iter(loop.watched.values()))
     return watched.specification.acquisition.interfaces[0]
 
 
 def _show(outcome: Outcome, remote: Git, seconds: float) -> None:
-    if outcome.result is not Result.PUBLISHED:
-        raise OutsideError(f"nothing was published: {outcome.result} {outcome.words}")
+    if not isinstance(outcome, Pushed):
+        raise OutsideError(f"nothing was published: {outcome.result} {outcome.failed}")
     shown = remote.run("show", "--stat=80", "--patch", "--format=%h %s%n%n%b", _BRANCH)
     click.echo(colour_diff(shown.stdout.decode(errors="replace")))
     click.secho(

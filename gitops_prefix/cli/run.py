@@ -12,8 +12,7 @@ from gitops_prefix.cli.output import DONE, OUTSIDE_FAILED
 from gitops_prefix.cli.settings import RunSettings
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.server import Server
-from gitops_prefix.daemon.service import Service
-from gitops_prefix.daemon.supervisor import Supervisor
+from gitops_prefix.daemon.service import Service, Supervisor
 
 _GRACE_SECONDS = 9
 """SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""

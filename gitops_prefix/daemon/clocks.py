@@ -1,13 +1,26 @@
-"""The two clocks of the daemon, and moments that stay right when one is set."""
+"""Time for the daemon: its clocks, how long to wait, how to wait, and how long a stage takes."""
 
+import contextlib
+import os
+import random
+import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isinf
 from typing import NamedTuple
+
+from prometheus_client import Histogram
+
+from gitops_prefix.publish.stages import Stage
 
 _DRIFT = timedelta(seconds=2)
 """The calendar comes in whole seconds and is slewed; more than this is a step."""
+FIRST = 1.0
+FACTOR = 1.5
+LONGEST = 30.0
 
 
 def utc_now() -> datetime:
@@ -41,3 +54,84 @@ class Clocks:
         """When that was, by the calendar as it is set now."""
         when = self.calendar() - timedelta(seconds=self.age(moment))
         return moment.calendar if abs(when - moment.calendar) <= _DRIFT else when
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Waits that grow from 1 s by 1.5 to 30 s, each with jitter.
+
+    Attributes:
+        chance: a number from 0 to 1, drawn for each wait: two daemons that lost the
+            same race must not meet again.
+    """
+
+    chance: Callable[[], float] = random.random
+    failures: int = 0
+
+    def succeed(self) -> None:
+        """Start again from the shortest wait."""
+        self.failures = 0
+
+    def fail(self) -> float:
+        """Note a failure.
+
+        Returns:
+            Seconds to wait: between half of the step and the whole.
+        """
+        step = min(LONGEST, FIRST * FACTOR ** min(self.failures, 20))
+        self.failures += 1
+        return step * (0.5 + self.chance() / 2)
+
+
+class Wakeup:
+    """Waiting for a deadline or a nudge, whichever comes first.
+
+    A pipe, because a signal handler may nudge too, and must not take a lock.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+
+    def nudge(self) -> None:
+        """End the wait that is under way, or the next one."""
+        # A full pipe is a nudge already.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writer, b"!")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most `seconds` (inf is for ever).
+
+        Returns:
+            Whether somebody nudged.
+        """
+        timeout = None if isinf(seconds) else max(0.0, seconds)
+        ready, _, _ = select.select([self._reader], [], [], timeout)
+        if ready:
+            os.read(self._reader, 4096)
+        return bool(ready)
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+class Stopwatch:
+    """Observes stages (`publish.stages.Observe`) into a histogram with the label `stage`."""
+
+    def __init__(self, histogram: Histogram, clock: Callable[[], float]) -> None:
+        self._histogram, self._clock = histogram, clock
+        for stage in Stage:
+            # A row that begins at 0 is seen to rise by the first observation.
+            histogram.labels(stage.value)
+
+    @contextmanager
+    def __call__(self, stage: Stage) -> Iterator[None]:
+        """Time one stage; a failure took its time, too."""
+        begin = self._clock()
+        try:
+            yield
+        finally:
+            self._histogram.labels(stage.value).observe(self._clock() - begin)

@@ -17,7 +17,7 @@ from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.plan.ears import Accepted, Advertised, Ears, LinkChanged, Watched
-from gitops_prefix.watch.watcher import Deaf, Dropped, Event, Flooded
+from gitops_prefix.watch.watcher import Deaf, Dropped, Event, Flooded, Solicited
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class Decisions:
                 self._count_flood(event)
             case Deaf():
                 self._warn(event)
+            case Solicited():
+                self._note_solicitation(event)
 
     def follow(self, watched: Mapping[str, Watched]) -> None:
         """Take over specifications and statuses: the repository is the database."""
@@ -66,6 +68,16 @@ class Decisions:
         with self._lock:
             self._decide(self._clock())
             return self._ears.decisions
+
+    def final(self) -> bool:
+        """Whether nothing that a burst still brings can change what was decided."""
+        with self._lock:
+            return self._ears.final
+
+    def solicitations(self) -> tuple[str, ...]:
+        """The links on which a solicitation is due; a `Solicited` event says that it was sent."""
+        with self._lock:
+            return tuple(sorted(self._ears.solicit))
 
     def latest(self) -> Mapping[str, Decision]:
         """The last decision for each DynamicPrefix, without deciding anew."""
@@ -86,8 +98,6 @@ class Decisions:
         """Decide, and show what is new; whether a decision changed."""
         before = self._ears.decisions
         self._ears = self._ears.decide(now)
-        for interface in self._ears.solicit:
-            self._ears = self._ears.asked(interface, now)
         for name, decision in self._ears.decisions.items():
             known = before.get(name)
             if known is None or known.standing is not decision.standing:
@@ -106,6 +116,7 @@ class Decisions:
             self._ears = before.hear(event)
             remembered = self._ears is not before
             changed = remembered and news and self._decide(event.at)
+            changed = changed or bool(self._ears.solicit)
             label = router.address if remembered and self._may_label(router) else OTHERS
         self._metrics.advertisements.labels(router.interface, label).inc()
         if changed:
@@ -120,6 +131,14 @@ class Decisions:
             changed = self._decide(event.at)
         if changed:
             self._wake()
+
+    def _note_solicitation(self, event: Solicited) -> None:
+        log.debug("solicited the routers of %s", event.interface)
+        with self._lock:
+            self._ears = self._ears.asked(event.interface, event.at)
+            self._decide(event.at)
+        # The loop has to look at the decision when the answer is overdue.
+        self._wake()
 
     def _follow_link(self, event: LinkChanged) -> None:
         state_now = (event.present, event.up)

@@ -1,32 +1,53 @@
 """The daemon's loop: level-triggered, one pass at a time.
 
-It sleeps until the link says something new, a moment comes at which time alone
-changes something, or the branch is to be looked at. What woke it does not matter:
-a pass looks at all there is, and the latest observation wins.
+The loop sleeps until a link says something new, until time alone changes something, or
+until the branch is due for a look. The cause does not matter to the pass: it looks at
+everything, and the latest observation counts.
 """
 
+import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import inf
+from typing import NamedTuple
 
-from gitops_prefix.daemon.backoff import Backoff
-from gitops_prefix.daemon.clocks import Clocks, Moment
+from gitops_prefix.daemon.clocks import Backoff, Clocks, Moment, Stopwatch, Wakeup
 from gitops_prefix.daemon.decisions import Decisions
-from gitops_prefix.daemon.follow_up import FollowUp
+from gitops_prefix.daemon.follow_ups import FollowUp
+from gitops_prefix.daemon.listening import Listening, interfaces_of
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.progress import RIGHT, Progress, show_progress
-from gitops_prefix.daemon.publication import Outcome, Publication, Result
-from gitops_prefix.daemon.stopwatch import Stopwatch
-from gitops_prefix.daemon.wakeup import Wakeup
+from gitops_prefix.daemon.outcome import (
+    RIGHT,
+    Decided,
+    Invalid,
+    NotLeading,
+    Outcome,
+    Publisher,
+    Ready,
+    Result,
+    Seen,
+    Stopped,
+    UpToDate,
+    invalid,
+    waiting_commit,
+)
+from gitops_prefix.daemon.report import Progress, show_progress
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import SETTLED, Decision
 from gitops_prefix.decide.transition import due
+from gitops_prefix.errors import Severity
 from gitops_prefix.plan.ears import Watched
-from gitops_prefix.plan.plan import would_change
+from gitops_prefix.plan.occasion import Occasion
+from gitops_prefix.plan.plan import plan, read_repository, watch, would_change
+from gitops_prefix.publish.refs import Refs
 from gitops_prefix.publish.stages import Stage
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.watch.watcher import Solicit, Solicited
+
+log = logging.getLogger(__name__)
 
 _MOST_CONTESTS = 10
 """Waits in a row for a branch that keeps moving; then for the next look at it."""
@@ -48,172 +69,156 @@ class Pace:
     interval: float = 300.0
 
 
+class Why(NamedTuple):
+    """Why a pass is made; false when there is no reason for one.
+
+    Attributes:
+        called: somebody asked for a look at the branch.
+        due: the branch is due for a look, or a try that failed is due again.
+        news: the links, or time, decided what the branch does not say.
+        follow_up: a follow-up of an earlier pass is due.
+    """
+
+    called: bool = False
+    due: bool = False
+    news: bool = False
+    follow_up: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether there is a reason."""
+        return any(self)
+
+    def __str__(self) -> str:
+        """The reasons by name, for the log."""
+        return ", ".join(name for name, given in self._asdict().items() if given) or "none"
+
+
+class _Right(NamedTuple):
+    """What the last pass found or made right: while the references stay, nothing is read."""
+
+    refs: Refs
+    decided: Decided
+
+
 class Loop:
-    """Runs passes until it is told to stop."""
+    """Makes passes until `stop` is called."""
 
     def __init__(  # noqa: PLR0913  all that it is joined to
         self,
-        publication: Publication,
+        publisher: Publisher,
+        decisions: Decisions,
         metrics: Metrics,
         *,
+        wakeup: Wakeup,
+        listening: Listening | None = None,
         pace: Pace = Pace(),
         clocks: Clocks = Clocks(),  # noqa: B008  frozen
-        on_read: Callable[[Mapping[str, Watched]], None] = lambda _: None,
-        on_outcome: Callable[[Outcome], None] = lambda _: None,
-        on_turn: Callable[[], None] = lambda: None,
         interface: str = "",
         follow_ups: Sequence[FollowUp] = (),
     ) -> None:
-        """Make a loop; `run` starts it.
+        """Make a loop; `turns` runs it.
 
         Args:
-            publication: what a pass does.
-            metrics: where it is counted.
+            publisher: where commits go.
+            decisions: what was heard and decided.
+            metrics: where passes are counted.
+            wakeup: what the loop waits with; news on a link ends the wait.
+            listening: follows the links that the repository names; None listens to nothing.
             pace: how long things may wait.
             clocks: what time it is.
-            on_read: told what the repository says, each time it was read: the links
-                to watch may have changed.
-            on_outcome: told what each pass came to.
-            on_turn: called each time the loop went round: it is alive.
-            interface: the link that stands for those the repository names, or empty.
-            follow_ups: done after each pass, in this order.
+            interface: the link in place of those that the repository names, or empty.
+            follow_ups: run after each pass, in this order.
         """
-        self._publication = publication
+        self._publisher = publisher
+        self._repository = publisher.repository
         self._metrics = metrics
         self._pace = pace
         self._clocks = clocks
-        self._on_read = on_read
-        self._on_outcome = on_outcome
-        self._on_turn = on_turn
+        self._wakeup = wakeup
+        self._listening = listening
+        self.decisions = decisions
         self._interface = interface
         self._follow_ups = follow_ups
-        self._wakeup = Wakeup()
         self._backoff, self._contests = Backoff(), Backoff()
         self._stopping = False
         self._called = threading.Event()
         self._look_at = -inf
         self._retry_at = inf
+        self._right: _Right | None = None
         self._watched: dict[str, Watched] = {}
         self._shown: dict[str, str] = {}
+        # The choices of a pass that decided nothing: it would fail again until they change.
         self._tried: dict[str, Prefix | None] | None = None
-        self.decisions = Decisions(metrics, clocks.monotonic, self._wakeup.nudge)
         self.progress = Progress()
         self.alive_at = self.began_at = clocks.monotonic()
-        publication.repository.stages.observe = Stopwatch(metrics.publish_seconds, clocks.monotonic)
+        self._repository.stages.observe = Stopwatch(metrics.publish_seconds, clocks.monotonic)
         show_progress(metrics, clocks, lambda: self.progress)
 
     def stop(self) -> None:
-        """Leave after the pass under way. A signal handler may call it."""
+        """Leave after the pass under way. A signal handler may call this."""
         self._stopping = True
         self._wakeup.nudge()
 
     def look_now(self) -> None:
-        """Look at the branch again, whatever was decided before. Any thread may call it."""
+        """Look at the branch again, whatever was decided before. Any thread may call this."""
         self._called.set()
         self._wakeup.nudge()
 
-    def run(self) -> None:
-        """Run passes until `stop` is called."""
-        while not self._stopping:
-            if self._has_reason():
-                self.run_once()
-            elif self._wakeup.wait(self._seconds_to_sleep()):
-                self._settle()
-            self.alive_at = self._clocks.monotonic()
-            self._on_turn()
+    def turns(self) -> Iterator[Outcome | None]:
+        """Make passes until `stop` is called.
 
-    def run_until_decided(self, patience: float) -> Outcome:
-        """A pass, and another once the links had `patience` seconds to speak.
+        Yields:
+            After each turn: the outcome of its pass, or None if there was no reason for one.
+        """
+        while not self._stopping:
+            why = self.why()
+            outcome = self._pass(why, settle=True) if why else None
+            self._solicit()
+            if outcome is None:
+                self._wakeup.wait(self.seconds_to_sleep())
+            self.alive_at = self._clocks.monotonic()
+            yield outcome
+
+    def run_once(self) -> Outcome:
+        """Make one pass now, without waiting for the end of a burst."""
+        return self._pass(self.why(), settle=False)
+
+    def turns_until_decided(self, patience: float) -> Iterator[Outcome]:
+        """Make a pass, and another once the links had `patience` seconds to speak.
 
         * Read the branch, which says what to listen to.
         * Listen until every decision has settled.
         * Publish; while the branch moves, again.
+
+        Yields:
+            The outcome of each pass.
         """
         until = self._clocks.monotonic() + patience
         outcome = self.run_once()
-        if outcome.statuses is not None:
-            self._listen(until)
-            if self._has_reason():
+        yield outcome
+        if outcome.decided is not None:
+            self._listen_until(until)
+            if self.why():
                 self._settle()
                 outcome = self.run_once()
+                yield outcome
         while outcome.result is Result.CONTESTED and self._has_until(until):
             self._wakeup.wait(min(until, self._retry_at) - self._clocks.monotonic())
             outcome = self.run_once()
-        return outcome
+            yield outcome
 
-    def _listen(self, until: float) -> None:
-        while self._has_until(until):
-            decided = self.decisions.decide().values()
-            if all(one.standing in SETTLED for one in decided):
-                return
-            moment = min(until, self.decisions.look_again_at())
-            self._wakeup.wait(moment - self._clocks.monotonic())
-
-    def _has_until(self, until: float) -> bool:
-        return not self._stopping and self._clocks.monotonic() < until
-
-    def run_once(self) -> Outcome:
-        """One pass, and what it means for the next."""
-        now = self.began_at = self._clocks.monotonic()
-        called = self._called.is_set()
-        self._called.clear()
-        look = called or now >= min(self._look_at, self._retry_at)
-        outcome = self._publication.run(
-            self._observe, self._clocks.calendar(), look=look, news=called or self._has_news()
-        )
-        self._plan_next(outcome, looked=look)
-        self._count(outcome, self._clocks.monotonic() - now)
-        self._on_outcome(outcome)
-        for one in self._follow_ups:
-            one.run(outcome, self._clocks.monotonic())
-        return outcome
-
-    @property
-    def watched(self) -> Mapping[str, Watched]:
-        """What the repository last said."""
-        return self._watched
-
-    def healthy(self) -> bool:
-        """Whether the loop is alive: it wakes for the branch at the latest."""
-        longest = 2 * self._pace.interval + _LONGEST_PASS
-        return self._clocks.monotonic() - self.alive_at < longest
-
-    def _observe(self, watched: Mapping[str, Watched]) -> Mapping[str, Choice]:
-        """Hand over what the repository says, and ask what the link says."""
-        self._watched = {name: one.on(self._interface) for name, one in watched.items()}
-        self.decisions.follow(self._watched)
-        self._on_read(self._watched)
-        return {name: decision.choice for name, decision in self.decisions.decide().items()}
-
-    def _settle(self) -> None:
-        """Let a burst come to its end; a stop ends the wait."""
-        until = self._clocks.monotonic() + self._pace.settle
-        while not self._stopping and (left := until - self._clocks.monotonic()) > 0:
-            self._wakeup.wait(left)
-
-    def _has_reason(self) -> bool:
-        """Whether a pass could change anything now: else no Git, and no YAML."""
+    def why(self) -> Why:
+        """The reasons for a pass now; without one, neither git nor YAML is touched."""
         now = self._clocks.monotonic()
-        due_now = now >= min(self._look_at, self._retry_at, self._follow_up_at())
-        return due_now or self._called.is_set() or self._has_news()
+        return Why(
+            self._called.is_set(),
+            now >= min(self._look_at, self._retry_at),
+            self._has_news(),
+            now >= self._follow_up_at(),
+        )
 
-    def _follow_up_at(self) -> float:
-        return min((one.due_at for one in self._follow_ups), default=inf)
-
-    def _has_news(self) -> bool:
-        """Whether the link, or time, decided something that the branch does not say."""
-        decided = self.decisions.decide()
-        if self._tried is not None:
-            # That pass came to nothing, and would again until something else is decided.
-            return self._tried != {name: one.choice.prefix for name, one in decided.items()}
-        return self._differs(decided)
-
-    def _differs(self, decided: Mapping[str, Decision]) -> bool:
-        """Whether a decision is not what the branch, or our commit, says."""
-        choices = {name: decision.choice for name, decision in decided.items()}
-        return would_change(self._watched, choices, self._clocks.calendar())
-
-    def _seconds_to_sleep(self) -> float:
+    def seconds_to_sleep(self) -> float:
+        """How long nothing but news can be a reason for a pass."""
         now = self._clocks.monotonic()
         calendar = self._clocks.calendar()
         moments = [self._look_at, self._retry_at, self._follow_up_at()]
@@ -227,6 +232,146 @@ class Loop:
             if moment is not None:
                 moments.append(now + max(1.0, (moment - calendar).total_seconds()))
         return max(0.0, min(moments) - now)
+
+    @property
+    def watched(self) -> Mapping[str, Watched]:
+        """What the repository last said."""
+        return self._watched
+
+    def healthy(self) -> bool:
+        """Whether the loop is alive: it wakes for the branch at the latest."""
+        longest = 2 * self._pace.interval + _LONGEST_PASS
+        return self._clocks.monotonic() - self.alive_at < longest
+
+    def _pass(self, why: Why, *, settle: bool) -> Outcome:
+        """One pass, what it means for the next, and what follows it."""
+        now = self.began_at = self._clocks.monotonic()
+        self._called.clear()
+        log.debug("pass: %s", why)
+        outcome = self._attempt(why, settle=settle)
+        if outcome.result is Result.CONTESTED:
+            log.debug("pass: the branch moved")
+            outcome = self._attempt(why._replace(due=True), settle=False)
+        self._plan_next(outcome, looked=why.called or why.due)
+        self._count(outcome, self._clocks.monotonic() - now)
+        for follow_up in self._follow_ups:
+            follow_up.run(outcome, self._clocks.monotonic())
+        return outcome
+
+    def _attempt(self, why: Why, *, settle: bool) -> Outcome:
+        """Look, read, listen, decide, plan, publish.
+
+        * Look at the branch, when that is due. While it is away, its last state counts.
+        * Found right before, and neither a reference nor a decision is new: read nothing.
+        * Listen on the links that the repository names.
+        * Plan and commit what was decided, push it.
+        """
+        away = None
+        if why.called or why.due or self._repository.tip is None:
+            away = self._publisher.look()
+        if away is not None and self._repository.tip is None:
+            return away
+        right, self._right = self._right, None
+        quiet = not (why.called or why.news) and away is None
+        if quiet and right is not None and right.refs == self._repository.refs:
+            self._right = right
+            log.debug("pass: nothing is new on the branch or the links")
+            return UpToDate(right.decided)
+        seen = self._publisher.read()
+        if not isinstance(seen, Seen):
+            return seen
+        inventory = read_repository(seen.files)
+        if any(problem.severity is Severity.ERROR for problem in inventory.problems):
+            return invalid(inventory.problems, Stage.RENDER)
+        self._listen(watch(inventory, seen.left))
+        ready = self._prepare(seen, inventory, settle=settle)
+        if not isinstance(ready, Ready):
+            return ready
+        outcome = self._publisher.push(ready, away)
+        if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
+            self._right = _Right(self._repository.refs, _without_occasion(ready, outcome))
+        return outcome
+
+    def _listen(self, watched: Mapping[str, Watched]) -> None:
+        """Listen on the links that the repository names.
+
+        Raises:
+            CannotListenError: no permission for the raw socket.
+        """
+        self._watched = {name: each.on(self._interface) for name, each in watched.items()}
+        if self._listening is not None:
+            self._listening.follow(self._watched)
+
+    def _solicit(self) -> None:
+        """Have the watcher send the solicitations that are due.
+
+        On a link without a raw socket of ours it is the kernel that solicits.
+        """
+        ours = interfaces_of(self._watched)
+        for interface in self.decisions.solicitations():
+            if self._listening is not None and interface in ours:
+                self._listening.request(Solicit(interface))
+            else:
+                self.decisions.take(Solicited(interface, "", self._clocks.monotonic()))
+
+    def _prepare(
+        self, seen: Seen, inventory: Inventory, *, settle: bool
+    ) -> Ready | Stopped | Invalid | NotLeading:
+        """Decide, plan and commit; while a burst settles, and again if it changes the decision."""
+        choices = self._decide()
+        ready = self._commit(seen, inventory, choices)
+        if not settle or not isinstance(ready, Ready) or not ready.made:
+            return ready
+        if self.decisions.final():
+            log.debug("pass: the router replaced its prefix; nothing is waited for")
+            return ready
+        self._settle()
+        if _prefixes(choices) == _prefixes(_choices(self.decisions.latest())):
+            return ready
+        log.debug("pass: another decision within the burst; the commit is made anew")
+        self._repository.restore(seen.refs)
+        return self._commit(seen, inventory, self._decide())
+
+    def _decide(self) -> dict[str, Choice]:
+        self.decisions.follow(self._watched)
+        return _choices(self.decisions.decide())
+
+    def _commit(
+        self, seen: Seen, inventory: Inventory, choices: Mapping[str, Choice]
+    ) -> Ready | Stopped | Invalid | NotLeading:
+        now = self._clocks.calendar()
+        with self._repository.stages.enter(Stage.RENDER):
+            planned = plan(inventory, choices, now, seen.left)
+        return self._publisher.commit(seen, planned, now)
+
+    def _settle(self) -> None:
+        """Wait for the end of a burst; a stop ends the wait."""
+        until = self._clocks.monotonic() + self._pace.settle
+        while not self._stopping and (left := until - self._clocks.monotonic()) > 0:
+            self._wakeup.wait(left)
+
+    def _listen_until(self, until: float) -> None:
+        """Wait until every decision has settled."""
+        while self._has_until(until):
+            decided = self.decisions.decide().values()
+            if all(decision.standing in SETTLED for decision in decided):
+                return
+            self._solicit()
+            moment = min(until, self.decisions.look_again_at())
+            self._wakeup.wait(moment - self._clocks.monotonic())
+
+    def _has_until(self, until: float) -> bool:
+        return not self._stopping and self._clocks.monotonic() < until
+
+    def _follow_up_at(self) -> float:
+        return min((follow_up.due_at for follow_up in self._follow_ups), default=inf)
+
+    def _has_news(self) -> bool:
+        """Whether the links, or time, decided something that the branch does not say."""
+        choices = _choices(self.decisions.decide())
+        if self._tried is not None:
+            return self._tried != _prefixes(choices)
+        return would_change(self._watched, choices, self._clocks.calendar())
 
     def _plan_next(self, outcome: Outcome, *, looked: bool) -> None:
         now = self._clocks.monotonic()
@@ -245,17 +390,18 @@ class Loop:
                 self._backoff.succeed()
                 self._contests.succeed()
                 self._retry_at = inf
+        log.debug("pass: %s; the next try in %.1f s", outcome.result, self.seconds_to_sleep())
         self._remember(outcome)
 
     def _remember(self, outcome: Outcome) -> None:
-        """Take over what our last commit says; without one, what was tried in vain."""
-        if outcome.statuses is None:
-            decided = self.decisions.decide()
-            self._tried = {name: one.choice.prefix for name, one in decided.items()}
+        """Take over what was decided; without that, note what was tried."""
+        if outcome.decided is None:
+            self._tried = _prefixes(_choices(self.decisions.latest()))
             return
         self._tried = None
+        statuses = outcome.decided.statuses
         self._watched = {
-            name: Watched(watched.specification, outcome.statuses.get(name, watched.status))
+            name: Watched(watched.specification, statuses.get(name, watched.status))
             for name, watched in self._watched.items()
         }
         self.decisions.follow(self._watched)
@@ -272,21 +418,24 @@ class Loop:
         )
         if outcome.result is Result.PUBLISHED:
             metrics.publish_seconds.labels(Stage.WHOLE.value).observe(seconds)
-        if outcome.failure is not None:
-            metrics.publish_failures.labels(outcome.failure.stage, outcome.failure.reason).inc()
-        for name, status in (outcome.statuses or {}).items():
+        if outcome.failed is not None:
+            metrics.publish_failures.labels(outcome.failed.stage, outcome.failed.reason).inc()
+        if outcome.decided is None:
+            return
+        for name, status in outcome.decided.statuses.items():
             self._show_current(name, str(status.current))
-        for transition in outcome.transitions:
-            if transition.moved:
-                metrics.changes.labels(transition.name).inc()
+        for change in outcome.decided.occasion.transitions:
+            if change.moved:
+                metrics.changes.labels(change.name).inc()
 
     def _waiting_since(self, outcome: Outcome, now: Moment) -> Moment | None:
-        """Since when a change waits, also one that a daemon before us left; None: none does."""
-        if outcome.commit:
-            made = self._publication.repository.waiting_since() or now.calendar
+        """Since when a change waits, also a change of a daemon before us; None: none does."""
+        if waiting_commit(outcome):
+            made = self._repository.waiting_since() or now.calendar
             age = max(timedelta(0), now.calendar - made)
             return Moment(now.monotonic - age.total_seconds(), now.calendar - age)
-        return now if self._differs(self.decisions.decide()) else None
+        choices = _choices(self.decisions.decide())
+        return now if would_change(self._watched, choices, self._clocks.calendar()) else None
 
     def _show_current(self, name: str, prefix: str) -> None:
         shown = self._shown.get(name)
@@ -294,3 +443,18 @@ class Loop:
             self._metrics.current.remove(name, shown)
         self._shown[name] = prefix
         self._metrics.current.labels(name, prefix).set(1)
+
+
+def _choices(decisions: Mapping[str, Decision]) -> dict[str, Choice]:
+    return {name: decision.choice for name, decision in decisions.items()}
+
+
+def _prefixes(choices: Mapping[str, Choice]) -> dict[str, Prefix | None]:
+    return {name: choice.prefix for name, choice in choices.items()}
+
+
+def _without_occasion(ready: Ready, outcome: Outcome) -> Decided:
+    """What a quiet pass has to say of the same state: it makes no commit."""
+    decided = outcome.decided or ready.decided
+    base = ready.commit if ready.made else decided.base
+    return replace(decided, base=base, occasion=Occasion(), changes=())

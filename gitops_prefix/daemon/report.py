@@ -1,16 +1,75 @@
-"""What the daemon knows at a moment: one value that the page and `/status` both show."""
+"""What the daemon knows at a moment: one value that `/metrics`, `/status` and the page show.
 
-from collections.abc import Mapping
+The loop replaces the progress after each pass; other threads read it.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import isinf
+from math import inf, isinf
 
-from gitops_prefix.daemon.clocks import Clocks
-from gitops_prefix.daemon.progress import Progress
-from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.daemon.clocks import Clocks, Moment
+from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.daemon.outcome import RIGHT, Outcome, shown_commit
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.status import format_time
 from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.render.inventory import Described
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How publishing goes.
+
+    Attributes:
+        outcome: of the last pass.
+        pending_since: when the oldest unpublished change was made; None if nothing waits.
+        succeeded: when a pass last found or made the branch right.
+        failures: passes in a row that failed.
+        next_try_at: by the monotonic clock; inf if nothing is retried.
+        described: every DynamicPrefix, as it was last read.
+    """
+
+    outcome: Outcome | None = None
+    pending_since: Moment | None = None
+    succeeded: Moment | None = None
+    failures: int = 0
+    next_try_at: float = inf
+    described: tuple[Described, ...] = ()
+
+    def after(
+        self, outcome: Outcome, now: Moment, *, waiting: Moment | None, next_try_at: float
+    ) -> "Progress":
+        """The progress after one more pass.
+
+        Args:
+            outcome: of that pass.
+            now: when the pass ended.
+            waiting: since when a change waits, after a failure; None if nothing waits. An
+                earlier start is kept.
+            next_try_at: by the monotonic clock.
+        """
+        described = (outcome.decided and outcome.decided.described) or self.described
+        if outcome.result in RIGHT:
+            return Progress(outcome, succeeded=now, described=described)
+        since = (self.pending_since or waiting) if waiting else None
+        failures = self.failures + 1
+        return Progress(outcome, since, self.succeeded, failures, next_try_at, described)
+
+
+def show_progress(metrics: Metrics, clocks: Clocks, latest: Callable[[], Progress]) -> None:
+    """Let the metrics compute ages when they are read, also while nothing happens."""
+
+    def date(moment: Moment | None) -> float:
+        return clocks.date(moment).timestamp() if moment else 0.0
+
+    def age() -> float:
+        since = latest().pending_since
+        return clocks.age(since) if since else 0.0
+
+    metrics.pending_age.set_function(age)
+    metrics.pending_since.set_function(lambda: date(latest().pending_since))
+    metrics.last_success.set_function(lambda: date(latest().succeeded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +98,32 @@ class Report:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What the last pass came to; None before the first has ended."""
+        """The outcome of the last pass; None before the first has ended."""
         return self.progress.outcome
 
     @property
     def commit(self) -> str:
         """Ours that waits, or the one that the branch is at; empty before it was seen."""
-        return (self.outcome.commit or self.outcome.base) if self.outcome else ""
+        return shown_commit(self.outcome) if self.outcome else ""
 
     def document(self) -> dict[str, object]:
         """The answer of `/status`, which docs/monitoring.md promises."""
         return {
             "prefixes": [
-                one.document() | _live(self.decisions.get(one.name))
-                for one in self.progress.described
+                described.document() | _live(self.decisions.get(described.name))
+                for described in self.progress.described
             ],
             "publication": self._publication(),
         }
 
     def _publication(self) -> dict[str, object]:
-        outcome = self.outcome or Outcome(Result.UNCHANGED)
-        failure = outcome.failure
+        outcome = self.outcome
+        failed = outcome.failed if outcome else None
         return {
-            "result": outcome.result.value if self.outcome else None,
-            "words": outcome.words,
-            "stage": failure.stage.value if failure else None,
-            "reason": failure.reason.value if failure else None,
+            "result": outcome.result.value if outcome else None,
+            "words": failed.words if failed else "",
+            "stage": failed.stage.value if failed else None,
+            "reason": failed.reason.value if failed else None,
             "repository": self.repository,
             "branch": self.branch,
             "commit": self.commit or None,
@@ -74,7 +133,7 @@ class Report:
             "failures": self.progress.failures,
             "next_try_in_seconds": self.next_try_in,
             "delivered": list(self.delivered),
-            "problems": [problem.document() for problem in outcome.problems],
+            "problems": [problem.document() for problem in outcome.problems] if outcome else [],
         }
 
 
@@ -109,11 +168,11 @@ def _live(decision: Decision | None) -> dict[str, object]:
         "standing": str(decision.standing) if decision else None,
         "announced": [
             {
-                "prefix": str(one.prefix),
-                "router": one.router.address,
-                "interface": one.router.interface,
-                "verdict": str(one.verdict),
+                "prefix": str(candidate.prefix),
+                "router": candidate.router.address,
+                "interface": candidate.router.interface,
+                "verdict": str(candidate.verdict),
             }
-            for one in (decision.candidates if decision else ())
+            for candidate in (decision.candidates if decision else ())
         ],
     }

@@ -1,7 +1,8 @@
 """The daemon, put together: the loop, its ears, and what it answers to probes."""
 
 import logging
-from collections.abc import Mapping
+import socket
+from contextlib import suppress
 from dataclasses import replace
 
 from gitops_prefix.apply.applying import Applying
@@ -10,24 +11,73 @@ from gitops_prefix.apply.events import Telling, ToldCluster
 from gitops_prefix.apply.fields import ObjectReport, to_apply
 from gitops_prefix.apply.lease import Alone, Candidacy, Leadership
 from gitops_prefix.apply.policy import ApplyPolicy
-from gitops_prefix.daemon.clocks import Clocks
-from gitops_prefix.daemon.delivery import Delivery, follow_ups
-from gitops_prefix.daemon.in_cluster import PublicationEvents, git_of
+from gitops_prefix.daemon.branch import BranchPublisher
+from gitops_prefix.daemon.clocks import Clocks, Wakeup
+from gitops_prefix.daemon.decisions import Decisions
+from gitops_prefix.daemon.follow_ups import Delivery, PublicationEvents, branch_state, follow_ups
 from gitops_prefix.daemon.listening import Listening
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
+from gitops_prefix.daemon.outcome import (
+    Committed,
+    Decided,
+    Invalid,
+    NotLeading,
+    Outcome,
+    Proposed,
+    Publisher,
+    Pushed,
+    Result,
+    shown_commit,
+)
 from gitops_prefix.daemon.page import render_page
-from gitops_prefix.daemon.proposals import Proposals
-from gitops_prefix.daemon.publication import Outcome, Publication, Result
+from gitops_prefix.daemon.proposals import ProposalPublisher
 from gitops_prefix.daemon.report import Report, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
-from gitops_prefix.daemon.supervisor import Supervisor
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
-from gitops_prefix.plan.ears import Watched
 from gitops_prefix.publish.message import Wording, change_line
 from gitops_prefix.publish.repository import Repository
+
+
+class Supervisor:
+    """Reports to systemd, where it started us (sd_notify(3)): ready, alive, how it goes, leaving.
+
+    Without a socket, or when nobody reads it, nothing is reported.
+    """
+
+    def __init__(self, address: str = "") -> None:
+        """Name a socket.
+
+        Args:
+            address: $NOTIFY_SOCKET: a path, or a name that begins with "@"; empty without one.
+        """
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+
+    def ready(self) -> None:
+        """The daemon listens; whether the repository is reached is another matter."""
+        self._send("READY=1")
+
+    def alive(self) -> None:
+        """The loop went round."""
+        self._send("WATCHDOG=1")
+
+    def status(self, line: str) -> None:
+        """What `systemctl status` shows."""
+        self._send(f"STATUS={line.replace(chr(10), ' ')}")
+
+    def stopping(self) -> None:
+        """SIGTERM was heard."""
+        self._send("STOPPING=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        # A supervisor that does not read is no reason to stop.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(message.encode(errors="replace"), socket.MSG_DONTWAIT, self._address)
+
 
 log = logging.getLogger(__name__)
 
@@ -79,24 +129,27 @@ class Service:
             self._leadership = Leadership(command, clock, self._lead, access=cluster)
         self._metrics.leads.set_function(self._leadership.leads)
         leads = self._leadership.leads
-        publication = Publication(repository, leads, wording=wording)
+        publisher: Publisher = BranchPublisher(repository, leads, wording=wording)
         if delivery.push_branch:
             branches = repository.push_branches(delivery.push_branch)
-            publication = Proposals(repository, branches, leads, wording=wording)
+            publisher = ProposalPublisher(repository, branches, leads, wording=wording)
         self._told = ToldCluster(telling, cluster, self._clocks.calendar)
         delivery = replace(delivery, notifiers=(*self._told.notifiers, *delivery.notifiers))
         self._follow_ups = (
             *follow_ups(delivery, repository, self._metrics.publish_failures, pace.interval, leads),
             *([PublicationEvents(self._told.events)] if self._told.events else []),
         )
+        wakeup, clock = Wakeup(), self._clocks.monotonic
+        decisions = Decisions(self._metrics, clock, wakeup.nudge)
+        self._listening = Listening(decisions.take, clock, decisions.vouched)
         self.loop = Loop(
-            publication,
+            publisher,
+            decisions,
             self._metrics,
+            wakeup=wakeup,
+            listening=self._listening,
             pace=pace,
             clocks=self._clocks,
-            on_read=self._follow,
-            on_outcome=self._tell,
-            on_turn=supervisor.alive,
             interface=interface,
             follow_ups=self._follow_ups,
         )
@@ -109,12 +162,9 @@ class Service:
             given_up=self._tell_given_up,
         )
         self._metrics.overrides.set_function(lambda: self._applying.overrides)
-        self._listening = Listening(
-            self.loop.decisions.take, self._clocks.monotonic, self.loop.decisions.vouched
-        )
 
     def run(self) -> None:
-        """Run until `loop.stop` is called.
+        """Run until `stop` is called.
 
         Raises:
             InputError: the remote has no such branch, and never had.
@@ -126,10 +176,14 @@ class Service:
         self._supervisor.ready()
         try:
             outcome = self.loop.run_once()
+            self._report(outcome)
             if self._repository.tip is None:
-                # Who was let in once waits: what was not published yet is in the clone.
-                _raise_for(outcome)
-            self.loop.run()
+                # A daemon that was let in once waits: what is not published is in the clone.
+                _raise_if_refused(outcome)
+            for passed in self.loop.turns():
+                if passed is not None:
+                    self._report(passed)
+                self._supervisor.alive()
         finally:
             self._leadership.stop()
             self._applying.stop()
@@ -137,24 +191,30 @@ class Service:
             self._listening.stop()
 
     def run_once(self, patience: float) -> Outcome:
-        """Take what the links say within `patience` seconds, and publish it.
+        """Publish what the links say within `patience` seconds.
 
         Raises:
             InputError: the repository has errors, or no such branch.
             OutsideError: it was not published; nothing is lost.
         """
         try:
-            outcome = self.loop.run_until_decided(patience)
+            for outcome in self.loop.turns_until_decided(patience):
+                self._report(outcome)
         finally:
             self._told.close()
             self._listening.stop()
-        self._tell_unsettled()
-        _raise_for(outcome)
-        if outcome.result is Result.INVALID:
+        self._report_unsettled()
+        _raise_if_refused(outcome)
+        if isinstance(outcome, Invalid):
             raise InputError(*outcome.problems)
-        if outcome.result in {Result.UNREACHABLE, Result.CONTESTED, Result.HELD}:
-            raise OutsideError(outcome.words)
-        failing = [line for one in self._follow_ups if one.failing() for line in one.lines()]
+        if outcome.failed is not None:
+            raise OutsideError(outcome.failed.words)
+        failing = [
+            line
+            for follow_up in self._follow_ups
+            if follow_up.failing()
+            for line in follow_up.lines()
+        ]
         if failing:
             raise OutsideError("; ".join(failing))
         return outcome
@@ -166,10 +226,10 @@ class Service:
 
     @property
     def pages(self) -> Pages:
-        """What it answers over HTTP (DESIGN 8)."""
+        """What the daemon answers over HTTP."""
         return {
-            "/": lambda: html_page(render_page(self._report())),
-            "/status": lambda: json_page(self._report().document()),
+            "/": lambda: html_page(render_page(self._snapshot())),
+            "/status": lambda: json_page(self._snapshot().document()),
             "/healthz": lambda: _answer(self._alive(), "alive"),
             "/readyz": lambda: _answer(self._reached and self._listening.alive(), "ready"),
             "/metrics": lambda: text_page(self._metrics.exposition().decode().rstrip("\n")),
@@ -188,64 +248,67 @@ class Service:
     def _tell_given_up(self, applied: ObjectReport) -> None:
         self._told.tell_report(applied, given_up=True)
 
-    def _follow(self, watched: Mapping[str, Watched]) -> None:
-        self._listening.follow(watched)
+    def _report(self, outcome: Outcome) -> None:
+        """Report a pass: to direct apply, to systemd, and in the log."""
+        commit = shown_commit(outcome)
+        self._applying.take(branch_state(outcome), commit, self.loop.began_at)
+        self._reached |= outcome.result is not Result.UNREACHABLE
+        words = outcome.failed.words if outcome.failed else commit[:12]
+        self._supervisor.status(f"{outcome.result} {words}".strip())
+        for problem in outcome.problems:
+            if self._once.admit(str(problem), self._clocks.monotonic()) is not None:
+                level = logging.ERROR if isinstance(outcome, Invalid) else logging.WARNING
+                log.log(level, "%s [%s]", problem, problem.code)
+        if outcome.decided is not None:
+            self._report_occasion(outcome.decided)
+        if isinstance(outcome, Pushed | Proposed):
+            log.info("published %s: %d fields", commit[:12], len(outcome.decided.changes))
+        elif isinstance(outcome, NotLeading):
+            log.info("we do not lead: who does publishes this")
+        elif outcome.failed is not None:
+            waits = "; our commit is kept" if isinstance(outcome, Committed) else ""
+            # Refused means that a person must act.
+            level = logging.ERROR if outcome.result is Result.REFUSED else logging.WARNING
+            log.log(level, "%s: %s%s", outcome.result, outcome.failed.words, waits)
+
+    def _report_occasion(self, decided: Decided) -> None:
         now = self._clocks.monotonic()
-        if not watched and self._once.admit("nothing to follow", now) is not None:
+        if not self.loop.watched and self._once.admit("nothing to follow", now) is not None:
             log.warning(
                 'no DynamicPrefix is on "%s" where it is searched (--path, --exclude), so nothing '
                 "is followed: `gitops-prefix init` writes one",
                 self._repository.branch,
             )
-
-    def _tell(self, outcome: Outcome) -> None:
-        commit = outcome.commit or outcome.base
-        self._applying.take(git_of(outcome), commit, self.loop.began_at)
-        self._reached |= outcome.result is not Result.UNREACHABLE
-        self._supervisor.status(f"{outcome.result} {outcome.words or outcome.commit[:12]}".strip())
-        for problem in outcome.problems:
-            if self._once.admit(str(problem), self._clocks.monotonic()) is not None:
-                level = logging.ERROR if outcome.result is Result.INVALID else logging.WARNING
-                log.log(level, "%s [%s]", problem, problem.code)
-        for one in outcome.transitions:
-            before = str(one.previous.current) if one.previous else "none"
-            log.info("%s: %s -> %s", one.name, before, one.current.current)
-        for line in map(change_line, outcome.by_hand):
-            if self._once.admit(f"by hand {line}", self._clocks.monotonic()) is not None:
+        for change in decided.occasion.transitions:
+            before = str(change.previous.current) if change.previous else "none"
+            log.info("%s: %s -> %s", change.name, before, change.current.current)
+        for line in map(change_line, decided.occasion.by_hand):
+            if self._once.admit(f"by hand {line}", now) is not None:
                 log.warning("edited by hand, and rendered again: %s", line)
-        if outcome.result is Result.PUBLISHED:
-            log.info("published %s: %d fields", outcome.commit[:12], len(outcome.changes))
-        elif outcome.result is Result.FOLLOWING:
-            log.info("we do not lead: who does publishes this")
-        elif outcome.result is not Result.UNCHANGED:
-            waits = "; our commit is kept" if outcome.commit else ""
-            # Refused means that a person must act.
-            level = logging.ERROR if outcome.result is Result.REFUSED else logging.WARNING
-            log.log(level, "%s: %s%s", outcome.result, outcome.words, waits)
 
-    def _tell_unsettled(self) -> None:
-        """Whoever runs it once reads the last lines: silence must not look like success."""
+    def _report_unsettled(self) -> None:
+        """Log what is undecided after `--once`: silence must not look like success."""
         for name, decision in self.loop.decisions.latest().items():
             if decision.standing not in SETTLED:
                 log.warning("%s stays as it is: %s", name, decision.standing)
 
-    def _report(self) -> Report:
+    def _snapshot(self) -> Report:
         return report(
             self._repository.url,
             self._repository.branch,
             self.loop.progress,
             self.loop.decisions.latest(),
             self._clocks,
-            delivered=tuple(line for one in self._follow_ups for line in one.lines()),
+            delivered=tuple(line for each in self._follow_ups for line in each.lines()),
         )
 
 
-def _raise_for(outcome: Outcome) -> None:
-    if outcome.result is Result.REFUSED:
-        errors = [one for one in outcome.problems if one.severity is Severity.ERROR]
+def _raise_if_refused(outcome: Outcome) -> None:
+    if outcome.failed is not None and outcome.result is Result.REFUSED:
+        errors = [each for each in outcome.problems if each.severity is Severity.ERROR]
         if errors:
             raise InputError(*errors)
-        raise OutsideError(outcome.words)
+        raise OutsideError(outcome.failed.words)
 
 
 def _answer(ok: bool, word: str) -> Page:  # noqa: FBT001  the one thing it says

@@ -199,6 +199,26 @@ class Ears:
         """When time alone may change a decision; inf if never."""
         return min((decision.look_again_at for decision in self.decisions.values()), default=inf)
 
+    @property
+    def final(self) -> bool:
+        """Whether nothing that a burst still brings can change what was decided anew.
+
+        That is so when one router replaced its own prefix in one advertisement, and no
+        other DynamicPrefix listens to that router: the new prefix is then current, and
+        the current prefix stays. The kernel reports prefix by prefix, so it never is.
+        """
+        moved = [name for name in self.watched if self._moves(name)]
+        if len(moved) != 1:
+            return False
+        router = self.decisions[moved[0]].choice.router
+        if router is None or router.address == KERNEL or not self._replaced(moved[0], router):
+            return False
+        return not any(
+            followed.specification.acquisition.hears(router)
+            for name, followed in self.watched.items()
+            if name != moved[0] and followed.specification.acquisition.static is None
+        )
+
     def differs(self, before: Mapping[str, Decision]) -> bool:
         """Whether a prefix, or how firmly it stands, is another than in `before`."""
         return any(
@@ -226,6 +246,21 @@ class Ears:
             if acquisition.static is None and acquisition.hears(router):
                 for information in announced:
                     yield name, information.prefix, refusal(router, information, acquisition)
+
+    def _moves(self, name: str) -> bool:
+        """Whether the repository has another prefix, or none yet."""
+        status, decided = self.watched[name].status, self.decisions[name].choice.prefix
+        return decided is not None and (status is None or status.current != decided)
+
+    def _replaced(self, name: str, router: Router) -> bool:
+        """Whether this router announced the prefix of the repository, and does no more."""
+        status = self.watched[name].status
+        return status is not None and any(
+            candidate.prefix == status.current
+            and candidate.router == router
+            and candidate.verdict is not Verdict.CANDIDATE
+            for candidate in self.decisions[name].candidates
+        )
 
     def _hear_router(self, event: Advertised) -> "Ears":
         router = event.router

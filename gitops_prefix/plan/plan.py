@@ -29,16 +29,20 @@ class Left:
     Attributes:
         dropped: statuses of commits whose tip has moved on: their changes are made again.
         waiting: statuses of commits that stand on the tip: taken over as they are.
+        proposed: whether they are proposals that others may merge. A proposal that is
+            given up for the prefix that the tip still has leaves nothing in the history.
     """
 
     dropped: Mapping[str, Status] = field(default_factory=dict)
     waiting: Mapping[str, Status] = field(default_factory=dict)
+    proposed: bool = False
 
     def without(self, names: set[str]) -> "Left":
         """The same, but for some DynamicPrefixes."""
         return Left(
             {name: status for name, status in self.dropped.items() if name not in names},
             {name: status for name, status in self.waiting.items() if name not in names},
+            self.proposed,
         )
 
 
@@ -95,6 +99,7 @@ def plan(
 
     * Make again what dropped commits of ours decided.
     * Advance each status by what was decided since.
+    * Forget a proposal that is given up for the prefix that the tip still has.
     * Render.
 
     Args:
@@ -106,9 +111,12 @@ def plan(
     before = {name: document.status for name, document in inventory.dynamic_prefixes.items()}
     if any(problem.severity is Severity.ERROR for problem in inventory.problems):
         return Plan(inventory, before, problems=inventory.problems)
-    caught_up = {name: followed.status for name, followed in watch(inventory, left).items()}
-    observed = {name: (choice,) for name, choice in choices.items()}
-    statuses, misfits = advance_all(inventory, caught_up, observed, now)
+    statuses, misfits = _advance_left(inventory, choices, now, left)
+    returned = {
+        name for name in statuses if left.proposed and _returns(name, left, before, statuses)
+    }
+    if returned:
+        statuses, misfits = _advance_left(inventory, choices, now, left.without(returned))
     if misfits:
         return Plan(inventory, before, problems=misfits)
     rendering = render(inventory, statuses)
@@ -177,6 +185,24 @@ def would_change(
     A choice that does not fit its DynamicPrefix counts too: the plan reports it.
     """
     return any(_differs(followed, choices[name], now) for name, followed in watched.items())
+
+
+def _advance_left(
+    inventory: Inventory, choices: Mapping[str, Choice], now: datetime, left: Left
+) -> Advanced:
+    caught_up = {name: followed.status for name, followed in watch(inventory, left).items()}
+    observed = {name: (choice,) for name, choice in choices.items()}
+    return advance_all(inventory, caught_up, observed, now)
+
+
+def _returns(
+    name: str, left: Left, before: Mapping[str, Status | None], statuses: Mapping[str, Status]
+) -> bool:
+    """Whether what was proposed is given up for the prefix that the tip still has."""
+    proposed, tip = left.waiting.get(name, left.dropped.get(name)), before[name]
+    if proposed is None or tip is None:
+        return False
+    return statuses[name].current == tip.current != proposed.current
 
 
 def _differs(followed: "Watched", choice: Choice, now: datetime) -> bool:

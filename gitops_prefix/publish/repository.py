@@ -26,7 +26,15 @@ from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.loan import Loan, Transport
 from gitops_prefix.publish.managed_files import Scope, read_managed_files
 from gitops_prefix.publish.push_branches import PushBranches, check_pattern, is_branch_name
-from gitops_prefix.publish.refs import ONTO, TIP, UNPUBLISHED, References, Refs, Relation
+from gitops_prefix.publish.refs import (
+    ONTO,
+    PROPOSED,
+    TIP,
+    UNPUBLISHED,
+    References,
+    Refs,
+    Relation,
+)
 from gitops_prefix.publish.remote import Arrival, Remote, TimeLimits
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.signing import Signing
@@ -266,6 +274,19 @@ class Repository:
     def drop(self) -> None:
         """Delete the reference to our unpublished commit."""
         self._references.write({UNPUBLISHED: None})
+
+    def restore(self, refs: Refs) -> None:
+        """Set our own references to what they were: commits that were made since are dropped.
+
+        Args:
+            refs: an earlier value of `refs`.
+
+        Raises:
+            GitFailedError: nothing is changed.
+        """
+        names = {*refs.commits, *self.refs.commits}
+        ours = (name for name in names if name in {UNPUBLISHED, ONTO} or name.startswith(PROPOSED))
+        self._references.write({name: refs.commits.get(name) for name in sorted(ours)})
 
     def push(self) -> PushReport:
         """Push our commit. The result is `Published` only after the remote shows the commit."""

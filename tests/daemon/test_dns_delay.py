@@ -1,19 +1,15 @@
 """Make before break, on a real branch: the address first, the name in a second commit."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.publication import Publication
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.publish.repository import Repository
+from tests.daemon.house import House, opened
 from tests.gitrepo import bare_clone, commit_all, git
 from tests.render.test_services import ALPHA, PREFIX, TEN, service
 
 A, B = Prefix.parse("2001:db8:a::/64"), Prefix.parse("2001:db8:b::/64")
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -29,16 +25,11 @@ def remote(tmp_path: Path) -> Path:
 
 def test_a_name_follows_its_address_in_a_commit_of_its_own(remote: Path, tmp_path: Path):
     """Ten minutes later, and not before; then all is quiet."""
-    repository = Repository(tmp_path / "clone", str(remote), "main")
-    repository.open()
-    publication = Publication(repository)
-    for minute, prefix in ((0, A), (60, B), (65, B), (70, B), (75, B)):
-        choice = Choice(prefix)
-        now = NOON + timedelta(minutes=minute)
-        publication.run(
-            lambda watched, choice=choice: dict.fromkeys(watched, choice), now, look=True
-        )
-    repository.close()
+    daemon = House(opened(tmp_path / "clone", remote), given=True)
+    for minutes, prefix in ((0, A), (60, B), (5, B), (5, B), (5, B)):
+        daemon.waits(60 * (minutes - 1))
+        daemon.hears(prefix)
+    daemon.killed()
 
     assert git(remote, "log", "--reverse", "--format=%s", "main").splitlines()[1:] == [
         "prefix(home): 2001:db8:a::/64",

@@ -6,25 +6,27 @@ from math import inf
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from gitops_prefix.daemon.notices import Notices
-from gitops_prefix.daemon.publication import Outcome, Result
-from gitops_prefix.daemon.pull_requests import PullRequests
+from gitops_prefix.daemon.follow_ups import Notices, PullRequests
+from gitops_prefix.daemon.outcome import Decided, Outcome, Pushed, Stopped, UpToDate
+from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.forge.forge import PullRequest, State
 from gitops_prefix.publish.forge.sync import Proposal, RequestStep, Synced
 from gitops_prefix.publish.http import Refused, Unreachable
 from gitops_prefix.publish.notify import Notice
-from gitops_prefix.publish.stages import Stages
+from gitops_prefix.publish.stages import Stage, Stages
 
 AWAY = Unreachable("forge.example: no answer within 10 s")
 NO = Refused("forge.example: 403 no", 403)
 ONE = Proposal("gitops-prefix/one", "1" * 40, "prefix(one): A", "", "d1")
 TWO = Proposal("gitops-prefix/two", "2" * 40, "prefix(two): A", "", "d2")
-PUSHED = Outcome(Result.PUBLISHED, commit="2" * 40, before="1" * 40)
-QUIET = Outcome(Result.UNCHANGED)
+DECIDED = Decided("1" * 40, {})
+PUSHED = Pushed(DECIDED, "2" * 40, before="1" * 40)
+QUIET = UpToDate(DECIDED)
+GONE = Failed(Reason.DNS, "could not resolve", Stage.LOOK)
 
 
 def shown(*proposals: Proposal) -> Outcome:
-    return Outcome(Result.UNCHANGED, statuses={}, proposals=proposals)
+    return UpToDate(Decided("1" * 40, {}, proposals=proposals))
 
 
 def counter() -> Counter:
@@ -140,9 +142,9 @@ def test_a_pass_that_read_nothing_forgets_nothing():
     follow, forge = requests(AWAY)
     follow.run(shown(ONE), 0.0)
     due = follow.due_at
-    follow.run(Outcome(Result.UNREACHABLE), due - 0.1)
+    follow.run(Stopped(GONE), due - 0.1)
     assert follow.due_at == due
-    follow.run(Outcome(Result.UNREACHABLE), due)
+    follow.run(Stopped(GONE), due)
     assert forge.asked == [ONE.branch, ONE.branch], "what was pushed is there all the same"
     assert follow.due_at == inf
 
@@ -180,7 +182,7 @@ class Hook:
 
 
 def notices(*hooks: Hook) -> Notices:
-    def notice(outcome: Outcome) -> Notice:
+    def notice(outcome: Pushed) -> Notice:
         return Notice("https://git.example/a/b", "main", outcome.before, outcome.commit)
 
     return Notices(hooks, notice, stages=Stages(), failures=counter())
@@ -189,7 +191,7 @@ def notices(*hooks: Hook) -> Notices:
 def test_each_is_told_of_each_push_and_of_nothing_else():
     hooks = Hook(), Hook()
     follow = notices(*hooks)
-    for outcome in (QUIET, PUSHED, QUIET, Outcome(Result.REFUSED)):
+    for outcome in (QUIET, PUSHED, QUIET, Stopped(GONE)):
         follow.run(outcome, 0.0)
     assert [len(hook.told) for hook in hooks] == [1, 1]
     assert follow.due_at == inf
@@ -229,6 +231,6 @@ def test_what_could_not_be_told_is_not_told_when_there_is_something_newer():
     hook = Hook([AWAY])
     follow = notices(hook)
     follow.run(PUSHED, 0.0)
-    follow.run(Outcome(Result.PUBLISHED, commit="3" * 40, before="2" * 40), 0.1)
+    follow.run(Pushed(DECIDED, "3" * 40, before="2" * 40), 0.1)
     assert [notice.after for notice in hook.told] == ["2" * 40, "3" * 40]
     assert follow.due_at == inf

@@ -6,32 +6,62 @@ import pytest
 
 from gitops_prefix.apply.events import ObjectEvents
 from gitops_prefix.apply.policy import BranchState
-from gitops_prefix.daemon.in_cluster import PublicationEvents, git_of
-from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.daemon.follow_ups import PublicationEvents, branch_state
+from gitops_prefix.daemon.outcome import (
+    Committed,
+    Decided,
+    NotLeading,
+    Proposed,
+    Pushed,
+    Stopped,
+    Unconfirmed,
+    UpToDate,
+)
+from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.forge.sync import Proposal
+from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.binding import Change
 
 RIGHT, PUBLISHED, BEHIND, UNKNOWN = BranchState
 CHANGE = Change("a.yaml", 0, "Service", "media", "plex", "spec", None, None, "v1")
+DECIDED = Decided("1" * 40, {}, changes=(CHANGE,))
+WAITS = Proposal("gitops-prefix/home", commit="1234")
+MERGED = Proposal("gitops-prefix/home")
+PROPOSES = Decided("1" * 40, {}, proposals=(MERGED, WAITS))
 
 
-@pytest.mark.parametrize("result", Result)
-@pytest.mark.parametrize("commit", ["", "1234"])
-def test_only_a_commit_of_ours_that_does_not_arrive_means_that_git_is_behind(result, commit):
-    behind = {Result.UNREACHABLE, Result.CONTESTED, Result.REFUSED}
-    right = {Result.PUBLISHED: PUBLISHED, Result.UNCHANGED: RIGHT}
-    expected = right.get(result, BEHIND if result in behind and commit else UNKNOWN)
-    assert git_of(Outcome(result, commit=commit)) is expected
+def failed(reason: Reason) -> Failed:
+    return Failed(reason, "words", Stage.PUSH)
 
 
-@pytest.mark.parametrize("result", [Result.PUBLISHED, Result.UNCHANGED])
-def test_what_waits_to_be_merged_is_neither_applied_nor_given_back(result):
-    """A reconciler that was let go would follow the branch, which has the old prefix still."""
-    waits = Proposal("gitops-prefix/home", commit="1234")
-    merged = Proposal("gitops-prefix/home")
-    assert git_of(Outcome(result, proposals=(merged, waits))) is UNKNOWN
-    assert git_of(Outcome(result, proposals=(merged,))) in {PUBLISHED, RIGHT}
-    assert git_of(Outcome(Result.UNREACHABLE, commit="1234", proposals=(waits,))) is BEHIND
+STATES = {
+    "nothing waits": (UpToDate(DECIDED), RIGHT),
+    "our commit arrived": (Pushed(DECIDED, "2", "1"), PUBLISHED),
+    "our commit waits for a remote that is away": (
+        Committed(DECIDED, "2", failed(Reason.DNS)),
+        BEHIND,
+    ),
+    "our commit is refused": (Committed(DECIDED, "2", failed(Reason.HOOK)), BEHIND),
+    "our commit is overtaken": (Committed(DECIDED, "2", failed(Reason.CONTESTED)), BEHIND),
+    "somebody else's commit is in the way": (
+        Committed(DECIDED, "2", failed(Reason.HELD)),
+        UNKNOWN,
+    ),
+    "nothing waits, and the remote is away": (
+        Unconfirmed(DECIDED, failed(Reason.DNS)),
+        UNKNOWN,
+    ),
+    "nothing was read": (Stopped(failed(Reason.DNS)), UNKNOWN),
+    "another daemon leads": (NotLeading(), UNKNOWN),
+    "something waits to be merged": (UpToDate(PROPOSES), UNKNOWN),
+    "something was proposed": (Proposed(PROPOSES, "2"), UNKNOWN),
+    "everything proposed is merged": (UpToDate(Decided("1", {}, proposals=(MERGED,))), RIGHT),
+}
+
+
+@pytest.mark.parametrize(("outcome", "expected"), STATES.values(), ids=STATES)
+def test_direct_apply_learns_that(outcome, expected):
+    assert branch_state(outcome) is expected
 
 
 def test_events_are_made_when_what_waited_is_on_the_branch():
@@ -44,10 +74,11 @@ def test_events_are_made_when_what_waited_is_on_the_branch():
     follow_up = PublicationEvents(
         ObjectEvents(ask, lambda: datetime(2026, 11, 25, 12, tzinfo=UTC), "node-1")
     )
-    follow_up.run(Outcome(Result.UNREACHABLE, commit="1", changes=(CHANGE,)), 0)
+    nothing = Decided("1" * 40, {})
+    follow_up.run(Committed(DECIDED, "1", failed(Reason.DNS)), 0)
     assert not asked
-    follow_up.run(Outcome(Result.PUBLISHED, commit="1"), 0)
+    follow_up.run(Pushed(nothing, "1", ""), 0)
     assert len(asked) == 1
-    follow_up.run(Outcome(Result.UNCHANGED, commit="1"), 0)
-    follow_up.run(Outcome(Result.PUBLISHED, commit="2"), 0)
+    follow_up.run(UpToDate(nothing), 0)
+    follow_up.run(Pushed(nothing, "2", "1"), 0)
     assert len(asked) == 1

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.cli.rehearsal import ROUTER, advertisement
+from gitops_prefix.daemon.branch import BranchPublisher
+from gitops_prefix.daemon.clocks import Wakeup
+from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.publication import Publication, Result
+from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.plan.ears import Advertised
-from gitops_prefix.publish.repository import Repository
 from gitops_prefix.watch.codec import decode
-from tests.daemon.home import A, B, at_home
+from tests.daemon.house import A, B, at_home, opened
 from tests.gitrepo import example, git
 
 FOREVER = 3600.0
@@ -37,24 +39,41 @@ def remote(tmp_path: Path) -> Path:
     return remote
 
 
+class Speaks:
+    """A listener whose router announces these as soon as somebody listens."""
+
+    def __init__(self, decisions: Decisions, prefixes) -> None:
+        self.decisions, self.prefixes = decisions, prefixes
+
+    def follow(self, watched) -> None:
+        if self.prefixes:
+            heard = decode(advertisement(self.prefixes), source=ROUTER, hop_limit=255)
+            router = Router("eth0", "fe80::1")
+            self.decisions.take(Advertised(router, heard, time.monotonic(), repeated=False))
+
+
 @contextmanager
 def once(clone: Path, remote: Path, *prefixes):
     """A loop that hears these as soon as it listens, by the clock on the wall."""
-    heard = decode(advertisement(prefixes), source=ROUTER, hop_limit=255)
-    repository = Repository(clone, str(remote), "main")
-    repository.open()
-
-    def speak(_watched) -> None:
-        if prefixes:
-            router = Router("eth0", "fe80::1")
-            event = Advertised(router, heard, time.monotonic(), repeated=False)
-            loop.decisions.take(event)
-
-    loop = Loop(Publication(repository), Metrics(), pace=Pace(settle=0), on_read=speak)
+    repository = opened(clone, remote)
+    metrics, wakeup = Metrics(), Wakeup()
+    decisions = Decisions(metrics, time.monotonic, wakeup.nudge)
     try:
-        yield loop
+        yield Loop(
+            BranchPublisher(repository),
+            decisions,
+            metrics,
+            wakeup=wakeup,
+            listening=Speaks(decisions, prefixes),
+            pace=Pace(settle=0),
+        )
     finally:
         repository.close()
+
+
+def last(outcomes):
+    *_, outcome = outcomes
+    return outcome
 
 
 def current(remote: Path) -> str:
@@ -63,13 +82,13 @@ def current(remote: Path) -> str:
 
 def test_a_change_that_is_heard_at_once_is_not_waited_for(tmp_path, remote):
     with once(tmp_path / "clone", remote, B) as loop:
-        loop.run_until_decided(FOREVER)
+        last(loop.turns_until_decided(FOREVER))
     assert str(B) in current(remote)
 
 
 def test_the_same_prefix_is_not_waited_for(tmp_path, remote):
     with once(tmp_path / "clone", remote, A) as loop:
-        assert loop.run_until_decided(FOREVER).result is Result.UNCHANGED
+        assert last(loop.turns_until_decided(FOREVER)).result is Result.UNCHANGED
 
 
 def test_a_stabilization_window_is_waited_out(tmp_path, remote):
@@ -81,7 +100,7 @@ def test_a_stabilization_window_is_waited_out(tmp_path, remote):
     git(tree, "commit", "-qam", "patience")
     git(tree, "push", "-q", "origin", "main")
     with once(tmp_path / "clone", remote, B) as loop:
-        loop.run_until_decided(FOREVER)
+        last(loop.turns_until_decided(FOREVER))
     assert str(B) in current(remote)
 
 
@@ -89,6 +108,6 @@ def test_a_stabilization_window_is_waited_out(tmp_path, remote):
 def test_silence_is_waited_for_as_long_as_it_may_and_keeps_the_prefix(tmp_path, remote, patience):
     with once(tmp_path / "clone", remote) as loop:
         begin = time.monotonic()
-        assert loop.run_until_decided(patience).result is Result.UNCHANGED
+        assert last(loop.turns_until_decided(patience)).result is Result.UNCHANGED
         assert time.monotonic() >= begin + patience
     assert str(A) in current(remote)

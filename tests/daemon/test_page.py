@@ -13,10 +13,17 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.daemon.clocks import Clocks, Moment
+from gitops_prefix.daemon.outcome import (
+    Committed,
+    Decided,
+    Invalid,
+    NotLeading,
+    Pushed,
+    Stopped,
+    UpToDate,
+)
 from gitops_prefix.daemon.page import render_page
-from gitops_prefix.daemon.progress import Progress
-from gitops_prefix.daemon.publication import Outcome, Result
-from gitops_prefix.daemon.report import Report, report
+from gitops_prefix.daemon.report import Progress, Report, report
 from gitops_prefix.daemon.server import Server, html_page
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.candidate import Candidate, Verdict
@@ -52,14 +59,24 @@ HOME = Described(
 SEEN = Candidate(A, Router("eth0", "fe80::1"), Verdict.CANDIDATE, 0, 14400, 1e9)
 DECISION = Decision(Selection(A), Choice(A), Standing.CURRENT, (SEEN,))
 WORDS = "[remote rejected] (pre-receive hook declined); remote: only on weekdays"
-DECLINED = Outcome(
-    Result.REFUSED,
-    WORDS,
-    Failed(Reason.HOOK, "a hook of the server declined", Stage.PUSH),
-    commit="0123456789abcdef",
-    problems=(Problem("no-target", 'what is "it"?', Place("a.yaml", 3, 9)),),
-    described=(HOME,),
+DECIDED = Decided("fedcba9876543210", {}, (HOME,))
+DECLINED = Committed(
+    DECIDED,
+    "0123456789abcdef",
+    Failed(Reason.HOOK, WORDS, Stage.PUSH),
+    (Problem("no-target", 'what is "it"?', Place("a.yaml", 3, 9)),),
 )
+AWAY = Failed(Reason.DNS, "gone", Stage.LOOK)
+OUTCOMES = {
+    "pushed": Pushed(DECIDED, "2", "1"),
+    "up to date": UpToDate(DECIDED),
+    "another daemon leads": NotLeading(),
+    "refused": DECLINED,
+    "away": Stopped(AWAY),
+    "contested": Committed(DECIDED, "2", Failed(Reason.CONTESTED, "moved", Stage.PUSH)),
+    "held": Committed(DECIDED, "2", Failed(Reason.HELD, "theirs", Stage.PUSH)),
+    "invalid": Invalid(Failed(Reason.INVALID, "errors", Stage.RENDER), ()),
+}
 AFTER_AN_HOUR = Clocks(lambda: 4600.0, lambda: NOON.replace(hour=13))
 
 
@@ -67,7 +84,7 @@ def declined() -> Report:
     """Two passes failed; the first one was an hour ago, after a good one."""
     progress = Progress()
     then = Moment(1000.0, NOON)
-    progress = progress.after(Outcome(Result.PUBLISHED), then, waiting=None, next_try_at=1300)
+    progress = progress.after(OUTCOMES["pushed"], then, waiting=None, next_try_at=1300)
     for _ in range(2):
         progress = progress.after(DECLINED, then, waiting=then, next_try_at=4612.5)
     url = "https://robot:s3cret@git.example.com/home.git"
@@ -132,7 +149,7 @@ def test_the_page_shows_the_servers_own_words_and_since_when_a_change_waits():
 def test_what_was_read_once_is_shown_while_nothing_can_be_read():
     """A remote that went away takes no prefix off the page."""
     progress = declined().progress.after(
-        Outcome(Result.UNREACHABLE, "gone"), Moment(2000.0, NOON), waiting=None, next_try_at=2030
+        Stopped(AWAY), Moment(2000.0, NOON), waiting=None, next_try_at=2030
     )
     assert progress.described == (HOME,)
 
@@ -146,15 +163,16 @@ def test_degraded_is_true_only_while_the_prefix_is_held(standing):
     assert str(standing) in page
 
 
-@pytest.mark.parametrize("result", Result)
-def test_every_result_has_a_mark(result):
-    progress = Progress(Outcome(result))
+@pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
+def test_every_outcome_has_a_mark(outcome):
+    progress = Progress(outcome)
     assert '<span class="mark ' in render_page(Report("x", "main", progress)).decode()
 
 
 def test_what_comes_from_outside_cannot_write_html():
     tag = "<script>x</script>"
-    outcome = Outcome(Result.REFUSED, tag, commit=tag, problems=(Problem("code", tag, Place(tag)),))
+    failed = Failed(Reason.HOOK, tag, Stage.PUSH)
+    outcome = Committed(Decided(tag, {}), tag, failed, (Problem("code", tag, Place(tag)),))
     described = (Described(tag, tag, None, (FieldIdentity(tag, tag, tag, tag, tag),)),)
     report = Report(tag, tag, Progress(outcome, described=described))
     assert "<script" not in render_page(report).decode()

@@ -8,12 +8,32 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.progress import Progress, show_progress
-from gitops_prefix.daemon.publication import Outcome, Result
+from gitops_prefix.daemon.outcome import (
+    Committed,
+    Decided,
+    Invalid,
+    NotLeading,
+    Pushed,
+    Unconfirmed,
+    UpToDate,
+)
+from gitops_prefix.daemon.report import Progress, show_progress
+from gitops_prefix.publish.failure import Failed, Reason
+from gitops_prefix.publish.stages import Stage
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-RIGHT = [Result.PUBLISHED, Result.UNCHANGED, Result.FOLLOWING]
-WRONG = [result for result in Result if result not in RIGHT]
+DECIDED = Decided("1" * 40, {})
+AWAY = Failed(Reason.DNS, "could not resolve", Stage.LOOK)
+RIGHT = {
+    "pushed": Pushed(DECIDED, "2" * 40, "1" * 40),
+    "up to date": UpToDate(DECIDED),
+    "another daemon leads": NotLeading(),
+}
+WRONG = {
+    "our commit waits": Committed(DECIDED, "2" * 40, AWAY),
+    "nothing is known": Unconfirmed(DECIDED, AWAY),
+    "the repository has errors": Invalid(AWAY, ()),
+}
 
 
 class Hands:
@@ -42,12 +62,11 @@ def at(seconds: float) -> Moment:
     return Moment(seconds, NOON + timedelta(seconds=seconds))
 
 
-@pytest.mark.parametrize("result", WRONG)
-def test_the_first_failure_counts_and_not_the_last(result):
+@pytest.mark.parametrize("outcome", WRONG.values(), ids=WRONG)
+def test_the_first_failure_counts_and_not_the_last(outcome):
     """An hour of retries is an hour of waiting."""
     progress = Progress()
     for minute in range(60):
-        outcome = Outcome(result, commit="1234")
         now = at(60 * minute)
         progress = progress.after(outcome, now, waiting=now, next_try_at=inf)
     assert progress.pending_since == at(0)
@@ -55,25 +74,25 @@ def test_the_first_failure_counts_and_not_the_last(result):
     assert progress.succeeded is None
 
 
-@pytest.mark.parametrize("result", WRONG)
-def test_a_remote_that_is_away_while_nothing_waits_is_a_failure_and_no_pending_change(result):
-    progress = Progress().after(Outcome(result), at(0), waiting=None, next_try_at=30)
+@pytest.mark.parametrize("outcome", WRONG.values(), ids=WRONG)
+def test_a_remote_that_is_away_while_nothing_waits_is_a_failure_and_no_pending_change(outcome):
+    progress = Progress().after(outcome, at(0), waiting=None, next_try_at=30)
     assert progress.pending_since is None
     assert (progress.failures, progress.next_try_at) == (1, 30)
 
 
-@pytest.mark.parametrize("result", RIGHT)
-def test_a_branch_that_is_right_ends_it_all(result):
-    progress = Progress().after(Outcome(WRONG[0]), at(0), waiting=at(0), next_try_at=30)
-    progress = progress.after(Outcome(result), at(60), waiting=None, next_try_at=360)
-    assert progress == Progress(Outcome(result), succeeded=at(60))
+@pytest.mark.parametrize("outcome", RIGHT.values(), ids=RIGHT)
+def test_a_branch_that_is_right_ends_it_all(outcome):
+    progress = Progress().after(WRONG["our commit waits"], at(0), waiting=at(0), next_try_at=30)
+    progress = progress.after(outcome, at(60), waiting=None, next_try_at=360)
+    assert progress == Progress(outcome, succeeded=at(60))
 
 
 def test_the_age_grows_while_nothing_happens():
     """A gauge that is set once would say 0 for ever; this one is asked at each scrape."""
     hands, metrics = Hands(), Metrics()
     progress = Progress().after(
-        Outcome(WRONG[0]), hands.clocks.now(), waiting=hands.clocks.now(), next_try_at=inf
+        WRONG["our commit waits"], hands.clocks.now(), waiting=hands.clocks.now(), next_try_at=inf
     )
     show_progress(metrics, hands.clocks, lambda: progress)
     assert scrape(metrics)["pending_change_age_seconds"] == 0
@@ -85,11 +104,9 @@ def test_the_age_grows_while_nothing_happens():
 def test_a_clock_that_is_set_changes_no_age_and_mends_the_dates(step):
     """`time() - last_success` is an hour before the step, and after it."""
     hands, metrics = Hands(), Metrics()
-    progress = Progress().after(
-        Outcome(RIGHT[0]), hands.clocks.now(), waiting=None, next_try_at=inf
-    )
+    progress = Progress().after(RIGHT["pushed"], hands.clocks.now(), waiting=None, next_try_at=inf)
     now = hands.clocks.now()
-    progress = progress.after(Outcome(WRONG[0]), now, waiting=now, next_try_at=inf)
+    progress = progress.after(WRONG["our commit waits"], now, waiting=now, next_try_at=inf)
     show_progress(metrics, hands.clocks, lambda: progress)
     hands.pass_by(3600)
     for _ in range(2):

@@ -1,22 +1,16 @@
 """Changes on branches of ours: one commit on the tip, made again only when something is new."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.proposals import Proposals
-from gitops_prefix.daemon.publication import Result
-from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.errors import InputError
-from gitops_prefix.publish.repository import Repository
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
+from tests.daemon.house import A, B, C, House, Time, opened
 from tests.gitrepo import example, git
 
-A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb", "cccc"))
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OURS = "gitops-prefix/home-ipv6"
 
 
@@ -26,29 +20,11 @@ def remote(tmp_path: Path) -> Path:
     return example("plain", tmp_path)
 
 
-class Daemon:
-    """A pass with a link that says what the test wants; each a minute later."""
-
-    def __init__(self, clone: Path, remote: Path, pattern: str = "gitops-prefix/{name}") -> None:
-        self.repository = Repository(clone, str(remote), "main")
-        self.repository.open()
-        self.publication = Proposals(self.repository, self.repository.push_branches(pattern))
-        self.minutes = 0
-
-    def hears(self, prefix: Prefix | None = None, *, look: bool = True, **other: Prefix):
-        """`other` names DynamicPrefixes that hear something else, with _ for -."""
-        self.minutes += 1
-        by_name = {name.replace("_", "-"): Choice(one) for name, one in other.items()}
-        choice = Choice(prefix) if prefix else NOTHING_OBSERVED
-        return self.publication.run(
-            lambda watched: {name: by_name.get(name, choice) for name in watched},
-            NOON + timedelta(minutes=self.minutes),
-            look=look,
-        )
-
-    def killed(self) -> None:
-        """Nothing is tidied up, but for the lock that a kernel takes back."""
-        self.repository.close()
+def daemon_of(
+    clone: Path, remote: Path, pattern: str = "gitops-prefix/{name}", time: Time | None = None
+) -> House:
+    repository = opened(clone, remote)
+    return House(repository, given=True, interval=1e6, push_branch=pattern, time=time)
 
 
 def merge_base(remote: Path) -> str:
@@ -105,19 +81,19 @@ def merge(tree: Path, how: str) -> None:
 
 def test_a_change_goes_to_the_branch_and_not_to_main(tmp_path, remote):
     before = merge_base(remote)
-    outcome = Daemon(tmp_path / "clone", remote).hears(A)
+    outcome = daemon_of(tmp_path / "clone", remote).hears(A)
     assert outcome.result is Result.PUBLISHED
     assert heads(remote) == {"main": before, OURS: outcome.commit}
     assert parents(remote, OURS) == [before]
     assert status_on(remote, OURS).current == A
-    [proposal] = outcome.proposals
+    [proposal] = outcome.decided.proposals
     assert (proposal.branch, proposal.commit) == (OURS, outcome.commit)
     assert proposal.title == f"prefix(home-ipv6): {A}"
     assert "Current-Prefix: 2001:db8:aaaa::/64" in proposal.body
 
 
 def test_the_commit_says_what_it_is_for_as_a_trailer(tmp_path, remote):
-    Daemon(tmp_path / "clone", remote).hears(A)
+    daemon_of(tmp_path / "clone", remote).hears(A)
     keys = git(remote, "log", "-1", "--format=%(trailers:keyonly)", OURS).split()
     assert keys == ["Dynamic-Prefix", "Current-Prefix", "Prefix-Source", "Proposed-To"]
 
@@ -125,27 +101,27 @@ def test_the_commit_says_what_it_is_for_as_a_trailer(tmp_path, remote):
 @pytest.mark.parametrize("pattern", ["gitops-prefix/{name}", "changes", "{name}-prefix"])
 def test_what_the_branch_holds_is_not_made_again(tmp_path, remote, pattern):
     """Not by the same daemon, not by one with an empty clone, and not by one that hears nothing."""
-    daemon = Daemon(tmp_path / "clone", remote, pattern)
+    daemon = daemon_of(tmp_path / "clone", remote, pattern)
     daemon.hears(A)
     before = heads(remote)
     for heard in (A, None, A):
         assert daemon.hears(heard).result is Result.UNCHANGED
     daemon.killed()
     for clone in ("clone", "another"):
-        daemon = Daemon(tmp_path / clone, remote, pattern)
+        daemon = daemon_of(tmp_path / clone, remote, pattern)
         daemon.minutes = 100
         for heard in (None, A):
             outcome = daemon.hears(heard)
             assert outcome.result is Result.UNCHANGED
-            assert outcome.statuses["home-ipv6"].current == A
-            assert len(outcome.proposals) == 1
+            assert outcome.decided.statuses["home-ipv6"].current == A
+            assert len(outcome.decided.proposals) == 1
         daemon.killed()
     assert heads(remote) == before
 
 
 def test_a_second_change_replaces_the_first_and_remembers_it(tmp_path, remote):
     """One commit, on the same tip, with the whole history."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     for prefix in (A, B, C):
         assert daemon.hears(prefix).result is Result.PUBLISHED
     assert parents(remote, OURS) == [merge_base(remote)]
@@ -154,7 +130,7 @@ def test_a_second_change_replaces_the_first_and_remembers_it(tmp_path, remote):
 
 def test_a_base_that_moved_is_what_the_commit_stands_on(tmp_path, remote):
     """Made anew, with the moments that were decided then; and what is theirs is in it."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     acquired = status_on(remote, OURS).acquired_at
     theirs = somebody_pushes(tmp_path / "tree")
@@ -169,7 +145,7 @@ def test_a_base_that_moved_is_what_the_commit_stands_on(tmp_path, remote):
 @pytest.mark.parametrize("deleted", [True, False])
 def test_merged_in_any_way_nothing_is_left_to_do(tmp_path, remote, how, deleted):
     """No second commit, whether the forge deleted the branch or not; and the next change comes."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     merge(tmp_path / "tree", how)
     if deleted:
@@ -178,7 +154,7 @@ def test_merged_in_any_way_nothing_is_left_to_do(tmp_path, remote, how, deleted)
     for heard in (A, None, A):
         outcome = daemon.hears(heard)
         assert outcome.result is Result.UNCHANGED
-        assert [one.commit for one in outcome.proposals] == ([] if deleted else [""])
+        assert [one.commit for one in outcome.decided.proposals] == ([] if deleted else [""])
     assert heads(remote) == before
     assert daemon.hears(B).result is Result.PUBLISHED
     assert status_on(remote, OURS).prefixes == (B, A)
@@ -187,16 +163,16 @@ def test_merged_in_any_way_nothing_is_left_to_do(tmp_path, remote, how, deleted)
 
 def test_a_commit_of_somebody_on_our_branch_is_never_thrown_away(tmp_path, remote):
     """It is told, and the pass is tried again later; what is theirs stays until they act."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     theirs = somebody_pushes(tmp_path / "tree", OURS)
     assert daemon.hears(A).result is Result.UNCHANGED, "it holds what is decided"
     for look in (True, False):
         outcome = daemon.hears(B, look=look)
         assert outcome.result is Result.HELD
-        assert theirs[:12] in outcome.words
-        assert "t <t@t>" in outcome.words
-        assert outcome.proposals == ()
+        assert theirs[:12] in outcome.failed.words
+        assert "t <t@t>" in outcome.failed.words
+        assert outcome.decided.proposals == ()
         assert heads(remote)[OURS] == theirs
     git(remote, "update-ref", "-d", f"refs/heads/{OURS}")
     assert daemon.hears(B).result is Result.PUBLISHED
@@ -205,7 +181,7 @@ def test_a_commit_of_somebody_on_our_branch_is_never_thrown_away(tmp_path, remot
 
 def test_a_commit_of_somebody_that_came_unseen_is_not_thrown_away_either(tmp_path, remote):
     """The lease is what we last saw."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     theirs = somebody_pushes(tmp_path / "tree", OURS)
     assert daemon.hears(B, look=False).result is Result.HELD
@@ -213,7 +189,7 @@ def test_a_commit_of_somebody_that_came_unseen_is_not_thrown_away_either(tmp_pat
 
 
 def test_our_commit_amended_by_somebody_is_theirs(tmp_path, remote):
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     tree = tmp_path / "tree"
     work(tree, OURS)
@@ -226,14 +202,14 @@ def test_our_commit_amended_by_somebody_is_theirs(tmp_path, remote):
 
 def test_a_branch_of_that_name_that_was_there_before_us_is_left_alone(tmp_path, remote):
     git(remote, "branch", OURS, "main")
-    outcome = Daemon(tmp_path / "clone", remote).hears(A)
+    outcome = daemon_of(tmp_path / "clone", remote).hears(A)
     assert outcome.result is Result.HELD
     assert heads(remote)[OURS] == heads(remote)["main"]
 
 
 def test_a_prefix_that_came_back_takes_its_proposal_back(tmp_path, remote):
     """A on main, B proposed, A again: nothing is left to propose, and nothing of B is kept."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     merge(tmp_path / "tree", "squash")
     daemon.hears(B)
@@ -241,13 +217,13 @@ def test_a_prefix_that_came_back_takes_its_proposal_back(tmp_path, remote):
     for _ in range(2):
         outcome = daemon.hears(A)
         assert outcome.result is Result.UNCHANGED
-        assert [one.commit for one in outcome.proposals] == [""]
-        assert outcome.statuses["home-ipv6"].prefixes == (A,)
+        assert [one.commit for one in outcome.decided.proposals] == [""]
+        assert outcome.decided.statuses["home-ipv6"].prefixes == (A,)
     assert heads(remote) == before
 
 
 def test_a_branch_that_was_deleted_is_made_again_while_it_is_missing(tmp_path, remote):
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     git(remote, "update-ref", "-d", f"refs/heads/{OURS}")
     assert daemon.hears(A).result is Result.PUBLISHED
@@ -255,13 +231,13 @@ def test_a_branch_that_was_deleted_is_made_again_while_it_is_missing(tmp_path, r
 
 
 def test_an_outage_loses_nothing_even_when_killed_in_between(tmp_path, remote):
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     away = remote.rename(tmp_path / "away.git")
     assert daemon.hears(B).result in {Result.UNREACHABLE, Result.REFUSED}
     daemon.killed()
     away.rename(remote)
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.minutes = 10
     away = remote.rename(tmp_path / "away.git")
     daemon.hears(C)
@@ -272,20 +248,20 @@ def test_an_outage_loses_nothing_even_when_killed_in_between(tmp_path, remote):
 
 def test_what_is_not_pushed_yet_is_not_for_a_forge_to_show(tmp_path, remote):
     """Its API may answer while git does not; of what it has, nothing is taken back."""
-    daemon = Daemon(tmp_path / "clone", remote)
-    shown = daemon.hears(A).proposals
+    daemon = daemon_of(tmp_path / "clone", remote)
+    shown = daemon.hears(A).decided.proposals
     away = remote.rename(tmp_path / "away.git")
-    assert daemon.hears(A).proposals == shown
+    assert daemon.hears(A).decided.proposals == shown
     outcome = daemon.hears(B)
     assert outcome.commit not in {"", shown[0].commit}
-    assert outcome.proposals == ()
+    assert outcome.decided.proposals == ()
     away.rename(remote)
-    assert [one.commit for one in daemon.hears(B).proposals] == [heads(remote)[OURS]]
+    assert [one.commit for one in daemon.hears(B).decided.proposals] == [heads(remote)[OURS]]
 
 
 def test_two_daemons_converge(tmp_path, remote):
-    one, other = Daemon(tmp_path / "one", remote), Daemon(tmp_path / "other", remote)
-    other.minutes = 5
+    one, other = daemon_of(tmp_path / "one", remote), daemon_of(tmp_path / "other", remote)
+    other.waits(300)
     one.hears(A)
     assert other.hears(A).result is Result.UNCHANGED
     one.hears(B)
@@ -305,8 +281,8 @@ def second_prefix(tree: Path) -> None:
 
 def test_each_prefix_has_its_branch_with_its_changes_alone(tmp_path, remote):
     second_prefix(tmp_path / "tree")
-    daemon = Daemon(tmp_path / "clone", remote)
-    assert len(daemon.hears(A, guest=B).proposals) == 2
+    daemon = daemon_of(tmp_path / "clone", remote)
+    assert len(daemon.hears(A, guest=B).decided.proposals) == 2
     for branch, current in ((OURS, A), ("gitops-prefix/guest", B)):
         changed = git(remote, "diff", "--name-only", "main", branch).split()
         assert [("guest" in path) for path in changed] == ["guest" in branch] * len(changed)
@@ -315,7 +291,7 @@ def test_each_prefix_has_its_branch_with_its_changes_alone(tmp_path, remote):
     before = heads(remote)
     outcome = daemon.hears(A, guest=C)
     assert outcome.result is Result.PUBLISHED
-    assert [one.name for one in outcome.transitions] == ["guest"]
+    assert [one.name for one in outcome.decided.occasion.transitions] == ["guest"]
     assert {name for name in before if heads(remote)[name] != before[name]} == {
         "gitops-prefix/guest"
     }
@@ -323,8 +299,8 @@ def test_each_prefix_has_its_branch_with_its_changes_alone(tmp_path, remote):
 
 def test_a_plain_name_is_one_branch_for_all(tmp_path, remote):
     second_prefix(tmp_path / "tree")
-    daemon = Daemon(tmp_path / "clone", remote, "changes")
-    [proposal] = daemon.hears(A, guest=B).proposals
+    daemon = daemon_of(tmp_path / "clone", remote, "changes")
+    [proposal] = daemon.hears(A, guest=B).decided.proposals
     assert proposal.title == "prefix(guest, home-ipv6): 2 prefixes change"
     assert set(heads(remote)) == {"main", "changes"}
     assert daemon.hears(A, guest=B).result is Result.UNCHANGED
@@ -335,11 +311,11 @@ def test_a_hook_that_declines_is_told_and_the_commit_is_kept(tmp_path, remote):
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'only on weekdays' >&2\nexit 1\n")
     hook.chmod(0o755)
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     outcome = daemon.hears(A)
     assert outcome.result is Result.REFUSED
-    assert "only on weekdays" in outcome.words
-    assert outcome.proposals == ()
+    assert "only on weekdays" in outcome.failed.words
+    assert outcome.decided.proposals == ()
     hook.unlink()
     assert daemon.hears(A).result is Result.PUBLISHED
 
@@ -350,7 +326,7 @@ def test_a_repository_with_an_error_is_left_alone(tmp_path, remote):
     pool.write_text(pool.read_text().replace("address-range: loadbalancers", "address-range: nope"))
     git(tree, "commit", "-qam", "a slip")
     git(tree, "push", "-q", "origin", "HEAD:refs/heads/main")
-    assert Daemon(tmp_path / "clone", remote).hears(A).result is Result.INVALID
+    assert daemon_of(tmp_path / "clone", remote).hears(A).result is Result.INVALID
     assert set(heads(remote)) == {"main"}
 
 
@@ -361,7 +337,7 @@ def test_a_prefix_whose_branch_would_be_main_is_an_error(tmp_path, remote):
         path.write_text(path.read_text().replace("home-ipv6", "ain"))
     git(tree, "commit", "-qam", "a name")
     git(tree, "push", "-q", "origin", "HEAD:refs/heads/main")
-    daemon = Daemon(tmp_path / "clone", remote, "m{name}")
+    daemon = daemon_of(tmp_path / "clone", remote, "m{name}")
     outcome = daemon.hears(A)
     assert outcome.result is Result.INVALID
     assert [one.code for one in outcome.problems] == ["invalid-branch"]
@@ -372,4 +348,4 @@ def test_a_prefix_whose_branch_would_be_main_is_an_error(tmp_path, remote):
 )
 def test_a_pattern_that_gives_no_branch_of_ours_is_bad_input(tmp_path, remote, pattern):
     with pytest.raises(InputError, match="--push-branch"):
-        Daemon(tmp_path / "clone", remote, pattern)
+        daemon_of(tmp_path / "clone", remote, pattern)

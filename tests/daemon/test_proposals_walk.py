@@ -2,18 +2,14 @@
 
 import random
 import subprocess
-from datetime import timedelta
 
 import pytest
 
-from gitops_prefix.daemon.publication import Result
+from gitops_prefix.daemon.outcome import Result
+from tests.daemon.house import A, B, C, House, Time
 from tests.daemon.test_proposals import (
-    NOON,
     OURS,
-    A,
-    B,
-    C,
-    Daemon,
+    daemon_of,
     heads,
     merge,
     parents,
@@ -53,13 +49,12 @@ class Walk:
         self.link = A
         self.theirs: set[str] = set()
         self.main: list[str] = [git(self.remote, "rev-parse", "main").strip()]
-        self.minutes = 0
+        self.time = Time()
         self.daemon = self.start()
 
-    def start(self) -> Daemon:
-        daemon = Daemon(self.directory / f"clone-{self.clones}", self.remote)
-        daemon.minutes = self.minutes
-        return daemon
+    def start(self) -> House:
+        clone = self.directory / f"clone-{self.clones}"
+        return daemon_of(clone, self.remote, time=self.time)
 
     def happen(self, event: str) -> None:
         tree, ours = self.directory / "tree", OURS in heads(self.remote)
@@ -92,9 +87,7 @@ class Walk:
         return how == "merge" or merged != git(self.remote, "rev-parse", "main^{tree}").strip()
 
     def hears(self, prefix):
-        outcome = self.daemon.hears(prefix)
-        self.minutes = self.daemon.minutes
-        return outcome
+        return self.daemon.hears(prefix)
 
     def check(self, outcome) -> None:
         assert git(self.remote, "rev-parse", "main").strip() == self.main[-1], "main is theirs"
@@ -103,7 +96,8 @@ class Walk:
         if outcome.result is Result.PUBLISHED:
             assert parents(self.remote, OURS) == [self.main[-1]], "one commit, on the tip"
         if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
-            where = OURS if outcome.proposals and outcome.proposals[0].commit else "main"
+            proposals = outcome.decided.proposals
+            where = OURS if proposals and proposals[0].commit else "main"
             if not self.theirs:
                 if where == OURS:
                     assert parents(self.remote, OURS) == [self.main[-1]]
@@ -125,7 +119,7 @@ def test_any_walk(tmp_path, seed):
         assert again.result in {Result.UNCHANGED, Result.HELD}, (event, again)
         assert again.result is Result.UNCHANGED or walk.theirs
         assert heads(walk.remote) == before, "and then there is silence"
-        status = again.statuses and again.statuses["home-ipv6"]
+        status = again.decided.statuses["home-ipv6"]
         assert len(set(status.prefixes)) == len(status.prefixes)
-        assert status.acquired_at <= NOON + timedelta(minutes=walk.minutes)
+        assert status.acquired_at <= walk.time.calendar()
     walk.daemon.killed()

@@ -2,22 +2,17 @@
 
 import shutil
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.publication import Publication, Result
-from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
-from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.publish.repository import Repository
+from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
+from tests.daemon.house import A, B, C, House, opened
 from tests.gitrepo import example, git
 
-A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb", "cccc"))
 AWAY = {Result.UNREACHABLE, Result.REFUSED}
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -26,24 +21,8 @@ def remote(tmp_path: Path) -> Path:
     return example("plain", tmp_path)
 
 
-class Daemon:
-    """A publication with a link that says what the test wants."""
-
-    def __init__(self, clone: Path, remote: Path) -> None:
-        self.repository = Repository(clone, str(remote), "main")
-        self.repository.open()
-        self.publication = Publication(self.repository)
-        self.minutes = 0
-
-    def hears(self, prefix: Prefix | None, *, look: bool = True):
-        self.minutes += 1
-        choice = Choice(prefix) if prefix else NOTHING_OBSERVED
-        now = NOON + timedelta(minutes=self.minutes)
-        return self.publication.run(lambda watched: dict.fromkeys(watched, choice), now, look=look)
-
-    def killed(self) -> None:
-        """Nothing is tidied up, but for the lock that a kernel takes back."""
-        self.repository.close()
+def daemon_of(clone: Path, remote: Path) -> House:
+    return House(opened(clone, remote), given=True, interval=1e6)
 
 
 def status_of(remote: Path):
@@ -58,7 +37,7 @@ def subjects(remote: Path) -> list[str]:
 
 def test_a_change_is_one_commit_and_a_repetition_none(tmp_path, remote):
     """Published once; the same prefix again changes nothing, and asks for no commit."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     assert daemon.hears(A).result is Result.PUBLISHED
     assert daemon.hears(A).result is Result.UNCHANGED
     assert daemon.hears(None).result is Result.UNCHANGED
@@ -67,34 +46,27 @@ def test_a_change_is_one_commit_and_a_repetition_none(tmp_path, remote):
 
 def test_without_news_and_on_the_same_tip_nothing_is_read(tmp_path, remote):
     """A look at the branch is one question to the remote, and no YAML; a push of others is read."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = House(opened(tmp_path / "clone", remote), given=True)
     daemon.hears(A)
-    asked = []
-
-    def observe(watched):
-        asked.append(watched)
-        return dict.fromkeys(watched, NOTHING_OBSERVED)
-
-    quiet = daemon.publication.run(observe, NOON, look=True, news=False)
+    quiet = daemon.looks()
     assert quiet.result is Result.UNCHANGED
-    assert quiet.transitions == ()
-    assert not asked
+    assert quiet.decided.occasion.transitions == ()
+    assert daemon.looks().decided is quiet.decided
     _somebody_pushes(tmp_path / "tree")
-    daemon.publication.run(observe, NOON, look=True, news=False)
-    assert len(asked) == 1
+    assert daemon.looks().decided is not quiet.decided
 
 
 def test_an_outage_loses_nothing_even_when_killed_in_between(tmp_path, remote):
     """A, then B and C while the remote is away and the process dies: current C, history B, A."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     away = remote.rename(tmp_path / "away.git")
     assert daemon.hears(B).result in AWAY
     daemon.killed()
     away.rename(remote)
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     away = remote.rename(tmp_path / "away.git")
-    daemon.minutes = 10
+    daemon.waits(600)
     assert daemon.hears(C).result in AWAY
     away.rename(remote)
     assert daemon.hears(C).result is Result.PUBLISHED
@@ -108,7 +80,7 @@ def test_an_outage_loses_nothing_even_when_killed_in_between(tmp_path, remote):
 
 def test_an_outage_while_somebody_else_pushed_is_made_anew_on_their_tip(tmp_path, remote):
     """Our commits are dropped, what they decided is not; nothing of theirs is lost."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     away = remote.rename(tmp_path / "away.git")
     daemon.hears(B)
@@ -123,7 +95,7 @@ def test_an_outage_while_somebody_else_pushed_is_made_anew_on_their_tip(tmp_path
 
 def test_a_tip_that_moved_unseen_is_met_at_once(tmp_path, remote):
     """The push is refused as not fast-forward, and the commit is made on the new tip."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     _somebody_pushes(tmp_path / "tree")
     assert daemon.hears(B, look=False).result is Result.PUBLISHED
@@ -132,8 +104,8 @@ def test_a_tip_that_moved_unseen_is_met_at_once(tmp_path, remote):
 
 def test_two_daemons_converge(tmp_path, remote):
     """The loser of a race finds nothing left to change."""
-    one, other = Daemon(tmp_path / "one", remote), Daemon(tmp_path / "other", remote)
-    other.minutes = 5
+    one, other = daemon_of(tmp_path / "one", remote), daemon_of(tmp_path / "other", remote)
+    other.waits(300)
     one.hears(A)
     other.hears(A)
     assert one.hears(B).result is Result.PUBLISHED
@@ -148,10 +120,10 @@ def test_a_hook_that_declines_is_told_in_its_own_words(tmp_path, remote):
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'only on weekdays' >&2\nexit 1\n")
     hook.chmod(0o755)
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     outcome = daemon.hears(A)
     assert outcome.result is Result.REFUSED
-    assert "only on weekdays" in outcome.words
+    assert "only on weekdays" in outcome.failed.words
     hook.unlink()
     assert daemon.hears(A).result is Result.PUBLISHED
     assert status_of(remote).current == A
@@ -164,7 +136,7 @@ def test_a_repository_with_an_error_is_left_alone(tmp_path, remote):
     pool.write_text(pool.read_text().replace("address-range: loadbalancers", "address-range: nope"))
     git(tree, "commit", "-qam", "a slip")
     git(tree, "push", "-q", "origin", "main")
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     outcome = daemon.hears(A)
     assert outcome.result is Result.INVALID
     assert [problem.code for problem in outcome.problems] == ["unknown-address-range"]
@@ -176,7 +148,7 @@ def test_the_same_observations_give_the_same_commit(tmp_path, remote):
     copy = tmp_path / "copy.git"
     shutil.copytree(remote, copy)
     ids = {
-        Daemon(tmp_path / name, where).hears(A).commit
+        daemon_of(tmp_path / name, where).hears(A).commit
         for name, where in (("one", remote), ("two", copy))
     }
     assert len(ids) == 1
@@ -193,7 +165,7 @@ def _somebody_pushes(tree: Path) -> None:
 def test_files_keep_their_modes_and_everything_else_its_bytes(tmp_path, remote):
     """The commit touches the managed files alone."""
     before: Mapping[str, str] = _tree(remote)
-    Daemon(tmp_path / "clone", remote).hears(A)
+    daemon_of(tmp_path / "clone", remote).hears(A)
     after = _tree(remote)
     changed = {path for path in before | after if before.get(path) != after.get(path)}
     assert changed == {"prefix.yaml", "network/pool.yaml", "network/cidr-group.yaml"}

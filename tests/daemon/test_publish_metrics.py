@@ -1,17 +1,18 @@
 """What real git makes of real trouble, counted: where and why, how long, since when."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.publication import Result
+from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.publish.credentials import Token
 from gitops_prefix.publish.failure import Reason
 from gitops_prefix.publish.repository import TimeLimits
 from gitops_prefix.publish.signing import SshSigning
 from gitops_prefix.publish.stages import Stage
-from tests.daemon.home import A, B, at_home
+from tests.daemon.house import A, B, at_home
 from tests.git_servers import TOKEN, USER, free_port, listener, new_key, ssh_server, web_server
 from tests.gitrepo import example, git
 from tests.parts import require
@@ -78,7 +79,7 @@ def test_a_server_that_does_not_take_it(tmp_path, remote, trouble, stage, reason
         home.looks()
         home.hears(A)
         assert home.failures() == {(stage, reason): 1}
-        home.wait(60)
+        home.waits(60)
         seen = home.scrape()
         assert seen["pending_change_age_seconds",] == 60
         assert seen["publish_duration_seconds_count", "whole"] == 0
@@ -115,7 +116,7 @@ def test_a_repository_with_errors(tmp_path, remote):
         assert home.failures() == {(Stage.RENDER, Reason.INVALID): 1}
         assert home.scrape()["pending_change_age_seconds",] == 0
         home.hears(A)
-        home.wait(60)
+        home.waits(60)
         assert home.scrape()["pending_change_age_seconds",] == 60
 
 
@@ -209,16 +210,16 @@ def test_an_outage_is_as_long_as_it_lasts(tmp_path, remote):
         home.looks()
         away = remote.rename(tmp_path / "away.git")
         home.hears(A)
-        home.wait(600)
+        home.waits(600)
         home.hears(B)
-        home.calendar = home.calendar.replace(year=2025)
-        home.wait(600)
+        home.time.set_by = timedelta(days=-365)
+        home.waits(600)
         assert home.scrape()["pending_change_age_seconds",] == 1201
         away.rename(remote)
         assert home.looks().result is Result.PUBLISHED
         seen = home.scrape()
         assert seen["pending_change_age_seconds",] == seen["pending_since_timestamp_seconds",] == 0
-        assert seen["last_success_timestamp_seconds",] == home.calendar.timestamp()
+        assert seen["last_success_timestamp_seconds",] == home.time.calendar().timestamp()
 
 
 def test_what_a_daemon_before_us_left_waits_since_then(tmp_path, remote):
@@ -228,19 +229,17 @@ def test_what_a_daemon_before_us_left_waits_since_then(tmp_path, remote):
         home.looks()
         away = remote.rename(tmp_path / "away.git")
         home.hears(A)
-        home.wait(120)
+        home.waits(120)
         home.hears(B)
-        restarted_at = home.calendar
-    with at_home(clone, remote) as home:
-        home.calendar = restarted_at
-        home.wait(0)
-        home.loop.run_once()
+        time = home.time
+    with at_home(clone, remote, time) as home:
+        home.passes()
         assert home.scrape()["pending_change_age_seconds",] == 121
-        home.wait(60)
+        home.waits(60)
         assert home.scrape()["pending_change_age_seconds",] == 181
     with at_home(clone, remote) as home:
         # A clock that is behind what it once said makes nothing older.
-        home.loop.run_once()
+        home.passes()
         assert home.scrape()["pending_change_age_seconds",] == 0
         away.rename(remote)
         assert home.looks().result is Result.PUBLISHED

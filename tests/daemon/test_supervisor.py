@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.supervisor import Supervisor
+from gitops_prefix.daemon.service import Supervisor
 from tests.gitrepo import example
 from tests.static_source import A, fixed
 

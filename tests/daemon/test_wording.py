@@ -1,21 +1,15 @@
 """What a commit of the daemon's says: edits of people, templates that fail, trailers."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.publication import Publication, Result
-from gitops_prefix.decide.advertisement import Router
-from gitops_prefix.decide.choice import Choice
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.publish.message import MessageTemplate, Trailer, Wording
-from gitops_prefix.publish.repository import Repository
+from tests.daemon.house import A, B, House, opened
 from tests.gitrepo import example, git
 
-A, B = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb"))
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NETWORK = Path("network")
 POOL_LINE = "network/pool.yaml: CiliumLoadBalancerIPPool home: spec.blocks\n"
 
@@ -25,24 +19,8 @@ def remote(tmp_path: Path) -> Path:
     return example("plain", tmp_path)
 
 
-class Daemon:
-    """A publication that hears one router."""
-
-    def __init__(self, clone: Path, remote: Path, wording: Wording = Wording()) -> None:  # noqa: B008
-        self.repository = Repository(clone, str(remote), "main")
-        self.repository.open()
-        self.publication = Publication(self.repository, wording=wording)
-        self.minutes = 0
-
-    def hears(self, prefix: Prefix):
-        self.minutes += 1
-        choice = Choice(prefix, router=Router("eth0", "fe80::1"))
-        now = NOON + timedelta(minutes=self.minutes)
-        outcome = self.publication.run(
-            lambda watched: dict.fromkeys(watched, choice), now, look=True
-        )
-        assert outcome.result in {Result.PUBLISHED, Result.UNCHANGED}
-        return outcome
+def daemon_of(clone: Path, remote: Path, wording: Wording = Wording()) -> House:  # noqa: B008
+    return House(opened(clone, remote), given=True, interval=1e6, wording=wording)
 
 
 def message(remote: Path) -> str:
@@ -72,7 +50,7 @@ def without_ours(text: str) -> str:
 
 def test_a_change_made_on_the_way_by_a_person_is_never_reverted(tmp_path, remote):
     """Outside of managed fields it stays; inside, it is rendered again, and the commit says so."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     rendered = pool(remote)
     edited = without_ours(rendered).replace(
@@ -81,17 +59,17 @@ def test_a_change_made_on_the_way_by_a_person_is_never_reverted(tmp_path, remote
     push(tmp_path, {"network/pool.yaml": edited})
     outcome = daemon.hears(B)
     assert f"Edited by hand, and rendered again:\n{POOL_LINE}" in message(remote)
-    assert [one.path for one in outcome.by_hand] == ["network/pool.yaml"]
+    assert [one.path for one in outcome.decided.occasion.by_hand] == ["network/pool.yaml"]
     after = pool(remote)
     assert "labels: {by: a person}" in after
     assert "2001:db8:bbbb" in after
     assert "192.168.42.0/24" in after
-    assert daemon.hears(B).by_hand == ()
+    assert daemon.hears(B).decided.occasion.by_hand == ()
 
 
 def test_an_edit_is_rendered_again_without_waiting_for_a_prefix(tmp_path, remote):
     """The branch is looked at; the commit's trailers say which prefix it is."""
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     rendered = pool(remote)
     push(tmp_path, {"network/pool.yaml": without_ours(rendered)})
@@ -103,18 +81,18 @@ def test_an_edit_is_rendered_again_without_waiting_for_a_prefix(tmp_path, remote
 
 
 def test_what_is_new_was_edited_by_nobody(tmp_path, remote):
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     new = without_ours(pool(remote)).replace("name: home\n", "name: second\n", 1)
     push(tmp_path, {"network/second.yaml": new})
     outcome = daemon.hears(A)
     assert "Rendered for the first time:\nnetwork/second.yaml: " in message(remote)
     assert "by hand" not in message(remote)
-    assert outcome.by_hand == ()
+    assert outcome.decided.occasion.by_hand == ()
 
 
 def test_what_people_change_elsewhere_is_no_edit_of_ours(tmp_path, remote):
-    daemon = Daemon(tmp_path / "clone", remote)
+    daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     push(tmp_path, {"network/pool.yaml": f"# mine\n{pool(remote)}", "theirs.txt": "x\n"})
     daemon.hears(B)
@@ -130,7 +108,7 @@ def test_a_template_a_router_and_trailers_come_into_the_commit(tmp_path, remote)
     wording = Wording(
         MessageTemplate(text, "t.j2"), (Trailer("Signed-off-by", "Bot <b@x>"),), skip_ci=True
     )
-    Daemon(tmp_path / "clone", remote, wording).hears(A)
+    daemon_of(tmp_path / "clone", remote, wording).hears(A)
     assert message(remote).rstrip("\n") == (
         f"ipv6: {A} by fe80::1 on eth0 [skip ci]\n\nDynamic-Prefix: home-ipv6\n"
         f"Current-Prefix: {A}\nPrefix-Source: router-advertisement\nSigned-off-by: Bot <b@x>"
@@ -140,7 +118,7 @@ def test_a_template_a_router_and_trailers_come_into_the_commit(tmp_path, remote)
 def test_a_template_that_fails_costs_no_commit(tmp_path, remote):
     """The default is written, and the pass tells why."""
     wording = Wording(MessageTemplate("{{ nobody }}", "t.j2"))
-    outcome = Daemon(tmp_path / "clone", remote, wording).hears(A)
+    outcome = daemon_of(tmp_path / "clone", remote, wording).hears(A)
     assert outcome.result is Result.PUBLISHED
     assert [(one.code, str(one.place)) for one in outcome.problems] == [
         ("template-failed", "t.j2:1:4")

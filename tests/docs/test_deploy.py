@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 from gitops_prefix.daemon.clocks import Clocks
-from gitops_prefix.daemon.progress import Progress
-from gitops_prefix.daemon.report import report
+from gitops_prefix.daemon.report import Progress, report
 from gitops_prefix.publish.failure import MEANINGS, Reason
 from gitops_prefix.publish.stages import Stage
 from tests.exposition import exposed_names

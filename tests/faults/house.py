@@ -6,107 +6,29 @@ The daemon's own loop on a real repository: only the clocks and the ears are the
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gitops_prefix.daemon.clocks import Clocks
-from gitops_prefix.daemon.loop import Loop, Pace
-from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.publication import Outcome, Publication, Result
-from gitops_prefix.decide.advertisement import INFINITY
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
-from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.repository import Repository, TimeLimits
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
-from tests.decide.routers_saying import FIRST, pio, saying
+from tests.daemon.house import NOON, A, B, C, D, Time
+from tests.daemon.house import House as DaemonsHouse
 from tests.gitrepo import example, git
 
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-A, B, C, D = (Prefix.parse(f"2001:db8:{n}::/64") for n in ("aaaa", "bbbb", "cccc", "dddd"))
+__all__ = ["NOON", "A", "B", "C", "D", "Time"]
+
 LIMITS = TimeLimits(ask=60.0, fetch=60.0)
 """Nothing here takes so long, and a test that waits in vain ends."""
-GIVEN_UP = 0
-"""The lifetime of what a router takes back."""
 
 
-@dataclass
-class Time:
-    """Goes when it is told to; the calendar can be set."""
-
-    seconds: float = 0.0
-    set_by: timedelta = timedelta(0)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def calendar(self) -> datetime:
-        return NOON + timedelta(seconds=int(self.seconds)) + self.set_by
-
-
-@dataclass
-class House:
-    """One daemon: `hears` what its router says, and `lives` through simulated time.
-
-    Attributes:
-        outcomes: of every pass, with the simulated second at which it was made.
-    """
-
-    repository: Repository
-    time: Time = field(default_factory=Time)
-    interval: float = 300.0
-    outcomes: list[tuple[float, Outcome]] = field(default_factory=list)
-    _said: Prefix | None = None
-
-    def __post_init__(self) -> None:
-        self.loop = Loop(
-            Publication(self.repository),
-            Metrics(),
-            pace=Pace(settle=0.0, interval=self.interval),
-            clocks=Clocks(self.time.monotonic, self.time.calendar),
-            on_outcome=lambda one: self.outcomes.append((self.time.seconds, one)),
-        )
-
-    @property
-    def outcome(self) -> Outcome:
-        return self.outcomes[-1][1]
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the branch is as it should be, and nothing waits."""
-        right = self.outcome.result in {Result.PUBLISHED, Result.UNCHANGED}
-        return right and self.repository.unpublished is None
-
-    @property
-    def results(self) -> list[Result]:
-        return [outcome.result for _, outcome in self.outcomes]
-
-    def tries(self, result: Result) -> list[float]:
-        """When passes came to this."""
-        return [second for second, outcome in self.outcomes if outcome.result is result]
+class House(DaemonsHouse):
+    """As the daemon's, but a router only speaks, and `lives` makes the passes."""
 
     def hears(self, prefix: Prefix) -> None:
-        """The router gives up the prefix it said before, and announces this one."""
-        gone = [pio(self._said, GIVEN_UP, GIVEN_UP)] if self._said not in {None, prefix} else []
-        self._said = prefix
-        said = saying(pio(prefix, INFINITY, INFINITY), *gone)
-        self.loop.decisions.take(Advertised(FIRST, said, self.time.seconds, False))
-
-    def lives(self, seconds: float) -> Outcome:
-        """The loop as `Loop.run` has it, but nobody waits."""
-        end = self.time.seconds + seconds
-        while True:
-            if self.loop._has_reason():
-                self.loop.run_once()
-            elif (asleep := max(self.loop._seconds_to_sleep(), 0.001)) + self.time.seconds > end:
-                break
-            else:
-                self.time.seconds += asleep
-        self.time.seconds = end
-        return self.outcome
+        self.announces(prefix)
 
 
 @contextmanager

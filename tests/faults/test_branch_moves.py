@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops_prefix.daemon.publication import Result
+from gitops_prefix.daemon.outcome import Result
 from tests.faults.house import (
     A,
     B,
@@ -143,7 +143,7 @@ def test_deleted_and_coming_back(ours, http):
     ours.hears(D)
     ours.lives(900)
     assert ours.outcome.result is Result.REFUSED
-    assert 'no branch "main"' in ours.outcome.words
+    assert 'no branch "main"' in ours.outcome.failed.words
     assert git(http.remote, "for-each-ref") == ""
     git(http.remote, "update-ref", "refs/heads/main", tip)
     ours.lives(300)
@@ -161,7 +161,7 @@ def test_gone_since_we_looked(ours, http):
     ours.lives(1)
     assert git(http.remote, "branch", "--format=%(refname:short)").split() == ["renamed"]
     assert ours.outcome.result is Result.REFUSED
-    assert 'no branch "main"' in ours.outcome.words
+    assert 'no branch "main"' in ours.outcome.failed.words
     git(http.remote, "update-ref", "refs/heads/main", tip)
     ours.lives(300)
     assert ours.is_right

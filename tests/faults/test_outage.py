@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from gitops_prefix.daemon.publication import Result
+from gitops_prefix.daemon.outcome import Result, waiting_commit
 from gitops_prefix.publish.repository import TimeLimits
 from tests.faults.house import (
     A,
@@ -48,7 +48,7 @@ def test_down_at_a_start_that_is_not_the_first(tmp_path, ssh):
         ours.lives(1)
         ours.hears(B)
         assert ours.lives(60).result is Result.UNREACHABLE
-        assert ours.outcome.commit
+        assert waiting_commit(ours.outcome)
         ssh.line.up()
         assert ours.lives(30).result is Result.PUBLISHED
     assert subjects(ssh.remote) == [change(A, B), first(A)]
@@ -110,7 +110,7 @@ def test_down_in_the_middle_of_a_push(tmp_path, ssh, way, share):
         ours.hears(B)
         ours.lives(0.1)
         assert ours.outcome.result is Result.UNREACHABLE
-        assert "published" not in ours.outcome.words
+        assert "published" not in ours.outcome.failed.words
         ssh.line.mend()
         assert ours.lives(30).result in {Result.PUBLISHED, Result.UNCHANGED}
         assert ours.repository.unpublished is None
@@ -158,7 +158,7 @@ def test_a_line_on_which_little_moves(tmp_path, ssh):
         ours.lives(0)
         ours.hears(A)
         assert ours.lives(1).result is Result.UNREACHABLE
-        assert "no answer within 1 s" in ours.outcome.words
+        assert "no answer within 1 s" in ours.outcome.failed.words
     ssh.line.mend()
     with house(tmp_path / "clone", ssh.url, ssh.credentials) as ours:
         assert ours.lives(30).result is Result.PUBLISHED

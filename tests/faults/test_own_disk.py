@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gitops_prefix.daemon.publication import Result
+from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.errors import OutsideError
 from tests.faults.conftest import fill
 from tests.faults.house import (
@@ -108,8 +108,8 @@ def test_full(tmp_path, small_disk, remote):
         filler = fill(small_disk)
         ours.hears(B)
         assert ours.lives(60).result is Result.UNREACHABLE
-        assert re.search(NO_SPACE, ours.outcome.words)
-        assert ours.outcome.failure.reason == "local"
+        assert re.search(NO_SPACE, ours.outcome.failed.words)
+        assert ours.outcome.failed.reason == "local"
         assert subjects(remote) == [first(A)]
         filler.unlink()
         assert ours.lives(30).result is Result.PUBLISHED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gitops_prefix.daemon.publication import Result
+from gitops_prefix.daemon.outcome import Result
 from tests.faults.conftest import fill
 from tests.faults.house import (
     A,
@@ -46,8 +46,8 @@ def test_full_disk(tmp_path, small_disk, http, httpd, room, reason, words):
         filler = fill(small_disk, but=room)
         ours.hears(B)
         assert ours.lives(5 * MINUTE).result is Result.UNREACHABLE
-        assert words in ours.outcome.words
-        assert ours.outcome.failure.reason == reason
+        assert words in ours.outcome.failed.words
+        assert ours.outcome.failed.reason == reason
         assert len(ours.tries(Result.UNREACHABLE)) > 8
         assert is_whole(remote)
         filler.unlink()
@@ -63,7 +63,7 @@ def test_a_ref_lock_that_was_left(ours, http):
     lock.touch()
     ours.hears(B)
     assert ours.lives(MINUTE).result is Result.CONTESTED
-    assert "main.lock" in ours.outcome.words
+    assert "main.lock" in ours.outcome.failed.words
     assert 5 <= len(ours.tries(Result.CONTESTED)) <= 11
     lock.unlink()
     ours.lives(MINUTE / 2)
@@ -95,7 +95,7 @@ def test_accepted_and_not_moved(ours, http):
     ours.lives(10 * MINUTE)
     assert ours.results.count(Result.PUBLISHED) == 1
     assert ours.outcome.result is Result.CONTESTED
-    assert f"the branch shows {start[:12]} after the push" in ours.outcome.words
+    assert f"the branch shows {start[:12]} after the push" in ours.outcome.failed.words
     assert len(ours.tries(Result.CONTESTED)) <= 11 + 2
     assert ours.repository.unpublished is not None
     forgets.unlink()
@@ -113,7 +113,7 @@ def test_accepted_and_the_branch_is_gone(ours, http):
     )
     ours.hears(B)
     assert ours.lives(1).result is Result.REFUSED
-    assert 'no branch "main"' in ours.outcome.words
+    assert 'no branch "main"' in ours.outcome.failed.words
 
 
 TROUBLE = {
@@ -128,7 +128,7 @@ def test_not_now(ours, http, words):
     busy = hook(http.remote, "pre-receive", f"echo '{words}' >&2; exit 1")
     ours.hears(B)
     assert ours.lives(MINUTE).result is Result.UNREACHABLE
-    assert words.removeprefix("remote: ") in ours.outcome.words
+    assert words.removeprefix("remote: ") in ours.outcome.failed.words
     busy.unlink()
     ours.lives(MINUTE / 2)
     assert ours.is_right

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.publication import Result
+from gitops_prefix.daemon.outcome import Result, waiting_commit
 from gitops_prefix.errors import Severity
 from tests.faults.house import (
     A,
@@ -44,8 +44,8 @@ def refuses(ours: House, remote: Path, words: str) -> None:
     ours.lives(QUARTER * 2 / 3)
     later = [outcome for _, outcome in ours.outcomes[already:]]
     assert {outcome.result for outcome in later} == {Result.REFUSED}
-    assert words in ours.outcome.words
-    assert ours.repository.unpublished == ours.outcome.commit
+    assert words in ours.outcome.failed.words
+    assert ours.repository.unpublished == waiting_commit(ours.outcome)
     assert len(later) <= 2 + QUARTER // ours.interval + 1
     assert prefixes_of(remote) == (A,)
 
@@ -102,7 +102,9 @@ def test_a_token_that_expired(tmp_path, http, caplog):
         refuses(ours, http.remote, "Authentication failed")
         (tmp_path / "token").write_text(TOKEN)
         comes_right(ours, http.remote)
-    assert "t0ken" not in caplog.text + "".join(outcome.words for _, outcome in ours.outcomes)
+    assert "t0ken" not in caplog.text + "".join(
+        outcome.failed.words for _, outcome in ours.outcomes if outcome.failed
+    )
 
 
 def test_a_key_that_may_only_read(tmp_path, ssh, sshd):
@@ -123,7 +125,7 @@ def test_another_host_key(tmp_path, ssh, sshd):
         stranger = (sshd.directory / "stranger.pub").read_text()
         known.write_text(f"{right.split()[0]} {stranger}")
         refuses(ours, ssh.remote, "Host key verification failed")
-        assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in ours.outcome.words
+        assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in ours.outcome.failed.words
         known.write_text(right)
         comes_right(ours, ssh.remote)
 

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.clocks import Clocks, utc_now
+from gitops_prefix.daemon.branch import BranchPublisher
+from gitops_prefix.daemon.clocks import Clocks, Wakeup, utc_now
+from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.publication import Outcome, Publication, Result
+from gitops_prefix.daemon.outcome import Outcome, Result
 from gitops_prefix.decide.advertisement import INFINITY
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.plan.ears import Advertised
@@ -63,25 +65,33 @@ class Daemon:
         self.outcomes: list[Outcome] = []
         self.repository = Repository(clone, str(remote), "main")
         self.repository.open()
+        metrics, wakeup = Metrics(), Wakeup()
+        self.decisions = Decisions(metrics, leaps.monotonic, wakeup.nudge)
         self.loop = Loop(
-            Publication(self.repository),
-            Metrics(),
+            BranchPublisher(self.repository),
+            self.decisions,
+            metrics,
+            wakeup=wakeup,
             pace=Pace(settle=0.0, interval=1e6),
             clocks=Clocks(leaps.monotonic, leaps.calendar),
-            on_outcome=self.outcomes.append,
         )
-        self.thread = threading.Thread(target=self.loop.run)
+        self.thread = threading.Thread(target=self.lives)
+
+    def lives(self) -> None:
+        for outcome in self.loop.turns():
+            if outcome is not None:
+                self.outcomes.append(outcome)
 
     def hears(self, prefix: Prefix, before: Prefix | None) -> None:
         gone = [pio(before, 0, 0)] if before else []
         said = saying(pio(prefix, INFINITY, INFINITY), *gone)
-        self.loop.decisions.take(Advertised(FIRST, said, self.leaps.monotonic(), False))
+        self.decisions.take(Advertised(FIRST, said, self.leaps.monotonic(), False))
 
     def is_right(self, prefix: Prefix) -> bool:
         """Whether its last pass found, or made, the branch say so."""
         outcome = self.outcomes[-1] if self.outcomes else None
         right = outcome and outcome.result in {Result.PUBLISHED, Result.UNCHANGED}
-        status = outcome.statuses.get("home-ipv6") if right else None
+        status = outcome.decided.statuses.get("home-ipv6") if right else None
         return status is not None and status.current == prefix
 
 

@@ -27,7 +27,9 @@ import json, os, sys
 from datetime import datetime, timezone
 from pathlib import Path
 import logging.handlers, tempfile  # what is loaded late is none of the repository's doing
-from gitops_prefix.daemon.publication import Publication
+from gitops_prefix.daemon.branch import BranchPublisher
+from gitops_prefix.daemon.outcome import Ready, Seen
+from gitops_prefix.plan.plan import plan, read_repository
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.publish.repository import Repository, Scope
@@ -43,9 +45,17 @@ sys.addaudithook(watch)
 repository = Repository(clone, url, "main", scope=Scope(below))
 repository.open()
 choice = Choice(Prefix.parse("2001:db8:9::/64"))
-outcome = Publication(repository).run(
-    lambda watched: dict.fromkeys(watched, choice), datetime(2026, 11, 24, tzinfo=timezone.utc), look=True)
-print(json.dumps({"result": outcome.result, "words": outcome.words, "changed": sorted({one.path for one in outcome.changes}),
+now = datetime(2026, 11, 24, tzinfo=timezone.utc)
+publisher = BranchPublisher(repository)
+outcome = publisher.look() or publisher.read()
+if isinstance(outcome, Seen):
+    inventory = read_repository(outcome.files)
+    choices = dict.fromkeys(inventory.dynamic_prefixes, choice)
+    outcome = publisher.commit(outcome, plan(inventory, choices, now, outcome.left), now)
+if isinstance(outcome, Ready):
+    outcome = publisher.push(outcome, None)
+changes = outcome.decided.changes if outcome.decided else ()
+print(json.dumps({"result": outcome.result, "words": outcome.failed.words if outcome.failed else "", "changed": sorted({one.path for one in changes}),
     "problems": [[one.code, str(one)] for one in outcome.problems], **seen}))
 repository.close()
 """
@@ -208,8 +218,8 @@ REFUSED = {
     "a deep status": ({"prefix.yaml": PREFIX.encode() + b"status: " + b"[" * 10000}, "not-yaml", "nested deeper"),
     "deep behind an annotation": ({"a.yaml": POOL_A.replace(b"[]", b"[" * 10000)}, "not-yaml", "nested deeper"),
     "deep settings": ({"gitops-prefix.yaml": b"a: " + b"[" * 10000}, "config-not-yaml", "nested deeper"),
-    "settings of another encoding": ({"gitops-prefix.yaml": "a: b".encode("utf-16")}, "config-not-yaml", "is no YAML"),
-    "a deep marker": ({"a.yaml": b'a: x # {"$dynamicprefix": ' + b"[" * 100000 + b"}\n"}, "marker-not-json", "is no JSON"),
+    "settings of another encoding": ({"gitops-prefix.yaml": "a: b".encode("utf-16")}, "config-not-yaml", "is not YAML"),
+    "a deep marker": ({"a.yaml": b'a: x # {"$dynamicprefix": ' + b"[" * 100000 + b"}\n"}, "marker-not-json", "is not JSON"),
     "an annotation of a MiB": ({"a.yaml": POOL_A.replace(b"loadbalancers", b"l" * (1 << 20))}, "unknown-address-range", "[...]"),
     "an annotation that a terminal obeys": ({"a.yaml": POOL_A.replace(b"loadbalancers", b'"\\e[2J\\n::error::x"')}, "unknown-address-range", "\\x1b[2J\\n::error"),
     "a surrogate": ({"a.yaml": POOL_A + b"x: \xed\xa0\x80\n"}, "not-utf8", "is not UTF-8"),
