@@ -10,6 +10,7 @@ from gitops_prefix.decide.fields import nearest
 
 COMMANDS = {
     "run": "The daemon: watch, decide, render, commit, push.",
+    "doctor": "Check whether the daemon would work on this machine.",
     "render": "Render the manifests of a directory from the statuses in it.",
     "validate": "Check every annotation, marker and DynamicPrefix.",
     "status": "Show each DynamicPrefix and what is bound to it.",

@@ -306,9 +306,19 @@ def _made(declared: Field[Any], value: Any) -> Any:
     return make(value) if make else value
 
 
-def settings_option(kind: type, name: str = "settings") -> Callable[[Function], Any]:
-    """Give a command the options of a dataclass, and their values as the argument `name`."""
+def settings_option(
+    kind: type, name: str = "settings", *, required: bool = True
+) -> Callable[[Function], Any]:
+    """Give a command the options of a dataclass, and their values as the argument `name`.
+
+    Args:
+        kind: the dataclass.
+        name: of the argument.
+        required: whether options that are required stay so.
+    """
     declared = tuple(_options_of(kind))
+    for each in declared:
+        each.required = each.required and required
     names = [str(each.name) for each in declared]
 
     def decorate(function: Function) -> Any:

@@ -167,6 +167,10 @@ class Remote:
         """
         return self._push(commit, self._reference, seen)
 
+    def rehearse_push(self, commit: str) -> PushReport:
+        """Ask whether a push of what is there already would be taken; nothing is changed."""
+        return self._push(commit, self._reference, commit, "--dry-run")
+
     def heads(self, pattern: str) -> dict[str, str]:
         """The branches that match a glob, and the commit of each.
 
@@ -211,12 +215,12 @@ class Remote:
             raise ValueError("the branch itself is never forced")
         return self._push(commit, f"refs/heads/{branch}", seen)
 
-    def _push(self, commit: str, reference: str, seen: str) -> PushReport:
+    def _push(self, commit: str, reference: str, seen: str, *more: str) -> PushReport:
         lease = f"--force-with-lease={reference}:{seen}"
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no")
         refspec = f"{commit}:{reference}"
         try:
-            answer = self._ask("push", *options, lease, "--", self._url, refspec)
+            answer = self._ask("push", *options, *more, lease, "--", self._url, refspec)
         except FailedError as error:
             return error.failed
         stdout = scrub(answer.stdout.decode(errors="replace"))

@@ -303,6 +303,17 @@ class Repository:
         self.clone.tidy()
         return Published(commit)
 
+    def rehearse_push(self) -> PushReport:
+        """Ask whether the remote would let us push: git's dry run, of the tip onto itself.
+
+        It asks who we are, as a push does, and changes nothing; hooks are not asked.
+        """
+        tip = self.refs.tip
+        if tip is None:
+            raise ValueError("the branch was not fetched yet")
+        with self.stages.enter(Stage.PUSH):
+            return self.remote.rehearse_push(tip)
+
     def _push(self, commit: str, refs: Refs) -> PushReport:
         if refs.tip is None or refs.relation is not Relation.AHEAD:
             words = f"{commit[:12]} does not descend from the branch as it was last seen"

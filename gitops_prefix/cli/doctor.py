@@ -1,0 +1,326 @@
+"""`doctor`: would `run` with these options work here? One line a check, each with its remedy.
+
+Nothing is published or applied: the push is git's dry run, and the API server is asked
+what it would allow.
+"""
+
+import contextlib
+import queue
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from gitops_prefix.apply.policy import ApplyMode
+from gitops_prefix.cli.assembly import Assembly, assemble
+from gitops_prefix.cli.manifests import Directory
+from gitops_prefix.cli.none_came import findings
+from gitops_prefix.cli.options import (
+    Command,
+    config_option,
+    directory_argument,
+    output_option,
+    settings_option,
+)
+from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, print_json
+from gitops_prefix.cli.settings import RunSettings
+from gitops_prefix.cli.sightings import Sighting, from_link
+from gitops_prefix.cli.terminal import printable
+from gitops_prefix.errors import InputError, OutsideError, Severity
+from gitops_prefix.publish.failure import Failed
+from gitops_prefix.publish.repository import Repository
+from gitops_prefix.publish.scrub import redact
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.settings import Settings
+
+_GROUPS = {
+    "gitrepository": ("source.toolkit.fluxcd.io", "gitrepositories"),
+    "kustomization": ("kustomize.toolkit.fluxcd.io", "kustomizations"),
+    "application": ("argoproj.io", "applications"),
+}
+
+
+class Answer(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    WRONG = "wrong"
+    SKIPPED = "skipped"
+
+
+class Check(NamedTuple):
+    """One line.
+
+    Attributes:
+        words: what was found.
+        remedy: what to do about it; empty when it is right, or the words say it.
+    """
+
+    name: str
+    answer: Answer
+    words: str
+    remedy: str = ""
+
+
+class Right(NamedTuple):
+    """What the API server must allow."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+
+
+@click.command("doctor", cls=Command)
+@directory_argument
+@config_option
+@settings_option(RunSettings, required=False)
+@output_option(Format.TEXT, Format.JSON)
+def command(*, directory: Path, settings: RunSettings, form: Format) -> int:
+    """Check whether `run` with the same options would work on this machine.
+
+    Checks the options, git, the remote (reading and writing), the DynamicPrefixes on the
+    branch, each link, and what the API server allows. Without --repo the manifests are
+    those below DIR. Exit code 1 when something is wrong.
+    """
+    checks: list[Check] = []
+    for found in _checks(directory, settings):
+        check = found._replace(words=redact(found.words))
+        checks.append(check)
+        if form is Format.TEXT:
+            _print(check)
+    wrong = sum(check.answer is Answer.WRONG for check in checks)
+    if form is Format.JSON:
+        print_json({"checks": [check._asdict() for check in checks]})
+    else:
+        click.echo(f"{len(checks)} checks, {wrong} wrong", err=True)
+    return NO if wrong else DONE
+
+
+def _print(check: Check) -> None:
+    colours = {Answer.OK: "green", Answer.WRONG: "red", Answer.SKIPPED: "yellow"}
+    mark = click.style(f"{check.answer:<8}", fg=colours[check.answer])
+    click.echo(f"{mark}{check.name:<14} {printable(check.words)}", color=colour_wish())
+    if check.remedy:
+        click.echo(f"{'':<23}{printable(check.remedy)}")
+
+
+def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
+    yield _git()
+    with tempfile.TemporaryDirectory(prefix="gitops-prefix-doctor-") as scratch:
+        # The clone of a daemon that runs here is that daemon's.
+        where = replace(settings.repository, clone_dir=Path(scratch) / "clone")
+        settings = replace(settings, repository=where)
+        made = yield from _options(settings)
+        inventory: Inventory | None = None
+        if not where.repo:
+            yield Check("remote", Answer.SKIPPED, f"no --repo: the manifests below {directory}")
+            inventory = Directory(directory, where.path, where.exclude).read()[1]
+        elif made is not None:
+            files = yield from _repository(
+                made.repository, signs=bool(settings.commits.signing_key)
+            )
+            inventory = None if files is None else read_inventory(files, Settings())
+    if inventory is None:
+        words = "mend what is wrong above: the manifests could not be read"
+        yield Check("manifests", Answer.SKIPPED, words)
+        return
+    yield from _dynamic_prefixes(inventory)
+    yield from _links(settings, inventory)
+    yield from _cluster(settings, inventory)
+
+
+def _options(settings: RunSettings) -> Generator[Check, None, Assembly | None]:
+    """Put the daemon together, as `run` does; None where that cannot be done, or without --repo."""
+    try:
+        made = assemble(settings)
+    except InputError as error:
+        for problem in error.problems:
+            yield Check("options", Answer.WRONG, f"{problem} [{problem.code}]")
+        return None
+    yield Check("options", Answer.OK, "they go together")
+    return made
+
+
+def _git() -> Check:
+    program = shutil.which("git")
+    if program is None:
+        return Check("git", Answer.WRONG, "there is no git", "install it: apt install git")
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return Check("git", Answer.OK, version.stdout.strip().removeprefix("git version "))
+
+
+def _repository(
+    repository: Repository, *, signs: bool
+) -> Generator[Check, None, Mapping[str, bytes] | None]:
+    """Open, read and rehearse a push; returns the managed files of the branch, or None."""
+    try:
+        repository.open()
+    except (InputError, OutsideError) as error:
+        name = "signing" if "signing" in str(error) else "remote"
+        yield Check(name, Answer.WRONG, str(error))
+        return None
+    with contextlib.closing(repository):
+        if signs:
+            yield Check("signing", Answer.OK, "the key signs")
+        try:
+            repository.fetch()
+            tip = repository.tip or ""
+            files = repository.managed_files(tip)
+        except (InputError, OutsideError) as error:
+            yield Check("remote", Answer.WRONG, str(error), "docs/auth.md has each way to log in")
+            return None
+        words = f"{repository.branch} is at {tip[:12]}, with {len(files)} managed files"
+        yield Check("remote", Answer.OK, words)
+        report = repository.rehearse_push()
+        if isinstance(report, Failed):
+            remedy = "give the key or the token the right to write, or use --push-branch"
+            yield Check("push", Answer.WRONG, report.words, remedy)
+        else:
+            yield Check("push", Answer.OK, "the remote lets us push (hooks were not asked)")
+        return files
+
+
+def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
+    errors = [problem for problem in inventory.problems if problem.severity is Severity.ERROR]
+    for problem in errors:
+        yield Check("manifests", Answer.WRONG, f"{problem} [{problem.code}]")
+    if not inventory.dynamic_prefixes and not errors:
+        remedy = "`gitops-prefix init` writes one; --path and --exclude say where it is searched"
+        yield Check("manifests", Answer.WRONG, "there is no DynamicPrefix", remedy)
+    for name, document in inventory.dynamic_prefixes.items():
+        bound = sum(binding.dynamic_prefix == name for binding in inventory.bindings)
+        acquisition = document.specification.acquisition
+        source = _source_of(acquisition.static, acquisition.interfaces, acquisition.kernel)
+        if not source:
+            words = "no source: it waits for ever"
+            remedy = "write spec.acquisition.routerAdvertisement.interface"
+            yield Check(name, Answer.WRONG, words, remedy)
+        elif not bound:
+            remedy = "annotate a manifest with dynamic-prefix.io/name (docs/annotations.md)"
+            yield Check(name, Answer.WRONG, f"{source}; nothing follows it", remedy)
+        else:
+            yield Check(name, Answer.OK, f"{source}; {bound} fields follow it")
+
+
+def _source_of(static: object, interfaces: tuple[str, ...], kernel: str) -> str:
+    if static:
+        return f"static {static}"
+    if interfaces:
+        return f"advertisements on {', '.join(interfaces)}"
+    return f"what the kernel has on {kernel}" if kernel else ""
+
+
+def _links(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
+    """Each link that `run` would watch: is it there, and does a router speak on it?"""
+    acquisitions = [
+        document.specification.acquisition for document in inventory.dynamic_prefixes.values()
+    ]
+    given = settings.pace.interface
+    watched = dict.fromkeys(link for each in acquisitions for link in each.interfaces)
+    names = ([given] if given else list(watched)) if watched else []
+    kernels = dict.fromkeys(each.kernel for each in acquisitions if each.kernel)
+    for name in kernels:
+        found = findings(name, Counter())
+        yield Check(name, Answer.WRONG if found else Answer.OK, "; ".join(found) or "is up")
+    if not names:
+        return
+    broken = {name: found for name in names if (found := findings(name, Counter()))}
+    for name, found in broken.items():
+        yield Check(name, Answer.WRONG, "; ".join(found))
+    try:
+        heard = _hear([name for name in names if name not in broken], settings)
+    except OutsideError as error:
+        yield Check("advertisements", Answer.WRONG, str(error))
+        return
+    for name, router in heard.items():
+        seconds = settings.pace.wait.total_seconds()
+        if router:
+            yield Check(name, Answer.OK, f"{router} advertises there")
+        else:
+            words = f"no Router Advertisement within {seconds:g} s"
+            remedy = f"`gitops-prefix observe --interface {name}` says what to look at"
+            yield Check(name, Answer.WRONG, words, remedy)
+
+
+def _hear(names: list[str], settings: RunSettings) -> dict[str, str]:
+    """Return the first router on each link; empty where none spoke within --wait."""
+    heard = dict.fromkeys(names, "")
+    if not names:
+        return heard
+    seconds = settings.pace.wait.total_seconds()
+    with contextlib.closing(from_link(names, seconds, queue.SimpleQueue(), 1.0)) as sightings:
+        for seen in sightings:
+            if isinstance(seen, Sighting) and seen.advertisement is not None:
+                heard[seen.router.interface] = seen.router.address
+            if all(heard.values()):
+                break
+    return heard
+
+
+def _cluster(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
+    rights = [*_rights(settings, inventory)]
+    if not rights:
+        return
+    try:
+        allowed = _ask_api_server(settings)
+        for right in rights:
+            group = f".{right.group}" if right.group else ""
+            where = f" in {right.namespace}" if right.namespace else ""
+            words = f"{right.verb} {right.resource}{group}{where}"
+            if allowed(right):
+                yield Check("API server", Answer.OK, words)
+            else:
+                remedy = "docs/deploy.md has the role of each mode"
+                yield Check("API server", Answer.WRONG, f"{words} is not allowed", remedy)
+    except (InputError, OutsideError) as error:
+        yield Check("API server", Answer.WRONG, str(error))
+
+
+def _rights(settings: RunSettings, inventory: Inventory) -> Iterator[Right]:
+    """What the modes in use need: the rules of the chart's roles."""
+    if settings.direct.apply is not ApplyMode.NEVER:
+        kinds = {
+            (binding.manifest.group, f"{binding.kind.lower()}s", binding.namespace)
+            for binding in inventory.bindings
+            if binding.kind
+        }
+        for group, resource, namespace in sorted(kinds):
+            for verb in ("get", "patch"):
+                yield Right(verb, group, resource, namespace)
+    for reconciled in settings.notices.request_reconcile:
+        group, resource = _GROUPS[reconciled.kind]
+        yield Right("patch", group, resource, reconciled.namespace)
+    if settings.notices.events:
+        yield Right("create", "events.k8s.io", "events")
+    if settings.lease.leader_elect:
+        for verb in ("create", "get", "update"):
+            yield Right(verb, "coordination.k8s.io", "leases", settings.lease.lease_namespace)
+
+
+def _ask_api_server(settings: RunSettings) -> Callable[[Right], bool]:
+    from gitops_prefix.apply.kube import Connection  # noqa: PLC0415  62 MiB
+
+    access = settings.cluster.access()
+    connection = Connection(access.kubeconfig, access.context)
+
+    def allowed(right: Right) -> bool:
+        attributes = right._asdict()
+        review: Mapping[str, object] = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = connection.request("post", path, body=review)
+        return bool(answer.get("status", {}).get("allowed"))
+
+    return allowed

@@ -1,0 +1,179 @@
+"""doctor: each thing that `run` needs, right and wrong, with real parts."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gitops_prefix.cli.door import enter
+from tests.branch import bare_repository
+from tests.cli.directories import snapshot
+from tests.git_servers import ssh_server
+from tests.netns import Radvd, lab
+from tests.parts import require
+
+STATIC = b"""apiVersion: dynamic-prefix.io/v1alpha1
+kind: DynamicPrefix
+metadata: {name: home}
+spec:
+  acquisition: {static: {prefix: "2001:db8:1::/64"}}
+  addressRanges: [{name: lb, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}]
+"""
+HEARD = STATIC.replace(
+    b'static: {prefix: "2001:db8:1::/64"}', b"routerAdvertisement: {interface: eth0}"
+)
+POOL = b"""apiVersion: cilium.io/v2
+kind: CiliumLoadBalancerIPPool
+metadata:
+  name: p
+  annotations: {dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: lb}
+spec: {blocks: []}
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_the_environment(monkeypatch, tmp_path):
+    for name in list(os.environ):
+        if name.startswith("GITOPS_PREFIX_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def answers(capsys, *words: str, code: int) -> dict[str, tuple[str, str]]:
+    """What doctor says of each thing, as JSON has it."""
+    assert enter(["doctor", "--output", "json", *words]) == code
+    found: dict[str, tuple[str, str]] = {}
+    for check in json.loads(capsys.readouterr().out)["checks"]:
+        assert list(check) == ["name", "answer", "words", "remedy"]
+        said = f"{found.get(check['name'], ('', ''))[1]} {check['words']} {check['remedy']}"
+        found[check["name"]] = (check["answer"], said)
+    return found
+
+
+def test_where_all_is_right_it_says_so_and_changes_nothing(tmp_path, capsys):
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+    before = snapshot(tmp_path)
+    found = answers(capsys, "--repo", str(remote), code=0)
+    assert {name: answer for name, (answer, _) in found.items()} == dict.fromkeys(
+        ["git", "options", "remote", "push", "home"], "ok"
+    )
+    assert "static 2001:db8:1::/64; 1 fields follow it" in found["home"][1]
+    assert snapshot(tmp_path) == before
+
+
+def test_the_text_has_a_line_each_and_the_sum(tmp_path, capsys):
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC})
+    assert enter(["doctor", "--repo", str(remote)]) == 1
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[-2] == "wrong   home           static 2001:db8:1::/64; nothing follows it"
+    assert "docs/annotations.md" in lines[-1]
+    assert err == "5 checks, 1 wrong\n"
+
+
+WRONG = {
+    "options": (["--trailer", "x", "--ssh-key", "k"], "options", "[no-known-hosts]"),
+    "no such branch": (["--branch", "nope"], "remote", 'no branch "nope"'),
+    "a path without any": (["--path", "nope"], "manifests", "no DynamicPrefix"),
+    "a key that signs nothing": (["--signing-key", "gone"], "options", "--signing-key gone"),
+}
+
+
+@pytest.mark.parametrize(("words", "name", "part"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_named_with_its_remedy(words, name, part, tmp_path, capsys):
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+    answer, said = answers(capsys, "--repo", str(remote), *words, code=1)[name]
+    assert answer == "wrong"
+    assert part in said
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        pytest.param(
+            STATIC.replace(b'static: {prefix: "2001:db8:1::/64"}', b""), "no source", id="no source"
+        ),
+        pytest.param(HEARD.replace(b"eth0", b"nope0"), "there is no link nope0", id="no such link"),
+    ],
+)
+def test_a_prefix_that_can_never_come_is_wrong(content, part, tmp_path, capsys):
+    remote = bare_repository(tmp_path, {"p.yaml": content, "pool.yaml": POOL})
+    found = answers(capsys, "--repo", str(remote), "--wait", "1s", code=1)
+    assert any(answer == "wrong" and part in said for answer, said in found.values())
+
+
+def test_without_a_repository_the_manifests_are_those_of_the_directory(tmp_path, capsys):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "p.yaml").write_bytes(STATIC + b"---\n" + POOL)
+    found = answers(capsys, "home", code=0)
+    assert found["remote"][0] == "skipped"
+    assert found["home"][0] == "ok"
+
+
+def test_a_key_that_may_only_read_is_found_before_the_first_renumbering(tmp_path, capsys):
+    """The remote is read, and its refusal of a push stands there in its own words."""
+    with ssh_server(tmp_path / "sshd") as server:
+        repository = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+        words = [
+            "--repo",
+            server.url(repository),
+            "--known-hosts",
+            str(server.credentials.known_hosts),
+        ]
+        found = answers(capsys, *words, "--ssh-key", str(server.directory / "reader"), code=1)
+        assert (found["remote"][0], found["push"][0]) == ("ok", "wrong")
+        assert "marked as read only" in found["push"][1]
+        assert (
+            answers(capsys, *words, "--ssh-key", str(server.directory / "deploy"), code=0)["push"][
+                0
+            ]
+            == "ok"
+        )
+        found = answers(capsys, *words, "--ssh-key", str(server.directory / "stranger"), code=1)
+        assert found["remote"][0] == "wrong"
+        assert found["manifests"][0] == "skipped"
+
+
+def test_a_router_is_heard_on_the_link_or_not(tmp_path):
+    """In a network namespace with a real router, then without it."""
+    require("netns", "radvd")
+    remote = bare_repository(tmp_path, {"p.yaml": HEARD, "pool.yaml": POOL})
+    command = [
+        sys.executable,
+        "-m",
+        "gitops_prefix",
+        "doctor",
+        "--output",
+        "json",
+        "--repo",
+        str(remote),
+    ]
+    with lab() as made:
+        silent = subprocess.run(
+            made.node.command(*command, "--wait", "1s"), check=False, capture_output=True, text=True
+        )
+        assert silent.returncode == 1
+        assert "no Router Advertisement within 1 s" in silent.stdout
+        with Radvd(made, tmp_path).advertising("2001:db8:1::/64"):
+            heard = subprocess.run(
+                made.node.command(*command), check=False, capture_output=True, text=True
+            )
+        assert heard.returncode == 0, heard.stdout
+        assert "advertises there" in heard.stdout
+
+
+def test_rights_are_asked_of_the_api_server(tmp_path, capsys):
+    """Without one, that is what is wrong."""
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\n"
+        "clusters: [{name: x, cluster: {server: 'http://127.0.0.1:9'}}]\n"
+        "users: [{name: x, user: {}}]\ncontexts: [{name: x, context: {cluster: x, user: x}}]\n"
+    )
+    words = ["--repo", str(remote), "--kubeconfig", str(kubeconfig), "--events"]
+    answer, said = answers(capsys, *words, code=1)["API server"]
+    assert answer == "wrong"
+    assert "did not answer" in said
