@@ -3,7 +3,7 @@
 Nothing but these two runs: no controller makes or deletes anything behind a test's
 back, and a namespace that is deleted stays. All is gone with the session.
 
-    cluster     the server, with the CRDs of DESIGN 4 and of the neighbours; one a session
+    cluster     the server, with our CRD and those of the neighbours; one a session
     namespace   a fresh namespace; what is cluster-wide is deleted after the test
 """
 

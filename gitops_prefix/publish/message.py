@@ -209,7 +209,7 @@ class MessageTemplate:
             TemplateError: it failed, wrote nothing, or does not come to an end.
         """
         try:
-            text = "".join(_bounded(self._template.generate(_context(occasion))))
+            text = "".join(_bounded(self._template.generate(template_variables(occasion))))
         except Exception as error:  # a template may raise whatever an expression can
             line = _line_of(error, self._path)
             raise self._error("template-failed", f"{one_line(str(error))}", line) from error
@@ -268,7 +268,7 @@ def _bounded(pieces: Iterator[str]) -> Iterator[str]:
         yield piece
 
 
-def _context(occasion: Occasion) -> Mapping[str, object]:
+def template_variables(occasion: Occasion) -> Mapping[str, object]:
     """What a template sees (docs/messages.md)."""
     by_hand = {change_line(change) for change in occasion.by_hand}
     first = {change_line(change) for change in occasion.first}

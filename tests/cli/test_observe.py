@@ -79,7 +79,7 @@ def day(tmp_path_factory) -> Path:
 
 
 def test_a_line_of_json_has_the_keys_that_are_promised(day):
-    """DESIGN 7, in its order; also of a packet that was refused."""
+    """The keys of docs/cli.md, in their order; also of a packet that was refused."""
     answer = call("--pcap", day, "--output", "json")
     assert answer.returncode == 0
     assert answer.stderr == ""

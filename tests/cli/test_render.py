@@ -42,7 +42,7 @@ def test_rendering_again_changes_nothing(home):
 
 
 def test_the_json_has_the_keys_that_pipelines_rely_on(home):
-    """DESIGN 7, to the letter."""
+    """As docs/cli.md has it, to the letter."""
     call(home, "render", "--prefix", f"home-ipv6={A}")
     answer = call(home, "render", "--check", "--prefix", f"home-ipv6={B}", "--output", "json")
     assert answer.returncode == 1
@@ -110,7 +110,7 @@ def test_excluded_files_are_left_alone(home):
 
 
 def test_options_come_from_flag_then_environment_then_file(home):
-    """DESIGN 7's order."""
+    """The keys in the order of docs/cli.md."""
     (home / "gitops-prefix.yaml").write_text("output: json\n")
     assert call(home, "status").stdout.startswith("{")
     assert not call(home, "status", GITOPS_PREFIX_OUTPUT="text").stdout.startswith("{")
@@ -120,7 +120,7 @@ def test_options_come_from_flag_then_environment_then_file(home):
 
 
 def test_status_tells_what_is_bound(home):
-    """DESIGN 7's keys; two bindings."""
+    """The keys of docs/cli.md; two bindings."""
     call(home, "render", "--prefix", f"home-ipv6={A}")
     [prefix] = json.loads(call(home, "status", "--output", "json").stdout)["prefixes"]
     assert set(prefix) == {

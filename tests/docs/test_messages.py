@@ -6,7 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from gitops_prefix.cli.commands import cli
-from gitops_prefix.publish.message import MessageTemplate, _context
+from gitops_prefix.publish.message import MessageTemplate, template_variables
 from tests.publish.occasions import OCCASION
 
 PAGE = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
@@ -37,7 +37,7 @@ def test_the_table_has_every_variable_and_each_of_its_parts():
         for key, text in rows
         for name in re.findall(r"`(\w+)`", key)
     }
-    seen = _context(OCCASION)
+    seen = template_variables(OCCASION)
     parts = {
         name: set(seen[name][0]) if name in {"prefixes", "changes"} else set() for name in seen
     }
