@@ -10,8 +10,8 @@ import pytest
 
 from gitops_prefix.cli.door import enter
 from gitops_prefix.daemon.server import Server, json_page
+from tests.render.lists import GROUP, POOL
 from tests.render.repository import PREFIX
-from tests.render.test_lists import GROUP, POOL
 
 NOW = "2026-11-24T12:00:00Z"
 LATER = "2026-11-25T12:00:00Z"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.cli.door import enter
+from tests.render.lists import GROUP, POOL
 from tests.render.repository import PREFIX
-from tests.render.test_lists import GROUP, POOL
 
 HOME = PREFIX.decode()
 STATUS = 'status:\n  currentPrefix: "2001:db8:a::/64"\n'

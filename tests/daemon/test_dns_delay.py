@@ -7,7 +7,7 @@ import pytest
 from gitops_prefix.decide.prefix import Prefix
 from tests.daemon.house import House, opened
 from tests.gitrepo import bare_clone, commit_all, git
-from tests.render.test_services import ALPHA, PREFIX, TEN, service
+from tests.render.services import ALPHA, PREFIX, TEN, service
 
 A, B = Prefix.parse("2001:db8:a::/64"), Prefix.parse("2001:db8:b::/64")
 

@@ -6,19 +6,9 @@ from gitops_prefix.render.binding import FieldEdit, SiblingEdit
 from gitops_prefix.render.proof import prove_edits, sibling_edits
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
+from tests.render.calico import POOL
 from tests.render.repository import PREFIX, A, B, C, problems_of, render_all, render_once
 
-POOL = """\
-apiVersion: projectcalico.org/v3
-kind: IPPool
-metadata:
-  name: pods
-  annotations:
-    dynamic-prefix.io/name: home
-    dynamic-prefix.io/address-range: lb
-spec:
-  cidr: "2001:db8:a:0:f000::/68"
-"""
 SIBLING = """\
 ---
 apiVersion: projectcalico.org/v3

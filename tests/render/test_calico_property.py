@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.render.calico import POOL
 from tests.render.repository import PREFIX, A, B, C, render_once
-from tests.render.test_calico import POOL
 
 OTHERS = st.sampled_from([
     "---\na: 1\n", "---\n# comment\nb: |\n  --- no\n  text\n\n", "---\n", "...\n---\nc: [1]\n", "...\n%YAML 1.2\n---\nd: x\n",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tests.render.repository import A, B, render_once
-from tests.render.test_services import ALPHA, IPS, PREFIX
+from tests.render.services import ALPHA, IPS, PREFIX
 
 words = st.from_regex(r"[a-z]{1,6}( [a-z]{1,6})?", fullmatch=True)
 comments = st.one_of(st.just(""), words.map(lambda text: f" # {text}"))

@@ -10,17 +10,11 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.decide.prefix import Prefix
+from tests.render.golden import CASES, RENDERED, read
 from tests.render.repository import PREFIX, render_once
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "render"
 HA = b"  transition: {mode: ha}\n"
-CASES = sorted(one for one in GOLDEN.iterdir() if one.is_dir())
-RENDERED = [one for one in CASES if (one / "after").is_dir()]
 REFUSED = [one for one in CASES if (one / "problems").is_file()]
-
-
-def read(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(directory.glob("*.yaml"))}
 
 
 def start(case: Path) -> dict[str, bytes]:

@@ -2,16 +2,9 @@
 
 import pytest
 
+from tests.render.lists import GROUP, POOL
 from tests.render.repository import PREFIX, A, B, C, render_all, render_once
 
-POOL = """\
-apiVersion: cilium.io/v2
-kind: CiliumLoadBalancerIPPool
-metadata:
-  name: p
-  annotations: {dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: lb}
-"""
-GROUP = POOL.replace("CiliumLoadBalancerIPPool", "CiliumCIDRGroup")
 FOUR = """\
 apiVersion: cilium.io/v2
 kind: CiliumCIDRGroup

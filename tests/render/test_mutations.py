@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tests.render.golden import RENDERED, read
 from tests.render.repository import PREFIX, A, B, render_once
-from tests.render.test_golden import RENDERED, read
 
 SEEDS = sorted({
     content.decode() for case in RENDERED for content in read(case / "before").values()

@@ -3,8 +3,8 @@
 import pytest
 
 from gitops_prefix.render.targets import TARGETS
+from tests.render.lists import GROUP, POOL
 from tests.render.repository import problems_of
-from tests.render.test_lists import GROUP, POOL
 
 CASES = {
     "a name that nobody has": (

@@ -9,37 +9,9 @@ from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings
 from tests.render.repository import NOON, A, B, C, render_once
-
-PREFIX = b"""\
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata:
-  name: home
-spec:
-  acquisition:
-    routerAdvertisement: {interface: eth0}
-  addressRanges:
-    - {name: lb, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
-    - {name: two, start: "::5", end: "::6"}
-  subnets:
-    - {name: low, offset: 1, prefixLength: 72}
-  transition: {mode: ha}
-"""
-ALPHA, BETA = "external-dns.alpha.kubernetes.io/target", "external-dns.kubernetes.io/target"
-IPS = "lbipam.cilium.io/ips"
-
-
-def service(*annotations: str, name: str = "web", namespace: str = "media") -> str:
-    lines = "".join(f"    {one}\n" for one in ("dynamic-prefix.io/name: home", *annotations))
-    return (
-        f"apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n"
-        + (f"  namespace: {namespace}\n" if namespace else "")
-        + f"  annotations:\n{lines}spec:\n  type: LoadBalancer\n"
-    )
-
+from tests.render.services import ALPHA, BETA, IPS, PREFIX, TEN, service
 
 RANGE = "dynamic-prefix.io/service-address-range: lb"
-TEN = 'dynamic-prefix.io/suffix: "::f000:0:0:10"'
 
 
 def render_services(*manifests: str, prefixes=(A, B), spec: bytes = PREFIX) -> list[dict]:

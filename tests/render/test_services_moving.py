@@ -8,7 +8,7 @@ from gitops_prefix.decide.address import parse_address
 from gitops_prefix.decide.prefix import Prefix
 from tests.decide.strategies import link_prefix
 from tests.render.repository import render_once
-from tests.render.test_services import ALPHA, IPS, PREFIX, service
+from tests.render.services import ALPHA, IPS, PREFIX, service
 
 FIRST, LAST, HOST = 0xF000 << 48, (1 << 64) - 1, (1 << 64) - 1
 OWN = {
