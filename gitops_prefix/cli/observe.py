@@ -105,7 +105,7 @@ def command(  # noqa: PLR0913  one parameter an option
         raise click.UsageError("give --interface or --pcap")
     observation = Observation(_policy(routers, within, any_scope=any_scope))
     if pcap:
-        _fold(from_capture(pcap), observation, count, _printer(form))
+        _fold(from_capture(pcap), observation, count, _printer(form, observation))
         nothing = f"{printable(str(pcap))} holds no valid Router Advertisement"
     else:
         seconds = timeout.total_seconds() or None
@@ -133,7 +133,12 @@ def _listen(
         if form is Format.TEXT and is_live(stdout):
             _listen_live(from_link(interfaces, seconds, events, 1.0), observation, count, events)
         else:
-            _fold(from_link(interfaces, seconds, events), observation, count, _printer(form))
+            _fold(
+                from_link(interfaces, seconds, events),
+                observation,
+                count,
+                _printer(form, observation),
+            )
         if observation.accepted:
             return ""
         found = [one for name in interfaces for one in findings(name, taps[name].heard())]
@@ -162,13 +167,14 @@ def _listen_live(
         click.echo(line)
 
 
-def _printer(form: Format) -> Show:
-    show: Callable[[Sighting, Decision], None]
+def _printer(form: Format, observation: Observation) -> Show:
+    show: Callable[[Sighting, Decision, float], None]
     show = print_json_line if form is Format.JSON else print_text
 
     def line(seen: Seen, decision: Decision | None) -> None:
         if isinstance(seen, Sighting) and decision is not None:
-            show(seen, decision)
+            state = observation.ears.routers.get(seen.router)
+            show(seen, decision, state.every if state else 0.0)
         elif isinstance(seen, LinkChanged) and not seen.up:
             what = "is down" if seen.present else "does not exist yet"
             click.echo(f"{printable(seen.interface)} {what}; waiting for it", err=True)

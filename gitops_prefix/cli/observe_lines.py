@@ -1,4 +1,4 @@
-"""`observe` line by line: as JSON (DESIGN 7), or as text that a pipe or a log keeps."""
+"""`observe` line by line: as JSON, or as text that a pipe or a log keeps."""
 
 import json
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from gitops_prefix.decide.selection import Decision
 _SOURCE_LINK_LAYER_ADDRESS = 1
 
 
-def print_json_line(sighting: Sighting, decision: Decision) -> None:
+def print_json_line(sighting: Sighting, decision: Decision, interval: float) -> None:
     """One object, one line."""
-    click.echo(json.dumps(sighting_document(sighting, decision)))
+    click.echo(json.dumps(sighting_document(sighting, decision, interval)))
 
 
-def sighting_document(sighting: Sighting, decision: Decision) -> dict[str, object]:
-    """One line of `--output json`."""
+def sighting_document(sighting: Sighting, decision: Decision, interval: float) -> dict[str, object]:
+    """One line of `--output json`; the interval is 0 before the router was heard twice."""
     advertisement = sighting.advertisement
     current = decision.current
     return {
@@ -37,11 +37,15 @@ def sighting_document(sighting: Sighting, decision: Decision) -> dict[str, objec
         "reason": sighting.reason or None,
         "router_lifetime": advertisement.router_lifetime if advertisement else None,
         "preference": advertisement.preference.name.lower() if advertisement else None,
+        "snac_router": advertisement.snac_router if advertisement else None,
+        "interval": round(interval, 1) if interval else None,
         "prefixes": [
             {
                 "prefix": str(information.prefix),
                 "on_link": information.on_link,
                 "autonomous": information.autonomous,
+                "router_address": information.router_address,
+                "pd_preferred": information.pd_preferred,
                 "valid_lifetime": information.valid_lifetime,
                 "preferred_lifetime": information.preferred_lifetime,
                 "candidate": verdict is Verdict.CANDIDATE,
@@ -65,7 +69,7 @@ def _verdicts(
         yield information, verdicts[information.prefix]
 
 
-def print_text(sighting: Sighting, decision: Decision) -> None:
+def print_text(sighting: Sighting, decision: Decision, interval: float) -> None:
     """A few lines for a reader."""
     clock = f"{sighting.when:%H:%M:%S}"
     router = printable(str(sighting.router))
@@ -75,7 +79,9 @@ def print_text(sighting: Sighting, decision: Decision) -> None:
         click.secho(f"dropped: {sighting.reason}", fg="yellow")
         return
     click.secho(f"{clock} {router}", bold=True, nl=False)
-    click.echo(f"  router for {advertisement.router_lifetime} s{besides(advertisement)}")
+    click.echo(
+        f"  router for {advertisement.router_lifetime} s{every(interval)}{besides(advertisement)}"
+    )
     for information, verdict in _verdicts(sighting, decision):
         lifetimes = (
             f"preferred {_lifetime(information.preferred_lifetime)}, "
@@ -83,15 +89,21 @@ def print_text(sighting: Sighting, decision: Decision) -> None:
         )
         click.echo(f"  {information.prefix!s:<30} {lifetimes:<38} ", nl=False)
         colour = "green" if verdict is Verdict.CANDIDATE else "yellow"
-        click.secho(f"{verdict}{_flags(information)}", fg=colour)
+        click.secho(f"{verdict}{flags(information)}", fg=colour)
     current = decision.current
     click.echo(f"  current: {current or 'none'} ({decision.standing})")
+
+
+def every(interval: float) -> str:
+    """The observed interval of a router; nothing before it was heard twice."""
+    return f", every {interval:.0f} s" if interval else ""
 
 
 def besides(said: RouterAdvertisement) -> str:
     """What else it says, each part behind a comma; what is usual or unsaid is left out."""
     parts = [
         f"{said.preference.name.lower()} preference" * (said.preference is not Preference.MEDIUM),
+        "router of a stub network (SNAC)" * said.snac_router,
         "addresses by DHCPv6" * said.managed,
         "other configuration by DHCPv6" * said.other,
         f"hop limit {said.hop_limit}" * bool(said.hop_limit),
@@ -99,10 +111,10 @@ def besides(said: RouterAdvertisement) -> str:
         f"reachable for {said.reachable_time} ms" * bool(said.reachable_time),
         f"retransmit after {said.retrans_timer} ms" * bool(said.retrans_timer),
         *(
-            f"DNS {' '.join(map(format_address, told.servers))} for {_lifetime(told.lifetime)}"
-            for told in said.dns_servers
+            f"DNS {' '.join(map(format_address, dns.servers))} for {_lifetime(dns.lifetime)}"
+            for dns in said.dns_servers
         ),
-        *(f"NAT64 {told.prefix} for {told.lifetime} s" for told in said.pref64),
+        *(f"NAT64 {nat64.prefix} for {nat64.lifetime} s" for nat64 in said.pref64),
         *(
             f"hardware address {option.body.hex(':')}"
             if option.type == _SOURCE_LINK_LAYER_ADDRESS
@@ -114,11 +126,13 @@ def besides(said: RouterAdvertisement) -> str:
     return "".join(f", {part}" for part in parts if part)
 
 
-def _flags(information: PrefixInformation) -> str:
-    """The flags that most routers set, where this one does not."""
-    unset = ["not on-link"] * (not information.on_link)
-    unset += ["not autonomous"] * (not information.autonomous)
-    return "".join(f", {one}" for one in unset)
+def flags(information: PrefixInformation) -> str:
+    """The flags of a prefix that are not as most routers set them, each behind a comma."""
+    unusual = ["not on-link"] * (not information.on_link)
+    unusual += ["not autonomous"] * (not information.autonomous)
+    unusual += ["with an address of the router (R)"] * information.router_address
+    unusual += ["hosts should ask for a prefix by DHCPv6 (P)"] * information.pd_preferred
+    return "".join(f", {words}" for words in unusual)
 
 
 def _lifetime(seconds: int) -> str:

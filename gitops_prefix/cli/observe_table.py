@@ -6,7 +6,7 @@ from math import isinf
 import click
 
 from gitops_prefix.cli.observation import Observation
-from gitops_prefix.cli.observe_lines import besides
+from gitops_prefix.cli.observe_lines import besides, every, flags
 from gitops_prefix.cli.terminal import printable
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.candidate import Verdict
@@ -59,11 +59,10 @@ def _router(
     left = _left(state.heard_at + said.router_lifetime - now)
     role = f"default router for {left}" if said.router_lifetime else "no default router"
     yield "", None
-    yield (
-        f"  {router.address}  heard {_left(now - state.heard_at)} ago, {role}{besides(said)}",
-        None,
-    )
+    ago = f"{_left(now - state.heard_at)} ago{every(state.every)}"
+    yield f"  {router.address}  heard {ago}, {role}{besides(said)}", None
     yield f"    {'prefix':<28} {'preferred':>10} {'valid':>10}  verdict", None
+    unusual = {information.prefix: flags(information) for information in said.prefixes}
     for candidate in decision.candidates:
         if candidate.router != router:
             continue
@@ -73,7 +72,8 @@ def _router(
             f"{_left(announced.preferred_for(now)):>10} {_left(announced.valid_for(now)):>10}"
         )
         colour = "green" if candidate.verdict is Verdict.CANDIDATE else "yellow"
-        yield f"  {mark} {candidate.prefix!s:<28} {lifetimes}  {candidate.verdict}", colour
+        verdict = f"{candidate.verdict}{unusual.get(candidate.prefix, '')}"
+        yield f"  {mark} {candidate.prefix!s:<28} {lifetimes}  {verdict}", colour
 
 
 def _left(seconds: float) -> str:

@@ -12,6 +12,13 @@ from scapy.layers.inet6 import ICMPv6ND_RA, IPv6, IPv6ExtHdrFragment
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 
+from gitops_prefix.decide.advertisement import (
+    Preference,
+    PrefixInformation,
+    RouterAdvertisement,
+)
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.watch.codec import encode, in_ipv6
 from tests import netns
 from tests.lab_router import SOURCE, header, lab_router, says
 from tests.parts import require
@@ -27,6 +34,8 @@ LINE = [
     "reason",
     "router_lifetime",
     "preference",
+    "snac_router",
+    "interval",
     "prefixes",
     "current",
 ]
@@ -34,6 +43,8 @@ PREFIX = [
     "prefix",
     "on_link",
     "autonomous",
+    "router_address",
+    "pd_preferred",
     "valid_lifetime",
     "preferred_lifetime",
     "candidate",
@@ -101,6 +112,8 @@ def test_what_a_capture_shows_is_what_would_be_decided(day):
             "prefix": A,
             "on_link": True,
             "autonomous": True,
+            "router_address": False,
+            "pd_preferred": False,
             "valid_lifetime": 86400,
             "preferred_lifetime": 14400,
             "candidate": True,
@@ -110,6 +123,8 @@ def test_what_a_capture_shows_is_what_would_be_decided(day):
             "prefix": ULA,
             "on_link": True,
             "autonomous": True,
+            "router_address": False,
+            "pd_preferred": False,
             "valid_lifetime": 86400,
             "preferred_lifetime": 14400,
             "candidate": False,
@@ -132,6 +147,36 @@ def test_what_a_capture_shows_is_what_would_be_decided(day):
         assert refused["preference"] is None
     assert [line["current"] for line in told] == [A] * 6 + [B]
     assert told[-1]["router_lifetime"] == 600
+
+
+@pytest.fixture(scope="module")
+def stub(tmp_path_factory) -> Path:
+    """A router of a stub network, once each ten seconds, with every flag of a prefix."""
+    information = PrefixInformation(Prefix.parse(A), True, True, 1800, 900, True, True)
+    said = RouterAdvertisement(
+        64, False, False, Preference.LOW, 1800, 0, 0, (information,), snac_router=True
+    )
+    packets = [in_ipv6(encode(said), source=bytes.fromhex("fe80" + "0" * 27 + "1"))] * 3
+    path = tmp_path_factory.mktemp("captures") / "stub.pcap"
+    sent = [IPv6(packet) for packet in packets]
+    for number, packet in enumerate(sent):
+        packet.time = 1_700_000_000 + 10 * number
+    wrpcap(str(path), sent, linktype=229)
+    return path
+
+
+def test_flags_and_the_interval_of_a_router_are_shown(stub):
+    told = lines(call("--pcap", stub, "--output", "json"))
+    assert [line["interval"] for line in told] == [None, 10.0, 10.0]
+    assert told[-1]["snac_router"] is True
+    [found] = told[-1]["prefixes"]
+    assert (found["router_address"], found["pd_preferred"]) == (True, True)
+
+
+def test_flags_and_the_interval_are_in_the_text(stub):
+    text = call("--pcap", stub).stdout
+    assert "router for 1800 s, every 10 s, low preference, router of a stub network (SNAC)" in text
+    assert "with an address of the router (R), hosts should ask for a prefix by DHCPv6 (P)" in text
 
 
 def test_the_text_says_the_same(day):
