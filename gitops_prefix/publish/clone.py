@@ -12,8 +12,9 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
@@ -30,13 +31,12 @@ _ORPHANS_SECONDS = 60
 _FORK_SECONDS = 2
 """A process that is killed while it starts git leaves a child that holds the lock for a moment."""
 _TICKS = 10
+_SHA256_DIGITS = 64
 # A new volume holds "lost+found".
 _OURS_TO_TAKE = frozenset({"lost+found"})
 # The files of a bare repository, beside its directories (gitrepository-layout(5)).
-_FILES = {
-    "HEAD": b"ref: refs/heads/main\n",
-    "config": b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n",
-}
+_HEAD = b"ref: refs/heads/main\n"
+_CONFIG = b"[core]\n\trepositoryformatversion = %d\n\tfilemode = true\n\tbare = true\n"
 _WAITING = ("refs/gitops-prefix/unpublished", "refs/gitops-prefix/proposed")
 """Our commits that wait for the branch, and for branches of ours."""
 # The tip first: unpublished commits stand on it and need little more.
@@ -45,6 +45,20 @@ _MOST_PACKS = 50
 """The limit of git's own gc (gc.autoPackLimit)."""
 # Contents may be missing; without a URL git fetches nothing.
 _PROMISED = ("-c", "remote.origin.promisor=true")
+
+
+class ObjectFormat(StrEnum):
+    """How a repository names its objects (git-init(1), --object-format)."""
+
+    SHA1 = "sha1"
+    SHA256 = "sha256"
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """HEAD and config of a clone in this format."""
+        if self is ObjectFormat.SHA1:
+            return {"HEAD": _HEAD, "config": _CONFIG % 0}
+        return {"HEAD": _HEAD, "config": _CONFIG % 1 + b"[extensions]\n\tobjectformat = sha256\n"}
 
 
 class Owner:
@@ -140,6 +154,7 @@ class Clone:
         self.directory = directory.absolute()
         self.path = self.directory / "repository.git"
         self._aside = self.directory / "aside.git"
+        self._format = ObjectFormat.SHA1
         self._owner = Owner(self.directory, serves.encode(errors="surrogateescape"))
 
     def git(self, loan: Loan | None = None) -> Git:
@@ -170,6 +185,7 @@ class Clone:
             self._owner.note()
             if self._aside.exists() and not self.path.exists():
                 self._aside.rename(self.path)
+            self._format = self._found_format()
             self._sweep()
             self._make()
             self._salvage()
@@ -179,6 +195,33 @@ class Clone:
     def close(self) -> None:
         """Release the directory to other processes."""
         self._owner.release()
+
+    def adopt_format(self, commit: str) -> bool:
+        """Use the object format of the remote, which the length of a commit's id tells.
+
+        Returns:
+            Whether the clone had another format, and was made anew.
+
+        Raises:
+            OutsideError: the clone cannot be made.
+        """
+        wanted = ObjectFormat.SHA256 if len(commit) == _SHA256_DIGITS else ObjectFormat.SHA1
+        if wanted is self._format:
+            return False
+        self._format = wanted
+        with self._reporting():
+            shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self._aside, ignore_errors=True)
+            self._make()
+        return True
+
+    def _found_format(self) -> ObjectFormat:
+        with suppress(OSError):
+            config = (self.path / "config").read_bytes()
+            return next(
+                (form for form in ObjectFormat if form.files["config"] == config), ObjectFormat.SHA1
+            )
+        return ObjectFormat.SHA1
 
     def heal(self) -> bool:
         """Check every object, and make the clone anew if it is damaged.
@@ -223,14 +266,17 @@ class Clone:
     def _make(self) -> None:
         """Make an empty repository, or restore HEAD and config of the existing one."""
         self.path.mkdir(parents=True, exist_ok=True)
-        for name, content in _FILES.items():
+        for name, content in self._format.files.items():
             if not (self.path / name).exists() or (self.path / name).read_bytes() != content:
                 # Replaced in one step: on a full disk, the old file stays.
                 new = self.path / f"{name}.lock"
                 new.write_bytes(content)
                 new.replace(self.path / name)
         if not all((self.path / name).is_dir() for name in ("objects", "refs")):
-            self.git().run("init", "--quiet", "--bare", "--template=", "--initial-branch=main")
+            form = f"--object-format={self._format}"
+            self.git().run(
+                "init", "--quiet", "--bare", "--template=", "--initial-branch=main", form
+            )
 
     def _remake(self) -> None:
         with self._reporting():

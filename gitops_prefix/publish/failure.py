@@ -188,7 +188,7 @@ _ROWS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
         Reason.MISSING,
         (
             "repository .*not found|does not appear to be a git|does not exist|has no branch",
-            r"(returned error:|http|http code) 404\b",
+            r"(returned error:|http|http code) (404|30[12378])\b",
             "could not be found or you don't have",
         ),
     ),

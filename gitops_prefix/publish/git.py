@@ -62,6 +62,8 @@ _SETTINGS = {
     "core.hooksPath": "/dev/null",
     "gc.auto": "0",
     # A line on which nothing moves is dead; credentials.py sets the same for ssh.
+    # A redirect could lead to plain http, or to a server that nobody named.
+    "http.followRedirects": "false",
     "http.lowSpeedLimit": "1",
     "http.lowSpeedTime": "30",
     "maintenance.auto": "false",
@@ -171,11 +173,12 @@ class Git:
         # stay out of the command line, which every user of the machine can read.
         foreign = os.environ.keys() - set(_INHERITED) - self._variables.keys()
         unset = [word for name in sorted(foreign) for word in ("-u", name)]
+        scrubbing = [self._env, *unset] if unset else []
         # `env` itself must not have a token of our environment, either.
         blank = dict.fromkeys(foreign, "")
         try:
             wrapper = git.Git().execute(
-                [self._env, *unset, *self._command, *settings, *arguments],
+                [*scrubbing, *self._command, *settings, *arguments],
                 istream=subprocess.PIPE,
                 as_process=True,
                 env={**blank, **self._variables},

@@ -6,6 +6,7 @@ never read here. `TIP` moves in one step when everything is here, so that a line
 breaks off leaves the old tip.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -32,6 +33,8 @@ from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stages
 
 _ORIGIN = "origin"
+_REDIRECTED = re.compile(r"returned error: 30[12378]\b")
+_NEW_ADDRESS = re.compile(r"warning: redirecting to (\S+)|could not read Username for '(\S+)'")
 
 
 class Leave(StrEnum):
@@ -234,9 +237,24 @@ class Remote:
         if answer.status == 0:
             return answer
         failed = read_failure(self._stages.last, answer.stderr, status=answer.status)
+        failed = self._with_new_address(failed)
         self._doubt(failed)
         verb = next(word for word in ("fetch", "ls-remote") if word in arguments)
         raise FailedError(replace(failed, words=f"git {verb}: {failed.words}"))
+
+    def _with_new_address(self, failed: Failed) -> Failed:
+        """Name the address that a redirect leads to; it is asked for without credentials."""
+        if not _REDIRECTED.search(failed.words):
+            return failed
+        follow = ("-c", "http.followRedirects=true", "-c", "credential.useHttpPath=true")
+        question = (*follow, "ls-remote", "--", self._url)
+        with Loan() as loan:
+            self._transport.lend(loan)
+            answer = self._clone.git(loan).ask(*question, limits=remote_limits(self._limits.ask))
+        where = "the server redirects, which is not followed: give the new address as --repo"
+        if found := _NEW_ADDRESS.search(answer.stderr):
+            where = f"the repository moved to {found[1] or found[2]}: give that as --repo"
+        return replace(failed, words=f"{failed.words} ({where})")
 
     def _doubt(self, failed: Failed) -> None:
         """Drop remembered credentials after a refusal; a hook or a protection did accept them."""

@@ -179,7 +179,10 @@ class Repository:
             # git cannot run in a directory that is gone.
             self.heal()
         with self.stages.enter(Stage.LOOK):
-            moved = self.remote.tip() != self.tip
+            seen = self.remote.tip()
+        moved = seen != self.tip
+        if moved:
+            self._adopt_format(seen)
         if not moved:
             if not self._arrival.is_complete:
                 with self._mending(), self.stages.enter(Stage.FETCH):
@@ -188,6 +191,15 @@ class Repository:
         self._fetch()
         self.clone.tidy()
         return True
+
+    def _adopt_format(self, commit: str) -> None:
+        try:
+            made_anew = self.clone.adopt_format(commit)
+        except OutsideError as error:
+            raise self._local(str(error)) from error
+        if made_anew:
+            self._references.read()
+            self._files.clear()
 
     def managed_files(self, commit: str) -> Mapping[str, bytes]:
         """The managed files of a commit, by path, as a byte search finds them.

@@ -1,13 +1,14 @@
 """Who we are to the remote: which URLs go with what, and where a secret is kept."""
 
 import os
+import resource
 import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from gitops_prefix.errors import InputError
+from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.publish.credentials import (
     Credentials,
     NoCredentials,
@@ -15,10 +16,13 @@ from gitops_prefix.publish.credentials import (
     Token,
     check_url,
     local_path,
+    read_secret,
     token_from,
 )
+from gitops_prefix.publish.failure import Kind, Reason, failed_by
 from gitops_prefix.publish.git import Git
 from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.stages import Stage
 from tests.git_servers import new_key
 
 NOBODY = NoCredentials()
@@ -229,3 +233,18 @@ def test_a_token_file_that_is_not_there_is_named_at_once(tmp_path):
     """Before anything is asked over the network."""
     with pytest.raises(InputError, match=r"--token-file .*nowhere: No such file"):
         token_from(tmp_path / "nowhere")
+
+
+def test_a_machine_without_descriptors_is_no_fault_of_the_file(tmp_path):
+    """A person could change nothing about it; it passes."""
+    (tmp_path / "token").write_text("t0ken")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OutsideError, match="cannot be read now: Too many open files") as error:
+            read_secret(tmp_path / "token", "--token-file")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    failed = failed_by(error.value, Stage.LOOK)
+    assert (failed.reason, failed.kind) == (Reason.LOCAL, Kind.AWAY)

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
 from tests.git_servers import READ_ONLY, TOKEN, USER, WebServer, listener, web_server
 from tests.gitrepo import git
 from tests.publish.failing import away, refused
+from tests.web_stand_in import Says, stand_in
 
 # The least that githooks(5), proc-receive, asks of one: it declines each branch.
 PROC_RECEIVE = f"""
@@ -229,3 +231,26 @@ def _ask_for_a_password(stranger, heard: list[bytes]) -> None:
                     b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\n"
                     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
                 )
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_and_the_new_address_is_named(tmp_path, status):
+    """It could lead to plain http, or to a server that nobody named; our token stays here."""
+    moved = Says(status, headers={"Location": ""})
+    login = Says(401, b"", {"WWW-Authenticate": 'Basic realm="there"'})
+    with stand_in(lambda _asked: login) as there:
+        target = f"{there.url}/new/home.git"
+        answer = lambda asked: replace(  # noqa: E731
+            moved, headers={"Location": target + asked.path.partition(".git")[2]}
+        )
+        with (
+            stand_in(answer) as here,
+            opened(
+                tmp_path / "clone", f"{here.url}/home.git", credentials=Token(lambda: TOKEN)
+            ) as repository,
+            pytest.raises(FailedError, check=refused) as error,
+        ):
+            repository.fetch()
+    assert f"the repository moved to {target}" in str(error.value)
+    assert "--repo" in str(error.value)
+    assert all("authorization" not in asked.headers for asked in there.asked)

@@ -1,5 +1,6 @@
 """Real servers: keys and tokens let us in, show nowhere, and wrong ones are refused."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import pytest
 
 from gitops_prefix.publish.credentials import NoCredentials
 from gitops_prefix.publish.failure import FailedError, Published
-from tests.branch import commit_ours, fetched, opened, somebody_pushes
+from tests.branch import MANAGED, NOON, commit_ours, fetched, opened, somebody_pushes
 from tests.git_servers import Server, http_remote, ssh_remote
-from tests.gitrepo import git
+from tests.gitrepo import commit_all, git
 from tests.publish.failing import away, moved, refused
 from tests.publish.logins import key, token
 
@@ -152,3 +153,50 @@ def test_a_server_that_is_gone_is_unreachable(tmp_path):
         pytest.raises(FailedError, check=away, match="Failed to connect"),
     ):
         repository.fetch()
+
+
+@pytest.mark.parametrize("over", ["path", "ssh", "http"])
+def test_a_sha256_repository_is_published_to(tmp_path, over: str, request):
+    """GitLab, Gitea and Forgejo offer them; and a clone of the other kind is made anew."""
+    remote, credentials = tmp_path / "r.git", NoCredentials()
+    url = str(remote)
+    if over != "path":
+        server = request.getfixturevalue(over)
+        remote, url = server.repository, server.url
+        credentials = key(server) if over == "ssh" else token(tmp_path)
+        with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
+            assert len(repository.tip) == 40
+        shutil.rmtree(remote)
+    new_sha256_repository(tmp_path, remote)
+    for _ in range(2):
+        with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
+            assert len(repository.tip) == 64
+            assert list(repository.managed_files(repository.tip)) == ["a.yaml"]
+            commit = commit_ours(
+                repository, {"a.yaml": MANAGED + b"%d\n" % len(list(tmp_path.iterdir()))}
+            )
+            assert repository.push() == Published(commit)
+            assert not repository.heal()
+            (tmp_path / "again").touch()
+
+
+def test_a_proposal_goes_to_a_sha256_repository(tmp_path):
+    remote = new_sha256_repository(tmp_path, tmp_path / "r.git")
+    with fetched(tmp_path / "clone", remote) as repository:
+        branches = repository.push_branches("gitops-prefix/{name}")
+        branches.look()
+        place = branches.place("gitops-prefix/home")
+        message = "ours\n\nProposed-To: main\n"
+        commit = repository.commit(repository.tip, NEW, message, NOON, reference=place)
+        assert branches.push("gitops-prefix/home") == Published(commit)
+        assert branches.parent(commit) == repository.tip
+
+
+def new_sha256_repository(tmp_path: Path, remote: Path) -> Path:
+    tree = tmp_path / "sha256-tree"
+    git(tmp_path, "init", "-q", "--object-format=sha256", "-b", "main", str(tree))
+    (tree / "a.yaml").write_bytes(MANAGED)
+    commit_all(tree)
+    git(tmp_path, "clone", "-q", "--bare", str(tree), str(remote))
+    git(remote, "config", "http.receivepack", "true")
+    return remote
