@@ -18,6 +18,7 @@ from gitops_prefix.publish.stages import Stage
 
 _CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
 """Characters that git strips from both ends of a name in signed commits (ident.c)."""
+_PLAIN_FILE = "100644"
 _UNSIGNED = "refs/gitops-prefix/unsigned"
 """Points at a commit that is not signed yet; it is never pushed."""
 
@@ -147,6 +148,9 @@ class CommitMaker:
         self._author, self._committer = people
         self._signing = signing
         self._heal = heal
+        # The last commit of ours, and the modes in it that are known.
+        self._last = ""
+        self._modes: dict[str, str] = {}
 
     def make(self, wanted: Wanted, reference: str, *, onto: tuple[str, str] | None) -> str:
         """Make a commit, set a reference to it, and return its id.
@@ -160,14 +164,24 @@ class CommitMaker:
             FailedError: the commit cannot be signed.
             GitFailedError: git failed for another reason.
         """
+        modes = self._modes_of(wanted)
         if self._signing is None:
-            return self._import(wanted, reference, onto)
-        unsigned = self._import(wanted, _UNSIGNED, None)
-        commit = self._sign(self._signing, wanted, unsigned)
-        also = "update {} {}\n".format(*onto) if onto else ""
-        moves = f"update {reference} {commit}\n{also}delete {_UNSIGNED}\n"
-        self._git.run("update-ref", "--stdin", stdin=moves.encode())
+            commit = self._import(wanted, modes, reference, onto)
+        else:
+            unsigned = self._import(wanted, modes, _UNSIGNED, None)
+            commit = self._sign(self._signing, wanted, unsigned)
+            also = "update {} {}\n".format(*onto) if onto else ""
+            moves = f"update {reference} {commit}\n{also}delete {_UNSIGNED}\n"
+            self._git.run("update-ref", "--stdin", stdin=moves.encode())
+        self._last, self._modes = commit, modes
         return commit
+
+    def _modes_of(self, wanted: Wanted) -> dict[str, str]:
+        """The modes of the files; git is not asked about a commit that we made with these files."""
+        if wanted.base == self._last and wanted.files.keys() <= self._modes.keys():
+            return self._modes
+        found = read_modes(self._git, wanted.base, wanted.files)
+        return {path: found.get(path, _PLAIN_FILE) for path in wanted.files}
 
     def try_signing(self) -> None:
         """Sign an empty commit, so that an unusable key is reported at the start.
@@ -184,12 +198,17 @@ class CommitMaker:
             message = f"--signing-key does not sign: {error}"
             raise InputError(Problem("invalid-signing-key", message)) from error
 
-    def _import(self, wanted: Wanted, reference: str, onto: tuple[str, str] | None) -> str:
-        modes = read_modes(self._git, wanted.base, wanted.files)
+    def _import(
+        self,
+        wanted: Wanted,
+        modes: Mapping[str, str],
+        reference: str,
+        onto: tuple[str, str] | None,
+    ) -> str:
         stream = fast_import_stream(
             reference,
             wanted.base,
-            {path: (modes.get(path, "100644"), text) for path, text in wanted.files.items()},
+            {path: (modes[path], text) for path, text in wanted.files.items()},
             wanted.message,
             (self._author, self._committer),
             wanted.moment,

@@ -9,19 +9,30 @@ import json
 import logging
 import queue
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, build_opener
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    build_opener,
+)
 from urllib.request import Request as UrllibRequest
 
 from gitops_prefix import __version__
 from gitops_prefix.publish.scrub import scrub
+
+if TYPE_CHECKING:
+    import ssl
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +42,7 @@ _DEEPEST_WORDS = 8
 _LONGEST_WAIT = 3600.0
 """Seconds; GitHub's limits end within an hour, and a server's mistake must not stop us for ever."""
 _MOST_REDIRECTS = 3
+_LAST_SECONDS = 1.0
 _TRY_LATER = frozenset({408, 425, 429})
 _SECRET_HEADERS = frozenset({"authorization", "private-token"})
 _SHORTEST_SECRET = 6
@@ -130,27 +142,35 @@ class HttpClient:
         if self._late is not None and self._late.is_alive():
             return Unreachable("the request before this one still hangs")
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        # A socket has a limit for each read only, and a name lookup has none. So a thread asks;
-        # a late thread is left behind, and no other is started while it lives.
+        sockets: list[socket.socket] = []
+        # A socket has a limit for each read only, and a name lookup has none. So a thread asks.
+        # When it is late its sockets are shut down, which ends it, unless it still looks up a
+        # name: then it is left behind, and no other thread is started while it lives.
         thread = threading.Thread(
-            target=lambda: answers.put(self._exchange(request)), name="http-client", daemon=True
+            target=lambda: answers.put(self._exchange(request, sockets)),
+            name="http-client",
+            daemon=True,
         )
         thread.start()
         try:
             return answers.get(timeout=self._seconds)
         except queue.Empty:
             self._late = thread
+            for connection in sockets:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            thread.join(_LAST_SECONDS)
             return self._silent(request)
 
     def _silent(self, request: Request) -> Unreachable:
         """The same words for the socket's limit and for the limit of the whole request."""
         return Unreachable(f"{_host(request.url)}: no answer within {self._seconds:g} s")
 
-    def _exchange(self, request: Request) -> Answer:
+    def _exchange(self, request: Request, sockets: list[socket.socket]) -> Answer:
         secrets = _secrets(request)
         host = _host(request.url)
         try:
-            opener = self._opener(secure=urlsplit(request.url).scheme == "https")
+            opener = self._opener(sockets, secure=urlsplit(request.url).scheme == "https")
             with opener.open(_urllib_request(request), timeout=self._seconds) as response:
                 body = response.read(MOST_BYTES + 1)
                 headers = _lowered(response.headers.items())
@@ -170,15 +190,52 @@ class HttpClient:
             return Refused(f"{host}: the answer is longer than {MOST_BYTES} bytes", status)
         return Response(status, headers, body)
 
-    def _opener(self, *, secure: bool) -> OpenerDirector:
+    def _opener(self, sockets: list[socket.socket], *, secure: bool) -> OpenerDirector:
         if not secure:
             # A redirect to https counts as another server.
-            return build_opener(_SameServer())
+            return build_opener(_PlainHandler(sockets), _SameServer())
         import ssl  # noqa: PLC0415  1.3 MiB, only if it is used
 
         # Made for each request, so that a replaced bundle on the disk is used.
         context = ssl.create_default_context(cafile=self._ca_file and str(self._ca_file))
-        return build_opener(HTTPSHandler(context=context), _SameServer())
+        return build_opener(_SecureHandler(sockets, context), _SameServer())
+
+
+class _PlainHandler(HTTPHandler):
+    """Notes the sockets of its connections."""
+
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        super().__init__()
+        self._sockets = sockets
+
+    def http_open(self, req: UrllibRequest) -> http.client.HTTPResponse:
+        return self.do_open(_noting(http.client.HTTPConnection, self._sockets), req)
+
+
+class _SecureHandler(HTTPSHandler):
+    """Notes the sockets of its connections."""
+
+    def __init__(self, sockets: list[socket.socket], context: "ssl.SSLContext") -> None:
+        super().__init__(context=context)
+        self._sockets = sockets
+        self._made_with = context
+
+    def https_open(self, req: UrllibRequest) -> http.client.HTTPResponse:
+        connection = _noting(http.client.HTTPSConnection, self._sockets)
+        return self.do_open(connection, req, context=self._made_with)
+
+
+def _noting(
+    kind: type[http.client.HTTPConnection], sockets: list[socket.socket]
+) -> type[http.client.HTTPConnection]:
+    """A connection of that kind whose socket is noted once it is connected."""
+
+    class Noting(kind):  # type: ignore[valid-type, misc]
+        def connect(self) -> None:
+            super().connect()
+            sockets.append(self.sock)
+
+    return Noting
 
 
 class _SameServer(HTTPRedirectHandler):

@@ -66,6 +66,16 @@ def test_a_change_asks_nothing_that_is_known(ours, calls):
     assert calls.take() == ["ls-tree", "fast-import", "push", "ls-remote", "update-ref"]
 
 
+def test_the_next_change_of_the_same_files_costs_one_less(ours, calls):
+    """Their modes are known from the commit before."""
+    commit_ours(ours, NEW)
+    ours.push()
+    calls.take()
+    commit = commit_ours(ours, {"a.yaml": MANAGED + b"newer\n"})
+    assert ours.push() == Published(commit)
+    assert calls.take() == ["fast-import", "push", "ls-remote", "update-ref"]
+
+
 def test_a_tip_that_moved_is_read_by_one_question(ours, tmp_path, calls):
     theirs = somebody_pushes(tmp_path)
     calls.take()

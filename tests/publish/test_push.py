@@ -183,3 +183,20 @@ def test_a_branch_that_was_removed_is_not_published(ours, remote):
     assert not isinstance(ours.push(), Published)
     assert ours.unpublished == commit
     assert git(remote, "for-each-ref") == ""
+
+
+def test_a_file_keeps_its_mode_also_in_the_commit_after_ours(tmp_path, remote):
+    """Somebody else may have changed the mode between two commits of ours."""
+    tree = tmp_path / "tree"
+    with fetched(tmp_path / "clone", remote) as repository:
+        commit_ours(repository, NEW)
+        repository.push()
+        git(tree, "pull", "-q", "--rebase", "origin", "main")
+        (tree / "a.yaml").chmod(0o755)
+        commit_all(tree)
+        git(tree, "push", "-q", "origin", "HEAD:main")
+        repository.fetch()
+        for content in (b"newer\n", b"newest\n"):
+            commit_ours(repository, {"a.yaml": content})
+            repository.push()
+    assert git(remote, "ls-tree", "main", "a.yaml").startswith("100755 blob")
