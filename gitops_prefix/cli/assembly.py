@@ -139,7 +139,7 @@ def assemble(settings: RunSettings) -> Assembly:
     problems.refuse()
     assert delivery is not None  # noqa: S101
     pace = settings.pace
-    return Assembly(
+    made = Assembly(
         Repository(
             clone_dir,
             where.repo,
@@ -159,6 +159,14 @@ def assemble(settings: RunSettings) -> Assembly:
         wording,
         delivery,
         Telling(tuple(dict.fromkeys(settings.notices.request_reconcile)), settings.notices.events),
+    )
+    return _without_effects(made) if pace.dry_run else made
+
+
+def _without_effects(made: Assembly) -> Assembly:
+    """Return the parts for a dry run: nobody is told, and nothing is written to a cluster."""
+    return made._replace(
+        apply=ApplyPolicy(), candidacy=None, delivery=Delivery(), telling=Telling()
     )
 
 

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import threading
+from collections.abc import Mapping
 
 import click
 
@@ -10,9 +12,13 @@ from gitops_prefix.cli.assembly import assemble, find_problems
 from gitops_prefix.cli.options import Command, config_option, read_settings, settings_option
 from gitops_prefix.cli.output import DONE, OUTSIDE_FAILED
 from gitops_prefix.cli.settings import RunSettings
+from gitops_prefix.daemon.listening import interfaces_of, kernel_interfaces_of
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service, Supervisor
+from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.plan.ears import Watched
+from gitops_prefix.publish.repository import Repository
 
 _GRACE_SECONDS = 9
 """SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""
@@ -47,6 +53,7 @@ def command(*, settings: RunSettings) -> int:
         wording=made.wording,
         delivery=made.delivery,
         telling=made.telling,
+        dry_run=settings.pace.dry_run,
     )
     once, listen = settings.pace.once, settings.pace.listen
     # With --once, whoever waits for the exit code must not take a push that hung for done.
@@ -56,6 +63,7 @@ def command(*, settings: RunSettings) -> int:
     try:
         if once:
             service.run_once(settings.pace.wait.total_seconds())
+            _refuse_what_is_missing(settings, repository, service.loop.watched)
         else:
             service.run()
     finally:
@@ -63,6 +71,28 @@ def command(*, settings: RunSettings) -> int:
             server.close()
         repository.close()
     return DONE
+
+
+def _refuse_what_is_missing(
+    settings: RunSettings, repository: Repository, watched: Mapping[str, Watched]
+) -> None:
+    """Refuse a link or a directory that is not there: a timer would be green for ever.
+
+    Raises:
+        InputError: with every one.
+    """
+    problems = []
+    there = [name for _, name in socket.if_nameindex()]
+    for link in sorted(interfaces_of(watched) | kernel_interfaces_of(watched)):
+        if link not in there:
+            message = f'there is no link "{link}" (there are: {", ".join(there)})'
+            problems.append(Problem("no-such-link", message))
+    path = settings.repository.path
+    if path and not watched and not repository.has_directory(path):
+        message = f'--path "{path}" is not a directory on {repository.branch}'
+        problems.append(Problem("invalid-path", message))
+    if problems:
+        raise InputError(*problems)
 
 
 def _stop_on_signals(service: Service, *, hung: int) -> None:

@@ -124,6 +124,10 @@ class PaceSettings:
     interval: timedelta = duration(
         "5m", help="How often the branch is read when nothing else happens."
     )
+    dry_run: bool = flag(
+        help="Publish and apply nothing. The log and the page show what would be done.",
+        see="once.md",
+    )
     verbose: bool = flag(help="Log more.")
 
 

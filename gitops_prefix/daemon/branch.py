@@ -11,6 +11,7 @@ from gitops_prefix.daemon.outcome import (
     Outcome,
     Pushed,
     Ready,
+    Rehearsed,
     Seen,
     Stopped,
     Unconfirmed,
@@ -23,9 +24,10 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.plan.occasion import Occasion, occasion
 from gitops_prefix.plan.plan import Left, Plan
-from gitops_prefix.publish.failure import Published, failed_by
+from gitops_prefix.publish.failure import Failed, Published, Reason, failed_by
 from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.repository import Repository
+from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.binding import FieldIdentity
 from gitops_prefix.render.drift import Drift, find_drift, managed_fields
 from gitops_prefix.render.reading import read_inventory
@@ -144,6 +146,45 @@ class BranchPublisher:
         )
         waits = commit or repository.unpublished or ""
         return Ready(decided, waits, bool(commit), managed_fields(planned.inventory))
+
+
+class RehearsingPublisher:
+    """Plans as `BranchPublisher` does, and neither commits nor pushes: `run --dry-run`."""
+
+    def __init__(self, publisher: BranchPublisher) -> None:
+        """Rehearse for this publisher."""
+        self.repository = publisher.repository
+        self.look = publisher.look
+        self.read = publisher.read
+
+    def commit(
+        self, seen: Seen, planned: Plan, now: datetime
+    ) -> Ready | Stopped | Invalid | NotLeading:
+        """Say what a commit would hold; `made` stands for a commit that would be made."""
+        del now
+        if planned.invalid:
+            return invalid(planned.problems, self.repository.stages.last)
+        changes = bool(planned.rendering.files)
+        decided = Decided(
+            seen.base,
+            planned.statuses,
+            planned.described,
+            planned.problems,
+            occasion(planned, Drift()) if changes else Occasion(),
+            planned.rendering.changes,
+        )
+        return Ready(decided, made=changes)
+
+    def push(self, ready: Ready, away: Stopped | None) -> Outcome:
+        """Report what would be pushed."""
+        decided = ready.decided
+        if away is not None:
+            return Unconfirmed(decided, away.failed, (*away.problems, *decided.problems))
+        if not ready.made:
+            return UpToDate(decided)
+        files = ", ".join(dict.fromkeys(change.path for change in decided.changes))
+        words = f"a dry run: {len(decided.changes)} fields would change ({files})"
+        return Rehearsed(decided, Failed(Reason.HELD, words, Stage.PUSH))
 
 
 def statuses_at(repository: Repository, commit: str) -> dict[str, Status]:

@@ -184,8 +184,34 @@ class NotLeading:
     result: ClassVar[Result] = Result.FOLLOWING
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A dry run: there is something to publish, and nothing was committed or pushed.
+
+    Attributes:
+        failed: what would be published, as the reason why it was not.
+    """
+
+    decided: Decided
+    failed: Failed
+    result: ClassVar[Result] = Result.HELD
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What else there is to say about the repository."""
+        return self.decided.problems
+
+
 Outcome: TypeAlias = (
-    UpToDate | Pushed | Proposed | Committed | Unconfirmed | Stopped | Invalid | NotLeading
+    UpToDate
+    | Pushed
+    | Proposed
+    | Committed
+    | Unconfirmed
+    | Stopped
+    | Invalid
+    | NotLeading
+    | Rehearsed
 )
 
 RIGHT = frozenset({Result.PUBLISHED, Result.UNCHANGED, Result.FOLLOWING})
@@ -202,7 +228,7 @@ def shown_commit(outcome: Outcome) -> str:
     match outcome:
         case Pushed() | Proposed() | Committed():
             return outcome.commit
-        case UpToDate() | Unconfirmed():
+        case UpToDate() | Unconfirmed() | Rehearsed():
             return outcome.decided.base
         case _:
             return ""

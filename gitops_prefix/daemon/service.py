@@ -11,7 +11,7 @@ from gitops_prefix.apply.events import Telling, ToldCluster
 from gitops_prefix.apply.fields import ObjectReport, to_apply
 from gitops_prefix.apply.lease import Alone, Candidacy, Leadership
 from gitops_prefix.apply.policy import ApplyPolicy
-from gitops_prefix.daemon.branch import BranchPublisher
+from gitops_prefix.daemon.branch import BranchPublisher, RehearsingPublisher
 from gitops_prefix.daemon.clocks import Clocks, Wakeup
 from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.follow_ups import Delivery, PublicationEvents, branch_state, follow_ups
@@ -28,6 +28,7 @@ from gitops_prefix.daemon.outcome import (
     Proposed,
     Publisher,
     Pushed,
+    Rehearsed,
     Result,
     shown_commit,
 )
@@ -98,6 +99,7 @@ class Service:
         wording: Wording = Wording(),  # noqa: B008  frozen
         delivery: Delivery = Delivery(),  # noqa: B008  frozen
         telling: Telling = Telling(),  # noqa: B008  frozen
+        dry_run: bool = False,
     ) -> None:
         """Put it together; `run` starts it.
 
@@ -112,6 +114,7 @@ class Service:
             wording: of the commits' messages.
             delivery: where commits go, and who is told.
             telling: what the cluster is told.
+            dry_run: publish nothing, and report what would be published.
 
         Raises:
             InputError: no branches can be made of what `delivery` says.
@@ -129,7 +132,8 @@ class Service:
             self._leadership = Leadership(command, clock, self._lead, access=cluster)
         self._metrics.leads.set_function(self._leadership.leads)
         leads = self._leadership.leads
-        publisher: Publisher = BranchPublisher(repository, leads, wording=wording)
+        branch = BranchPublisher(repository, leads, wording=wording)
+        publisher: Publisher = RehearsingPublisher(branch) if dry_run else branch
         if delivery.push_branch:
             branches = repository.push_branches(delivery.push_branch)
             publisher = ProposalPublisher(repository, branches, leads, wording=wording)
@@ -207,7 +211,7 @@ class Service:
         _raise_if_refused(outcome)
         if isinstance(outcome, Invalid):
             raise InputError(*outcome.problems)
-        if outcome.failed is not None:
+        if outcome.failed is not None and not isinstance(outcome, Rehearsed):
             raise OutsideError(outcome.failed.words)
         failing = [
             line

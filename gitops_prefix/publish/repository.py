@@ -219,6 +219,13 @@ class Repository:
             del self._files[next(iter(self._files))]
         self._files[commit] = files
 
+    def has_directory(self, path: str) -> bool:
+        """Whether the branch, as it was last seen, has this directory."""
+        if self.tip is None:
+            return False
+        answer = self._git.ask("cat-file", "-t", f"{self.tip}:{path.strip('/')}")
+        return answer.stdout.strip() == b"tree"
+
     def changed_paths(self, before: str, after: str) -> list[str]:
         """The files that differ between two commits; empty if one of them is unknown."""
         options = ("-r", "-z", "--name-only", "--no-renames")
