@@ -96,12 +96,14 @@ class _Written(NamedTuple):
 
     Attributes:
         claim: from its document; the namespace may be added by kustomize later.
+        following: its DynamicPrefix, which stays as it is.
         room: the host parts that it may have.
         live: the Service of the cluster, if it is certain which one.
     """
 
     manifest: Manifest
     claim: Claim
+    following: Following
     room: Room
     live: LiveService | None = None
 
@@ -138,7 +140,7 @@ def adopt(inventory: Inventory, live: Sequence[LiveService]) -> Rendering:
         _take(inventory, service, findings)
     _drop_taken(written, findings)
     findings.problems += _strangers(inventory, live, written)
-    edits = [*_edit(inventory, written, findings)]
+    edits = [*_edit(written, findings)]
     return finish(edits, findings.problems, unchanged=findings.unchanged)
 
 
@@ -164,7 +166,8 @@ def _written(inventory: Inventory) -> Iterator[_Written]:
             # Mode `simple` does not report a wrong suffix; in mode `ha` nothing is adopted.
             continue
         if room is not None:
-            yield _Written(manifest, claim, room)
+            following = Following(document.specification, document.status, document.status)
+            yield _Written(manifest, claim, following, room)
 
 
 def _match(
@@ -318,21 +321,15 @@ def _strangers(
                 yield Problem("not-in-repository", message, severity=Severity.NOTE)
 
 
-def _edit(
-    inventory: Inventory, written: Sequence[_Written], findings: _Findings
-) -> Iterator[FieldEdit]:
+def _edit(written: Sequence[_Written], findings: _Findings) -> Iterator[FieldEdit]:
     for service in written:
         if service.claim not in findings.adopted:
             continue
         name = service.claim.reference.dynamic_prefix
         suffix = format_address(findings.adopted[service.claim])
         binding = Binding(service.manifest, _PATH, name, partial(_write_suffix, suffix))
-        document = inventory.dynamic_prefixes[name]
-        if document.status is None:
-            continue
-        following = Following(document.specification, document.status, document.status)
         try:
-            yield binding.edit(binding, following)
+            yield binding.edit(binding, service.following)
         except RefusedEditError as error:
             findings.problems.append(refused(service.manifest, error))
 

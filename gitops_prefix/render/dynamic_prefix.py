@@ -77,9 +77,8 @@ def _edit_status(binding: Binding, following: Following) -> FieldEdit:
 
 
 def _written(manifest: Manifest, tree: Tree) -> Edit:
-    text, root = manifest.text, manifest.root
-    if not isinstance(root, MappingNode):
-        raise RefusedEditError(root, "is not a mapping")
+    # A document with a kind is a mapping.
+    text, root = manifest.text, cast("MappingNode", manifest.root)
     style, entry = style_of(text, root), root.entry("status")
     if root.flow:
         return _edit_flow(text, root, entry, tree, style)

@@ -118,11 +118,8 @@ def _plain(item: Item) -> Value:
     return item if isinstance(item, str) else {**item}
 
 
-def _by_span(span_of: SpanOf, items: Sequence[Item]) -> Iterator[tuple[Span, Item]]:
-    for item in items:
-        span = span_of(_plain(item))
-        if span is not None:
-            yield span, item
+def _by_span(span_of: SpanOf, items: Sequence[Item]) -> list[tuple[Span, Item]]:
+    return [(span, item) for item in items if (span := span_of(_plain(item))) is not None]
 
 
 def _find_problems(

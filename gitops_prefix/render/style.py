@@ -122,7 +122,7 @@ def block_lines(tree: Tree, indent: int, style: Style) -> Iterator[str]:
     if isinstance(tree, Mapping):
         for key, child in tree.items():
             yield from _entry(f"{blanks}{scalar_text(key, style)}:", child, indent, style)
-    elif not isinstance(tree, str):
+    else:
         for item in tree:
             yield from _item(item, indent, style)
 

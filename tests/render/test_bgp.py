@@ -21,6 +21,14 @@ ADVERTISED = PREFIX.replace(
 )
 
 
+def test_an_entry_that_is_no_mapping_is_not_followed():
+    manifest = ADVERTISEMENT.replace("    - adv", "    - text\n    - adv")
+    rendering = render_once({"home.yaml": ADVERTISED, "manifest.yaml": manifest.encode()}, A)
+    assert rendering.files["manifest.yaml"].decode() == manifest + (
+        '      attributes:\n        communities:\n          standard:\n            - "65000:100"\n'
+    )
+
+
 @pytest.mark.parametrize(
     ("home", "manifest", "said"),
     [

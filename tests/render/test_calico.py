@@ -96,6 +96,7 @@ def test_a_long_name_stays_a_name():
         (POOL.replace("-range: lb", "-range: odd"), "manifest.yaml:7:38 not-one-cidr"),
         (POOL.replace("2001:db8:a:0:f000::/68", "10.0.0.0/16"), "manifest.yaml:9:9 edit-refused"),
         (POOL + "---\n" + POOL, "manifest.yaml:16:29 duplicate-pool"),
+        (POOL.replace("name: home", "name: hoem"), "manifest.yaml:6:29 unknown-dynamic-prefix"),
         (SIBLING, "manifest.yaml:7:36 sibling-alone"),
         (POOL.replace("  cidr", "  <<: {cidr: a}\n  #"), "manifest.yaml:9:3 edit-refused"),
         (POOL.replace('"2001:db8:a:0:f000::/68"', "[a]"), "manifest.yaml:9:9 edit-refused"),
@@ -139,11 +140,29 @@ def test_an_anchor_is_copied_into_a_document_of_its_own():
     assert render_all(ANCHORED, A, B).count("&x") == 2
 
 
-def test_what_cannot_be_copied_is_refused():
-    """Annotations that come from elsewhere cannot be told apart in a copy."""
-    merged = POOL.replace(
-        "    dynamic-prefix.io/name: home\n", "    <<: {dynamic-prefix.io/name: home}\n"
-    )
+def test_annotations_in_braces_are_copied():
+    """The name becomes the parent's; the range is left out, before it or behind it."""
+    for order in ((NAME, RANGE), (RANGE, NAME)):
+        inside = ", ".join(line.strip() for line in order)
+        braces = POOL.replace(f"annotations:\n{NAME}{RANGE}", f"annotations: {{{inside}}}\n")
+        assert "  annotations: {dynamic-prefix.io/parent-pool: pods}\n" in render_all(braces, A, B)
+
+
+NAME, RANGE = "    dynamic-prefix.io/name: home\n", "    dynamic-prefix.io/address-range: lb\n"
+ELSEWHERE = {
+    "a name": POOL.replace(NAME, "    <<: {dynamic-prefix.io/name: home}\n"),
+    "a range": POOL.replace(RANGE, "    <<: {dynamic-prefix.io/address-range: lb}\n"),
+    "all annotations": POOL.replace(
+        f"metadata:\n  name: pods\n  annotations:\n{NAME}{RANGE}",
+        "x: &x {dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: lb}\n"
+        "metadata:\n  name: pods\n  annotations: *x\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("merged", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_cannot_be_copied_is_refused(merged: str):
+    """A copy needs its annotations at their own place."""
     files = {"home.yaml": PREFIX, "manifest.yaml": merged.encode()}
     files |= render_once(files, A).files
     (problem,) = render_once(files, B, 1).problems

@@ -104,6 +104,21 @@ def test_what_is_new_was_not_edited(remembered):
     assert drift_of(files, remembered=remembered) == ([], ["newspec.externalCIDRs"])
 
 
+POOL = NEW.replace("CiliumCIDRGroup", "CiliumLoadBalancerIPPool").replace("externalCIDRs", "blocks")
+FOUND = {
+    "an address of the prefix in a block": ("[{start: '2001:db8:b::1', stop: 5}]", ["newspec.blocks"], []),
+    "another address in a block": ("[{start: 192.0.2.1, note: '1:2:3:4:5:6:7:8:9', stop: 5}]", [], ["newspec.blocks"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("blocks", "by_hand", "first"), FOUND.values(), ids=FOUND)
+def test_addresses_are_found_in_mappings(blocks: str, by_hand: list[str], first: list[str]):
+    """Only there is no memory: an address of the prefix shows that the field was ours."""
+    files = rendered()
+    files["manifest.yaml"] += POOL.replace("[]", blocks)
+    assert drift_of(files, remembered=False) == (by_hand, first)
+
+
 UNTOUCHED = {
     "nothing": lambda text: text,
     "a comment": lambda text: f"# mine\n{text}",

@@ -20,6 +20,7 @@ REMOVED = {
     "a line of its own": ("[\n  a,\n  b,\n  c\n]", (1,), "[\n  a,\n  c\n]"),
     "the last line": ("[\n  a,\n  b\n]", (1,), "[\n  a\n]"),
     "a line with CRLF": ("[\r\n  a,\r\n  b\r\n]", (0,), "[\r\n  b\r\n]"),
+    "the last, behind a comment": ("[a, # c\n  b]", (1,), "[a, # c\n  ]"),
     "not the comment behind it": ("[\n  a, # why\n  b\n]", (0,), "[\n  # why\n  b\n]"),
 }  # fmt: skip
 

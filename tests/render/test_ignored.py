@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.errors import InputError
-from gitops_prefix.render.files import MOST_BYTES, IgnoredPaths, ignore_lines
+from gitops_prefix.render.files import (
+    MOST_BYTES,
+    IgnoredPaths,
+    ignore_lines,
+    is_gits_own,
+    looks_managed,
+)
 from tests.gitrepo import git
 
 IGNORED = [
@@ -39,6 +45,9 @@ IGNORED = [
     ("[a-].yaml", "-.yaml", True),
     ("[[:digit:]].yaml", "7.yaml", True),
     ("[[:nope:]].yaml", "n.yaml", False),
+    ("[[:a]b:].yaml", ":b:].yaml", True),
+    ("[[:a", "a", False),
+    ("[a\\", "a", False),
     ("a[/]b", "a/b", False),
     ("[a", "[a", False),
     ("[a-z", "b", False),
@@ -121,3 +130,34 @@ def test_lines_end_as_their_editor_ends_them():
     """And a byte order mark is none of the first pattern."""
     assert ignore_lines(b"\xef\xbb\xbfa\r\nb\n") == ["a", "b", ""]
     assert ignore_lines(None) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a: b\n", False),
+        (b"apiVersion: dynamic-prefix.io/v1alpha1\n", True),
+        (b'a: b # {"$dynamicprefix": "home:prefix"}\n', True),
+    ],
+)
+def test_a_file_is_parsed_only_when_it_may_be_managed(content: bytes, expected: bool):
+    assert looks_managed(content) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (".git", True),
+        (".GIT", True),
+        (".git . ", True),
+        ("git~1", True),
+        (".g\u200cit", True),
+        ("", True),
+        ("..", True),
+        (".gitlab", False),
+        ("git", False),
+        ("network", False),
+    ],
+)
+def test_a_directory_may_be_gits_own_on_some_file_system(name: str, expected: bool):
+    assert is_gits_own(name) is expected

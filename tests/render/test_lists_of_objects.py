@@ -23,6 +23,7 @@ CASES = {
     "the second of two": (HEAD + "- kind: Y\n" + POOL, ["l.yaml:8:31 warning in-a-list items[1]"]),
     "a list of one kind": (HEAD.replace("List", "ServiceList") + POOL, ["l.yaml:7:31 warning in-a-list items[0]"]),
     "nothing of ours": (HEAD + "- kind: Y\n  metadata: {annotations: {a: b}}\n", []),
+    "annotations of others": (HEAD + "# dynamic-prefix.io/\n- metadata: {annotations: {a: b}}\n", []),
     "no annotations": (HEAD + "- kind: Y\n- 5\n- metadata: 5\n- metadata: {annotations: 5}\n", []),
     "no list": (HEAD.replace("List", "Lists") + POOL, []),
     "items that are no list": ("kind: List\nitems: 5\n", []),

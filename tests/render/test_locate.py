@@ -17,7 +17,7 @@ from gitops_prefix.render.node import (
     duplicate_keys,
     nearest_node,
 )
-from gitops_prefix.render.parse import DEEPEST, NotYamlError, locate
+from gitops_prefix.render.parse import DEEPEST, MOST_NODES, NotYamlError, locate
 
 SPANS = {
     "a plain scalar": ("a: b c # d\n", ("a",), "b c"),
@@ -79,6 +79,18 @@ def test_what_is_no_yaml_is_said_with_its_place(text: str, message: str, offset:
 @pytest.mark.parametrize("text", ["", "\n", "# c\n", "---\n", "--- # c\n...\n"])
 def test_an_empty_document_has_no_root(text: str):
     assert locate(text) is None
+
+
+def test_a_second_document_is_not_read():
+    """`Source` cuts a file into documents; a file that must have one has its first."""
+    root = locate("a\n--- b\n")
+    assert isinstance(root, ScalarNode)
+    assert root.text == "a"
+
+
+def test_more_values_than_anybody_writes_are_refused():
+    with pytest.raises(NotYamlError, match="more than 200000 values in one document"):
+        locate("[" + "a," * MOST_NODES + "]")
 
 
 def test_the_last_of_two_keys_wins_and_both_are_told():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from gitops_prefix.decide.address import parse_address
+from gitops_prefix.decide.prefix import Prefix
 from tests.decide.strategies import link_prefix
 from tests.render.repository import PREFIX, A, B, problems_of, render_all, render_once
 
@@ -210,6 +211,11 @@ REFUSED = {
     "an alias": ("a: &x 1\nb: *x <home:prefix>\n", "2:7 marker-misplaced"),
     "text of a block scalar": ("a: |\n  b: x <home:prefix>\n", "2:8 marker-misplaced"),
     "an anchor that others use": ("a: &x y <home:prefix>\nb: *x\n", "1:7 edit-refused"),
+    "two markers of one value": ("a: <home:prefix>\n  ~ <home:prefix>\n", "1:1 marker-misplaced"),
+    "behind a key that is a list": (
+        "{b: x, [k]: <home:prefix>\n y}\n",
+        "1:13 marker-misplaced",
+    ),
     "a field that ends with a colon": ("a: x <home:prefix:>\n", "1:6 marker-field"),
     "an item of a list that is marked itself": (
         "a: <home:cidrs>\n- x <home:prefix>\n",
@@ -228,6 +234,22 @@ def test_what_is_refused(text: str, place: str):
     """With its place, a code and what to write; no file is touched."""
     first, *_ = problems_of(marked(text))
     assert first.startswith(f"manifest.yaml:{place}: ")
+
+
+def test_a_prefix_that_has_no_such_value_is_refused():
+    """A range of one CIDR in a /64 is several in a longer prefix; a /72 ends in a group."""
+    home = PREFIX.replace(b"  subnets:\n    - {name: low, offset: 1, prefixLength: 72}\n", b"")
+    for text in ("a: x <home:network>\n", "a: <home:cidrs>\n- x\n"):
+        files = {"home.yaml": home, "manifest.yaml": marked(text).encode()}
+        problems = render_once(files, Prefix.parse("2001:db8:a::/60")).problems
+        codes = [(problem.code, "network gives whole" in problem.message) for problem in problems]
+        assert codes == ([("edit-refused", True)] if "network" in text else [])
+
+
+def test_an_empty_value_may_become_a_list():
+    """The fields `cidrs` and `addresses` have several values."""
+    text = marked("a: <home:addresses:::1>\n")
+    assert render_all(text, A) == text + '  - "2001:db8:a::1"\n'
 
 
 def test_a_field_that_an_annotation_manages_takes_no_marker():

@@ -34,6 +34,7 @@ DOCUMENTS = {
     "an anchor may be given again": ("a: &x 1\nb: &x 2\nc: *x\n", {"a": 1, "b": 2, "c": 2}),
     "a merge": ("a: {<<: {b: 1, c: 2}, b: 3}\n", {"a": {"b": 3, "c": 2}}),
     "of several merged the first wins": ("<<: [{b: 1}, {b: 2, c: 3}]\n", {"b": 1, "c": 3}),
+    "a merge of no mapping": ("<<: [a, {b: 1}]\nc: 2\n", {"b": 1, "c": 2}),
     "a quoted << is a key": ("'<<': {b: 1}\n", {"<<": {"b": 1}}),
     "the last of two keys": ("a: 1\na: 2\n", {"a": 2}),
     "a key that is no string": ("1: a\n~: b\n[x]: c\n", {1: "a", None: "b", "['x']": "c"}),

@@ -2,9 +2,12 @@
 
 import pytest
 
+from gitops_prefix.errors import Place
+from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.settings import Settings
 from gitops_prefix.render.targets import TARGETS
 from tests.render.lists import GROUP, POOL
-from tests.render.repository import problems_of
+from tests.render.repository import PREFIX, problems_of
 
 CASES = {
     "a name that nobody has": (
@@ -87,6 +90,10 @@ CASES = {
         GROUP + "spec:\n  externalCIDRs:\n\r    - 10.0.0.0/8\n    - 10.1.0.0/16\n",
         "manifest.yaml:9:7 edit-refused: does not begin on a line of its own: move it to a new line",
     ),
+    "a list on the line of its key": (
+        GROUP + "spec:\n  ? externalCIDRs\n  : - 10.0.0.0/8\n    - 10.1.0.0/16\n",
+        "manifest.yaml:8:5 edit-refused: does not begin on a line of its own: move it to a new line",
+    ),
     "an overlap": (
         POOL + "spec:\n  blocks:\n    - cidr: 2001:db8:a:0:f000::/70\n",
         "manifest.yaml:8:7 overlap: spec.blocks: cidr 2001:db8:a:0:f000::/70 overlaps what "
@@ -100,6 +107,17 @@ CASES = {
     "an old version": (
         POOL.replace("cilium.io/v2", "cilium.io/v2alpha1"),
         "manifest.yaml:1:13 old-api-version: cilium.io/v2alpha1 is deprecated: write cilium.io/v2",
+    ),
+    "a newer version": (
+        POOL.replace("cilium.io/v2", "cilium.io/v3"),
+        "manifest.yaml:1:13 unknown-api-version: cilium.io/v3 is unknown to gitops-prefix, which "
+        "reads it as v2",
+    ),
+    "an entry of two families": (
+        POOL + "spec:\n  blocks:\n    - start: 10.0.0.1\n      stop: 2001:db8:a::1\n    - 5\n"
+        "    - cidr: 2001:db8:a::/72\n",
+        "manifest.yaml:11:7 will-not-follow: spec.blocks: cidr 2001:db8:a::/72 lies inside a prefix "
+        "that changes, and will not follow it",
     ),
     "a slip of the pen": (
         POOL.replace("address-range:", "adress-range:"),
@@ -125,6 +143,43 @@ def test_all_errors_come_in_one_run():
     second = GROUP.replace("name: home", "name: nobody")
     codes = [line.split()[1] for line in problems_of(f"{first}---\n{second}---\n{first}")]
     assert codes == ["unknown-address-range:", "unknown-dynamic-prefix:", "unknown-address-range:"]
+
+
+def test_a_file_in_another_encoding_is_refused():
+    """With the byte that UTF-8 does not have."""
+    text = GROUP.encode() + b"x: \xff\n"
+    (problem,) = read_inventory({"a.yaml": text}, Settings()).problems
+    assert (problem.code, problem.place) == ("not-utf8", Place("a.yaml"))
+    assert f"(byte {len(GROUP) + 3})" in problem.message
+
+
+def test_a_dynamic_prefix_has_a_name_of_its_own():
+    """The second one is refused, with the place of the first."""
+    (problem,) = read_inventory({"a.yaml": PREFIX, "b.yaml": PREFIX}, Settings()).problems
+    assert problem.code == "duplicate-dynamic-prefix"
+    assert str(problem) == (
+        'b.yaml:4:9: DynamicPrefix "home" is also in a.yaml:4:9: rename or remove one'
+    )
+
+
+NOTHING_TO_SAY = {
+    "comments alone": "# dynamic-prefix.io/name: home\n---\n# x\n",
+    "a name of ours in a string": "a: dynamic-prefix.io/name\n",
+    "an annotation that only says how": GROUP.replace(
+        "dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: lb",
+        'dynamic-prefix.io/skip-external-dns-update: "true"',
+    ),
+    "a kind that is not managed, without a name": "kind: X\nmetadata:\n"
+    '  annotations: {dynamic-prefix.io/suffix: "::1"}\n',
+    "an annotation that is spelt like none of ours": GROUP.replace(
+        "address-range: lb", f"address-range: lb, dynamic-prefix.io/{'z' * 60}: x"
+    ),
+}
+
+
+@pytest.mark.parametrize("manifest", NOTHING_TO_SAY.values(), ids=NOTHING_TO_SAY)
+def test_nothing_is_said_of_what_is_right(manifest: str):
+    assert problems_of(manifest) == []
 
 
 def test_what_is_not_managed_may_be_anything():

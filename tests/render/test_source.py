@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from gitops_prefix.errors import Place
-from gitops_prefix.render.source import Source
+from gitops_prefix.render.source import Edit, Source, splice
 
 CASES = {
     "nothing": ("", []),
@@ -75,6 +75,11 @@ def test_what_is_decoded_is_encoded_again(content: bytes):
     source = Source.decode("a.yaml", content)
     assert not source.text.startswith("\ufeff")
     assert source.encode(source.text) == content
+
+
+def test_edits_that_overlap_are_a_mistake():
+    with pytest.raises(ValueError, match="overlapping edits at 1"):
+        splice("abc", [Edit(0, 2, "x"), Edit(1, 3, "y")])
 
 
 def test_other_encodings_are_refused():

@@ -46,6 +46,7 @@ CASES = {
     "empty braces with a comment": (HEAD + "status: {} # c\n" + SPEC, HEAD + WRITTEN % ("  # c\n", " []") + SPEC),
     "no value": (HEAD + "status:\n# c\n" + SPEC, HEAD + FIRST + "# c\n" + SPEC),
     "null at the end": (HEAD + SPEC + "status: ~", (HEAD + SPEC + FIRST).rstrip()),
+    "no value at the end, without a line break": (HEAD + SPEC + "status:", (HEAD + SPEC + FIRST).rstrip()),
     "a block with comments": (
         HEAD + "status:\n  currentPrefix: 2001:db8:a::/64 # here\n  # x\n  history: []\n  # end\n" + SPEC,
         HEAD + written("# here", "# x") + "  # end\n" + SPEC,
