@@ -36,7 +36,7 @@ def test_ours_is_known_by_its_addresses_and_not_by_its_text(written: str):
 
 
 @pytest.mark.parametrize(
-    "written", ["192.0.2.1-192.0.2.9", "192.0.2.0/28", "pool-of-mine", "1-2-3"]
+    "written", ["192.0.2.1-192.0.2.9", "192.0.2.0/28", "pool-of-mine", "1-2-3", "5"]
 )
 def test_what_is_not_ours_stays_behind(written: str):
     """An IPv4, and also what MetalLB itself will have to judge."""
