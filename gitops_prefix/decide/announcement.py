@@ -35,6 +35,9 @@ SAME_BURST = 3.0
 """Seconds within which two advertisements are of one burst: a router waits that long before
 it begins the next (MIN_DELAY_BETWEEN_RAS, RFC 4861 10)."""
 
+SHRINK = 0.9
+"""By how much the observed interval shrinks with an advertisement that comes earlier."""
+
 SLACK = 2.0
 """Seconds by which the end of a lifetime may move without having been renewed."""
 
@@ -203,7 +206,7 @@ def hear_again(
     """A prefix that its router announced before; what it spreads is the caller's to know."""
     gap = now - previous.heard_at
     # A solicited advertisement is heard out of turn: the interval shrinks slowly.
-    own = max(gap, previous.every / 2) if gap <= LONGEST_INTERVAL else 0.0
+    own = max(gap, previous.every * SHRINK) if gap <= LONGEST_INTERVAL else 0.0
     heard = Announcement(information, now)
     renewed_at, countdowns = previous.renewed_at, previous.countdowns
     if _moved(previous, heard):

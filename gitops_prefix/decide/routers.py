@@ -30,6 +30,7 @@ from gitops_prefix.decide.announcement import (
     INTERVALS,
     LONGEST_INTERVAL,
     SAME_BURST,
+    SHRINK,
     Announcement,
     Asked,
     ask_at,
@@ -88,6 +89,7 @@ class RouterState:
         spoke_at: when it last said that it is a default router.
         farewell_at: since when it says that it is no default router any more, or None.
         asked: when it was asked whether it still is one.
+        solicited_at: when any router of the link was asked last.
         zeros: farewells that were taken back.
         zero_at: when it said the last of them.
         header: what the newest advertisement says beside prefixes and lifetimes.
@@ -105,6 +107,7 @@ class RouterState:
     spoke_at: float = -inf
     farewell_at: float | None = None
     asked: Asked = ()
+    solicited_at: float = -inf
     zeros: int = 0
     zero_at: float = -inf
     header: tuple[object, ...] = ()
@@ -270,12 +273,13 @@ def _ask(state: RouterState, now: float) -> RouterState:
         for prefix, old in state.announcements.items()
         if now >= ask_at(old.doubtful_at, old.asked)
     }
-    asked = state.asked
-    if now >= ask_at(state.doubtful_at, asked):
-        asked = (*asked, now)
-    elif not announcements:
-        return state
-    return replace(state, asked=asked, announcements={**state.announcements, **announcements})
+    is_due = now >= ask_at(state.doubtful_at, state.asked)
+    return replace(
+        state,
+        asked=(*state.asked, now) if is_due else state.asked,
+        solicited_at=now,
+        announcements={**state.announcements, **announcements},
+    )
 
 
 def _hear_first(advertisement: RouterAdvertisement, now: float) -> RouterState:
@@ -348,12 +352,12 @@ def _interval(before: RouterState, advertisement: RouterAdvertisement, now: floa
     if is_default and not advertisement.router_lifetime:
         return before.every
     gap = now - (before.spoke_at if is_default else before.heard_at)
-    answered = before.asked and now < before.asked[-1] + ANSWER
-    if gap < SAME_BURST or answered or gap > LONGEST_INTERVAL:
+    solicited = now < before.solicited_at + ANSWER
+    if gap < SAME_BURST or solicited or gap > LONGEST_INTERVAL:
         # A solicited advertisement is heard out of turn, and an absence is no interval.
         return before.every
-    # One that another host solicited may be early, too: the interval shrinks slowly.
-    return max(gap, before.every / 2)
+    # One that another host solicited is early, too: the interval shrinks slowly.
+    return max(gap, before.every * SHRINK)
 
 
 def _header(advertisement: RouterAdvertisement, before: tuple[object, ...]) -> tuple[object, ...]:
