@@ -8,6 +8,7 @@ Nothing follows from silence alone. A router is asked first: `ROUNDS` solicitati
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
@@ -65,18 +66,17 @@ def waits_for(since: float, asked: Asked, now: float) -> float:
     return inf if len(asked) == ROUNDS else now + ANSWER
 
 
-def is_usable(information: PrefixInformation) -> bool:
-    """Whether any host can use the prefix.
+def is_usable(prefix: Prefix, *, on_link: bool, autonomous: bool) -> bool:
+    """Whether any host can use a prefix that is announced with these flags.
 
     RFC 4862 5.5.3 d: "If the sum of the prefix length and interface identifier length
     does not equal 128 bits, the Prefix Information option MUST be ignored." So without
     the on-link flag nothing is left of a prefix that is no /64.
     """
-    if information.on_link:
-        return True
-    return information.autonomous and information.prefix.length == USUAL_LENGTH
+    return on_link or (autonomous and prefix.length == USUAL_LENGTH)
 
 
+@lru_cache(maxsize=1024)
 def is_global(prefix: Prefix) -> bool:
     """Whether a prefix is global; two kinds of prefix never replace each other by absence."""
     return GLOBAL_UNICAST.covers(prefix)
@@ -118,6 +118,12 @@ class Announcement:
     def newest(self) -> bool:
         """Whether its router sent no others of its kind without it since."""
         return self.left_at is None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether any host can use it."""
+        prefix, on_link, autonomous, *_ = self.information
+        return is_usable(prefix, on_link=on_link, autonomous=autonomous)
 
     @property
     def valid_until(self) -> float:

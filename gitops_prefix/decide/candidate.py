@@ -9,6 +9,7 @@ decides. docs/selection.md shows them with their sources.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import PrefixInformation, Router
@@ -79,10 +80,16 @@ class Proposal(NamedTuple):
     """A prefix that a router announces, to be judged by a policy."""
 
     router: Router
-    information: PrefixInformation
+    prefix: Prefix
     acquisition: Acquisition
+    on_link: bool
+    autonomous: bool
     snac_router: bool
-    within: tuple[Prefix, ...]
+
+    @property
+    def within(self) -> tuple[Prefix, ...]:
+        """The prefixes of the policy that hold it."""
+        return tuple(outer for outer in self.acquisition.within if outer.covers(self.prefix))
 
 
 class Refusal(NamedTuple):
@@ -101,13 +108,12 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     Refusal(
         Verdict.NOT_UNICAST,
-        lambda asked: any(special.overlaps(asked.information.prefix) for special in NOT_UNICAST),
+        lambda asked: any(special.overlaps(asked.prefix) for special in NOT_UNICAST),
     ),
     Refusal(
         Verdict.NOT_GLOBAL,
         lambda asked: (
-            asked.acquisition.require_global_unicast
-            and not GLOBAL_UNICAST.covers(asked.information.prefix)
+            asked.acquisition.require_global_unicast and not GLOBAL_UNICAST.covers(asked.prefix)
         ),
     ),
     Refusal(Verdict.NOT_WITHIN, lambda asked: bool(asked.acquisition.within) and not asked.within),
@@ -115,15 +121,20 @@ REFUSALS: tuple[Refusal, ...] = (
         # A prefix longer than /64 counts only if some `within` is longer than /64 too.
         Verdict.TOO_LONG,
         lambda asked: (
-            asked.information.prefix.length > USUAL_LENGTH
+            asked.prefix.length > USUAL_LENGTH
             and not any(outer.length > USUAL_LENGTH for outer in asked.within)
         ),
     ),
     Refusal(
         Verdict.UNUSED,
-        lambda asked: not (asked.information.on_link or asked.information.autonomous),
+        lambda asked: not (asked.on_link or asked.autonomous),
     ),
-    Refusal(Verdict.UNUSABLE, lambda asked: not is_usable(asked.information)),
+    Refusal(
+        Verdict.UNUSABLE,
+        lambda asked: (
+            not is_usable(asked.prefix, on_link=asked.on_link, autonomous=asked.autonomous)
+        ),
+    ),
 )
 
 
@@ -135,7 +146,7 @@ def _is_outlived(item: Heard, now: float) -> bool:
     return any(
         item.announcement.outlived_by(sibling)
         and is_global(prefix) is is_global(ours)
-        and is_usable(sibling.information)
+        and sibling.is_usable
         and sibling.preferred_for(now) > 0
         and item.state.stands_by(sibling, now)
         for prefix, sibling in item.state.announcements.items()
@@ -172,14 +183,14 @@ LIFE: tuple[End, ...] = (
 
 def judge(routers: Routers, acquisition: Acquisition, now: float) -> tuple[Candidate, ...]:
     """Every announced prefix with its verdict at `now`, by router and prefix."""
-    return tuple(_judge(item, acquisition, now) for item in heard(routers))
+    return tuple(judge_one(item, acquisition, now) for item in heard(routers))
 
 
-def _judge(item: Heard, acquisition: Acquisition, now: float) -> Candidate:
+def judge_one(item: Heard, acquisition: Acquisition, now: float) -> Candidate:
+    """One announced prefix with its verdict at `now`."""
     router, state, announcement = item
-    refused = refusal(
-        router, announcement.information, acquisition, snac_router=announcement.snac_router
-    )
+    information = announcement.information
+    refused = refusal(router, information, acquisition, snac_router=announcement.snac_router)
     verdict = refused or _life(item, now)
     counts = verdict is Verdict.CANDIDATE
     return Candidate(
@@ -204,8 +215,14 @@ def refusal(
     snac_router: bool = False,
 ) -> Verdict | None:
     """What the specification or the prefix itself rules out, whatever the time."""
-    within = tuple(outer for outer in acquisition.within if outer.covers(information.prefix))
-    asked = Proposal(router, information, acquisition, snac_router, within)
+    on_link, autonomous = information.on_link, information.autonomous
+    return _refusal(
+        Proposal(router, information.prefix, acquisition, on_link, autonomous, snac_router)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _refusal(asked: Proposal) -> Verdict | None:
     return next((rule.verdict for rule in REFUSALS if rule.applies(asked)), None)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.advertisement import (
     Preference,
@@ -74,6 +74,10 @@ class RouterWarning(StrEnum):
     )
 
 
+Header: TypeAlias = tuple[object, ...]
+"""What two speakers behind one address would say differently."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouterState:
     """What one router said.
@@ -110,8 +114,8 @@ class RouterState:
     solicited_at: float = -inf
     zeros: int = 0
     zero_at: float = -inf
-    header: tuple[object, ...] = ()
-    other_header: tuple[object, ...] = ()
+    header: Header = ()
+    other_header: Header = ()
     swaps: int = 0
     swapped_at: float = -inf
 
@@ -176,16 +180,44 @@ class RouterState:
             ask_at(self.doubtful_at, self.asked),
         )
 
-    def is_doubtful(self, now: float) -> bool:
-        """Whether an advertisement is news now, even if it repeats the last one."""
-        return (
-            bool(self.asked)
-            or now >= self.doubtful_at
-            or any(
-                announcement.newest and (announcement.asked or now >= announcement.doubtful_at)
-                for announcement in self.announcements.values()
-            )
+    def is_renewed_by(self, advertisement: RouterAdvertisement, now: float) -> bool:
+        """Whether an advertisement says only what is known, and beyond doubt: it is no news."""
+        if self.asked or now >= self.doubtful_at:
+            return False
+        if advertisement.router_lifetime:
+            if advertisement.preference is not self.preference:
+                return False
+        elif self.default_until > -inf and not self.is_used_to_zero(now):
+            return False
+        known = self.announcements
+        for information in advertisement.prefixes:
+            old = known.get(information.prefix)
+            if (
+                old is None
+                or old.information != information
+                or old.left_at is not None
+                or old.asked
+                or now >= old.doubtful_at
+            ):
+                return False
+        return len(advertisement.prefixes) == len(known) or not self._misses(advertisement)
+
+    def _misses(self, advertisement: RouterAdvertisement) -> bool:
+        """Whether an advertisement leaves out a prefix that the router stands by."""
+        carried = {information.prefix for information in advertisement.prefixes}
+        kinds = {
+            is_global(information.prefix)
+            for information in advertisement.prefixes
+            if information.preferred_lifetime
+        }
+        return any(
+            prefix not in carried and is_global(prefix) in kinds and (old.newest or old.came_back)
+            for prefix, old in self.announcements.items()
         )
+
+    def is_used_to_zero(self, now: float) -> bool:
+        """Whether it says a router lifetime of 0 as a matter of course."""
+        return self.zeros >= USUAL_ZEROS and now < self.zero_at + ZEROS_APART
 
     def warnings(self, now: float) -> tuple[RouterWarning, ...]:
         """What is odd about the router."""
@@ -298,12 +330,26 @@ def _hear_first(advertisement: RouterAdvertisement, now: float) -> RouterState:
 
 def _hear(before: RouterState, advertisement: RouterAdvertisement, now: float) -> RouterState:
     every = _interval(before, advertisement, now)
-    state = replace(
-        _serve(_compare_header(before, advertisement, now), advertisement, now),
-        preference=advertisement.preference,
-        heard_at=now,
-        every=every,
-        announcements=_announcements(before, advertisement, now, every),
+    header, other_header, swaps, swapped_at = _compare_header(before, advertisement, now)
+    default_until, spoke_at, farewell_at, zeros, zero_at = _serve(before, advertisement, now)
+    # Written out: a network may send thousands a second, and `replace` costs thrice as much.
+    state = RouterState(
+        advertisement.preference,
+        now,
+        before.known_since,
+        _announcements(before, advertisement, now, every),
+        every,
+        default_until,
+        spoke_at,
+        farewell_at,
+        before.asked,
+        before.solicited_at,
+        zeros,
+        zero_at,
+        header,
+        other_header,
+        swaps,
+        swapped_at,
     )
     if state.asked and now < state.doubtful_at:
         # It answered.
@@ -311,39 +357,33 @@ def _hear(before: RouterState, advertisement: RouterAdvertisement, now: float) -
     return state
 
 
-def _serve(state: RouterState, advertisement: RouterAdvertisement, now: float) -> RouterState:
-    """What the router lifetime says: a farewell, or that there is none."""
+def _serve(
+    before: RouterState, advertisement: RouterAdvertisement, now: float
+) -> tuple[float, float, float | None, int, float]:
+    """What the router lifetime says: `default_until` to `zero_at` of the state."""
+    farewell_at, zeros, zero_at = before.farewell_at, before.zeros, before.zero_at
     if advertisement.router_lifetime:
-        state = replace(state, default_until=now + advertisement.router_lifetime, spoke_at=now)
-        if state.farewell_at is None:
-            return state
-        recent = state.farewell_at < state.zero_at + ZEROS_APART
-        return replace(
-            state,
-            farewell_at=None,
-            zeros=state.zeros + 1 if recent else 1,
-            zero_at=state.farewell_at,
-        )
-    if state.default_until == -inf or state.farewell_at is not None:
-        return state
-    if state.zeros >= USUAL_ZEROS and now < state.zero_at + ZEROS_APART:
-        return replace(state, zero_at=now)
-    return replace(state, farewell_at=now)
+        if farewell_at is not None:
+            zeros = zeros + 1 if farewell_at < zero_at + ZEROS_APART else 1
+            zero_at, farewell_at = farewell_at, None
+        return now + advertisement.router_lifetime, now, farewell_at, zeros, zero_at
+    if before.default_until > -inf and farewell_at is None:
+        if before.is_used_to_zero(now):
+            zero_at = now
+        else:
+            farewell_at = now
+    return before.default_until, before.spoke_at, farewell_at, zeros, zero_at
 
 
 def _compare_header(
-    state: RouterState, advertisement: RouterAdvertisement, now: float
-) -> RouterState:
-    header = _header(advertisement, state.header)
-    if header == state.header:
-        return state
-    return replace(
-        state,
-        header=header,
-        other_header=state.header,
-        swaps=state.swaps + 1 if header == state.other_header else 0,
-        swapped_at=now,
-    )
+    before: RouterState, advertisement: RouterAdvertisement, now: float
+) -> tuple[Header, Header, int, float]:
+    """Whether two speakers take turns: `header` to `swapped_at` of the state."""
+    header = _header(advertisement, before.header)
+    if header == before.header:
+        return before.header, before.other_header, before.swaps, before.swapped_at
+    swaps = before.swaps + 1 if header == before.other_header else 0
+    return header, before.header, swaps, now
 
 
 def _interval(before: RouterState, advertisement: RouterAdvertisement, now: float) -> float:
@@ -360,8 +400,8 @@ def _interval(before: RouterState, advertisement: RouterAdvertisement, now: floa
     return max(gap, before.every * SHRINK)
 
 
-def _header(advertisement: RouterAdvertisement, before: tuple[object, ...]) -> tuple[object, ...]:
-    """What two speakers behind one address would say differently; 0 hops is unspecified."""
+def _header(advertisement: RouterAdvertisement, before: Header) -> Header:
+    """The header; 0 hops is unspecified."""
     hop_limit, preference = before[:2] if before else (0, Preference.MEDIUM)
     return (
         advertisement.hop_limit or hop_limit,
@@ -422,7 +462,7 @@ def _rounds(
             known.get(prefix)
             for prefix, information in carried.items()
             if information.preferred_lifetime
-            and is_usable(information)
+            and is_usable(prefix, on_link=information.on_link, autonomous=information.autonomous)
             and is_global(prefix) is kind
         ]
         if siblings:

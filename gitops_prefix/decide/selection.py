@@ -185,6 +185,7 @@ def select(
     selection = _forget_old(selection, now)
     believed = _believed(routers, acquisition)
     candidates = judge(routers, acquisition, now)
+    announced = tuple(heard(believed))
     selection = replace(selection, home=_home(selection, candidates))
     eligible = _eligible(candidates, selection.current, acquisition)
     pick = _pick(selection, eligible, acquisition)
@@ -194,14 +195,15 @@ def select(
     selection, standing = _take(selection, specification, wanted, now, listening_until)
     if standing in _FIRM_OR_FAILED:
         standing = _gone(standing, selection, routers, eligible, now)
-    ends_in = _longest(heard(believed), now)
+    ends_in = _longest(announced, now)
     current = _current(selection)
     return Decision(
         selection,
+        # Before any router was heard, after a restart, silence says nothing yet.
         Choice(
             current if standing not in _UNHEARD else None,
             PrefixSource.KERNEL if acquisition.kernel else PrefixSource.ROUTER_ADVERTISEMENT,
-            _valid_for(believed, now),
+            _valid_for(announced, now) if believed else None,
             ends_in,
             announcer(candidates, current) if current else None,
         ),
@@ -410,14 +412,10 @@ def _believed(routers: Routers, acquisition: Acquisition) -> Routers:
     }
 
 
-def _valid_for(routers: Routers, now: float) -> tuple[tuple[Prefix, float], ...] | None:
-    """How long each prefix is still valid by what its routers stand by.
-
-    None before any router was heard: after a restart, silence says nothing yet.
-    """
-    standing = (item for item in heard(routers) if item.state.stands_by(item.announcement, now))
-    ends = _longest(standing, now)
-    return tuple(item for item in ends if item[1] > 0) if routers else None
+def _valid_for(announced: Iterable[Heard], now: float) -> tuple[tuple[Prefix, float], ...]:
+    """How long each prefix is still valid by what its routers stand by."""
+    standing = (item for item in announced if item.state.stands_by(item.announcement, now))
+    return tuple(item for item in _longest(standing, now) if item[1] > 0)
 
 
 def _longest(items: Iterable[Heard], now: float) -> tuple[tuple[Prefix, float], ...]:

@@ -151,12 +151,9 @@ class Ears:
                 return self
 
     def is_news(self, event: Advertised) -> bool:
-        """Whether an advertisement may change a decision: a mere repetition cannot.
-
-        A router that was pushed out of memory, or is in doubt, may come back by repeating itself.
-        """
+        """Whether an advertisement may change a decision, and does not merely renew lifetimes."""
         known = self.routers.get(event.router)
-        return not event.repeated or known is None or known.is_doubtful(event.at)
+        return known is None or not known.is_renewed_by(event.advertisement, event.at)
 
     def asked(self, interface: str, at: float) -> "Ears":
         """Note that a solicitation was sent on a link: from now on silence means something."""

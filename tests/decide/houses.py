@@ -108,7 +108,6 @@ class House:
         self.look_again_at = inf
         self.standing = Standing.WAITING
         self.unsure = 0
-        self.said: dict[Router, RouterAdvertisement] = {}
         self.changes: list[tuple[float, Prefix, Prefix]] = []
         self.replaced: list[tuple[float, Box]] = []
 
@@ -141,7 +140,7 @@ class House:
 
     def _router(self, name: str, number: int, ula: str) -> Box:
         rng = self.rng
-        longest = rng.choice([4, 20, 60, 200, 600, 600, 600, 1800])
+        longest = rng.choices([4, 20, 60, 200, 600, 1800], [1, 2, 4, 6, 20, 6])[0]
         lifetimes = rng.choice(LIFETIMES)
         if longest <= 20 and rng.random() < 0.5:
             lifetimes = (45, 60)
@@ -276,9 +275,7 @@ class House:
 
     def hear(self, router: Router, said: RouterAdvertisement) -> None:
         known = self.routers.get(router)
-        repeated = self.said.get(router) is said
-        news = known is None or not repeated or known.is_doubtful(self.now)
-        self.said[router] = said
+        news = known is None or not known.is_renewed_by(said, self.now)
         self.routers = observe(self.routers, router, said, self.now)
         if news:
             self.look()
