@@ -83,7 +83,7 @@ class RouterState:
     """What one router said.
 
     Attributes:
-        preference: RFC 4191, of its newest advertisement.
+        preference: RFC 4191, as it said last with a router lifetime.
         heard_at: when that was heard.
         known_since: when its first one was heard.
         announcements: by prefix, those of the newest advertisement and those that
@@ -334,7 +334,8 @@ def _hear(before: RouterState, advertisement: RouterAdvertisement, now: float) -
     default_until, spoke_at, farewell_at, zeros, zero_at = _serve(before, advertisement, now)
     # Written out: a network may send thousands a second, and `replace` costs thrice as much.
     state = RouterState(
-        advertisement.preference,
+        # RFC 4191 2.2: ignored where the router lifetime is 0.
+        advertisement.preference if advertisement.router_lifetime else before.preference,
         now,
         before.known_since,
         _announcements(before, advertisement, now, every),
