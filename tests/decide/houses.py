@@ -402,6 +402,6 @@ if __name__ == "__main__":
     with ProcessPoolExecutor(2) as pool:
         seeds = range(int(sys.argv[1]), int(sys.argv[2]))
         wrong = [words for words in pool.map(live, seeds, chunksize=4) if words]
-    print(*(words[:3000] for words in wrong[:3]), sep="\n")  # noqa: T201
-    print(f"{len(seeds)} houses, {len(wrong)} wrong")  # noqa: T201
+    print(*(words[:3000] for words in wrong[:3]), sep="\n")
+    print(f"{len(seeds)} houses, {len(wrong)} wrong")
     sys.exit(bool(wrong))

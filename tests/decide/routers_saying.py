@@ -88,6 +88,7 @@ class Walker:
     Attributes:
         asked: the solicitations that were sent.
         decisions: all that were made.
+        answers: what each router that is alive says when it is asked, 0.3 s later.
     """
 
     def __init__(self, specification: Specification, selection: Selection | None = None) -> None:
@@ -97,6 +98,8 @@ class Walker:
         self.asked: list[Question] = []
         self.look_again_at = inf
         self.decisions: list[Decision] = []
+        self.answers: dict[Router, tuple[RouterAdvertisement, ...]] = {}
+        self.coming: list[Says] = []
 
     def look(self, now: float) -> Decision:
         """Decide, ask, and write what was decided."""
@@ -104,6 +107,11 @@ class Walker:
         for question in decision.solicit:
             self.asked.append(question)
             self.routers = solicited(self.routers, question.interface, now)
+            self.coming += [
+                Says(now + 0.3, advertisement, router)
+                for router, said in self.answers.items()
+                for advertisement in said
+            ]
         self.selection = adopt(decision.selection, decision.current)
         self.look_again_at = decision.look_again_at
         self.decisions.append(decision)
@@ -111,8 +119,13 @@ class Walker:
 
     def wait(self, until: float) -> None:
         """Let time pass, but for the last moment."""
-        while self.look_again_at < until:
-            self.look(self.look_again_at)
+        while min(self.look_again_at, *(event.at for event in self.coming), inf) < until:
+            if self.coming and self.coming[0].at <= self.look_again_at:
+                answer = self.coming.pop(0)
+                self.routers = after(self.routers, answer)
+                self.look(answer.at)
+            else:
+                self.look(self.look_again_at)
 
     def take(self, event: Event) -> Decision:
         """Take in one event."""
@@ -127,3 +140,18 @@ def walk(
     """The decision at each event."""
     walker = Walker(specification, selection)
     return [walker.take(event) for event in events]
+
+
+def every(
+    seconds: float,
+    begin: float,
+    end: float,
+    *said: RouterAdvertisement,
+    router: Router = FIRST,
+) -> list[Says]:
+    """A router that says the same in its turn, 5 ms apart where it takes several packets."""
+    return [
+        Says(begin + seconds * turn + place / 200, advertisement, router)
+        for turn in range(int((end - begin) / seconds))
+        for place, advertisement in enumerate(said)
+    ]

@@ -1,0 +1,14 @@
+"""Random houses of routers: some here, thousands by `python -m tests.decide.houses 0 2000`."""
+
+import pytest
+
+from tests.decide.houses import live
+
+
+SLOW = {0, 22, 23, 29}
+"""Houses with a router that advertises every 4 s, which take as long as forty others."""
+
+
+@pytest.mark.parametrize("seed", sorted(set(range(44)) - SLOW))
+def test_a_house_is_followed_for_48_hours(seed):
+    assert live(seed) == ""
