@@ -4,7 +4,6 @@ import pytest
 
 from tests.decide.houses import live
 
-
 SLOW = {0, 22, 23, 29}
 """Houses with a router that advertises every 4 s, which take as long as forty others."""
 
