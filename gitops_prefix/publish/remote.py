@@ -51,13 +51,15 @@ class TimeLimits:
     ssh and http notice a dead line sooner; these limits end everything else.
 
     Attributes:
-        ask: for ls-remote, or for a push of a few kilobytes.
+        ask: for ls-remote.
+        push: for a push of a few kilobytes, with the hooks of the server.
         fetch: for a fetch, over a slow line.
         silence: for a fetch in which nothing arrives, if the branch was fetched before. In the
             first fetch the server may need longer to prepare everything.
     """
 
     ask: float = 60.0
+    push: float = 60.0
     fetch: float = 600.0
     silence: float = 30.0
 
@@ -223,7 +225,8 @@ class Remote:
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no")
         refspec = f"{commit}:{reference}"
         try:
-            answer = self._ask("push", *options, *more, lease, "--", self._url, refspec)
+            words = ("push", *options, *more, lease, "--", self._url, refspec)
+            answer = self._ask(*words, limits=remote_limits(self._limits.push))
         except FailedError as error:
             return error.failed
         stdout = scrub(answer.stdout.decode(errors="replace"))

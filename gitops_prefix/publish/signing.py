@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.credentials import OPENSSH, read_private_key, read_secret
 from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.running import reap_orphans
 from gitops_prefix.publish.scrub import learn, scrub
 
 MEMORY = Path("/dev/shm")  # noqa: S108  a file system in memory, and no path of ours in it
@@ -94,6 +95,8 @@ def _fingerprints(listing: str) -> tuple[str, ...]:
 
 def _end_agent(home: Path) -> None:
     """End the agent that gpg started; without this it ends when its home is gone."""
+    # The agent leaves every group; a dead one of an earlier signature may still be ours to reap.
+    reap_orphans("gpg-agent")
     with suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run(
             ["gpgconf", "--homedir", str(home), "--kill", "all"],

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from time import monotonic
 
@@ -13,8 +14,10 @@ from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.running import Limits, remote_limits
 from tests.gitrepo import ROOT, commit_all, git
 from tests.netns import until
+from tests.parts import require
 
 SECRET = "s3cret-of-nobody"
+UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
 
 
 @pytest.fixture
@@ -138,6 +141,21 @@ def test_a_process_that_left_the_group_is_not_waited_for(tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), 9)
 
 
+def require_namespace() -> None:
+    if subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this machine gives nobody a process namespace")
+
+
+def as_init(source: str, *words: str) -> str:
+    """What a script prints that is PID 1, as in a container."""
+    answer = subprocess.run(
+        [*UNSHARE, sys.executable, "-c", source, *words],
+        capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
 def ended(process_id: int) -> bool:
     try:
         state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
@@ -213,16 +231,50 @@ print("".join(states))
 
 def test_in_a_container_nothing_is_left_of_what_was_ended(tmp_path):
     """There we are the init, and what git leaves behind is ours to reap."""
-    unshare = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
-    if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this machine gives nobody a process namespace")
+    require_namespace()
     spy = script(tmp_path / "spy", "sleep 300 & sleep 300")
-    answer = subprocess.run(
-        [*unshare, sys.executable, "-c", ALONE, str(spy), str(tmp_path)],
-        capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr
-    assert "Z" not in answer.stdout
+    assert "Z" not in as_init(ALONE, str(spy), str(tmp_path))
+
+
+SIGNING = """
+import os, sys
+from pathlib import Path
+from gitops_prefix.publish.signing import GpgSigning
+assert os.getpid() == 1
+for _ in range(4):
+    with GpgSigning(Path(sys.argv[1])).lend():
+        pass
+stats = [path.read_text() for path in Path("/proc").glob("[0-9]*/stat")]
+print(sum("(gpg-agent) Z" in stat for stat in stats))
+"""
+
+
+def test_in_a_container_no_heap_of_dead_gpg_agents_is_left(tmp_path):
+    """Each signature starts one, which leaves its group."""
+    require("gpg")
+    require_namespace()
+    home = Path(tempfile.mkdtemp(prefix="gp-"))
+    words = (
+        "gpg",
+        "--homedir",
+        str(home),
+        "--batch",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "",
+    )
+    try:
+        made = (*words, "--quick-generate-key", "a@example.com", "ed25519", "sign", "never")
+        subprocess.run(made, check=True, capture_output=True)
+        key = subprocess.run(
+            (*words, "--export-secret-keys"), check=True, capture_output=True
+        ).stdout
+    finally:
+        subprocess.run(("gpgconf", "--homedir", str(home), "--kill", "all"), check=False)
+        shutil.rmtree(home, ignore_errors=True)
+    (tmp_path / "key").write_bytes(key)
+    assert int(as_init(SIGNING, str(tmp_path / "key"))) <= 1
 
 
 def test_importing_us_runs_no_git(tmp_path):

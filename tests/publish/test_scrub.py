@@ -22,6 +22,11 @@ WORDS = {
     "git@github.com: Permission denied": "git@github.com: Permission denied",
     "an @ in a path: https://host/a@b": "an @ in a path: https://host/a@b",
     "no credentials: https://host/x": "no credentials: https://host/x",
+    "colours \x1b[31mred\x1b[0m": "colours ?[31mred?[0m",
+    "a title \x1b]0;pwn\x07": "a title ?]0;pwn?",
+    "no width: a\u200bb\u2060c\ufeff": "no width: a?b?c?",
+    "from right to left: \u202etxt.exe": "from right to left: ?txt.exe",
+    "C1: \x9b31m": "C1: ?31m",
 }
 
 
