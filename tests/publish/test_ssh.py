@@ -1,17 +1,20 @@
 """A real sshd: keys as they are mounted, replaced and limited; hosts that say nothing."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish.credentials import SshKey
-from gitops_prefix.publish.failure import FailedError, Published
+from gitops_prefix.publish.failure import FailedError, Published, Reason
 from gitops_prefix.publish.repository import Repository, TimeLimits
-from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
-from tests.git_servers import SshServer, free_port, listener, new_key, ssh_server
+from gitops_prefix.publish.stages import Stage
+from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened, somebody_pushes
+from tests.git_servers import SshServer, free_port, listener, new_key, ssh_remote, ssh_server
 from tests.gitrepo import git
 from tests.netns import run
 from tests.publish.failing import away, refused
@@ -212,3 +215,41 @@ def test_a_host_that_does_not_listen_is_unreachable(tmp_path, server):
         pytest.raises(FailedError, check=away, match="Connection refused"),
     ):
         repository.fetch()
+
+
+STUCK = """#!{python}
+import os, shlex, subprocess, sys, time
+words = shlex.split(os.environ["SSH_ORIGINAL_COMMAND"])
+served = subprocess.Popen(words, stdin=subprocess.PIPE)
+while data := os.read(0, 65536):
+    if b"want " in data:
+        time.sleep(300)
+    served.stdin.write(data)
+    served.stdin.flush()
+"""
+
+
+def test_a_fetch_in_which_nothing_comes_ends_long_before_its_time(tmp_path):
+    """sshd lives and answers, and what serves the repository is stuck; then it is mended."""
+    with ssh_remote(tmp_path) as server:
+        directory = server.directory
+        allowed = (directory / "authorized_keys").read_text()
+        stuck = directory / "stuck"
+        stuck.write_text(STUCK.format(python=sys.executable))
+        stuck.chmod(0o755)
+        key = SshKey(directory / "deploy", directory / "known_hosts")
+        limits = TimeLimits(silence=2.0)
+        with fetched(tmp_path / "clone", server.url, credentials=key, limits=limits) as repository:
+            before = repository.tip
+            theirs = somebody_pushes(tmp_path)
+            (directory / "authorized_keys").write_text(f'command="{stuck}" {allowed}')
+            began = monotonic()
+            with pytest.raises(FailedError, match="not a byte came", check=away) as error:
+                repository.fetch()
+            assert monotonic() - began < 30
+            assert error.value.failed.reason is Reason.TIMEOUT
+            assert error.value.failed.stage is Stage.FETCH
+            assert repository.tip == before
+            (directory / "authorized_keys").write_text(allowed)
+            assert repository.fetch()
+            assert repository.tip == theirs
