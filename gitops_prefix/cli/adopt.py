@@ -20,12 +20,11 @@ from gitops_prefix.cli.options import (
     settings_option,
 )
 from gitops_prefix.cli.output import DONE, NO, Format, print_json, print_problems, unified_diff
-from gitops_prefix.cli.render import change_document
 from gitops_prefix.cli.settings import ClusterSettings
 from gitops_prefix.cli.writing import write_files
 from gitops_prefix.errors import Problem
 from gitops_prefix.render.adoption import MENDED, LiveService, adopt, read_live_services
-from gitops_prefix.render.binding import field_name
+from gitops_prefix.render.binding import change_document, field_name
 from gitops_prefix.render.rendering import Rendering
 
 

@@ -36,7 +36,7 @@ from gitops_prefix.cli.writing import write_files
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, Place, Problem, Severity
-from gitops_prefix.render.binding import Change, field_name
+from gitops_prefix.render.binding import change_document, field_name
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.rendering import Rendering, render
 
@@ -167,24 +167,10 @@ def _notice(path: str, rendering: Rendering) -> Problem:
     )
 
 
-def change_document(change: Change) -> dict[str, object]:
-    """One change as JSON (DESIGN 7)."""
-    return {
-        "path": change.path,
-        "document": change.document,
-        "kind": change.kind,
-        "namespace": change.namespace,
-        "name": change.name,
-        "field": change.field,
-        "before": change.before,
-        "after": change.after,
-    }
-
-
 def rendering_document(
     inventory: Inventory, rendering: Rendering, statuses: Mapping[str, Status]
 ) -> dict[str, object]:
-    """The answer as JSON (DESIGN 7)."""
+    """The answer as JSON."""
     return {
         "changed": [change_document(change) for change in rendering.changes],
         "unchanged": rendering.unchanged,

@@ -1,7 +1,10 @@
 """A simulation as JSON (docs/simulate.md), and what its commits would be called."""
 
+from dataclasses import asdict
+
 from gitops_prefix.decide.status import Status, format_time
 from gitops_prefix.publish.message import subject
+from gitops_prefix.render.binding import change_document
 from gitops_prefix.simulate.steps import Look, Step, Walk, event_words
 
 
@@ -14,18 +17,7 @@ def document_of(walk: Walk) -> dict[str, object]:
         "seconds": walk.end,
         "commits": walk.commits,
         "steps": [_step(step) for step in walk.steps],
-        "fields": [
-            {
-                "path": one.path,
-                "document": one.document,
-                "kind": one.kind,
-                "namespace": one.namespace,
-                "name": one.name,
-                "field": one.field,
-                "value": one.value,
-            }
-            for one in walk.held
-        ],
+        "fields": [asdict(held) for held in walk.held],
         "prefixes": {name: _status(look.after) for name, look in last.looks.items()},
     }
 
@@ -40,19 +32,7 @@ def _step(step: Step) -> dict[str, object]:
         "subject": subject(step.occasion) if step.commit else None,
         "pushed": step.pushed,
         "waiting": step.waiting,
-        "changed": [
-            {
-                "path": change.path,
-                "document": change.document,
-                "kind": change.kind,
-                "namespace": change.namespace,
-                "name": change.name,
-                "field": change.field,
-                "before": change.before,
-                "after": change.after,
-            }
-            for change in step.changes
-        ],
+        "changed": [change_document(change) for change in step.changes],
         "problems": [problem.document() for problem in step.problems],
         "repeated": step.repeated,
     }

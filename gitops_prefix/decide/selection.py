@@ -70,7 +70,7 @@ class Waiting(NamedTuple):
     since: float
 
 
-class Change(NamedTuple):
+class ProposedChange(NamedTuple):
     """What was proposed: `adopt` looks for it in the repository."""
 
     prefix: Prefix
@@ -111,7 +111,7 @@ class Selection:
     changed_at: tuple[float, ...] = ()
     home: Router | None = None
     returning: Waiting | None = None
-    proposed: Change | None = None
+    proposed: ProposedChange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ _FIRM_OR_FAILED = frozenset({Standing.CURRENT, Standing.FAILED_STATIC})
 
 
 def _select_static(selection: Selection, static: Prefix, now: float) -> Decision:
-    proposed = Change(static, None, now) if static != selection.current else None
+    proposed = ProposedChange(static, None, now) if static != selection.current else None
     choice = Choice(static, PrefixSource.STATIC)
     return Decision(replace(selection, proposed=proposed), choice, Standing.STATIC)
 
@@ -358,7 +358,7 @@ def _take(
         return replace(selection, rival=None), standing
     if wanted.prefix == current:
         return replace(selection, rival=None), Standing.CURRENT
-    proposed = Change(wanted.prefix, wanted.router, now)
+    proposed = ProposedChange(wanted.prefix, wanted.router, now)
     if current is None:
         return replace(selection, proposed=proposed, rival=None), Standing.CURRENT
     rival = selection.rival

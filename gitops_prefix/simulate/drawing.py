@@ -63,7 +63,7 @@ text { fill: #1b1f24; }
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Stretch:
     """A stretch of time in one lane.
 
     Attributes:
@@ -144,7 +144,7 @@ class _Drawing:
                     x + 4, self._top + 10, f"{start + timedelta(seconds=at):{form}}", "quiet"
                 )
 
-    def _lane(self, y: int, lane: str, spans: tuple[Span, ...]) -> Iterator[str]:
+    def _lane(self, y: int, lane: str, spans: tuple[Stretch, ...]) -> Iterator[str]:
         yield _text(LEFT, y, lane, "lane")
         for span in spans:
             x, end = self._x(span.begin), self._x(span.end)
@@ -216,13 +216,13 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def lanes(walk: Walk) -> Mapping[str, tuple[Span, ...]]:
+def lanes(walk: Walk) -> Mapping[str, tuple[Stretch, ...]]:
     """Every lane with its spans, from top to bottom.
 
     A DynamicPrefix has one for each prefix that is announced and counts or not, one
     for each that its manifests hold, and one for its DNS targets when they are delayed.
     """
-    found: dict[str, list[Span]] = {}
+    found: dict[str, list[Stretch]] = {}
     for name in sorted(walk.specifications):
         ha = walk.specifications[name].transition.mode == "ha"
         for part in (_announced, _held, *((_dns,) if ha else ())):
@@ -231,13 +231,13 @@ def lanes(walk: Walk) -> Mapping[str, tuple[Span, ...]]:
     return {lane: tuple(spans) for lane, spans in found.items()}
 
 
-def _joined(walk: Walk, name: str, part: "Part") -> list[Span]:
+def _joined(walk: Walk, name: str, part: "Part") -> list[Stretch]:
     """The spans of one kind, each as long as nothing about it changes."""
-    done: list[Span] = []
-    open_spans: dict[tuple[str, str, str], Span] = {}
+    done: list[Stretch] = []
+    open_spans: dict[tuple[str, str, str], Stretch] = {}
     ends = [*(step.at for step in walk.steps[1:]), walk.end]
     for step, end in zip(walk.steps, ends, strict=True):
-        standing: dict[tuple[str, str, str], Span] = {}
+        standing: dict[tuple[str, str, str], Stretch] = {}
         for span in part(step, name):
             key = (span.lane, span.label, span.style)
             began = open_spans.get(key, span).begin
@@ -251,27 +251,27 @@ def _joined(walk: Walk, name: str, part: "Part") -> list[Span]:
     return sorted(done, key=lambda span: (firsts[span.lane], span.lane, span.begin, span.label))
 
 
-def _announced(step: Step, name: str) -> Iterator[Span]:
+def _announced(step: Step, name: str) -> Iterator[Stretch]:
     for (prefix, router), verdict in sorted(step.looks[name].verdicts.items()):
         style = "candidate" if verdict is Verdict.CANDIDATE else "refused"
         lane = f"{name}: announced by {router}: {prefix}"
-        yield Span(lane, "counts" if style == "candidate" else str(verdict), style, prefix,
+        yield Stretch(lane, "counts" if style == "candidate" else str(verdict), style, prefix,
                    step.at, step.at)  # fmt: skip
 
 
-def _held(step: Step, name: str) -> Iterator[Span]:
+def _held(step: Step, name: str) -> Iterator[Stretch]:
     status = step.looks[name].after
     for prefix in status.prefixes if status else ():
         current = status is not None and prefix == status.current
         style, label = ("current", "current") if current else ("past", "in the history")
-        yield Span(f"{name}: in the manifests: {prefix}", label, style, prefix, step.at, step.at)
+        yield Stretch(f"{name}: in the manifests: {prefix}", label, style, prefix, step.at, step.at)
 
 
-def _dns(step: Step, name: str) -> Iterator[Span]:
+def _dns(step: Step, name: str) -> Iterator[Stretch]:
     status = step.looks[name].after
     if status is not None:
         target = status.dns_target
-        yield Span(f"{name}: DNS targets", str(target), "dns", target, step.at, step.at)
+        yield Stretch(f"{name}: DNS targets", str(target), "dns", target, step.at, step.at)
 
 
-Part = Callable[[Step, str], Iterator[Span]]
+Part = Callable[[Step, str], Iterator[Stretch]]
