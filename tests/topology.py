@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -104,8 +105,9 @@ def _has_address(namespace: Namespace, link: str) -> bool:
 class Advertiser:
     """A real radvd in one of the routers, on any of its links."""
 
-    def __init__(self, router: Namespace, directory: Path) -> None:
+    def __init__(self, router: Namespace, directory: Path, template: str = RADVD) -> None:
         self._router, self._directory = router, directory / router.name
+        self._template = template
         self._directory.mkdir(exist_ok=True)
         self._configuration = self._directory / "radvd.conf"
         self._pid = self._directory / "radvd.pid"
@@ -114,7 +116,9 @@ class Advertiser:
         interfaces = []
         for link, announced in prefixes.items():
             lines = [PREFIX.format(prefix=one, valid=86400, preferred=14400) for one in announced]
-            interfaces.append(RADVD.format(prefixes="\n  ".join(lines)).replace("lan0", link))
+            interfaces.append(
+                self._template.format(prefixes="\n  ".join(lines)).replace("lan0", link)
+            )
         self._configuration.write_text("\n".join(interfaces))
 
     @contextmanager
@@ -128,7 +132,30 @@ class Advertiser:
         ):
             yield self
 
+    def process_id(self) -> int:
+        """Of radvd, which leads its process group."""
+        return int(self._pid.read_text())
+
     def advertise(self, **prefixes: tuple[str, ...]) -> None:
         """Change the configuration, and have it read."""
         self._write({link.replace("_", "."): one for link, one in prefixes.items()})
         os.kill(int(self._pid.read_text()), signal.SIGHUP)
+
+
+def heard(node: Namespace) -> int:
+    """Router Advertisements that a daemon took, by its metrics at 127.0.0.1:8080."""
+    read = (
+        "import urllib.request as u;"
+        "print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
+    )
+    answer = subprocess.run(
+        node.command(sys.executable, "-c", read), check=False, capture_output=True, text=True
+    )
+    lines = answer.stdout.splitlines()
+    return int(
+        sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith("gitops_prefix_router_advertisements_total")
+        )
+    )

@@ -11,7 +11,8 @@ from gitops_prefix.decide.routers import observe
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, Watched
-from gitops_prefix.watch.codec import Rejected, RejectReason
+from gitops_prefix.watch.codec import RejectReason
+from gitops_prefix.watch.watcher import Dropped
 
 
 @dataclass(slots=True)
@@ -59,18 +60,20 @@ class Observation:
         if interface not in self.ears.watched:
             watched = Watched(self.policy(interface), None)
             self.ears = self.ears.follow({**self.ears.watched, interface: watched})
-        if isinstance(seen.heard, Rejected):
-            self.dropped[seen.heard.reason] += 1
+        if isinstance(seen.event, Dropped):
+            self.dropped[seen.event.rejected.reason] += 1
             return self.decide(interface, seen.at)
         self.accepted += 1
-        self._hear(Advertised(seen.router, seen.heard, seen.at, repeated=False))
+        advertisement = seen.event.advertisement
+        # Every advertisement counts as news: `observe` shows each, the repeated ones, too.
+        self._hear(seen.event._replace(repeated=False))
         decision = self.decide(interface, seen.at)
         if seen.router not in self.ears.routers:
             # In a flood of routers there is no room for one that cannot count: it is only shown.
-            alone = observe({}, seen.router, seen.heard, seen.at)
+            alone = observe({}, seen.router, advertisement, seen.at)
             shown = judge(alone, self.policy(interface).acquisition, seen.at)
             decision = replace(decision, candidates=(*decision.candidates, *shown))
-        announced = {information.prefix for information in seen.heard.prefixes}
+        announced = {information.prefix for information in advertisement.prefixes}
         for candidate in decision.candidates:
             if (
                 candidate.router == seen.router

@@ -5,10 +5,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
@@ -23,29 +23,31 @@ MOST_WAITING = 10_000
 """Events that wait to be shown; beyond them the kernel drops, and memory stays flat."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One packet: an advertisement, or why it is none.
+class Sighting(NamedTuple):
+    """One packet of a link or a capture, and when it came by the calendar."""
 
-    Attributes:
-        at: seconds, on the clock of the link or the capture.
-        when: the same moment by the calendar.
-    """
-
-    at: float
     when: datetime
-    router: Router
-    heard: RouterAdvertisement | Rejected
+    event: Advertised | Dropped
+
+    @property
+    def at(self) -> float:
+        """Seconds, on the clock of the link or the capture."""
+        return self.event.at
+
+    @property
+    def router(self) -> Router:
+        """Who sent it."""
+        return self.event.router
 
     @property
     def advertisement(self) -> RouterAdvertisement | None:
         """What was advertised, if it is valid."""
-        return None if isinstance(self.heard, Rejected) else self.heard
+        return self.event.advertisement if isinstance(self.event, Advertised) else None
 
     @property
     def reason(self) -> str:
         """Why it was dropped; empty if it was not."""
-        return str(self.heard) if isinstance(self.heard, Rejected) else ""
+        return str(self.event.rejected) if isinstance(self.event, Dropped) else ""
 
 
 Seen = Sighting | LinkChanged | None
@@ -61,18 +63,22 @@ def from_capture(path: Path) -> Generator[Sighting, None, None]:
     """
     for packet in read_capture(path):
         router = Router(packet.interface, format_address(int.from_bytes(packet.source, "big")))
-        when = datetime.fromtimestamp(packet.at, UTC)
-        yield Sighting(packet.at, when, router, _decode(packet))
+        yield Sighting(datetime.fromtimestamp(packet.at, UTC), _event(router, packet))
 
 
-def _decode(packet: CapturedPacket) -> RouterAdvertisement | Rejected:
+def _event(router: Router, packet: CapturedPacket) -> Advertised | Dropped:
     """What the kernel checks on a link, then what the codec does."""
-    if packet.fragmented:
-        return Rejected(RejectReason.FRAGMENT)
     source, destination = packet.source, packet.destination
-    if not checksum_is_right(packet.payload, source=source, destination=destination):
-        return Rejected(RejectReason.CHECKSUM)
-    return decode(packet.payload, source=source, hop_limit=packet.hop_limit)
+    heard: RouterAdvertisement | Rejected
+    if packet.fragmented:
+        heard = Rejected(RejectReason.FRAGMENT)
+    elif not checksum_is_right(packet.payload, source=source, destination=destination):
+        heard = Rejected(RejectReason.CHECKSUM)
+    else:
+        heard = decode(packet.payload, source=source, hop_limit=packet.hop_limit)
+    if isinstance(heard, Rejected):
+        return Dropped(router, heard, packet.at)
+    return Advertised(router, heard, packet.at, repeated=False)
 
 
 def from_link(
@@ -127,10 +133,8 @@ def _seen(event: Event | Exception | None) -> Seen:
     match event:
         case Exception():
             raise OutsideError(f"cannot listen any more: {event}") from event
-        case Advertised():
-            return Sighting(event.at, datetime.now(UTC), event.router, event.advertisement)
-        case Dropped():
-            return Sighting(event.at, datetime.now(UTC), event.router, event.rejected)
+        case Advertised() | Dropped():
+            return Sighting(datetime.now(UTC), event)
         case LinkChanged():
             return event
         case _:

@@ -115,8 +115,10 @@ class Decisions:
                 self._show_refusals(router, event.advertisement.prefixes, event.at)
             self._ears = before.hear(event)
             remembered = self._ears is not before
-            changed = remembered and news and self._decide(event.at)
-            changed = changed or bool(self._ears.solicit)
+            sooner = remembered and self._ears.is_due_sooner(router)
+            changed = (news or sooner) and remembered and self._decide(event.at)
+            # The loop has to solicit, or to wake up earlier.
+            changed = changed or sooner or bool(self._ears.solicit)
             label = router.address if remembered and self._may_label(router) else OTHERS
         self._metrics.advertisements.labels(router.interface, label).inc()
         if changed:

@@ -118,6 +118,19 @@ def test_the_router_of_the_current_prefix_renumbers_in_the_middle_of_a_flood():
     assert daemon.decisions.latest()["home"].choice.prefix == B
 
 
+def test_a_repetition_that_shows_a_shorter_interval_wakes_the_loop():
+    """It sleeps until the silence of the router would mean something: that is sooner now."""
+    daemon = Daemon(NAMED)
+    daemon.hear(FIRST, A)
+    daemon.write()
+    woken = daemon.woken
+    daemon.hear(FIRST, A, at=10, repeated=True)
+    assert daemon.woken == woken + 1
+    assert daemon.decisions.look_again_at() == 40
+    daemon.hear(FIRST, A, at=20, repeated=True)
+    assert daemon.woken == woken + 1
+
+
 def test_who_was_pushed_out_comes_back_by_repeating_itself():
     daemon = Daemon(watching())
     daemon.hear(FIRST, A)

@@ -1,6 +1,5 @@
 """Several routers, VLANs and DynamicPrefixes at once, with real radvd and the whole daemon."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import pytest
 from tests import netns
 from tests.gitrepo import bare_clone, commit_all, git
 from tests.parts import require
-from tests.topology import Advertiser, Switch, switch
+from tests.topology import Advertiser, Switch, heard, switch
 
 PROGRAM = [sys.executable, "-m", "gitops_prefix"]
 GUA, NEXT_GUA, OTHERS = "2001:db8:a::/64", "2001:db8:b::/64", "3fff:2::/64"
@@ -71,25 +70,6 @@ class Repository:
 
     def changes(self, name: str) -> int:
         return len(git(self.bare, "log", "--format=%H", "main", "--", f"{name}.yaml").split())
-
-
-def heard(node: netns.Namespace) -> int:
-    """Router Advertisements that the daemon took."""
-    read = (
-        "import urllib.request as u;"
-        "print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
-    )
-    answer = subprocess.run(
-        node.command(sys.executable, "-c", read), check=False, capture_output=True, text=True
-    )
-    lines = answer.stdout.splitlines()
-    return int(
-        sum(
-            float(line.rpartition(" ")[2])
-            for line in lines
-            if line.startswith("gitops_prefix_router_advertisements_total")
-        )
-    )
 
 
 def test_each_of_several_on_one_link_has_its_own_policy(tmp_path):

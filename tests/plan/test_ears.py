@@ -19,7 +19,7 @@ from gitops_prefix.plan.ears import (
     LinkChanged,
     Watched,
 )
-from tests.decide.routers_saying import FIRST, pio, saying
+from tests.decide.routers_saying import FIRST, SECOND, pio, saying
 
 A, B = (Prefix.parse(f"2001:db8:{n}::/64") for n in "ab")
 ULA = Prefix.parse("fd00::/64")
@@ -58,6 +58,17 @@ def test_ears_are_a_value():
     before = ears()
     before.hear(says(A)).decide(0)
     assert before == ears()
+
+
+def test_a_repetition_shows_a_shorter_interval_so_that_silence_counts_sooner():
+    heard = ears().hear(says(A)).decide(0)
+    assert not heard.is_due_sooner(FIRST)
+    assert not heard.is_due_sooner(SECOND)
+
+    again = heard.hear(says(A, at=10))
+    assert again.is_due_sooner(FIRST)
+    assert not again.decide(10).is_due_sooner(FIRST)
+    assert again.decide(10).look_again_at == 40  # Three intervals of silence.
 
 
 def test_nothing_followed_never_looks_again():
