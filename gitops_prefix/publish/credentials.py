@@ -8,11 +8,16 @@ import base64
 import binascii
 import errno
 import re
+import selectors
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from time import monotonic  # noqa: TID251  how long a connection takes, and no date
+from typing import Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
@@ -37,6 +42,13 @@ _LOCKED = (
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # "ext::sh -c …" is a program for git to run, gitremote-helpers(7).
 _PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
+_SSH_PORT = 22
+_FAMILIES = {int(socket.AF_INET): "inet", int(socket.AF_INET6): "inet6"}
+_CONNECT_SECONDS = 3.0
+_STAGGER_SECONDS = 0.25
+"""Before the next address is tried (RFC 8305, 5)."""
+_FOUND_SECONDS = 10.0
+"""What was found counts for the calls of one pass."""
 _SSH = {"ssh", "git+ssh", "ssh+git"}
 _SHORTAGE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 """Our own machine's, and no fault of the file."""
@@ -115,12 +127,92 @@ class NoCredentials:
         """Nothing is remembered."""
 
 
+@dataclass(slots=True)
+class Route:
+    """Finds the address family over which a host with both answers.
+
+    ssh tries the addresses of a host one after another and waits ten seconds for each, in
+    each of the four calls of a change. After a renumbering IPv6 is often dead for a while.
+
+    Attributes:
+        resolve: as socket.getaddrinfo does.
+    """
+
+    resolve: Callable[..., Sequence[tuple[Any, ...]]] = socket.getaddrinfo
+    _found: dict[tuple[str, int], tuple[str, float]] = field(default_factory=dict)
+    _lookup: threading.Thread | None = None
+
+    def family(self, host: str, port: int) -> str:
+        """Return ssh's name of the family: `inet`, `inet6`, or `any` if there is no choice."""
+        known, until = self._found.get((host, port), ("", 0.0))
+        if known and monotonic() < until:
+            return known
+        addresses = self._addresses(host, port)
+        choice = len({family for family, _ in addresses}) > 1
+        first = _first_to_answer(addresses, _CONNECT_SECONDS) if choice else None
+        found = _FAMILIES.get(first, "any") if first is not None else "any"
+        self._found = {(host, port): (found, monotonic() + _FOUND_SECONDS)}
+        return found
+
+    def _addresses(self, host: str, port: int) -> list[tuple[int, Any]]:
+        """Resolve in a thread: a lookup has no limit, and a late one must not pile up."""
+        if self._lookup is not None and self._lookup.is_alive():
+            return []
+        answers: list[tuple[int, Any]] = []
+
+        def look_up() -> None:
+            with suppress(OSError, UnicodeError):
+                found = self.resolve(host, port, type=socket.SOCK_STREAM)
+                answers.extend((int(entry[0]), entry[4]) for entry in found)
+
+        self._lookup = threading.Thread(target=look_up, name="lookup", daemon=True)
+        self._lookup.start()
+        self._lookup.join(_CONNECT_SECONDS)
+        return list(answers)
+
+
+def _first_to_answer(addresses: Sequence[tuple[int, Any]], seconds: float) -> int | None:
+    """Return the family of the first address that accepts a connection (RFC 8305)."""
+    end, rest = monotonic() + seconds, list(addresses)
+    with selectors.DefaultSelector() as pending, ExitStack() as connections:
+        while monotonic() < end and (rest or pending.get_map()):
+            if rest:
+                family, address = rest.pop(0)
+                connection = connections.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                connection.settimeout(0.0)
+                if connection.connect_ex(address) in {0, errno.EINPROGRESS}:
+                    pending.register(connection, selectors.EVENT_WRITE, family)
+            wait = _STAGGER_SECONDS if rest else max(0.0, end - monotonic())
+            for key, _ in pending.select(wait) if pending.get_map() else ():
+                answered = key.fileobj
+                pending.unregister(answered)
+                assert isinstance(answered, socket.socket)  # noqa: S101  registered above
+                if not answered.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    return int(key.data)
+    return None
+
+
+def ssh_place(url: str) -> tuple[str, int]:
+    """Return host and port of an ssh URL, or of `user@host:path`."""
+    if "://" in url:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or _SSH_PORT
+    host = url.partition("@")[2] if "@" in url.partition(":")[0] else url
+    bracketed = re.match(r"\[([^\]]+)\]", host)
+    return (bracketed[1] if bracketed else host.partition(":")[0]), _SSH_PORT
+
+
 @dataclass(frozen=True, slots=True)
 class SshKey:
-    """A deploy key, and the trusted host keys; there is no insecure default."""
+    """A deploy key, and the trusted host keys; there is no insecure default.
+
+    Attributes:
+        route: chooses the address family of a host that has both.
+    """
 
     key: Path
     known_hosts: Path
+    route: Route = field(default_factory=Route, compare=False, repr=False)
 
     def lend(self, url: str, loan: Loan) -> None:
         """Set GIT_SSH_COMMAND, with a copy of the key that ssh accepts.
@@ -128,10 +220,10 @@ class SshKey:
         Kubernetes mounts secrets readable for a group, and ssh refuses such a key. The file
         is read for each call, so that a rotated key is used.
         """
-        del url
         hidden = loan.hide(read_private_key(self.key, "--ssh-key", "invalid-ssh-key"))
         _check_known_hosts(self.known_hosts)
         options = {
+            "AddressFamily": self.route.family(*ssh_place(url)),
             "BatchMode": "yes",
             "ConnectTimeout": "10",
             "GlobalKnownHostsFile": "/dev/null",
