@@ -22,11 +22,11 @@ _cluster, _namespace = apiserver.fixtures
 
 # The same examples on every machine, so that a run says something about a change.
 # HYPOTHESIS_PROFILE=thorough (`make soak`) tries ten times as many, and `explore` looks for new
-# ones; what it finds becomes a named row. `mutation` is for tests/mutation.py.
+# ones; what it finds becomes a named row. `few` is for `make coverage` and `make mutation`.
 settings.register_profile("stable", derandomize=True, deadline=None, max_examples=30)
 settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=300)
 settings.register_profile("explore", deadline=None, max_examples=2000)
-settings.register_profile("mutation", derandomize=True, deadline=None, max_examples=12)
+settings.register_profile("few", derandomize=True, deadline=None, max_examples=12)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 
 # `make test-fast` leaves out what works with git, servers, links, clusters and whole daemons: these

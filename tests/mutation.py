@@ -236,7 +236,7 @@ class Copy:
         environment = {
             **os.environ,
             "PYTHONPATH": str(self.directory),
-            "HYPOTHESIS_PROFILE": "mutation",
+            "HYPOTHESIS_PROFILE": "few",
         }
         try:
             ran = subprocess.run(
