@@ -43,7 +43,7 @@ from gitops_prefix.decide.announcement import (
 )
 from gitops_prefix.decide.prefix import Prefix
 
-MOST_ROUTERS = 64
+MOST_ROUTERS = 256
 """Routers remembered on one link: more are a flood."""
 
 MOST_LEFT_OUT = 64
@@ -211,7 +211,7 @@ class RouterState:
             if information.preferred_lifetime
         }
         return any(
-            prefix not in carried and is_global(prefix) in kinds and (old.newest or old.came_back)
+            prefix not in carried and is_global(prefix) in kinds and old.newest
             for prefix, old in self.announcements.items()
         )
 

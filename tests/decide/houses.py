@@ -140,7 +140,7 @@ class House:
 
     def _router(self, name: str, number: int, ula: str) -> Box:
         rng = self.rng
-        longest = rng.choices([4, 20, 60, 200, 600, 1800], [1, 2, 4, 6, 20, 6])[0]
+        longest = rng.choices([4, 20, 60, 200, 600, 1800], [0.3, 2, 4, 6, 20, 6])[0]
         lifetimes = rng.choice(LIFETIMES)
         if longest <= 20 and rng.random() < 0.5:
             lifetimes = (45, 60)

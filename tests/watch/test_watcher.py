@@ -14,6 +14,7 @@ from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6ND_RS, IPv6ExtHdrDestOpt, IPv6
 from scapy.packet import Raw
 
 from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.plan.ears import Advertised, LinkChanged
 from gitops_prefix.watch.advertisements import AdvertisementSource
 from gitops_prefix.watch.codec import RejectReason
@@ -182,11 +183,12 @@ def test_a_repetition_with_another_hop_limit_is_no_repetition(lab, router):
 def test_more_routers_than_are_remembered_are_all_told(lab, router):
     with watching(lab.node) as seen:
         seen.next(LinkChanged)
-        for number in range(1, 101):
-            router.send(header(f"fe80::{number:x}") / says(A))
-        told = [seen.next(Advertised).router.address for _ in range(100)]
-        assert told == [f"fe80::{number:x}" for number in range(1, 101)]
-        router.send(header("fe80::1") / says(A), header("fe80::64") / says(A))
+        addresses = [f"fe80::{number:x}" for number in range(1, MOST_ROUTERS + 40)]
+        for address in addresses:
+            router.send(header(address) / says(A))
+        told = [seen.next(Advertised).router.address for _ in addresses]
+        assert told == addresses
+        router.send(header(addresses[0]) / says(A), header(addresses[-1]) / says(A))
         # The first were pushed out: what they repeat is taken for news.
         assert [seen.next(Advertised).repeated for _ in range(2)] == [False, True]
 
