@@ -1,17 +1,18 @@
-"""The thread that applies directly while Git is behind, and gives back when it is not.
+"""The thread that applies directly while Git is away, and releases when it is not.
 
-`daemon.fallback` says when. The loop hands over what each pass came to, and never waits
-for the cluster.
+`policy` says when. The loop hands over what each pass found, and never waits for the cluster.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Protocol
 
 from gitops_prefix.apply.fields import (
     SEVERITIES,
     ApplyConfiguration,
+    Configurations,
     ObjectId,
     ObjectReport,
     ObjectResult,
@@ -23,27 +24,24 @@ from gitops_prefix.apply.policy import (
     BranchState,
     Fallback,
     Reverts,
+    Round,
 )
+from gitops_prefix.apply.protocol import ApplyObjects, Question, ReleaseObjects, Reports, Wish
 from gitops_prefix.errors import GitopsPrefixError, Severity
 
 log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS = 30.0
-"""Between two looks at what we applied, and between two tries of what failed."""
+"""Between two looks at what we applied, and the longest between two tries of the API server."""
 _LONGEST_HOLD = 900.0
-"""How long Flux is waited for: it may follow another branch, or be suspended."""
+"""How long a reconciler is waited for: it may follow another branch, or be suspended."""
+_ASK_SECONDS = 15.0
+"""Between two requests that Argo CD look."""
 _PATIENCE_SECONDS = 1.0
-_GIVEN_BACK = {
-    ObjectResult.RELEASED,
-    ObjectResult.UNCHANGED,
-    ObjectResult.MISSING,
-    ObjectResult.NOT_INSTALLED,
-    ObjectResult.ANOTHER,
-    # Nothing of ours is where we may not patch.
-    ObjectResult.FORBIDDEN,
-}
-
-Configurations = tuple[ApplyConfiguration, ...]
+_AT_ONCE = 8
+"""Objects of one question: what was done is reported, and the lead is looked at, in between."""
+_NOT_THERE = {ObjectResult.MISSING, ObjectResult.NOT_INSTALLED, ObjectResult.ANOTHER}
+"""Nothing of ours is held there: a release has nothing to report."""
 
 
 class Cluster(Protocol):
@@ -51,13 +49,7 @@ class Cluster(Protocol):
 
     def prepare(self) -> None: ...  # noqa: D102
 
-    def apply(  # noqa: D102
-        self, wanted: Iterable[ApplyConfiguration], *, force: bool = False, dry_run: bool = False
-    ) -> tuple[ObjectReport, ...]: ...
-
-    def release(  # noqa: D102
-        self, wanted: Iterable[ApplyConfiguration], commit: str = ""
-    ) -> tuple[ObjectReport, ...]: ...
+    def ask(self, question: Question[Reports]) -> Reports: ...  # noqa: D102
 
     def close(self) -> None: ...  # noqa: D102
 
@@ -72,8 +64,10 @@ class Applying:
         clock: Callable[[], float],
         read: Callable[[str], Configurations],
         *,
+        leads_until: Callable[[], float] = lambda: inf,
         count: Callable[[ObjectReport], None] = lambda _: None,
         given_up: Callable[[ObjectReport], None] = lambda _: None,
+        again: float = _AGAIN_SECONDS,
     ) -> None:
         """Do nothing yet; `start` does.
 
@@ -82,22 +76,30 @@ class Applying:
             cluster: what applies.
             clock: the monotonic one.
             read: the managed fields that a commit holds; called by `take`, in its thread.
-            count: told each report.
-            given_up: told those of objects that are left alone from now on.
+            leads_until: when our lead ends, by the same clock; nothing is written after that.
+            count: receives each report.
+            given_up: receives those of objects that are left alone from now on.
+            again: seconds between two looks at what we applied.
         """
         self._cluster, self._clock, self._read, self._count = cluster, clock, read, count
-        self._given_up = given_up
+        self._leads_until, self._given_up, self._again = leads_until, given_up, again
         self._condition = threading.Condition()
         self._state = Fallback(policy)
-        self._wanted: Configurations | None = None
+        self._wanted: Mapping[ObjectId, ApplyConfiguration] | None = None
         self._news = False
-        self._reverts = Reverts()
-        self._touched: dict[ObjectId, ApplyConfiguration] = {}
-        self._waits_since: float | None = None
-        self._words = ""
-        self._told: dict[str, tuple[ObjectResult, str]] = {}
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="applying", daemon=True)
+        # What follows belongs to the thread.
+        self._round = Round(Action.NOTHING, "")
+        self._again_at = inf
+        self._failures = 0
+        self._reverts = Reverts()
+        self._touched: dict[ObjectId, ApplyConfiguration] = {}
+        self._held: dict[ObjectId, str] = {}
+        self._waits_since: float | None = None
+        self._asked_at = -inf
+        self._words = ""
+        self._logged: dict[str, tuple[ObjectResult, str]] = {}
 
     def start(self) -> None:
         """Begin, if there can ever be something to do."""
@@ -105,7 +107,7 @@ class Applying:
             self._thread.start()
 
     def stop(self) -> None:
-        """End; what is in the cluster stays, and is given back by whoever comes next."""
+        """End; what is held in the cluster stays so, and is released by whoever comes next."""
         with self._condition:
             self._stopping = True
             self._condition.notify()
@@ -126,7 +128,8 @@ class Applying:
         with self._condition:
             seen = self._state.see(git, commit, began)
             if not seen.cares:
-                self._state, self._wanted = seen, None
+                self._state, self._wanted, self._news = seen, None, True
+                self._condition.notify()
                 return
             known = self._wanted if seen.commit == self._state.commit else None
         wanted = self._read_commit(seen.commit) if known is None else known
@@ -137,123 +140,251 @@ class Applying:
             self._news = True
             self._condition.notify()
 
+    def lead(self) -> None:
+        """We gained the lead: with the next pass, look for what others left held."""
+        with self._condition:
+            self._state = self._state.lead()
+
     @property
     def overrides(self) -> bool:
         """Whether reconcilers are overridden now."""
-        return self._next() is Action.OVERRIDE
+        return self._state.action(self._clock()) is Action.OVERRIDE
+
+    @property
+    def held(self) -> int:
+        """How many objects keep their reconciler away for us, as far as we know."""
+        return len(self._held)
+
+    @property
+    def owing(self) -> bool:
+        """Whether something of ours may still be held."""
+        return self._state.owing
+
+    def lines(self) -> tuple[str, ...]:
+        """What is held, for the page."""
+        names = [*self._held.values()]
+        if not names:
+            return ()
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        return (f"direct apply: {len(names)} held: {', '.join(names[:5])}{more}",)
 
     def alive(self) -> bool:
         """Whether the thread runs, where it should."""
         return self._thread.is_alive() or self._thread.ident is None
 
-    def _next(self) -> Action:
-        return self._state.action(self._clock())
-
-    def _read_commit(self, commit: str) -> Configurations | None:
+    def _read_commit(self, commit: str) -> Mapping[ObjectId, ApplyConfiguration] | None:
         try:
-            return self._read(commit)
+            configurations = self._read(commit)
         except GitopsPrefixError as error:
             log.warning("direct apply: what is to be applied cannot be read: %s", error)
             return None
+        return {configuration.object: configuration for configuration in configurations}
 
     def _run(self) -> None:
         while not self._stopping:
             with self._condition:
                 self._news = False
                 wanted = self._wanted
-                action = self._next() if wanted is not None else Action.NOTHING
+                now = self._clock()
+                action = self._state.action(now) if wanted is not None else Action.NOTHING
                 state = self._state = self._state.begin(action)
-            done = self._act(action, wanted or (), state.commit)
+            pause = self._step(state, action, wanted or {}, now)
             with self._condition:
-                if done:
+                if self._done(action, state.commit):
                     self._state = self._state.done(action, state.commit)
-                self._condition.wait_for(lambda: self._news or self._stopping, self._pause(action))
+                    pause = 0.0 if action in {Action.APPLY, Action.RELEASE} else pause
+                self._condition.wait_for(
+                    lambda: self._news or self._stopping, None if pause == inf else pause
+                )
 
-    def _pause(self, action: Action) -> float | None:
-        """How long to wait for news after an action; None is for ever."""
+    def _done(self, action: Action, commit: str) -> bool:
+        """Whether a round, which is of this action and commit, has no object left."""
+        ours = (self._round.action, self._round.commit) == (action, commit)
+        return ours and action is not Action.NOTHING and not self._round.due
+
+    def _step(
+        self,
+        state: Fallback,
+        action: Action,
+        wanted: Mapping[ObjectId, ApplyConfiguration],
+        now: float,
+    ) -> float:
+        """Do a part of an action; and how long to wait for news after it."""
+        if action is Action.NOTHING:
+            self._round = Round(action, state.commit)
+            if now >= self._leads_until():
+                # Whoever leads looks after them, and counts them.
+                self._held.clear()
+            return inf
+        if action is Action.PREPARE:
+            self._cluster.prepare()
+            self._round = Round(action, state.commit)
+            return max(0.0, state.overrides_at - self._clock())
+        self._begin_round(action, state.commit, wanted, now)
+        keys = self._round.batch(now, _AT_ONCE)
+        if keys and now >= self._leads_until():
+            return 1.0
+        if keys:
+            try:
+                self._work(action, state, keys, wanted, now)
+            except GitopsPrefixError as error:
+                return self._fail(str(error))
+            self._failures, self._words = 0, ""
         now = self._clock()
-        then = self._next() if self._wanted is not None else Action.NOTHING
-        match then:
-            case Action.NOTHING:
-                return None
-            case Action.PREPARE:
-                return self._state.overrides_at - now
+        if not self._round.due and self._again_at == inf:
+            self._again_at = now + self._again
+        return max(0.0, min(self._round.next_at, self._again_at) - now)
+
+    def _fail(self, words: str) -> float:
+        """Report once that the API server could not be asked; and how long to wait."""
+        # Whoever ends has ended the child, too.
+        if not self._stopping and words != self._words:
+            log.error("direct apply: %s", words)
+        self._words = words
+        self._failures += 1
+        return min(self._again, 2.0 ** min(self._failures - 1, 5))
+
+    def _begin_round(
+        self,
+        action: Action,
+        commit: str,
+        wanted: Mapping[ObjectId, ApplyConfiguration],
+        now: float,
+    ) -> None:
+        known = (self._round.action, self._round.commit) == (action, commit)
+        if known and now < self._again_at:
+            return
+        keys = [*wanted]
+        if action is Action.RELEASE:
+            # What left the repository while it was held is released, too.
+            keys += [key for key in self._touched if not _among(key, wanted)]
+        elif action is Action.OVERRIDE:
+            # Another outage: the reconcilers are waited for anew after it.
+            self._waits_since = None
+        self._round = Round(action, commit, dict.fromkeys(keys, now))
+        self._again_at = inf
+        if not keys and action is Action.RELEASE:
+            self._touched = {}
+
+    def _work(
+        self,
+        action: Action,
+        state: Fallback,
+        keys: Iterable[ObjectId],
+        wanted: Mapping[ObjectId, ApplyConfiguration],
+        now: float,
+    ) -> None:
+        """Ask about some objects of the round.
+
+        Raises:
+            GitopsPrefixError: the API server could not be asked.
+        """
+        present = [wanted[key] for key in keys if key in wanted]
+        match action:
+            case Action.APPLY:
+                wish = Wish(others=True)
+                self._apply(present, wish)
+            case Action.OVERRIDE:
+                self._override(present, always=state.policy.mode is ApplyMode.ALWAYS)
             case _:
-                return _AGAIN_SECONDS if then is action else 0.0
+                left = [self._touched[key] for key in keys if key not in wanted]
+                self._release(present, state, now, left=False)
+                self._release(left, state, now, left=True)
 
-    def _act(self, action: Action, wanted: Configurations, commit: str) -> bool:
-        """Do it; whether it is done."""
-        try:
-            match action:
-                case Action.PREPARE:
-                    self._cluster.prepare()
-                case Action.APPLY:
-                    self._touched |= {one.object: one for one in wanted}
-                    self._tell(self._cluster.apply(wanted))
-                case Action.OVERRIDE:
-                    # Another outage: Flux is waited for anew after it.
-                    self._waits_since = None
-                    self._override(wanted)
-                case Action.RELEASE:
-                    return self._release(wanted, commit)
-        except GitopsPrefixError as error:
-            # Who ends has ended the child, too.
-            words = str(error)
-            if not self._stopping and words != self._words:
-                log.error("direct apply: %s", words)  # noqa: TRY400  it says all there is
-            self._words = words
-            return False
-        self._words = ""
-        return True
+    def _apply(self, wanted: list[ApplyConfiguration], wish: Wish) -> tuple[ObjectReport, ...]:
+        if not wanted:
+            return ()
+        if not wish.dry_run:
+            self._touched |= {configuration.object: configuration for configuration in wanted}
+        question = ApplyObjects(tuple(wanted), wish, self._leads_until())
+        reports = self._cluster.ask(question).reports
+        self._learn(wanted, reports, quiet=wish.dry_run)
+        return reports
 
-    def _override(self, wanted: Configurations) -> None:
+    def _override(self, wanted: list[ApplyConfiguration], *, always: bool) -> None:
         """Apply; what was put back once is only looked at before the next time."""
         reverts = self._reverts
         apply = [one for one in wanted if reverts.may_apply(one)]
         look = [one for one in wanted if not reverts.may_apply(one) and not reverts.stopped(one)]
+        for stopped in [one for one in wanted if reverts.stopped(one)]:
+            self._round = self._round.skip(stopped.object)
         for some, dry_run in ((apply, False), (look, True)):
-            if some:
-                self._touched |= {one.object: one for one in some}
-                reports = self._cluster.apply(some, force=True, dry_run=dry_run)
-                self._reverts, given_up = self._reverts.learn(some, reports)
-                self._tell(reports if not dry_run else ())
-                for report in given_up:
-                    log.error("direct apply: %s: %s", report.object, report.message)
-                    self._given_up(report)
+            reports = self._apply(some, Wish(force=True, others=always, dry_run=dry_run))
+            self._reverts, given_up = self._reverts.learn(some, reports)
+            for report in given_up:
+                log.error("direct apply: %s: %s", report.title, report.message)
+                self._given_up(report)
 
-    def _release(self, wanted: Configurations, commit: str) -> bool:
-        now = self._clock()
-        patient = self._waits_since is None or now - self._waits_since < _LONGEST_HOLD
-        # What left the repository meanwhile is given back, too.
-        all_of_ours = tuple(({one.object: one for one in wanted} | self._touched).values())
-        commit = commit if patient else ""
-        reports = self._cluster.release(all_of_ours, commit) if all_of_ours else ()
-        self._tell(reports)
+    def _release(
+        self, wanted: list[ApplyConfiguration], state: Fallback, now: float, *, left: bool
+    ) -> None:
+        if not wanted:
+            return
+        since = self._waits_since
+        patient = since is None or now - since < _LONGEST_HOLD
+        question = ReleaseObjects(
+            tuple(wanted),
+            commit=state.commit if patient else "",
+            ask=now - self._asked_at >= _ASK_SECONDS,
+            left=left,
+            keep=state.policy.mode is ApplyMode.ALWAYS,
+            until=self._leads_until(),
+        )
+        reports = self._cluster.ask(question).reports
+        self._asked_at = now if question.ask else self._asked_at
         self._reverts = Reverts()
-        waits = any(one.standing is ObjectResult.WAITING for one in reports)
-        self._waits_since = (self._waits_since or now) if waits else None
-        done = all(one.standing in _GIVEN_BACK for one in reports)
-        self._touched = {} if done else self._touched
-        return done
+        self._learn(wanted, reports)
+        if any(report.result is ObjectResult.WAITING for report in reports):
+            self._waits_since = now if since is None else since
+        elif not self._round.due:
+            self._waits_since = None
 
-    def _tell(self, reports: Iterable[ObjectReport]) -> None:
-        """Log what is new, and once what stays as it is."""
-        for one in reports:
-            self._count(one)
-            told = (one.standing, one.message)
-            # A kind that is not installed is told once, not for each object.
-            what = one.message if one.standing is ObjectResult.NOT_INSTALLED else one.object
-            again = self._told.get(what) == told and one.message
-            self._told[what] = told
-            if again or one.standing is ObjectResult.UNCHANGED:
-                continue
-            fields = ", ".join(change.field for change in one.changes)
-            words = one.message or f"{one.standing} {fields}".strip()
-            log.log(_level(one), "direct apply: %s: %s", one.object, words)
+    def _learn(
+        self,
+        wanted: Iterable[ApplyConfiguration],
+        reports: Iterable[ObjectReport],
+        *,
+        quiet: bool = False,
+    ) -> None:
+        now = self._clock()
+        for configuration, report in zip(wanted, reports, strict=True):
+            key = configuration.object
+            self._round = self._round.learn(key, report, now)
+            if report.held:
+                self._held[key] = report.title
+            elif report.held is False:
+                self._held.pop(key, None)
+                if self._round.action is Action.RELEASE:
+                    self._touched.pop(key, None)
+            if not quiet:
+                self._count(report)
+                self._log(report)
+
+    def _log(self, report: ObjectReport) -> None:
+        """Log what is new, and only once what stays as it is."""
+        said = (report.result, report.message)
+        # A kind that is not installed is reported once, not for each object.
+        what = report.message if report.result is ObjectResult.NOT_INSTALLED else report.title
+        again = self._logged.get(what) == said and report.message
+        self._logged[what] = said
+        if again or report.result is ObjectResult.UNCHANGED:
+            return
+        if self._round.action is Action.RELEASE and report.result in _NOT_THERE:
+            return
+        fields = ", ".join(change.field for change in report.changes)
+        words = report.message or f"{report.result} {fields}".strip()
+        log.log(_level(report), "direct apply: %s: %s", report.title, words)
+
+
+def _among(key: ObjectId, wanted: Mapping[ObjectId, ApplyConfiguration]) -> bool:
+    """Whether an object is wanted, perhaps in another version of its group."""
+    version, *named = key
+    group = version.rpartition("/")[0]
+    return any((other.rpartition("/")[0], *rest) == (group, *named) for other, *rest in wanted)
 
 
 def _level(report: ObjectReport) -> int:
-    severity = SEVERITIES.get(report.standing)
+    severity = SEVERITIES.get(report.result)
     if severity is Severity.ERROR:
         return logging.ERROR
     return logging.WARNING if severity is Severity.WARNING or report.message else logging.INFO

@@ -1,29 +1,40 @@
 """The child process that talks to the API server, as its parent sees it.
 
-The child imports the Kubernetes client (44 MiB), so the daemon starts it on demand, asks one
-question at a time by a line of JSON, and ends it when nobody asked for a while. Nothing is
-lost when it dies.
+The child imports the Kubernetes client (44 MiB), so the daemon starts the child on demand,
+asks one question at a time, and ends the child when nobody asked for a while. Nothing is lost
+when the child dies. `protocol` has the lines.
 """
 
-import json
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from math import inf
+from pathlib import Path
+from typing import IO
 
-from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport, read_report
+from gitops_prefix.apply.protocol import AnswerT, Question, read_answer, write_question
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.scrub import scrub
 
+_SECONDS = 60.0
+"""For one answer."""
+_START_SECONDS = 60.0
+"""To import the client: about a second, on a machine that is not busy."""
+_END_SECONDS = 1.0
+"""For the child to remove its files, once nobody can ask any more."""
+_IDLE_SECONDS = 60.0
+_LAST_WORDS = 2000
 _INHERITED = (
     "PATH",
     "HOME",
-    "TMPDIR",
     "KUBECONFIG",
     "KUBERNETES_SERVICE_HOST",
     "KUBERNETES_SERVICE_PORT",
@@ -31,12 +42,12 @@ _INHERITED = (
 )
 """What a child gets of our environment: no token of git's, no option of ours."""
 _PROXY = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
-"""For the API server of a kubeconfig. A pod's own is behind none."""
+"""For the API server of a kubeconfig. A pod's own API server is behind no proxy."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterAccess:
-    """A kubeconfig and its context.
+    """A kubeconfig and its context: which cluster, and who we are to it.
 
     Attributes:
         kubeconfig: a file; empty for the pod's own account, or what kubectl would take.
@@ -61,11 +72,42 @@ def child_environment(ours: Mapping[str, str], access: ClusterAccess) -> dict[st
     return {**inherited, "LC_ALL": "C.UTF-8"}
 
 
-_LAST_WORDS = 2000
+class _Directory:
+    """A child's TMPDIR, with the private keys that the client unpacks from a kubeconfig.
+
+    It is removed with the child. One that a killed daemon left is removed by the next child:
+    the lock in it dies with its owner.
+    """
+
+    _PREFIX = "gitops-prefix-child-"
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=self._PREFIX))
+        self._lock = self._locked(self.path)
+        for left in self.path.parent.glob(f"{self._PREFIX}*"):
+            with suppress(OSError):
+                os.close(self._locked(left))
+                shutil.rmtree(left)
+
+    @staticmethod
+    def _locked(path: Path) -> int:
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.fstat(lock).st_uid != os.getuid():
+                raise PermissionError(path)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise
+        return lock
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
 
 
 class Child:
-    """One process, from its start to its end."""
+    """One process, from its start to its end: one line in, one line out."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it, in a process group of its own.
@@ -73,59 +115,87 @@ class Child:
         Raises:
             OutsideError: it cannot be started.
         """
-        # What it says beside its answers is kept, and read only when it dies.
+        # What the child writes beside its answers is kept, and read only when it dies.
         self._said = os.memfd_create("said")
+        self._directory = _Directory()
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
-                env=environment,
+                env={**environment, "TMPDIR": str(self._directory.path)},
                 start_new_session=True,
             )
         except OSError as error:
             os.close(self._said)
+            self._directory.remove()
             raise OutsideError(f"{command[0]} cannot be started: {error}") from error
         self._requests, self._answers = _pipe(self._process.stdin), _pipe(self._process.stdout)
+        self._ready = False
 
     def runs(self) -> bool:
-        """Whether it is there to be asked."""
+        """Whether it can be asked."""
         return self._process.poll() is None
 
     def ask(self, line: bytes, seconds: float) -> bytes:
         """One line in, one line out.
 
         Raises:
-            OutsideError: it ended before it answered; after `seconds` it is made to.
+            OutsideError: it ended before it answered, or took longer than `seconds`.
         """
-        watchdog = threading.Timer(seconds, self.kill)
-        watchdog.daemon = True
-        watchdog.start()
-        answer = b""
-        with suppress(OSError):
-            self._requests.write(line)
-            self._requests.flush()
-            answer = self._answers.readline()
-        watchdog.cancel()
-        if not answer.endswith(b"\n"):
-            self.kill()
-            raise OutsideError(f"it ended before it answered: {self._last_words()}")
-        return answer
+        self._write(b"" if self._ready else b"\n")
+        if not self._ready:
+            # It answers an empty line when it has imported the client.
+            self._read(_START_SECONDS)
+            self._ready = True
+        self._write(line)
+        return self._read(seconds)
 
     def kill(self) -> None:
         """End it and what it started: a kubeconfig may name a program for its tokens."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def close(self) -> None:
-        """End it, and give everything back."""
+    def close(self, seconds: float = 0.0) -> None:
+        """End it, and release everything. It may take `seconds` to end by itself."""
+        with suppress(OSError):
+            self._requests.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
         self.kill()
         self._process.wait()
-        for pipe in (self._requests, self._answers):
-            with suppress(OSError):
-                pipe.close()
+        with suppress(OSError):
+            self._answers.close()
         os.close(self._said)
+        self._directory.remove()
+
+    def _write(self, line: bytes) -> None:
+        # A pipe without a reader is noticed by whoever reads the answer.
+        with suppress(OSError):
+            self._requests.write(line)
+            self._requests.flush()
+
+    def _read(self, seconds: float) -> bytes:
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self.kill()
+
+        watchdog = threading.Timer(seconds, end)
+        watchdog.daemon = True
+        watchdog.start()
+        answer = b""
+        with suppress(OSError):
+            answer = self._answers.readline()
+        watchdog.cancel()
+        if answer.endswith(b"\n"):
+            return answer
+        self.kill()
+        if late.is_set():
+            raise OutsideError(f"it took longer than {seconds:g} s to answer, and was ended")
+        raise OutsideError(f"it ended before it answered: {self._last_words()}")
 
     def _last_words(self) -> str:
         code = self._process.wait()
@@ -141,13 +211,8 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-_SECONDS = 120.0
-"""For one request: it may be about hundreds of objects."""
-_IDLE_SECONDS = 60.0
-
-
 class ClusterProcess:
-    """The child, started on demand. Any thread may ask; they are answered in turn."""
+    """The child, started on demand. Any thread may ask; questions are answered in turn."""
 
     def __init__(
         self,
@@ -163,7 +228,7 @@ class ClusterProcess:
             access: which cluster.
             command: starts the child.
             seconds: how long one answer may take.
-            idle: how long it stays when nobody asks.
+            idle: how long the child stays when nobody asks; inf is for ever.
         """
         self._command, self._access = [*command, *access.words], access
         self._seconds, self._idle = seconds, idle
@@ -173,55 +238,32 @@ class ClusterProcess:
         self._closed = False
 
     def prepare(self) -> None:
-        """Have it ready: importing the client takes about a second."""
+        """Have the child ready: importing the client takes about a second."""
         with self._lock:
             with suppress(OutsideError):
                 self._running()
             self._end_when_idle()
 
-    def apply(
-        self, wanted: Iterable[ApplyConfiguration], *, force: bool = False, dry_run: bool = False
-    ) -> tuple[ObjectReport, ...]:
-        """Apply the managed fields of objects; cluster.apply says how.
+    def ask(self, question: Question[AnswerT]) -> AnswerT:
+        """Ask the child, which is started if it does not run.
 
         Raises:
-            OutsideError: no cluster is named, it does not answer, or the child died.
+            InputError: no cluster can be read from the kubeconfig.
+            OutsideError: the question failed, or there was no answer in time.
         """
-        return self._ask_about("apply", wanted, force=force, dryRun=dry_run)
-
-    def release(
-        self, wanted: Iterable[ApplyConfiguration], commit: str = ""
-    ) -> tuple[ObjectReport, ...]:
-        """Give back what we own of objects; every value stays.
-
-        Args:
-            wanted: the objects.
-            commit: what Flux must have applied first, where it can be asked.
-
-        Raises:
-            OutsideError: as `apply` does.
-        """
-        return self._ask_about("release", wanted, commit=commit)
-
-    def ask(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask for an operation of `cluster.operations`.
-
-        Raises:
-            OutsideError: it could not be done, or there was no answer in time.
-        """
-        request = json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n"
+        line = write_question(question)
         with self._lock:
             try:
-                line = self._running().ask(request, self._seconds)
+                answer = self._running().ask(line, self._seconds)
             except OutsideError as error:
                 self._discard()
                 raise OutsideError(f"what talks to the cluster: {error}") from error
             finally:
                 self._end_when_idle()
-        return _read(line)
+        return read_answer(question, answer)
 
     def close(self) -> None:
-        """End it, if it runs, for good; a request that is under way is not waited for."""
+        """End the child, if it runs, for good; a question under way is not waited for."""
         self._closed = True
         child = self._child
         if child is not None:
@@ -236,13 +278,6 @@ class ClusterProcess:
         child = self._child
         return child is not None and child.runs()
 
-    def _ask_about(
-        self, operation: str, wanted: Iterable[ApplyConfiguration], **options: object
-    ) -> tuple[ObjectReport, ...]:
-        documents = [one.document() for one in wanted]
-        answer = self.ask(operation, {"configurations": documents, **options})
-        return tuple(map(read_report, answer["reports"]))
-
     def _running(self) -> Child:
         self._stop_timer()
         if self._closed:
@@ -253,14 +288,14 @@ class ClusterProcess:
             self._child = Child(self._command, child_environment(os.environ, self._access))
         return self._child
 
-    def _discard(self) -> None:
+    def _discard(self, seconds: float = 0.0) -> None:
         child, self._child = self._child, None
         if child is not None:
-            child.close()
+            child.close(seconds)
 
     def _end_when_idle(self) -> None:
         self._stop_timer()
-        if self._child is not None:
+        if self._child is not None and self._idle < inf:
             self._timer = threading.Timer(self._idle, self._end_idle)
             self._timer.daemon = True
             self._timer.start()
@@ -275,17 +310,6 @@ class ClusterProcess:
         if self._lock.acquire(blocking=False):
             try:
                 if self._timer is threading.current_thread():
-                    self._discard()
+                    self._discard(_END_SECONDS)
             finally:
                 self._lock.release()
-
-
-def _read(line: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(line)
-        if "error" in answer:
-            raise OutsideError(answer["error"])
-        answered: dict[str, Any] = answer["answer"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise OutsideError(f"what talks to the cluster gave no answer: {line[:80]!r}") from error
-    return answered

@@ -1,4 +1,4 @@
-"""One leader among several daemons, by a Lease: who may write to it, and who leads. PURE.
+"""PURE: one leader among several daemons, by a Lease: who may write it, and who leads.
 
 The rules are client-go's (tools/leaderelection), which every controller of a cluster follows.
 The clocks of two machines are never compared: a record counts as alive for its duration
@@ -9,6 +9,21 @@ renew stops at its deadline, which is earlier than anybody's view of its record 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
+
+JITTER = 1.2
+"""client-go's: a try comes at most this many times later, so that two do not stay in step."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseName:
+    """Where the Lease is.
+
+    Attributes:
+        namespace: empty for the one that we run in.
+    """
+
+    name: str
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +46,12 @@ class Durations:
         Raises:
             ValueError: they are not in order.
         """
-        if not 0 < self.retry < self.renew < self.lease:
+        # client-go: two tries, jitter included, must fit before the deadline.
+        if not (self.retry > 0 and JITTER * self.retry < self.renew < self.lease):
             raise ValueError(
-                f"the lease ({self.lease:g} s) has to be longer than the renewal "
-                f"({self.renew:g} s), and that than the time between tries ({self.retry:g} s)"
+                f"the lease ({self.lease:g} s) must be longer than the renewal deadline "
+                f"({self.renew:g} s), and that longer than {JITTER:g} times the time between "
+                f"tries ({self.retry:g} s)"
             )
 
 
@@ -45,7 +62,7 @@ class LeaseRecord:
     Attributes:
         holder: an identity; empty when it was given up.
         seconds: how long it is alive after a renewal.
-        acquired: when the holder got it, as text; by its clock, which says nothing to us.
+        acquired: when the holder got it, as text, by the holder's clock: it says nothing to us.
         renewed: likewise.
         transitions: how often it went from one to another.
     """
@@ -63,6 +80,7 @@ class LeaseStep(Enum):
     CREATE = "create"
     TAKE = "take"
     RENEW = "renew"
+    RELEASE = "release"
     WAIT = "wait"
 
 
@@ -72,32 +90,41 @@ class Election:
 
     Attributes:
         identity: ours, and nobody else's.
-        record: as it was last seen; None when there was none.
-        changed_at: when we saw it become that.
-        renewed_at: when the last write of ours that succeeded was begun; None when we do not lead.
+        fit: whether we can do a leader's work now. Who cannot gives the Lease up, and takes
+            it again only if nobody else does for two of its durations.
+        record: as it was last seen; None when there was no Lease.
+        version: the resourceVersion of what was seen.
+        changed_at: when we saw the record become what it is.
+        renewed_at: when the last write of ours that succeeded began; None: we do not lead.
     """
 
     identity: str
     durations: Durations = Durations()
+    fit: bool = True
     record: LeaseRecord | None = None
+    version: str = ""
     changed_at: float = 0.0
     renewed_at: float | None = None
 
-    def see(self, record: LeaseRecord | None, now: float) -> "Election":
+    def see(self, record: LeaseRecord | None, version: str, now: float) -> "Election":
         """The Lease as it is read at `now`; somebody else's name in it ends our lead."""
         changed_at = self.changed_at if record == self.record else now
         ours = record is not None and record.holder == self.identity
         renewed_at = self.renewed_at if ours else None
-        return replace(self, record=record, changed_at=changed_at, renewed_at=renewed_at)
+        return replace(
+            self, record=record, version=version, changed_at=changed_at, renewed_at=renewed_at
+        )
 
     def step(self, now: float) -> LeaseStep:
         """What to do with the record that was seen."""
         record = self.record
+        patience = 0.0 if self.fit else 2 * self.durations.lease
         if record is None:
-            return LeaseStep.CREATE
+            return LeaseStep.CREATE if now >= self.changed_at + patience else LeaseStep.WAIT
         if record.holder == self.identity:
-            return LeaseStep.RENEW
-        if not record.holder or now >= self.changed_at + record.seconds:
+            return LeaseStep.RENEW if self.fit else LeaseStep.RELEASE
+        alive = record.seconds if record.holder else 0.0
+        if now >= self.changed_at + alive + patience:
             return LeaseStep.TAKE
         return LeaseStep.WAIT
 
@@ -110,13 +137,20 @@ class Election:
         return LeaseRecord(self.identity, self.durations.lease, time, time, transitions)
 
     def release(self, calendar: datetime) -> LeaseRecord:
-        """The record that lets the next one in at once."""
+        """The record that lets the next candidate in at once."""
         transitions = self.record.transitions if self.record else 0
         return LeaseRecord("", 1.0, micro_time(calendar), micro_time(calendar), transitions)
 
-    def wrote(self, record: LeaseRecord, began: float) -> "Election":
+    def wrote(self, record: LeaseRecord, version: str, began: float) -> "Election":
         """Our write succeeded; it counts from when it began, not from when it was answered."""
-        return replace(self, record=record, changed_at=began, renewed_at=began)
+        ours = record.holder == self.identity
+        return replace(
+            self,
+            record=record,
+            version=version,
+            changed_at=began,
+            renewed_at=began if ours else None,
+        )
 
     @property
     def leads_until(self) -> float | None:

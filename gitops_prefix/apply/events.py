@@ -1,39 +1,54 @@
 """What the cluster is asked and shown after a publication: reconcile requests and Events.
 
-Events (events.k8s.io/v1) are for who looks at an object and not at Git
-(`kubectl events --for`). An Event that cannot be made is reported once in the log, and lost.
+Events (events.k8s.io/v1) are for people who look at an object and not at Git
+(`kubectl events --for`). A thread makes them, so that no publication waits for the API
+server; an Event that cannot be made is reported once in the log, and lost.
 """
 
 import logging
 import platform
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
 from gitops_prefix.apply.fields import ObjectReport, ObjectResult
 from gitops_prefix.apply.ownership import Reconciled
+from gitops_prefix.apply.protocol import Acknowledged, Annotate, MakeEvents, Question
 from gitops_prefix.errors import GitopsPrefixError
 from gitops_prefix.plan.occasion import StatusChange
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
 from gitops_prefix.render.binding import Change
 
-Ask = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
-"""Asks the process that talks to the cluster: an operation, and its arguments.
+log = logging.getLogger(__name__)
+
+Ask = Callable[[Question[Acknowledged]], Acknowledged]
+"""Asks the process that talks to the cluster.
 
 Raises:
-    OutsideError: no answer.
+    InputError, OutsideError: there is no answer.
 """
 
 _CLUSTER_WIDE = frozenset(
     {"CiliumLoadBalancerIPPool", "CiliumCIDRGroup", "CiliumBGPAdvertisement", "IPPool"}
 )
 _CONTROLLER = "gitops-prefix"
-_MOST_WORDS = 1024
+_MOST_BYTES = 1024
 """Of a note; events.k8s.io."""
 MOST_EVENTS = 50
-"""Of one publication: an Event is for those who look at an object, and no record of a thousand."""
+"""Of one publication: an Event is for those who look at an object, not a record of thousands."""
+_MOST_WAITING = 1000
+_A_QUESTION = 10
+_SECONDS = 30.0
+"""For one question."""
+_END_SECONDS = 5.0
+"""For what waits, when the daemon ends."""
+
+# client-go's EventCorrelator: an object has 25 Events at once, and then one in five minutes;
+# what is the same as before within ten minutes is not repeated.
+_BURST, _REFILL_SECONDS, _SAME_SECONDS = 25.0, 300.0, 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,7 @@ class Regarding:
     """The object that something happened to.
 
     Attributes:
-        namespace: empty for one of the whole cluster.
+        namespace: empty for an object of the whole cluster.
     """
 
     api_version: str
@@ -68,7 +83,7 @@ class ObjectEvent:
     warning: bool = False
 
     def document(self, now: datetime, instance: str) -> dict[str, Any]:
-        """The API object. One of the whole cluster is told in `default`, as by everybody.
+        """The API object; it lives in `default` when its object has no namespace, as kubectl looks.
 
         Args:
             now: by the calendar.
@@ -91,16 +106,18 @@ class ObjectEvent:
             "type": "Warning" if self.warning else "Normal",
             "reason": self.reason,
             "action": self.action,
-            "note": self.note[:_MOST_WORDS],
+            # The server counts bytes.
+            "note": self.note.encode()[:_MOST_BYTES].decode(errors="ignore"),
             "regarding": named | ({"namespace": namespace} if regarding.namespace else {}),
         }
 
 
 def events_of_publication(changes: Iterable[Change], note: str) -> tuple[ObjectEvent, ...]:
-    """One for each object that a commit moved, as far as the cluster can know it."""
-    objects = dict.fromkeys(_regarding(changes))
+    """One Event for each object that a commit moved, as far as the cluster can have the object."""
+    objects = [*dict.fromkeys(_regarding(changes))]
     return tuple(
-        ObjectEvent(one, "PrefixChanged", "Publish", note) for one in [*objects][:MOST_EVENTS]
+        ObjectEvent(regarding, "PrefixChanged", "Publish", note)
+        for regarding in objects[:MOST_EVENTS]
     )
 
 
@@ -108,24 +125,27 @@ def event_of_report(report: ObjectReport, *, given_up: bool = False) -> ObjectEv
     """What direct apply did to an object, if it did anything.
 
     Args:
-        report: what came of it.
-        given_up: whether it was put back once too often.
+        report: what came of the object.
+        given_up: whether the object was put back once too often.
     """
     regarding = next(_regarding([report]), None)
     if regarding is None:
         return None
     if given_up:
         return ObjectEvent(regarding, "Reverted", "Apply", report.message, warning=True)
-    fields = ", ".join(one.field for one in report.changes)
-    if report.standing is ObjectResult.APPLIED:
-        note = f"{fields} applied directly, while Git is away"
-        return ObjectEvent(regarding, "AppliedDirectly", "Apply", note)
-    if report.standing is ObjectResult.RELEASED:
-        return ObjectEvent(regarding, "Released", "Release", "Git says the same: given back")
-    return None
+    fields = ", ".join(change.field for change in report.changes)
+    match report.result:
+        case ObjectResult.APPLIED:
+            return ObjectEvent(regarding, "AppliedDirectly", "Apply", f"{fields} applied directly")
+        case ObjectResult.RELEASED:
+            return ObjectEvent(regarding, "Released", "Release", "Git says the same: released")
+        case ObjectResult.LEFT:
+            return ObjectEvent(regarding, "Left", "Release", report.message, warning=True)
+        case _:
+            return None
 
 
-class _Object(Protocol):
+class _Named(Protocol):
     """What a change and a report have in common."""
 
     @property
@@ -138,42 +158,75 @@ class _Object(Protocol):
     def name(self) -> str: ...
 
 
-def _regarding(objects: Iterable[_Object]) -> Iterator[Regarding]:
-    for one in objects:
+def _regarding(objects: Iterable[_Named]) -> Iterator[Regarding]:
+    for named in objects:
         # Where kustomize adds a namespace later, nobody knows it here.
-        placed = bool(one.namespace) or one.kind in _CLUSTER_WIDE
-        if one.api_version and one.name and placed:
-            yield Regarding(one.api_version, one.kind, one.namespace, one.name)
+        placed = bool(named.namespace) or named.kind in _CLUSTER_WIDE
+        if named.api_version and named.name and placed:
+            yield Regarding(named.api_version, named.kind, named.namespace, named.name)
 
 
-def documents(events: Sequence[ObjectEvent], now: datetime, instance: str) -> list[dict[str, Any]]:
-    """As JSON, for the process that talks to the cluster."""
-    return [one.document(now, instance) for one in events]
+@dataclass(frozen=True, slots=True)
+class EventLimits:
+    """Which Events are made: none twice, and not too many of one object.
 
+    Attributes:
+        made: when each was made last.
+        tokens: how many Events an object may have at once, and since when.
+    """
 
-log = logging.getLogger(__name__)
+    made: Mapping[ObjectEvent, float] = field(default_factory=dict)
+    tokens: Mapping[Regarding, tuple[float, float]] = field(default_factory=dict)
+
+    def admit(self, event: ObjectEvent, now: float) -> tuple["EventLimits", bool]:
+        """Whether an Event is made now; and the limits then."""
+        made = {known: at for known, at in self.made.items() if now - at < _SAME_SECONDS}
+        left, since = self.tokens.get(event.regarding, (_BURST, now))
+        left = min(_BURST, left + (now - since) / _REFILL_SECONDS)
+        if event in made or left < 1:
+            return replace(self, made=made), False
+        tokens = {
+            regarding: (count, at)
+            for regarding, (count, at) in self.tokens.items()
+            if count + (now - at) / _REFILL_SECONDS < _BURST
+        }
+        tokens[event.regarding] = (left - 1, now)
+        return EventLimits({**made, event: now}, tokens), True
 
 
 class ObjectEvents:
-    """Tells of each publication once it is on the branch; `tell` takes what others have to say."""
+    """Makes Events in a thread of its own; whoever has something to say adds it, and goes on."""
 
-    def __init__(self, ask: Ask, calendar: Callable[[], datetime], instance: str) -> None:
-        """Nothing is told yet.
+    def __init__(
+        self,
+        ask: Ask,
+        calendar: Callable[[], datetime],
+        clock: Callable[[], float],
+        instance: str,
+    ) -> None:
+        """Nothing is made yet.
 
         Args:
             ask: the process that talks to the cluster.
             calendar: what time it is.
+            clock: the monotonic one.
             instance: which daemon this is.
         """
-        self._ask, self._calendar, self._instance = ask, calendar, instance
-        # A commit that lost its race is made anew, and says the same once more.
+        self._ask, self._calendar, self._clock, self._instance = ask, calendar, clock, instance
+        # A commit that lost its race is made again, and says the same once more.
         self._changes: dict[Change, None] = {}
         self._moves: dict[str, None] = {}
+        self._limits = EventLimits()
+        self._condition = threading.Condition()
+        self._waiting: list[Mapping[str, Any]] = []
+        self._busy = False
+        self._stopping = False
         self._words = ""
+        self._thread: threading.Thread | None = None
 
     def remember(self, changes: Iterable[Change], transitions: Iterable[StatusChange]) -> None:
         """Keep what a pass changed, until `publish` or `forget`."""
-        # The values are no matter here, and lists cannot be keys.
+        # The values do not matter here, and lists cannot be keys.
         bare = (change._replace(before=None, after=None) for change in changes)
         self._changes |= dict.fromkeys(bare)
         self._moves |= dict.fromkeys(_moves(transitions))
@@ -181,88 +234,72 @@ class ObjectEvents:
     def publish(self, commit: str) -> None:
         """Make an Event on each object that was remembered: the branch holds `commit`."""
         note = ", ".join([*self._moves, f"published as {commit[:12]}"])
-        self.tell(events_of_publication(self._changes, note))
+        self.add(events_of_publication(self._changes, note))
         self.forget()
 
     def forget(self) -> None:
         """Drop what was remembered: nothing of it waits any more."""
         self._changes, self._moves = {}, {}
 
-    def tell(self, events: Sequence[ObjectEvent]) -> None:
-        """Make Events; takes a few seconds at most."""
-        if not events:
-            return
-        told = documents(events, self._calendar(), self._instance)
+    def add(self, events: Sequence[ObjectEvent]) -> None:
+        """Have Events made. It does not wait; any thread may call it."""
+        with self._condition:
+            for event in events:
+                self._limits, admitted = self._limits.admit(event, self._clock())
+                if admitted and len(self._waiting) < _MOST_WAITING:
+                    self._waiting.append(event.document(self._calendar(), self._instance))
+            if self._waiting and self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+                self._thread.start()
+            self._condition.notify_all()
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until nothing waits any more; whether that came within `seconds`."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not (self._waiting or self._busy), seconds)
+
+    def stop(self) -> None:
+        """Make no further Events."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._busy = False
+                self._condition.notify_all()
+                self._condition.wait_for(lambda: self._waiting or self._stopping)
+                if self._stopping:
+                    return
+                events, self._waiting = self._waiting[:_A_QUESTION], self._waiting[_A_QUESTION:]
+                self._busy = True
+            self._make(events)
+
+    def _make(self, events: Sequence[Mapping[str, Any]]) -> None:
         try:
-            words = str(self._ask("events", {"events": told}).get("refused", ""))
+            words = self._ask(MakeEvents(tuple(events))).refused
         except GitopsPrefixError as error:
             words = str(error)
-        if words and words != self._words:
-            log.warning("Events are not told: %s", words)
+        if words and words != self._words and not self._stopping:
+            log.warning("Events are not made: %s", words)
         self._words = words
 
 
 def _moves(transitions: Iterable[StatusChange]) -> list[str]:
     return [
-        f"{one.name}: {one.previous.current if one.previous else 'none'} -> {one.current.current}"
-        for one in transitions
-        if one.moved
+        f"{moved.name}: {moved.previous.current if moved.previous else 'none'}"
+        f" -> {moved.current.current}"
+        for moved in transitions
+        if moved.moved
     ]
-
-
-_SECONDS = 10.0
-"""For one request: the loop waits for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """As configured.
-
-    Attributes:
-        request_reconcile: who is asked to look after a push, in this order.
-        events: whether Events say on the objects what happened to them.
-    """
-
-    request_reconcile: tuple[Reconciled, ...] = ()
-    events: bool = False
-
-
-class ToldCluster:
-    """The cluster that is told, by a child process that is there when it is needed."""
-
-    def __init__(
-        self, telling: Telling, cluster: ClusterAccess, calendar: Callable[[], datetime]
-    ) -> None:
-        """Start nothing yet.
-
-        Args:
-            telling: what is told.
-            cluster: which.
-            calendar: what time it is.
-        """
-        self._process = ClusterProcess(cluster, seconds=_SECONDS)
-        self.notifiers = tuple(
-            ReconcileRequest(one, self._process.ask, calendar) for one in telling.request_reconcile
-        )
-        instance = platform.node()
-        self.events = (
-            ObjectEvents(self._process.ask, calendar, instance) if telling.events else None
-        )
-
-    def tell_report(self, report: ObjectReport, *, given_up: bool = False) -> None:
-        """What direct apply did to an object; in its thread."""
-        event = event_of_report(report, given_up=given_up) if self.events else None
-        if self.events and event:
-            self.events.tell([event])
-
-    def close(self) -> None:
-        """End the child, if there is one."""
-        self._process.close()
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRequest:
-    """Annotates one object after each push.
+    """A notifier (`publish.notify`) that annotates one object after each push.
+
+    It asks inside the cluster. A webhook comes from outside, which may be what just broke.
 
     Attributes:
         ask: the process that talks to the cluster.
@@ -281,10 +318,65 @@ class ReconcileRequest:
     def notify(self, notice: object) -> Failure | None:
         """Ask for a look, whatever was pushed."""
         del notice
+        key, value = self.reconciled.annotation(self.calendar())
         try:
-            answer = self.ask("annotate", self.reconciled.request(self.calendar()))
+            answer = self.ask(Annotate(self.reconciled, {key: value}))
         except GitopsPrefixError as error:
             return Unreachable(str(error))
-        if "refused" in answer:
-            return Refused(answer["refused"])
-        return Unreachable(answer["unreachable"]) if "unreachable" in answer else None
+        if answer.refused:
+            return Refused(answer.refused)
+        return Unreachable(answer.unreachable) if answer.unreachable else None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNotices:
+    """What the cluster is asked and shown, as configured.
+
+    Attributes:
+        request_reconcile: whose reconcilers are asked to look after a push, in this order.
+        events: whether Events say on the objects what happened to them.
+    """
+
+    request_reconcile: tuple[Reconciled, ...] = ()
+    events: bool = False
+
+
+class NotifiedCluster:
+    """The notifiers and the Events of one cluster, by child processes that run when needed."""
+
+    def __init__(
+        self,
+        notices: ClusterNotices,
+        access: ClusterAccess,
+        calendar: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            notices: what is configured.
+            access: which cluster.
+            calendar: what time it is.
+            clock: the monotonic one.
+        """
+        self._process = ClusterProcess(access, seconds=_SECONDS)
+        ask = self._process.ask
+        self.notifiers = tuple(
+            ReconcileRequest(reconciled, ask, calendar) for reconciled in notices.request_reconcile
+        )
+        self.events = (
+            ObjectEvents(ask, calendar, clock, platform.node()) if notices.events else None
+        )
+
+    def report(self, report: ObjectReport, *, given_up: bool = False) -> None:
+        """Make an Event of what direct apply did to an object."""
+        event = event_of_report(report, given_up=given_up) if self.events else None
+        if self.events and event:
+            self.events.add([event])
+
+    def close(self) -> None:
+        """End the child. What waits has a few seconds."""
+        if self.events:
+            self.events.drain(_END_SECONDS)
+            self.events.stop()
+        self._process.close()

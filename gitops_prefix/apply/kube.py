@@ -2,12 +2,15 @@
 
 kubernetes.io, "Kubernetes API Concepts". The dynamic client sends the requests. Its own
 discovery is not used: it would keep a cache file under a name in /tmp that everybody can
-guess, and list every group there is.
+guess, and list every group that exists.
 """
 
+import copy
 import json
+import time  # noqa: TID251  the clock of a process of its own; commands use it, too
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,22 +22,33 @@ _DEFAULT_NAMESPACE = "default"
 _SECONDS = (5.0, 20.0)
 """To connect, and to wait for an answer."""
 _MOST_WORDS = 500
+_A_PAGE = 500
 
 
 class ApiError(OutsideError):
     """The API server said no.
 
     Attributes:
-        status: of HTTP: 403 forbidden, 404 not there, 409 conflict.
+        status: of HTTP: 403 forbidden, 404 not found, 409 conflict.
         causes: as in the Status that it answered with.
+        retry_after: seconds that it asked us to wait; 0 when it did not.
     """
 
     def __init__(
-        self, status: int, message: str, causes: tuple[Mapping[str, str], ...] = ()
+        self,
+        status: int,
+        message: str,
+        causes: tuple[Mapping[str, str], ...] = (),
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.causes = causes
+        self.retry_after = retry_after
+
+
+class NotLeadingError(OutsideError):
+    """Our lead ended before the write; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,7 @@ class _NoDiscovery:
 
 
 class Connection:
-    """An API server, and who we are to it."""
+    """An API server, and who we are to it. Threads may share one."""
 
     def __init__(
         self, kubeconfig: str = "", context: str = "", *, seconds: tuple[float, float] = _SECONDS
@@ -78,14 +92,27 @@ class Connection:
 
         self._client = DynamicClient(connect(kubeconfig, context), discoverer=_NoDiscovery)
         self._seconds = seconds
+        self._ends, self._leads_until = inf, inf
         self.namespace = _namespace(kubeconfig, context)
         self._served: dict[tuple[str, str], Served] = {}
+
+    def limited(self, seconds: float = inf, leads_until: float = inf) -> "Connection":
+        """The same connection for one piece of work.
+
+        Args:
+            seconds: for all its requests together.
+            leads_until: by the monotonic clock: no write begins after that.
+        """
+        limited = copy.copy(self)
+        limited._ends = time.monotonic() + seconds  # noqa: SLF001  a copy of ourselves
+        limited._leads_until = leads_until  # noqa: SLF001
+        return limited
 
     def served(self, api_version: str, kind: str) -> Served | None:
         """How a kind is asked for; None when the server has no such kind.
 
         Raises:
-            ApiError, OutsideError: it did not say.
+            ApiError, OutsideError: the server did not say.
         """
         known = self._served.get((api_version, kind))
         if known is not None:
@@ -97,15 +124,15 @@ class Connection:
             if error.status == 404:
                 return None
             raise
-        for one in listed.get("resources", ()):
-            if one["kind"] == kind and "/" not in one["name"]:
-                found = Served(api_version, kind, one["name"], one["namespaced"])
+        for resource in listed.get("resources", ()):
+            if resource["kind"] == kind and "/" not in resource["name"]:
+                found = Served(api_version, kind, resource["name"], resource["namespaced"])
                 self._served[api_version, kind] = found
                 return found
         return None
 
     def get(self, served: Served, name: str, namespace: str) -> Object | None:
-        """An object, or None when there is none.
+        """An object, or None when it does not exist.
 
         Raises:
             ApiError, OutsideError: the server did not say.
@@ -114,6 +141,8 @@ class Connection:
             return self.request("get", _path(served, name, namespace))
         except ApiError as error:
             if error.status == 404:
+                # A kind that was removed is asked for anew.
+                self._served.pop((served.api_version, served.kind), None)
                 return None
             raise
 
@@ -126,12 +155,12 @@ class Connection:
             served: the object's kind.
             body: the apply configuration.
             force: take over fields of other managers.
-            dry_run: only say what would become of it.
+            dry_run: only say what would become of the object.
             manager: in place of ours.
 
         Raises:
             ApiError: 409 for conflicts, which its causes name, and for an object that
-                is another one by now.
+                was changed or created again meanwhile.
             OutsideError: the server did not answer.
         """
         metadata = body["metadata"]
@@ -151,7 +180,7 @@ class Connection:
         """A patch of another kind: application/json-patch+json, application/merge-patch+json.
 
         Raises:
-            ApiError, OutsideError: it was not taken.
+            ApiError, OutsideError: the patch was not taken.
         """
         return self.request(
             "patch",
@@ -165,24 +194,89 @@ class Connection:
 
         Raises:
             ApiError: the server said no.
-            OutsideError: it did not answer, or does not know us.
+            NotLeadingError: it would be a write, and our lead ended.
+            OutsideError: the server did not answer, or does not know us.
         """
         from kubernetes.dynamic.exceptions import DynamicApiError  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         if method != "get":
             parameters.setdefault("field_manager", FIELD_MANAGER)
+        now = time.monotonic()
+        if method != "get" and not parameters.get("dry_run") and now >= self._leads_until:
+            raise NotLeadingError("we do not lead any more: nothing was written")
+        left = self._ends - now
+        if left <= 0:
+            raise OutsideError("the API server took too long to answer")
         try:
             # Two numbers: of one the client takes integers alone, and waits for ever for a float.
             answer = self._client.request(
-                method, path, serialize=False, _request_timeout=self._seconds, **parameters
+                method,
+                path,
+                serialize=False,
+                _request_timeout=tuple(min(seconds, left) for seconds in self._seconds),
+                **parameters,
             )
-            parsed: Object = json.loads(answer.data)
         except DynamicApiError as error:
             raise _api_error(error) from error
-        except (HTTPError, OSError, ValueError) as error:
+        except (HTTPError, OSError) as error:
             raise OutsideError(f"the API server did not answer: {_cut(str(error))}") from error
+        except ValueError as error:
+            # Without its words and its traceback: a header, which is quoted, holds a token.
+            kind = type(error).__name__
+            raise OutsideError(
+                f"the API server was not asked: the credentials are no header ({kind})"
+            ) from None
+        try:
+            parsed: Object = json.loads(answer.data)
+        except ValueError as error:
+            raise OutsideError(f"the API server's answer is no JSON: {_cut(str(error))}") from error
         return parsed
+
+
+def missing_rule(served: Served, words: str, *verbs: str) -> str:
+    """What to say to somebody whom the API server forbids something: the rule, to be pasted.
+
+    Args:
+        served: the kind.
+        words: the server's own.
+        verbs: that are needed; those of direct apply, when none is named.
+    """
+    needed = ", ".join(f'"{verb}"' for verb in verbs or ("get", "patch"))
+    role = "ClusterRole" if not served.namespaced else "ClusterRole, or a Role of its namespace"
+    return (
+        f"forbidden ({words}); the {role} needs this rule: "
+        f'{{apiGroups: ["{served.group}"], resources: ["{served.plural}"], verbs: [{needed}]}}'
+    )
+
+
+# Of all namespaces at once, which is a ClusterRole's to allow.
+_SERVICES = Served("v1", "Service", "services", namespaced=False)
+
+
+def list_services(connection: Connection, *, a_page: int = _A_PAGE) -> Iterator[Object]:
+    """Every Service of every namespace, page by page, so that no answer is huge.
+
+    Args:
+        connection: to the API server.
+        a_page: how many are asked for at once.
+
+    Raises:
+        OutsideError: the server refused, or did not answer.
+    """
+    query = {"limit": str(a_page)}
+    while True:
+        try:
+            page = connection.request("get", f"/api/v1/services?{urlencode(query)}")
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            raise OutsideError(missing_rule(_SERVICES, str(error), "list")) from error
+        yield from page.get("items") or ()
+        following = (page.get("metadata") or {}).get("continue")
+        if not following:
+            return
+        query["continue"] = following
 
 
 def _namespace(kubeconfig: str, context: str) -> str:
@@ -194,7 +288,7 @@ def _namespace(kubeconfig: str, context: str) -> str:
     except config.ConfigException:
         # A pod has no kubeconfig.
         return _DEFAULT_NAMESPACE
-    chosen = next((one for one in contexts if one["name"] == context), active)
+    chosen = next((entry for entry in contexts if entry["name"] == context), active)
     return chosen["context"].get("namespace") or _DEFAULT_NAMESPACE
 
 
@@ -209,62 +303,26 @@ def _api_error(error: Any) -> Exception:
         status = json.loads(error.body)
     except (TypeError, ValueError):
         status = {}
+    status = status if isinstance(status, dict) else {}
     words = _cut(str(status.get("message") or error.reason))
     if error.status == 401:
         return OutsideError(f"the API server does not know us: {words}")
     if not error.status:
         return OutsideError(f"the API server did not answer: {words}")
-    causes = (status.get("details") or {}).get("causes") or ()
-    return ApiError(error.status, words, tuple(causes))
+    details = status.get("details") or {}
+    causes = tuple(details.get("causes") or ())
+    return ApiError(error.status, words, causes, _retry_after(error, details))
+
+
+def _retry_after(error: Any, details: Mapping[str, Any]) -> float:
+    """RFC 9110, 10.2.3, in seconds, as the API server sends it; also in the Status."""
+    headers = {key.lower(): value for key, value in dict(error.headers or {}).items()}
+    for text in (headers.get("retry-after"), details.get("retryAfterSeconds")):
+        if str(text).isdecimal():
+            return min(float(str(text)), 300.0)
+    return 0.0
 
 
 def _cut(words: str) -> str:
-    printable = "".join(one if one.isprintable() else " " for one in words)
+    printable = "".join(letter if letter.isprintable() else " " for letter in words)
     return printable if len(printable) <= _MOST_WORDS else f"{printable[:_MOST_WORDS]}…"
-
-
-def missing_rule(served: Served, words: str, *verbs: str) -> str:
-    """What to say to somebody whom the API server forbids something.
-
-    Args:
-        served: the kind.
-        words: the server's own.
-        verbs: that are needed; those of direct apply, when none is named.
-    """
-    needed = ", ".join(f'"{one}"' for one in verbs or ("get", "patch"))
-    role = "ClusterRole" if not served.namespaced else "ClusterRole, or a Role of its namespace"
-    return (
-        f"forbidden ({words}); the {role} needs this rule: "
-        f'{{apiGroups: ["{served.group}"], resources: ["{served.plural}"], verbs: [{needed}]}}'
-    )
-
-
-_A_PAGE = 500
-_FORBIDDEN = 403
-# Of all namespaces at once, which is a ClusterRole's to allow.
-_SERVICES = Served("v1", "Service", "services", namespaced=False)
-
-
-def list_services(connection: Connection, *, a_page: int = _A_PAGE) -> Iterator[Object]:
-    """Every Service of every namespace.
-
-    Args:
-        connection: to the API server.
-        a_page: how many are asked for at once.
-
-    Raises:
-        OutsideError: the server refused, or did not answer.
-    """
-    query = {"limit": str(a_page)}
-    while True:
-        try:
-            page = connection.request("get", f"/api/v1/services?{urlencode(query)}")
-        except ApiError as error:
-            if error.status != _FORBIDDEN:
-                raise
-            raise OutsideError(missing_rule(_SERVICES, str(error), "list")) from error
-        yield from page.get("items") or ()
-        following = (page.get("metadata") or {}).get("continue")
-        if not following:
-            return
-        query["continue"] = following

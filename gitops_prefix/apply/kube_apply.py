@@ -2,14 +2,17 @@
 
 * The object must exist, and be the one that the file means.
 * The server's dry run comes first; if anything but managed fields would change, we refuse.
-* Fields of others are taken over only from reconcilers, and only when that is asked for.
+* Fields of others are taken over only as far as `Wish` says.
 * The patch names the uid and the version that was read: a deleted object is not created
   again, and a changed object is read again.
+* An object is released only when its live values are those that were asked for, and its
+  reconciler has the commit: else the reconciler would put the old value back.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from gitops_prefix.apply.fields import (
@@ -18,24 +21,36 @@ from gitops_prefix.apply.fields import (
     ManagedField,
     ObjectReport,
     ObjectResult,
+    report_on,
 )
-from gitops_prefix.apply.kube import ApiError, Connection, Served, missing_rule
+from gitops_prefix.apply.kube import ApiError, Connection, NotLeadingError, Served, missing_rule
 from gitops_prefix.apply.ownership import (
-    HOLDS,
-    Conflict,
+    FIELD_MANAGER,
+    NOBODY,
+    RECONCILERS,
     Object,
+    Reconciled,
+    claim_of,
     differences,
     holds_for,
-    is_about,
+    our_entries,
     our_fields,
     our_holds,
     owners,
-    read_conflicts,
     release_patch,
 )
+from gitops_prefix.apply.protocol import ReleaseObjects, Wish
 from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.errors import OutsideError
 from gitops_prefix.render.manifest import NAME
 from gitops_prefix.render.node import value_at
+
+_ADVICE = "; it is taken over while Git is away, or with --force"
+_TRIES = 5
+"""For an object that others change while we look at it."""
+_STALE = {409, 422}
+"""How the server answers when the version that a JSON patch tests has changed."""
+_CONFLICT = "FieldManagerConflict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +65,25 @@ def find_object(connection: Connection, wanted: ApplyConfiguration) -> LiveObjec
     """Look an object up.
 
     A file that names no namespace leaves that to kustomize or to the reconciler; then
-    the one of the same name in the default namespace counts only with our annotation.
+    the object of the same name in the default namespace counts only with our annotation.
 
     Raises:
         OutsideError: the API server did not answer, or does not know us.
     """
+    served = None
     try:
         served = connection.served(wanted.api_version, wanted.kind)
         if served is None:
             words = f"the cluster has no {wanted.api_version} {wanted.kind}: it is not installed"
-            return report(wanted, ObjectResult.NOT_INSTALLED, words)
+            return _nothing_held(report_on(wanted, ObjectResult.NOT_INSTALLED, words))
         namespace = wanted.namespace or (connection.namespace if served.namespaced else "")
         live = connection.get(served, wanted.name, namespace)
     except ApiError as error:
-        return failed(wanted, served, error)
+        return _failed(wanted, served, error)
     if live is None:
         where = f"in namespace {namespace}" if namespace else "in the cluster"
-        return report(wanted, ObjectResult.MISSING, f"is not {where}; it is not made here")
+        words = f"is not {where}; it is not created here"
+        return _nothing_held(report_on(wanted, ObjectResult.MISSING, words))
     if served.namespaced and not wanted.namespace:
         annotations = live["metadata"].get("annotations") or {}
         if not wanted.follows or annotations.get(NAME) != wanted.follows:
@@ -74,56 +91,8 @@ def find_object(connection: Connection, wanted: ApplyConfiguration) -> LiveObjec
                 f"the file names no namespace, and the one in {namespace} does not carry "
                 f'{NAME}: "{wanted.follows}": write the namespace'
             )
-            return report(wanted, ObjectResult.ANOTHER, words)
+            return _nothing_held(report_on(wanted, ObjectResult.ANOTHER, words))
     return LiveObject(served, live)
-
-
-def failed(wanted: ApplyConfiguration, served: Served | None, error: ApiError) -> ObjectReport:
-    """What an answer of the API server means for an object."""
-    if error.status == 403 and served is not None:
-        return report(wanted, ObjectResult.FORBIDDEN, missing_rule(served, str(error)))
-    if error.status == 404:
-        return report(wanted, ObjectResult.MISSING, "is gone from the cluster")
-    return report(wanted, ObjectResult.FAILED, str(error))
-
-
-def report(
-    wanted: ApplyConfiguration,
-    standing: ObjectResult,
-    message: str = "",
-    changes: tuple[LiveChange, ...] = (),
-    owners: tuple[str, ...] = (),
-) -> ObjectReport:
-    """What came of an object."""
-    return ObjectReport(
-        wanted.file,
-        wanted.kind,
-        wanted.namespace,
-        wanted.name,
-        standing,
-        message,
-        changes,
-        owners,
-        wanted.api_version,
-    )
-
-
-_ADVICE = "; it is taken over while Git is away, or with --force"
-_TRIES = 5
-"""For an object that others change while we look at it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is asked for.
-
-    Attributes:
-        force: take fields over from reconcilers, and hold those that can be held.
-        dry_run: only say what would become of it.
-    """
-
-    force: bool = False
-    dry_run: bool = False
 
 
 def apply_object(connection: Connection, wanted: ApplyConfiguration, wish: Wish) -> ObjectReport:
@@ -132,79 +101,120 @@ def apply_object(connection: Connection, wanted: ApplyConfiguration, wish: Wish)
     Raises:
         OutsideError: the API server did not answer, or does not know us.
     """
+
+    def attempt(found: LiveObject) -> ObjectReport:
+        report, _ = _try(connection, wanted, found, wish)
+        return report
+
+    return _until_it_stands(connection, wanted, attempt, {409})
+
+
+def _until_it_stands(
+    connection: Connection,
+    wanted: ApplyConfiguration,
+    attempt: Callable[[LiveObject], ObjectReport],
+    stale: set[int],
+) -> ObjectReport:
+    """Try with the object as it is read, and again when it changed meanwhile."""
     for _ in range(_TRIES):
         found = find_object(connection, wanted)
         if isinstance(found, ObjectReport):
             return found
         try:
-            answer = _try(connection, wanted, found, wish)
+            return attempt(found)
+        except NotLeadingError as error:
+            return report_on(wanted, ObjectResult.NOT_LEADING, str(error))
         except ApiError as error:
-            if error.status != 409:
-                return failed(wanted, found.served, error)
-        else:
-            return answer
-    return report(wanted, ObjectResult.FAILED, "it changes faster than it can be applied")
+            if error.status not in stale:
+                return _failed(wanted, found.served, error)
+            others = [
+                cause.get("message", "")
+                for cause in error.causes
+                if cause.get("reason") == _CONFLICT
+            ]
+            if others:
+                return report_on(wanted, ObjectResult.CONFLICT, f"left alone: {'; '.join(others)}")
+    return report_on(wanted, ObjectResult.FAILED, "it changes faster than it can be written")
 
 
 def _try(
     connection: Connection, wanted: ApplyConfiguration, found: LiveObject, wish: Wish
-) -> ObjectReport:
-    """Once, for the object as it was found.
+) -> tuple[ObjectReport, Object]:
+    """Apply once, to the object as it was found; and the object as it is then.
 
     Raises:
-        ApiError: the server said no; 409 when the object is another one by now.
+        ApiError: the server said no; 409 when the object changed meanwhile.
     """
     live, served = found.live, found.served
     if not any(_changes(live, wanted.fields)):
-        return report(wanted, ObjectResult.UNCHANGED)
+        return _report(wanted, ObjectResult.UNCHANGED, live), live
     holds = holds_for(live) if wish.force else {}
-    body = _body(wanted, found, wanted.fields, holds)
-    fields, told, force = wanted.fields, "", False
-    outcome = _dry_run(connection, served, body)
-    if isinstance(outcome, _Conflicts):
-        others = [one for one in outcome if not one.of_a_reconciler]
-        fields = tuple(one for one in fields if not _any_about(others, one))
-        told, force = _tell(others), len(others) < len(outcome)
-    changes, owned_by = tuple(_changes(live, fields)), tuple(_owners(live, fields))
+    claimed = claim_of(live) is not None
+    takes = [(field, _owned_by(live, field, wish, claimed=claimed)) for field in wanted.fields]
+    fields = tuple(field for field, ownership in takes if not ownership.kept_by)
+    message = _kept((field, ownership.kept_by) for field, ownership in takes)
+    changes, owned_by = tuple(_changes(live, fields)), _all_owners(live, fields)
     if not changes:
-        return report(wanted, ObjectResult.CONFLICT, told)
-    if isinstance(outcome, _Conflicts):
-        if force and not wish.force:
-            return report(wanted, ObjectResult.CONFLICT, _tell(outcome, _ADVICE), changes, owned_by)
-        body = _body(wanted, found, fields, holds)
-        outcome = connection.apply(served, body, force=force, dry_run=True)
-    wrong = _unwanted(live, outcome, fields, holds)
-    if wrong:
-        return report(wanted, ObjectResult.REFUSED, wrong, changes, owned_by)
+        all_changes = tuple(_changes(live, wanted.fields))
+        names = _all_owners(live, wanted.fields)
+        report = _report(wanted, ObjectResult.CONFLICT, live, message, all_changes, names)
+        return report, live
+    body = _body(wanted, live, fields, holds)
+    # Where nobody is an owner yet, the server makes `before-first-apply` the owner of everything.
+    force = not live["metadata"].get("managedFields") or any(
+        ownership.taken_from for _, ownership in takes if not ownership.kept_by
+    )
+    outcome = connection.apply(served, body, force=force, dry_run=True)
+    if wrong := _unwanted(live, outcome, fields, holds):
+        report = _report(wanted, ObjectResult.REFUSED, live, wrong, changes, owned_by)
+        return report, live
     if wish.dry_run:
-        return report(wanted, ObjectResult.WOULD_CHANGE, told, changes, owned_by)
-    connection.apply(served, body, force=force, dry_run=False)
-    return report(wanted, ObjectResult.APPLIED, told, changes, owned_by)
+        report = _report(wanted, ObjectResult.WOULD_CHANGE, live, message, changes, owned_by)
+        return report, live
+    after = connection.apply(served, body, force=force, dry_run=False)
+    return _report(wanted, ObjectResult.APPLIED, after, message, changes, owned_by), after
 
 
-class _Conflicts(tuple[Conflict, ...]):
-    """What a dry run came to where others own what it names."""
+@dataclass(frozen=True, slots=True)
+class _Ownership:
+    """Whose a field is, and whether that keeps us from it.
 
-    __slots__ = ()
+    Attributes:
+        kept_by: who keeps the field, and what one may do; empty when we may have it.
+        taken_from: the other managers that own it.
+    """
+
+    kept_by: str
+    taken_from: tuple[str, ...]
 
 
-def _dry_run(connection: Connection, served: Served, body: Object) -> Object | _Conflicts:
-    try:
-        return connection.apply(served, body, force=False, dry_run=True)
-    except ApiError as error:
-        conflicts = read_conflicts(error.causes) if error.status == 409 else ()
-        if not conflicts:
-            raise
-        return _Conflicts(conflicts)
+def _owned_by(live: Object, field: ManagedField, wish: Wish, *, claimed: bool) -> _Ownership:
+    managers = tuple(name for name in owners(live, field.applied) if name != FIELD_MANAGER)
+    reconcilers = [name for name in managers if name in RECONCILERS]
+    others = [name for name in managers if name not in RECONCILERS and name not in NOBODY]
+    if others and not wish.others:
+        return _Ownership(f"is {', '.join(others)}'s", managers)
+    if (reconcilers or claimed) and not wish.force:
+        whose = f"{', '.join(reconcilers)}'s" if reconcilers else "a reconciler's"
+        return _Ownership(f"is {whose}{_ADVICE}", managers)
+    return _Ownership("", managers)
+
+
+def _kept(kept: Iterable[tuple[ManagedField, str]]) -> str:
+    named = ", ".join(f"{dotted(field.applied)} {words}" for field, words in kept if words)
+    return f"left alone: {named}" if named else ""
+
+
+def _all_owners(live: Object, fields: Iterable[ManagedField]) -> list[str]:
+    return sorted({name for field in fields for name in owners(live, field.applied)})
 
 
 def _body(
     wanted: ApplyConfiguration,
-    found: LiveObject,
+    live: Object,
     fields: Iterable[ManagedField],
     holds: Mapping[str, str],
 ) -> Object:
-    live = found.live
     metadata = live["metadata"]
     body: Object = {
         "apiVersion": wanted.api_version,
@@ -215,11 +225,11 @@ def _body(
             if key in metadata
         },
     }
-    applied = {one.applied for one in fields}
-    # What we own and no longer want would be deleted, were it left out.
+    applied = {field.applied for field in fields}
+    # The server deletes what we own and do not send.
     for path in sorted(our_fields(live)):
         value = value_at(live, path)
-        if value is not None and not any(path[: len(one)] == one for one in applied):
+        if value is not None and not any(path[: len(keys)] == keys for keys in applied):
             _put(body, path, value)
     for path in applied:
         _put(body, path, value_at(dict(wanted.body), path))
@@ -235,113 +245,195 @@ def _put(body: Object, path: tuple[str, ...], value: Any) -> None:
 
 
 def _changes(live: Object, fields: Iterable[ManagedField]) -> Iterable[LiveChange]:
-    for one in fields:
-        before = value_at(live, one.path)
-        if before != one.value:
-            yield LiveChange(dotted(one.path), before, one.value)
-
-
-def _owners(live: Object, fields: Iterable[ManagedField]) -> list[str]:
-    return sorted({name for one in fields for name in owners(live, one.applied)})
-
-
-def _any_about(conflicts: Iterable[Conflict], field: ManagedField) -> bool:
-    return any(is_about(one, field.applied) for one in conflicts)
-
-
-def _tell(conflicts: Iterable[Conflict], advice: str = "") -> str:
-    named = ", ".join(f"{one.field.lstrip('.')} is {one.manager}'s" for one in conflicts)
-    return f"left alone: {named}{advice}" if named else ""
+    for field in fields:
+        before = value_at(live, field.path)
+        if before != field.value:
+            yield LiveChange(dotted(field.path), before, field.value)
 
 
 def _unwanted(
     live: Object, outcome: Object, fields: Iterable[ManagedField], holds: Mapping[str, str]
 ) -> str:
-    """What the server would make of it beside what is wanted; nothing when it is that."""
+    """What the server would change beside what is wanted; empty when it is only that."""
     fields = tuple(fields)
-    managed: list[Path] = [one.path for one in fields]
+    managed: list[Path] = [field.path for field in fields]
     managed += [("metadata", "annotations", key) for key in holds]
     more = differences(live, outcome, managed)
     if more:
         return f"refused: it would also change {', '.join(more[:5])}, which is not ours"
-    for one in fields:
-        after = value_at(outcome, one.path)
-        if after != one.value:
-            return f"refused: the server would make {dotted(one.path)} {after!r} of {one.value!r}"
+    for field in fields:
+        after = value_at(outcome, field.path)
+        if after != field.value:
+            return (
+                f"refused: the server would make {dotted(field.path)} {after!r} of {field.value!r}"
+            )
     return ""
 
 
-_LABEL = "kustomize.toolkit.fluxcd.io"
-_NOT_TO_BE_KNOWN = {403, 404}
-
-
-def behind(connection: Connection, live: Object, commit: str) -> str:
-    """What Flux is at, when that is known to be another commit; else nothing.
-
-    Reading its Kustomization is a right that we need not have.
-
-    Args:
-        connection: to the cluster.
-        live: the object.
-        commit: what the branch holds.
-
-    Raises:
-        OutsideError: the API server did not answer.
-    """
-    labels = live["metadata"].get("labels") or {}
-    name, namespace = labels.get(f"{_LABEL}/name"), labels.get(f"{_LABEL}/namespace")
-    if not (commit and name and namespace):
-        return ""
-    path = f"/apis/{_LABEL}/v1/namespaces/{namespace}/kustomizations/{name}"
-    try:
-        kustomization = connection.request("get", path)
-    except ApiError as error:
-        # Busy or broken for now says nothing about Flux.
-        return "" if error.status in _NOT_TO_BE_KNOWN else f"{namespace}/{name}: {error}"
-    revision = str((kustomization.get("status") or {}).get("lastAppliedRevision") or "")
-    if not revision or revision.endswith(f":{commit}"):
-        return ""
-    return f"{namespace}/{name} is at {revision}"
-
-
-_TRIES = 5
-_STALE = {409, 422}
-"""How the server answers when the version that the patch tests is another by now."""
-
-
 def release_object(
-    connection: Connection, wanted: ApplyConfiguration, commit: str = ""
+    connection: Connection,
+    wanted: ApplyConfiguration,
+    release: ReleaseObjects,
+    now: Callable[[], datetime],
 ) -> ObjectReport:
-    """Remove our entries from managedFields, and our holds; every value stays.
+    """Release what we own of one object.
 
-    It does not matter which daemon applied, or when: what is there is what counts.
+    It does not matter which daemon applied, or when: only what is live counts.
+
+    * Apply what differs from what is wanted, while the reconciler is still held.
+    * Wait until the reconciler has the commit.
+    * Merge our entry into the reconciler's and remove our hold, by one JSON patch.
+    * Ask Flux's Kustomization to reconcile: it counts a skipped object as applied.
 
     Args:
         connection: to the cluster.
         wanted: the object.
-        commit: what Flux must have applied before it is let go; empty for at once.
+        release: what to wait for, and what to keep.
+        now: what time it is, for the request to reconcile.
 
     Raises:
         OutsideError: the API server did not answer, or does not know us.
     """
-    for _ in range(_TRIES):
-        found = find_object(connection, wanted)
-        if isinstance(found, ObjectReport):
-            return found
-        patch = release_patch(found.live, HOLDS)
-        if not patch:
-            return report(wanted, ObjectResult.UNCHANGED)
-        if our_holds(found.live, HOLDS) and (words := behind(connection, found.live, commit)):
-            return report(
-                wanted, ObjectResult.WAITING, f"held until Flux has {commit[:12]}: {words}"
-            )
-        namespace = found.live["metadata"].get("namespace", "")
-        content_type = "application/json-patch+json"
-        try:
-            connection.patch(found.served, wanted.name, namespace, patch, content_type)
-        except ApiError as error:
-            if error.status not in _STALE:
-                return failed(wanted, found.served, error)
-        else:
-            return report(wanted, ObjectResult.RELEASED)
-    return report(wanted, ObjectResult.FAILED, "it changes faster than it can be released")
+
+    def attempt(found: LiveObject) -> ObjectReport:
+        return _release(connection, wanted, found, release, now)
+
+    return _until_it_stands(connection, wanted, attempt, _STALE)
+
+
+def _release(
+    connection: Connection,
+    wanted: ApplyConfiguration,
+    found: LiveObject,
+    release: ReleaseObjects,
+    now: Callable[[], datetime],
+) -> ObjectReport:
+    live, claim = found.live, claim_of(found.live)
+    if not our_entries(live) or (release.keep and claim is None):
+        return _nothing_held(report_on(wanted, ObjectResult.UNCHANGED))
+    if not (release.left or release.as_is):
+        report, live = _try(connection, wanted, found, Wish(force=True))
+        if report.result is ObjectResult.REFUSED and release.commit:
+            return report
+    reconciled = claim.reconciled if claim is not None else None
+    if reconciled is not None and release.commit:
+        words = _behind(connection, reconciled, release, now)
+        if words:
+            words = f"held until {reconciled} has {release.commit[:12]}: {words}"
+            report = _report(wanted, ObjectResult.WAITING, live, words)
+            return replace(report, waits_for=str(reconciled))
+    held = bool(our_holds(live))
+    namespace = live["metadata"].get("namespace", "")
+    patch, content_type = release_patch(live), "application/json-patch+json"
+    connection.patch(found.served, wanted.name, namespace, patch, content_type)
+    if release.left and claim is not None:
+        where = f" --namespace {namespace}" if namespace else ""
+        words = (
+            f"was held while its file {wanted.file} left the repository or ceased to be managed, "
+            "and was released. If the file is gone, the reconciler does not delete the object: "
+            f"kubectl delete {found.served.plural}.{found.served.group}".rstrip(".")
+            + f" {wanted.name}{where}"
+        )
+        return _nothing_held(report_on(wanted, ObjectResult.LEFT, words))
+    words = ""
+    if held and reconciled is not None and reconciled.kind == "Kustomization":
+        words = _ask_to_reconcile(connection, reconciled, now())
+    return _nothing_held(report_on(wanted, ObjectResult.RELEASED, words))
+
+
+def _behind(
+    connection: Connection,
+    reconciled: Reconciled,
+    release: ReleaseObjects,
+    now: Callable[[], datetime],
+) -> str:
+    """What the reconciler has, when it is known not to be the commit; else nothing.
+
+    fluxcd.io, "Kustomization", "Last applied revision". Argo CD: `status.sync.revision` is the
+    commit that it compared with last, and that it puts back after an event on an object.
+
+    Raises:
+        OutsideError: the API server did not answer.
+    """
+    served = Served(reconciled.api_version, reconciled.kind, reconciled.plural, namespaced=True)
+    is_flux = reconciled.kind == "Kustomization"
+    try:
+        found = connection.get(served, reconciled.name, reconciled.namespace)
+    except ApiError as error:
+        if error.status == 403:
+            # Flux: reading its Kustomization is a right that we need not have. Argo CD would put
+            # the old value back within a second, so it is given its 15 minutes.
+            return "" if is_flux else missing_rule(served, str(error), "get", "patch")
+        return str(error)
+    if found is None:
+        return ""
+    status, spec = found.get("status") or {}, found.get("spec") or {}
+    if is_flux:
+        if spec.get("suspend") or _source_of(spec) != "GitRepository":
+            # It follows no commit, or none of this repository's.
+            return ""
+        revisions = [str(status.get("lastAppliedRevision") or "")]
+    else:
+        sync = status.get("sync") or {}
+        revisions = [*map(str, sync.get("revisions") or ()), str(sync.get("revision") or "")]
+    known = [revision for revision in revisions if revision]
+    if not known or any(_names(revision, release.commit) for revision in known):
+        return ""
+    if release.ask and not is_flux:
+        _ask_to_reconcile(connection, reconciled, now())
+    return f"it is at {', '.join(known)}"
+
+
+def _source_of(spec: Mapping[str, Any]) -> str:
+    return str((spec.get("sourceRef") or {}).get("kind") or "GitRepository")
+
+
+def _names(revision: str, commit: str) -> bool:
+    """Whether a revision is a commit: `main@sha1:COMMIT`, `sha1:COMMIT`, `main/COMMIT`, COMMIT."""
+    return revision == commit or revision.endswith((f":{commit}", f"/{commit}"))
+
+
+def _ask_to_reconcile(connection: Connection, reconciled: Reconciled, now: datetime) -> str:
+    """Ask for a look; why that was not possible, for people: the reconciler looks by itself."""
+    served = Served(reconciled.api_version, reconciled.kind, reconciled.plural, namespaced=True)
+    key, value = reconciled.annotation(now)
+    patch = {"metadata": {"annotations": {key: value}}}
+    try:
+        connection.patch(
+            served, reconciled.name, reconciled.namespace, patch, "application/merge-patch+json"
+        )
+    except ApiError as error:
+        if error.status == 403:
+            rule = missing_rule(served, str(error), "patch")
+            return f"released; {reconciled} was not asked to reconcile: {rule}"
+    except OutsideError as error:
+        return f"released; {reconciled} was not asked to reconcile: {error}"
+    return ""
+
+
+def _report(  # noqa: PLR0913, PLR0917  as `report_on`
+    wanted: ApplyConfiguration,
+    result: ObjectResult,
+    live: Object,
+    message: str = "",
+    changes: tuple[LiveChange, ...] = (),
+    owned_by: Iterable[str] = (),
+) -> ObjectReport:
+    """A report that says whether the object keeps its reconciler away for us."""
+    held = bool(our_entries(live)) and claim_of(live) is not None
+    return replace(report_on(wanted, result, message, changes, owned_by), held=held)
+
+
+def _nothing_held(report: ObjectReport) -> ObjectReport:
+    return replace(report, held=False)
+
+
+def _failed(wanted: ApplyConfiguration, served: Served | None, error: ApiError) -> ObjectReport:
+    """What an answer of the API server means for an object."""
+    if error.status == 403:
+        words = str(error) if served is None else missing_rule(served, str(error))
+        return report_on(wanted, ObjectResult.FORBIDDEN, words)
+    if error.status == 404:
+        return _nothing_held(report_on(wanted, ObjectResult.MISSING, "is gone from the cluster"))
+    report = report_on(wanted, ObjectResult.FAILED, str(error))
+    return replace(report, retry_after=error.retry_after)

@@ -1,166 +1,278 @@
-"""The child process: a JSON line in, a JSON line out, until standard input ends.
+"""The child process: a question on a line of standard input, its answer on a line of output.
 
-{"operation": "apply", "arguments": {…}}
-{"answer": {…}}   or   {"error": "…", "kind": "input"}   or   {"error": "…", "kind": "outside"}
+It ends with its standard input. An empty line is answered by an empty line: the client is
+imported then. `protocol` has the questions.
 """
 
-import json
+import os
 import sys
+import time  # noqa: TID251  a process of its own, which begins here
 from argparse import ArgumentParser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import singledispatch
+from math import ceil
+from pathlib import Path
 from typing import Any
 
-from gitops_prefix.apply.fields import (
-    ApplyConfiguration,
-    ObjectReport,
-    ObjectResult,
-    read_configuration,
-)
+from gitops_prefix.apply.election import Election, LeaseName, LeaseRecord, LeaseStep
+from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport, ObjectResult, report_on
 from gitops_prefix.apply.kube import ApiError, Connection, Served, missing_rule
-from gitops_prefix.apply.kube_apply import Wish, apply_object, release_object, report
+from gitops_prefix.apply.kube_apply import apply_object, release_object
+from gitops_prefix.apply.protocol import (
+    OBJECT_SECONDS,
+    Acknowledged,
+    Annotate,
+    ApplyObjects,
+    MakeEvents,
+    Question,
+    ReleaseLease,
+    ReleaseObjects,
+    Reports,
+    TryLease,
+    read_question,
+    write_answer,
+    write_failure,
+)
 from gitops_prefix.errors import GitopsPrefixError, InputError, OutsideError
 
-_FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVERS_OWN = 403, 404, 429, 500
+_SHORT_SECONDS = 10.0
+"""For a write that nobody waits for."""
+_AT_ONCE = 4
+"""Objects of one question: a slow API server delays each, and not their sum."""
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_EVENTS = Served("events.k8s.io/v1", "Event", "events", namespaced=True)
+_FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVERS_OWN = 403, 404, 409, 429, 500
 
 
-def annotate(connection: Connection, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Set annotations, and change nothing else. `patch` is the only right that this needs.
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251  likewise
 
-    Args:
-        connection: to the API server.
-        arguments: `Reconciled.request`.
 
-    Returns:
-        Nothing, or what was wrong: `refused`, and would be again, or `unreachable`.
+@singledispatch
+def answer(question: Question[Any], connection: Connection) -> object:
+    """The answer to a question, by its type.
 
     Raises:
-        OutsideError: the API server did not answer.
+        InputError, OutsideError: the question failed; what was done before stays done.
     """
-    served = Served(arguments["apiVersion"], arguments["kind"], arguments["plural"], True)  # noqa: FBT003
-    namespace, name = arguments["namespace"], arguments["name"]
-    patch = {"metadata": {"annotations": arguments["annotations"]}}
+    raise TypeError(f"nobody answers {question!r} from {connection!r}")
+
+
+@answer.register
+def _apply(question: ApplyObjects, connection: Connection) -> Reports:
+    return for_each(
+        question.configurations,
+        lambda wanted: apply_object(
+            connection.limited(OBJECT_SECONDS, question.until), wanted, question.wish
+        ),
+    )
+
+
+@answer.register
+def _release(question: ReleaseObjects, connection: Connection) -> Reports:
+    return for_each(
+        question.configurations,
+        lambda wanted: release_object(
+            connection.limited(OBJECT_SECONDS, question.until), wanted, question, _now
+        ),
+    )
+
+
+def for_each(
+    configurations: Iterable[ApplyConfiguration], act: Callable[[ApplyConfiguration], ObjectReport]
+) -> Reports:
+    """The report on each object, some at a time: an object that fails does not stop the others.
+
+    Raises:
+        OutsideError: the API server could not be reached for any of them.
+    """
+    unreachable: list[OutsideError] = []
+
+    def report(wanted: ApplyConfiguration) -> ObjectReport:
+        try:
+            return act(wanted)
+        except OutsideError as error:
+            unreachable.append(error)
+            return report_on(wanted, ObjectResult.FAILED, str(error))
+        except InputError as error:
+            return report_on(wanted, ObjectResult.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001  whatever an object of others may hold
+            words = f"a bug of ours: {type(error).__name__}: {error}"
+            return report_on(wanted, ObjectResult.FAILED, words)
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        reports = tuple(threads.map(report, configurations))
+    if unreachable and len(unreachable) == len(reports):
+        raise unreachable[0]
+    return Reports(reports)
+
+
+@answer.register
+def _annotate(question: Annotate, connection: Connection) -> Acknowledged:
+    """`patch` is the only right that this needs."""
+    reconciled = question.reconciled
+    served = Served(reconciled.api_version, reconciled.kind, reconciled.plural, namespaced=True)
+    patch = {"metadata": {"annotations": dict(question.annotations)}}
     try:
-        connection.patch(served, name, namespace, patch, "application/merge-patch+json")
+        connection.limited(_SHORT_SECONDS).patch(
+            served, reconciled.name, reconciled.namespace, patch, "application/merge-patch+json"
+        )
     except ApiError as error:
         if error.status == _FORBIDDEN:
-            return {"refused": missing_rule(served, str(error), "patch")}
+            return Acknowledged(refused=missing_rule(served, str(error), "patch"))
         if error.status == _NOT_FOUND:
-            return {"refused": f"there is no {served.kind} {namespace}/{name}"}
+            return Acknowledged(refused=f"there is no {reconciled}")
         later = error.status == _TOO_MANY or error.status >= _SERVERS_OWN
-        return {"unreachable" if later else "refused": str(error)}
-    return {}
+        return Acknowledged(**{"unreachable" if later else "refused": str(error)})
+    return Acknowledged()
 
 
-_EVENTS = Served("events.k8s.io/v1", "Event", "events", True)  # noqa: FBT003
-_FORBIDDEN, _NOT_FOUND = 403, 404
-
-
-def make_events(connection: Connection, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Make each Event; one whose namespace is not there is left out.
-
-    Args:
-        connection: to the API server.
-        arguments: `events`, as `direct.event.documents` has them.
-
-    Returns:
-        Nothing, or `refused` with why one was; who is forbidden one is forbidden all.
-
-    Raises:
-        OutsideError: the API server did not answer.
-    """
+@answer.register
+def _make_events(question: MakeEvents, connection: Connection) -> Acknowledged:
+    """`create` is the only right that this needs. Who may not make one may make none."""
     refused = ""
-    for event in arguments["events"]:
+    for event in question.events:
         namespace = event["metadata"]["namespace"]
         try:
-            connection.request(
+            connection.limited(_SHORT_SECONDS).request(
                 "post", f"/apis/events.k8s.io/v1/namespaces/{namespace}/events", body=event
             )
         except ApiError as error:
             if error.status == _FORBIDDEN:
-                return {"refused": missing_rule(_EVENTS, str(error), "create")}
+                return Acknowledged(refused=missing_rule(_EVENTS, str(error), "create"))
+            # An Event whose namespace does not exist is left out.
             if error.status != _NOT_FOUND:
                 refused = str(error)
-    return {"refused": refused} if refused else {}
+    return Acknowledged(refused=refused)
 
 
-Arguments = Mapping[str, Any]
-Operation = Callable[[Connection, Arguments], dict[str, Any]]
-"""Takes JSON and answers JSON.
-
-Raises:
-    InputError, OutsideError: it came to nothing; what was done before stays done.
-"""
-
-
-def _apply(connection: Connection, arguments: Arguments) -> dict[str, Any]:
-    wish = Wish(force=arguments["force"], dry_run=arguments["dryRun"])
-    return _for_each(arguments, lambda one: apply_object(connection, one, wish))
+@answer.register
+def _try_lease(question: TryLease, connection: Connection) -> Election:
+    lease, election = _placed(question.lease), question.election
+    # client-go's: a request that takes longer would miss the next try.
+    connection = connection.limited(max(1.0, election.durations.renew / 2))
+    election = election.see(*_read_lease(connection, lease), time.monotonic())
+    return _write_lease(connection, lease, election, election.step(time.monotonic()))
 
 
-def _release(connection: Connection, arguments: Arguments) -> dict[str, Any]:
-    commit = arguments["commit"]
-    return _for_each(arguments, lambda one: release_object(connection, one, commit))
+@answer.register
+def _release_lease(question: ReleaseLease, connection: Connection) -> Election:
+    lease, election = _placed(question.lease), question.election
+    connection = connection.limited(max(1.0, election.durations.renew / 2))
+    election = election.see(*_read_lease(connection, lease), time.monotonic())
+    ours = election.record is not None and election.record.holder == election.identity
+    return _write_lease(connection, lease, election, LeaseStep.RELEASE if ours else LeaseStep.WAIT)
 
 
-def _for_each(
-    arguments: Arguments, act: Callable[[ApplyConfiguration], ObjectReport]
-) -> dict[str, Any]:
-    """One object that is odd keeps no other from its turn."""
-    reports = []
-    for wanted in map(read_configuration, arguments["configurations"]):
-        try:
-            reports.append(act(wanted))
-        except GitopsPrefixError:
-            raise
-        except Exception as error:  # noqa: BLE001  whatever an object of others may hold
-            words = f"a bug of ours: {type(error).__name__}: {error}"
-            reports.append(report(wanted, ObjectResult.FAILED, words))
-    return {"reports": [one.document() for one in reports]}
+def _placed(lease: LeaseName) -> LeaseName:
+    namespace = lease.namespace
+    if not namespace:
+        namespace = "default"
+        with suppress(OSError):
+            namespace = _OWN_NAMESPACE.read_text().strip()
+    return LeaseName(lease.name, namespace)
 
 
-OPERATIONS: Mapping[str, Operation] = {
-    "apply": _apply,
-    "release": _release,
-    "annotate": annotate,
-    "events": make_events,
-}
+def _leases(lease: LeaseName) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{lease.namespace}/leases"
+
+
+def _read_lease(connection: Connection, lease: LeaseName) -> tuple[LeaseRecord | None, str]:
+    try:
+        found = connection.request("get", f"{_leases(lease)}/{lease.name}")
+    except ApiError as error:
+        if error.status == _NOT_FOUND:
+            return None, ""
+        raise
+    spec = found.get("spec") or {}
+    record = LeaseRecord(
+        spec.get("holderIdentity") or "",
+        float(spec.get("leaseDurationSeconds") or 0),
+        spec.get("acquireTime") or "",
+        spec.get("renewTime") or "",
+        int(spec.get("leaseTransitions") or 0),
+    )
+    return record, str(found["metadata"]["resourceVersion"])
+
+
+def _write_lease(
+    connection: Connection, lease: LeaseName, election: Election, step: LeaseStep
+) -> Election:
+    if step is LeaseStep.WAIT:
+        return election
+    release = step is LeaseStep.RELEASE
+    record = election.release(_now()) if release else election.claim(_now())
+    began = time.monotonic()
+    creates = step is LeaseStep.CREATE
+    document = _lease_document(lease, record, "" if creates else election.version)
+    method, path = ("post", "") if creates else ("put", f"/{lease.name}")
+    try:
+        written = connection.request(method, f"{_leases(lease)}{path}", body=document)
+    except ApiError as error:
+        if error.status == _CONFLICT:
+            # Another candidate was faster; the next look says who.
+            return election
+        raise
+    return election.wrote(record, str(written["metadata"]["resourceVersion"]), began)
+
+
+def _lease_document(lease: LeaseName, record: LeaseRecord, version: str) -> dict[str, object]:
+    metadata = {"name": lease.name, "namespace": lease.namespace}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {**metadata, **({"resourceVersion": version} if version else {})},
+        "spec": {
+            "holderIdentity": record.holder,
+            # An integer in the API; rather longer than shorter: the others wait for it.
+            "leaseDurationSeconds": ceil(record.seconds),
+            "acquireTime": record.acquired,
+            "renewTime": record.renewed,
+            "leaseTransitions": record.transitions,
+        },
+    }
 
 
 class _Answers:
-    """The connection is made with the first request, and anew after one that failed."""
+    """The connection is made with the first question, and again after one that failed."""
 
     def __init__(self, kubeconfig: str, context: str) -> None:
-        self._whom = (kubeconfig, context)
+        self._access = (kubeconfig, context)
         self._connection: Connection | None = None
 
-    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def line(self, asked: str) -> bytes:
         try:
             if self._connection is None:
-                self._connection = Connection(*self._whom)
-            operation = OPERATIONS[request["operation"]]
-            return {"answer": operation(self._connection, request["arguments"])}
-        except InputError as error:
+                self._connection = Connection(*self._access)
+            return write_answer(answer(read_question(asked), self._connection))
+        except (InputError, OutsideError) as error:
+            # A token's file may hold another token by now.
             self._connection = None
-            return {"error": str(error), "kind": "input"}
-        except OutsideError as error:
-            self._connection = None
-            return {"error": str(error), "kind": "outside"}
+            return write_failure(error)
+        except GitopsPrefixError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # What somebody else wrote into a Lease, say. Without a traceback: it may quote a token.
+            return write_failure(OutsideError(f"{type(error).__name__}: {error}"))
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer until nobody can ask any more."""
     parser = ArgumentParser(prog="python -m gitops_prefix.apply.kube_child")
     parser.add_argument("--kubeconfig", default="")
     parser.add_argument("--context", default="")
     options = parser.parse_args()
     # Whatever a library prints is no answer.
-    answers, sys.stdout = sys.stdout, sys.stderr
-    import kubernetes.dynamic  # noqa: F401, PLC0415  so that the first request need not wait
+    answers, sys.stdout = os.fdopen(os.dup(1), "wb", 0), sys.stderr
+    os.dup2(2, 1)
+    import kubernetes.dynamic  # noqa: F401, PLC0415  so that the first question need not wait
 
-    child = _Answers(options.kubeconfig, options.context)
-    for line in sys.stdin:
-        answers.write(json.dumps(child.answer(json.loads(line))) + "\n")
-        answers.flush()
+    answering = _Answers(options.kubeconfig, options.context)
+    for asked in sys.stdin:
+        answers.write(answering.line(asked) if asked.strip() else b"\n")
 
 
 if __name__ == "__main__":

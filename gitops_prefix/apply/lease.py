@@ -1,30 +1,33 @@
-"""Whether this daemon leads, as the process says that holds the Lease.
+"""Whether this daemon leads: a thread that renews the Lease through the child process.
 
-That process is a child, since it imports `kubernetes`; it ends with us. Each renewal says
-until when it holds, by the clock that both share: a child that hangs or dies ends our lead
-in time, with nobody's help.
+The daemon itself asks for each renewal, so a daemon that is stopped or hangs loses the lead
+within the Lease's duration. `election` has the rules. Both processes read CLOCK_MONOTONIC.
 """
 
-import json
 import logging
-import os
-import select
-import subprocess
-import sys
+import platform
+import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Protocol
 
-from gitops_prefix.apply.child import ClusterAccess, child_environment
+from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
+from gitops_prefix.apply.election import JITTER, Durations, Election, LeaseName
+from gitops_prefix.apply.protocol import Question, ReleaseLease, TryLease
+from gitops_prefix.errors import GitopsPrefixError
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 3
-"""How long the child may take to give the Lease up."""
-_AGAIN_SECONDS = 5.0
-_SILENCE_SECONDS = 60.0
-"""It says something after each try, of which one takes a few seconds at most."""
+_PATIENCE_SECONDS = 3.0
+"""How long giving the Lease up may take at the end."""
+_UNFIT_SECONDS = 60.0
+"""How long a leader that cannot work leads at least: else nobody would lead most of the time."""
+
+
+_CHANCE = secrets.SystemRandom().random
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +47,11 @@ class Candidacy:
     renew: float = 10.0
     retry: float = 2.0
 
-    def command(self, cluster: ClusterAccess) -> list[str]:
-        """The child's command line."""
-        options = {
-            "name": self.name,
-            "namespace": self.namespace,
-            "lease": self.lease,
-            "renew": self.renew,
-            "retry": self.retry,
-        }
-        words = [f"--{key}={text}" for key, text in options.items()]
-        return [
-            sys.executable,
-            "-P",
-            "-m",
-            "gitops_prefix.apply.kube_lease",
-            *words,
-            *cluster.words,
-        ]
-
 
 class Alone:
-    """Without a Lease: each daemon publishes, and a race that it loses leaves nothing to do."""
+    """Without a Lease: each daemon publishes, and a daemon that loses a race has nothing to do."""
+
+    until = inf
 
     def start(self) -> None:
         """Nothing is asked for."""
@@ -75,37 +61,49 @@ class Alone:
         return True
 
     def stop(self) -> None:
-        """Nothing is given up."""
+        """There is nothing to give up."""
+
+
+class LeaseHolder(Protocol):
+    """What holds the Lease; `child.ClusterProcess` is the real one."""
+
+    def ask(self, question: Question[Election]) -> Election: ...  # noqa: D102
+
+    def close(self) -> None: ...  # noqa: D102
 
 
 class Leadership:
-    """Keeps the child running, and knows until when we lead."""
+    """Renews the Lease, and knows until when we lead."""
 
     def __init__(  # noqa: PLR0913  all that it is joined to
         self,
-        command: Sequence[str],
+        candidacy: Candidacy,
+        process: LeaseHolder,
         clock: Callable[[], float],
         on_lead: Callable[[], None],
         *,
-        access: ClusterAccess = ClusterAccess(),  # noqa: B008  frozen
-        again: float = _AGAIN_SECONDS,
-        silence: float = _SILENCE_SECONDS,
+        fit: Callable[[], bool] = lambda: True,
+        chance: Callable[[], float] = _CHANCE,
     ) -> None:
         """Hold nothing yet; `start` does.
 
         Args:
-            command: starts the child.
+            candidacy: which Lease.
+            process: talks to the API server; it is closed with us.
             clock: the monotonic one, which the child reads too.
             on_lead: called in a thread when we begin to lead.
-            access: which cluster: what of our environment the child gets.
-            again: seconds between the end of one child and the start of the next.
-            silence: seconds after which a child that says nothing hangs.
+            fit: whether we can do a leader's work; who cannot gives the Lease up.
+            chance: between 0 and 1, so that two candidates do not stay in step.
         """
-        self._command, self._clock, self._on_lead = command, clock, on_lead
-        self._access, self._again, self._silence = access, again, silence
+        self._process, self._clock, self._on_lead = process, clock, on_lead
+        self._fit, self._chance, self._retry = fit, chance, candidacy.retry
+        self._lease = LeaseName(candidacy.name, candidacy.namespace)
+        durations = Durations(candidacy.lease, candidacy.renew, candidacy.retry)
+        self._election = Election(f"{platform.node()}_{secrets.token_hex(8)}", durations)
         self._until = -inf
+        self._led_since = -inf
         self._holder: str | None = None
-        self._child: subprocess.Popen[bytes] | None = None
+        self._words = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leadership", daemon=True)
 
@@ -117,81 +115,72 @@ class Leadership:
         """Whether we may publish now."""
         return self._clock() < self._until
 
+    @property
+    def until(self) -> float:
+        """When our lead ends unless it is renewed, by the monotonic clock."""
+        return self._until
+
+    def alive(self) -> bool:
+        """Whether the thread runs, where it should."""
+        return self._thread.is_alive() or self._thread.ident is None
+
     def stop(self) -> None:
-        """Give the Lease up, so that another need not wait."""
+        """Give the Lease up, so that another candidate need not wait."""
         self._stopping.set()
         self._until = -inf
-        child = self._child
-        if child is not None:
-            child.terminate()
         if self._thread.is_alive():
             self._thread.join(timeout=_PATIENCE_SECONDS)
-        if child is not None and child.poll() is None:
-            child.kill()
+        self._process.close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            try:
-                self._follow_child()
-            except OSError as error:
-                log.warning("cannot ask for the Lease: %s", error)
-            self._until = -inf
-            self._stopping.wait(self._again)
+            self._try()
+            self._stopping.wait(self._retry * (1 + (JITTER - 1) * self._chance()))
+        with suppress(GitopsPrefixError):
+            self._process.ask(ReleaseLease(self._lease, self._election))
 
-    def _follow_child(self) -> None:
-        """Start a child, and listen until it ends."""
-        with subprocess.Popen(
-            self._command,
-            # Its end of file is how it learns that we are gone.
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # What it has to say, it says in a line of its own.
-            stderr=subprocess.DEVNULL,
-            env=child_environment(os.environ, self._access),
-        ) as child:
-            self._child = child
-            if self._stopping.is_set():
-                child.terminate()
-            self._listen(_lines(child, self._silence))
-        if not self._stopping.is_set():
-            log.warning("what holds the Lease ended with exit code %s; again", child.returncode)
+    def _try(self) -> None:
+        now = self._clock()
+        fit = self._fit() or (self.leads() and now - self._led_since < _UNFIT_SECONDS)
+        try:
+            election = self._process.ask(TryLease(self._lease, replace(self._election, fit=fit)))
+        except GitopsPrefixError as error:
+            words = str(error)
+            if words != self._words and not self._stopping.is_set():
+                log.warning("Lease: %s", words)
+            self._words = words
+            return
+        self._words = ""
+        self._learn(election)
 
-    def _listen(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
-            try:
-                said = json.loads(line)
-            except ValueError:
-                continue
-            if not isinstance(said, dict):
-                continue
-            if "error" in said:
-                log.warning("Lease: %s", said["error"])
-            elif "until" in said:
-                self._take(said["until"], said.get("holder", ""))
-
-    def _take(self, until: float | None, holder: str) -> None:
+    def _learn(self, election: Election) -> None:
         led = self.leads()
+        self._election = election
         if not self._stopping.is_set():
-            self._until = -inf if until is None else until
-        leads = self.leads()
+            self._until = -inf if election.leads_until is None else election.leads_until
+        leads, holder = self.leads(), election.record.holder if election.record else ""
         if (leads, holder) != (led, self._holder):
-            log.info("we lead" if leads else "%s leads", *([] if leads else [holder or "nobody"]))
+            if leads:
+                log.info("we lead")
+            elif led and not election.fit:
+                log.warning("we give the lead up: we cannot publish now, and another may")
+            else:
+                log.info("%s leads", holder or "nobody")
         self._holder = holder
         if leads and not led:
+            self._led_since = self._clock()
             self._on_lead()
 
 
-def _lines(child: subprocess.Popen[bytes], silence: float) -> Iterator[bytes]:
-    """What a child says, until it ends; one that hangs is made to."""
-    rest, stream = b"", child.stdout
-    while stream is not None:
-        ready, _, _ = select.select([stream], [], [], silence)
-        if not ready:
-            log.warning("what holds the Lease has said nothing for %g s", silence)
-            child.kill()
-            return
-        said = os.read(stream.fileno(), 65536)
-        if not said:
-            return
-        *lines, rest = (rest + said).split(b"\n")
-        yield from lines
+def leadership(
+    candidacy: Candidacy,
+    access: ClusterAccess,
+    clock: Callable[[], float],
+    on_lead: Callable[[], None],
+    *,
+    fit: Callable[[], bool] = lambda: True,
+) -> Leadership:
+    """A leadership with a child process of its own: no other question delays a renewal."""
+    # client-go's: a request that takes longer would miss the next try.
+    process = ClusterProcess(access, seconds=max(2.0, candidacy.renew / 2), idle=inf)
+    return Leadership(candidacy, process, clock, on_lead, fit=fit)

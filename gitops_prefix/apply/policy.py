@@ -1,7 +1,7 @@
-"""PURE: when the daemon applies directly, when it releases, and when it gives up on an object.
+"""PURE: when the daemon applies directly, when it releases, and which objects are still to be done.
 
-`Fallback` is a state machine over what each pass found and the time. `Reverts` counts what
-others put back after we applied it.
+`Fallback` is a state machine over what each pass found and the time. `Round` is the list of
+objects of one action. `Reverts` counts what others put back after we applied it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ class ApplyPolicy:
     """Whether and when.
 
     Attributes:
-        after: how long Git must be behind before reconcilers are overridden, in seconds.
+        after: how long Git must be away before reconcilers are overridden, in seconds.
     """
 
     mode: ApplyMode = ApplyMode.NEVER
@@ -37,7 +37,8 @@ class BranchState(Enum):
 
     RIGHT = "it holds what was decided"
     PUBLISHED = "it does since this pass"
-    BEHIND = "our commit waits"
+    AWAY = "our commit waits for a remote that cannot be reached"
+    REFUSED = "the remote was reached, and did not take our commit"
     UNKNOWN = "it could not be read, or is not ours to write"
 
 
@@ -46,9 +47,9 @@ class Action(Enum):
 
     NOTHING = "nothing"
     PREPARE = "have the child ready"
-    APPLY = "apply, and leave alone what a reconciler owns"
+    APPLY = "apply, and leave alone what a reconciler claims"
     OVERRIDE = "apply, and hold the reconcilers"
-    RELEASE = "give back"
+    RELEASE = "release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,56 +58,65 @@ class Fallback:
 
     Attributes:
         policy: as configured.
-        behind_since: since when our commit waits; None when none does.
-        owing: whether something of ours may be in the cluster. At the start it may: the
-            daemon before us may have been killed. After a publication, too: another
-            daemon may have applied, and be gone.
+        away_since: since when our commit waits for the remote; None when it does not.
+        owing: whether something of ours may be held in the cluster. It may at the start (the
+            daemon before us may have been killed), when we gain the lead, and after a
+            publication (another daemon may have applied, and be gone).
         commit: what is to be in the cluster, as Git names it.
-        applied: what was last applied without overriding anybody.
+        applied: the commit that was last applied without overriding anybody.
     """
 
     policy: ApplyPolicy
     git: BranchState = BranchState.UNKNOWN
-    behind_since: float | None = None
+    away_since: float | None = None
     owing: bool = True
     commit: str = ""
     applied: str = ""
 
     def see(self, git: BranchState, commit: str, now: float) -> "Fallback":
-        """After a pass.
+        """The state after a pass.
 
         Args:
-            git: what it says about the branch.
-            commit: what it stands for: ours, or the tip.
+            git: what the pass says about the branch.
+            commit: what the cluster is to hold: our commit, or the tip.
             now: when the pass began.
         """
         if git is BranchState.UNKNOWN:
             # A person may break the repository while our commit waits: it is not published.
             return replace(self, git=git)
         since = None
-        if git is BranchState.BEHIND:
-            since = now if self.behind_since is None else self.behind_since
+        if git is BranchState.AWAY:
+            since = now if self.away_since is None else self.away_since
         owing = self.owing or git is BranchState.PUBLISHED
-        return replace(self, git=git, behind_since=since, commit=commit, owing=owing)
+        return replace(self, git=git, away_since=since, commit=commit, owing=owing)
+
+    def lead(self) -> "Fallback":
+        """The state after we gained the lead: whoever led before may have left something held."""
+        return replace(self, owing=True, applied="")
 
     def action(self, now: float) -> Action:
         """What to do now."""
-        if self.policy.mode is ApplyMode.NEVER or self.git is BranchState.UNKNOWN:
+        mode, git = self.policy.mode, self.git
+        if mode is ApplyMode.NEVER or git is BranchState.UNKNOWN:
             return Action.NOTHING
-        if self.git is BranchState.BEHIND and now >= self.overrides_at:
+        if git is BranchState.AWAY and now >= self.overrides_at:
             return Action.OVERRIDE
-        if self.policy.mode is ApplyMode.ALWAYS and self.applied != self.commit:
+        if mode is ApplyMode.ALWAYS and self.applied != self.commit:
             return Action.APPLY
-        if self.git is BranchState.BEHIND:
+        if git is BranchState.AWAY:
             return Action.PREPARE
+        # A remote that refuses has spoken: nobody is overridden. What is held stays so, since
+        # its reconciler would put the old prefix back.
+        if git is BranchState.REFUSED:
+            return Action.NOTHING
         return Action.RELEASE if self.owing else Action.NOTHING
 
     def begin(self, action: Action) -> "Fallback":
-        """Before an action: an apply that fails half-way has touched something all the same."""
+        """The state before an action: one that fails half-way has touched something."""
         return replace(self, owing=True) if action in {Action.APPLY, Action.OVERRIDE} else self
 
     def done(self, action: Action, commit: str) -> "Fallback":
-        """After an action that succeeded, for what `commit` holds."""
+        """The state after an action that succeeded, for what `commit` holds."""
         match action:
             case Action.APPLY:
                 return replace(self, applied=commit)
@@ -123,13 +133,78 @@ class Fallback:
     @property
     def overrides_at(self) -> float:
         """When reconcilers are overridden, if nothing else happens; inf is never."""
-        if self.behind_since is None or self.policy.mode is ApplyMode.NEVER:
+        if self.away_since is None or self.policy.mode is ApplyMode.NEVER:
             return inf
-        return self.behind_since + self.policy.after
+        return self.away_since + self.policy.after
 
 
-MOST = 2
-"""Reverts after which we stop."""
+_FIRST_SECONDS, _LAST_SECONDS = 1.0, 30.0
+"""Between two tries of an object: doubled after each."""
+_SCOUT_SECONDS = 2.0
+"""Between two looks of one object at what its reconciler has."""
+_RETRIED = {
+    ObjectResult.FAILED,
+    ObjectResult.FORBIDDEN,
+    ObjectResult.NOT_LEADING,
+    ObjectResult.WAITING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The objects of one action that are not done yet.
+
+    Attributes:
+        due: when each object is tried next, by the monotonic clock.
+        tries: how often each failed.
+        waiting: what each waits for; of those that wait for the same, one looks.
+    """
+
+    action: Action
+    commit: str
+    due: Mapping[ObjectId, float] = field(default_factory=dict)
+    tries: Mapping[ObjectId, int] = field(default_factory=dict)
+    waiting: Mapping[ObjectId, str] = field(default_factory=dict)
+
+    @property
+    def next_at(self) -> float:
+        """When the next object is due; inf when all are done."""
+        return min(self.due.values(), default=inf)
+
+    def batch(self, now: float, most: int) -> tuple[ObjectId, ...]:
+        """The objects to ask about now: those that failed least come first."""
+        due = [key for key, at in self.due.items() if at <= now]
+        return tuple(sorted(due, key=lambda key: self.tries.get(key, 0))[:most])
+
+    def skip(self, key: ObjectId) -> "Round":
+        """The round without an object."""
+        return replace(self, due={other: at for other, at in self.due.items() if other != key})
+
+    def learn(self, key: ObjectId, report: ObjectReport, now: float) -> "Round":
+        """The round after one report."""
+        due, tries, waiting = dict(self.due), dict(self.tries), dict(self.waiting)
+        before = waiting.pop(key, None)
+        if report.result is ObjectResult.WAITING:
+            scouted = report.waits_for in waiting.values()
+            due[key] = now + (_LAST_SECONDS if scouted else _SCOUT_SECONDS)
+            waiting[key] = report.waits_for
+            return replace(self, due=due, waiting=waiting)
+        if before is not None:
+            # What one waited for has come: the others need not wait either.
+            due |= {other: now for other, what in waiting.items() if what == before}
+        if report.result not in _RETRIED:
+            due.pop(key, None)
+            return replace(self, due=due, waiting=waiting)
+        tries[key] = tries.get(key, 0) + 1
+        delay = min(_LAST_SECONDS, _FIRST_SECONDS * 2.0 ** (tries[key] - 1))
+        if report.result is ObjectResult.FORBIDDEN:
+            delay = _LAST_SECONDS
+        due[key] = now + max(delay, report.retry_after)
+        return replace(self, due=due, tries=tries, waiting=waiting)
+
+
+MOST_REVERTS = 2
+"""Reverts after which an object is left alone."""
 
 _ADVICE = {
     "argocd": (
@@ -149,7 +224,7 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Reverts:
-    """What we applied, and how often it was put back.
+    """What we applied, and how often others put it back.
 
     Attributes:
         applied: the values, by object.
@@ -160,46 +235,46 @@ class Reverts:
     counts: Mapping[ObjectId, int] = field(default_factory=dict)
 
     def may_apply(self, wanted: ApplyConfiguration) -> bool:
-        """Whether it may be applied, again or for the first time."""
+        """Whether the object may be applied, again or for the first time."""
         again = self.applied.get(wanted.object) == wanted.body
-        return self.counts.get(wanted.object, 0) < (MOST - 1 if again else MOST)
+        return self.counts.get(wanted.object, 0) < (MOST_REVERTS - 1 if again else MOST_REVERTS)
 
     def stopped(self, wanted: ApplyConfiguration) -> bool:
-        """Whether it is left to whoever puts it back."""
-        return self.counts.get(wanted.object, 0) >= MOST
+        """Whether the object is left to whoever puts it back."""
+        return self.counts.get(wanted.object, 0) >= MOST_REVERTS
 
     def learn(
         self, wanted: Iterable[ApplyConfiguration], reports: Iterable[ObjectReport]
     ) -> tuple["Reverts", tuple[ObjectReport, ...]]:
-        """After an apply, or a dry run of one.
+        """Count what was put back, after an apply or a dry run of one.
 
         Args:
             wanted: what was asked for, in the order of the reports.
-            reports: what came of each.
+            reports: what came of each object.
 
         Returns:
-            What is known now, and the reports of those that were put back once too often.
+            What is known now, and the reports of objects that are left alone from now on.
         """
         applied, counts = dict(self.applied), dict(self.counts)
         given_up = []
-        for one, report in zip(wanted, reports, strict=True):
-            key = one.object
-            if report.standing not in {ObjectResult.APPLIED, ObjectResult.WOULD_CHANGE}:
+        for configuration, report in zip(wanted, reports, strict=True):
+            key = configuration.object
+            if report.result not in {ObjectResult.APPLIED, ObjectResult.WOULD_CHANGE}:
                 continue
-            if applied.get(key) == one.body:
+            if applied.get(key) == configuration.body:
                 counts[key] = counts.get(key, 0) + 1
-                if counts[key] == MOST:
+                if counts[key] == MOST_REVERTS:
                     given_up.append(replace(report, message=_advice(report)))
-            if report.standing is ObjectResult.APPLIED:
-                applied[key] = one.body
+            if report.result is ObjectResult.APPLIED:
+                applied[key] = configuration.body
         return Reverts(applied, counts), tuple(given_up)
 
 
 def _advice(report: ObjectReport) -> str:
     owners = ", ".join(report.owners) or "somebody"
     fields = ", ".join(change.field for change in report.changes)
-    said = f"{owners} put {fields} back {MOST} times; it is left alone now"
+    said = f"{owners} put {fields} back {MOST_REVERTS} times; it is left alone now"
     for name, advice in _ADVICE.items():
-        if any(one.startswith(name) for one in report.owners):
+        if any(owner.startswith(name) for owner in report.owners):
             return f"{said}: {advice} (docs/direct-apply.md)"
     return f"{said} (docs/direct-apply.md)"

@@ -18,7 +18,9 @@ from gitops_prefix.apply.fields import (
     ObjectReport,
     ObjectResult,
     apply_configurations,
+    report_on,
 )
+from gitops_prefix.apply.protocol import OBJECT_SECONDS, ReleaseObjects, Wish
 from gitops_prefix.cli.manifests import Directory, advance, refuse_errors, waiting
 from gitops_prefix.cli.options import (
     Command,
@@ -46,6 +48,7 @@ from gitops_prefix.render.rendering import render
 
 _FAILED = {ObjectResult.CONFLICT, ObjectResult.FORBIDDEN, ObjectResult.REFUSED, ObjectResult.FAILED}
 """What makes the exit code 3: it was to be written, and was not."""
+_SHOWN = {ObjectResult.APPLIED, ObjectResult.WOULD_CHANGE, ObjectResult.RELEASED}
 
 
 @click.command("apply", cls=Command)
@@ -79,13 +82,14 @@ def command(  # noqa: PLR0913  one parameter an option
         message = "--release writes no value, so it takes neither --dry-run nor --force"
         raise InputError(Problem("invalid-apply", message))
     wanted, problems = _read(Directory(directory, path, exclude))
-    reports = _release(cluster, wanted) if release else _apply(cluster, wanted, force, dry_run)
+    wish = Wish(force, dry_run=dry_run)
+    reports = _release(cluster, wanted) if release else _apply(cluster, wanted, wish)
     if form is Format.JSON:
-        print_json({"dry_run": dry_run, "objects": [one.document() for one in reports]})
+        print_json({"dry_run": dry_run, "objects": [_document(report) for report in reports]})
     else:
         _print_text(reports)
     print_problems([*problems, *_problems(reports)], Format.TEXT)
-    return OUTSIDE_FAILED if any(one.standing in _FAILED for one in reports) else DONE
+    return OUTSIDE_FAILED if any(report.result in _FAILED for report in reports) else DONE
 
 
 def _read(directory: Directory) -> tuple[tuple[ApplyConfiguration, ...], list[Problem]]:
@@ -112,17 +116,15 @@ def _not_rendered(path: str) -> Problem:
 
 
 def _apply(
-    cluster: ClusterAccess,
-    wanted: Iterable[ApplyConfiguration],
-    force: bool,  # noqa: FBT001  options of the command
-    dry_run: bool,  # noqa: FBT001
+    cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration], wish: Wish
 ) -> list[ObjectReport]:
-    from gitops_prefix.apply.kube import Connection  # noqa: PLC0415
-    from gitops_prefix.apply.kube_apply import Wish, apply_object  # noqa: PLC0415  62 MiB
+    from gitops_prefix.apply.kube import Connection  # noqa: PLC0415  62 MiB
+    from gitops_prefix.apply.kube_apply import apply_object  # noqa: PLC0415
 
     connection = Connection(cluster.kubeconfig, cluster.context)
-    wish = Wish(force=force, dry_run=dry_run)
-    return _in_turn(wanted, lambda one: apply_object(connection, one, wish))
+    return _in_turn(
+        wanted, lambda wanted: apply_object(connection.limited(OBJECT_SECONDS), wanted, wish)
+    )
 
 
 def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> list[ObjectReport]:
@@ -130,59 +132,86 @@ def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> li
     from gitops_prefix.apply.kube_apply import release_object  # noqa: PLC0415
 
     connection = Connection(cluster.kubeconfig, cluster.context)
-    return _in_turn(wanted, lambda one: release_object(connection, one))
+    release = ReleaseObjects((), as_is=True)
+
+    def act(wanted: ApplyConfiguration) -> ObjectReport:
+        limited = connection.limited(OBJECT_SECONDS)
+        return release_object(limited, wanted, release, lambda: now_or_clock(None))
+
+    return _in_turn(wanted, act)
 
 
 def _in_turn(
     wanted: Iterable[ApplyConfiguration], act: Callable[[ApplyConfiguration], ObjectReport]
 ) -> list[ObjectReport]:
-    """Each; when the server goes away on the way, what was done is told all the same.
+    """Each; when the server goes away on the way, what was done is reported all the same.
 
     Raises:
         OutsideError: nothing was done.
     """
-    from gitops_prefix.apply.kube_apply import report  # noqa: PLC0415  62 MiB
-
     reports: list[ObjectReport] = []
     gone = ""
-    for one in wanted:
+    for configuration in wanted:
         if gone:
-            reports.append(report(one, ObjectResult.FAILED, f"not tried: {gone}"))
+            words = f"not tried: {gone}"
+            reports.append(report_on(configuration, ObjectResult.FAILED, words))
             continue
         try:
-            reports.append(act(one))
+            reports.append(act(configuration))
         except OutsideError as error:
             if not reports:
                 raise
             gone = str(error)
-            reports.append(report(one, ObjectResult.FAILED, gone))
+            reports.append(report_on(configuration, ObjectResult.FAILED, gone))
     return reports
 
 
+def _document(report: ObjectReport) -> dict[str, object]:
+    """One object of `--output json`."""
+    return {
+        "path": report.file,
+        "apiVersion": report.api_version,
+        "kind": report.kind,
+        "namespace": report.namespace,
+        "name": report.name,
+        "standing": report.result.value,
+        "message": report.message,
+        "changes": [
+            {"field": change.field, "before": change.before, "after": change.after}
+            for change in report.changes
+        ],
+        "owners": [*report.owners],
+    }
+
+
 def _problems(reports: Iterable[ObjectReport]) -> list[Problem]:
-    """One for each object; a kind that is not installed is told once."""
-    told: dict[Problem | str, Problem] = {}
-    for one in reports:
-        if not one.message:
+    """One for each object; a kind that is not installed is reported once."""
+    found: dict[Problem | str, Problem] = {}
+    for report in reports:
+        if not report.message:
             continue
         problem = Problem(
             "not-applied",
-            f"{one.object}: {one.message}",
-            Place(one.file),
-            SEVERITIES.get(one.standing, Severity.WARNING),
+            f"{report.title}: {report.message}",
+            Place(report.file),
+            SEVERITIES.get(report.result, Severity.WARNING),
         )
-        known = one.message if one.standing is ObjectResult.NOT_INSTALLED else problem
-        told.setdefault(known, problem)
-    return [*told.values()]
+        known = report.message if report.result is ObjectResult.NOT_INSTALLED else problem
+        found.setdefault(known, problem)
+    return [*found.values()]
 
 
 def _print_text(reports: Iterable[ObjectReport]) -> None:
     unchanged = 0
-    for one in reports:
-        unchanged += one.standing is ObjectResult.UNCHANGED
-        if one.standing in {ObjectResult.APPLIED, ObjectResult.WOULD_CHANGE, ObjectResult.RELEASED}:
-            click.secho(f"{one.object}: {one.standing}", bold=True)
-            click.echo(colour_diff("".join(map(_diff, one.changes))), nl=False)
+    for report in reports:
+        unchanged += report.result is ObjectResult.UNCHANGED
+        if report.result in {
+            ObjectResult.APPLIED,
+            ObjectResult.WOULD_CHANGE,
+            ObjectResult.RELEASED,
+        }:
+            click.secho(f"{report.title}: {report.result}", bold=True)
+            click.echo(colour_diff("".join(map(_diff, report.changes))), nl=False)
     click.echo(f"{unchanged} unchanged", err=True)
 
 
@@ -203,4 +232,4 @@ def _diff(change: LiveChange) -> str:
 def _lines(value: Value) -> list[str]:
     """A line for each item of a list; a line for anything else that is there."""
     items = value if isinstance(value, list) else [] if value is None else [value]
-    return [one if isinstance(one, str) else json.dumps(one) for one in items]
+    return [item if isinstance(item, str) else json.dumps(item) for item in items]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from gitops_prefix.apply.child import ClusterAccess
-from gitops_prefix.apply.events import Telling
+from gitops_prefix.apply.events import ClusterNotices
 from gitops_prefix.apply.lease import Candidacy
 from gitops_prefix.apply.policy import ApplyPolicy
 from gitops_prefix.cli.rules import Secrets, check, check_credentials
@@ -68,7 +68,7 @@ class Assembly(NamedTuple):
     candidacy: Candidacy | None
     wording: Wording
     delivery: Delivery
-    telling: Telling
+    telling: ClusterNotices
 
 
 class _Problems:
@@ -158,7 +158,9 @@ def assemble(settings: RunSettings) -> Assembly:
         _candidacy(settings.lease),
         wording,
         delivery,
-        Telling(tuple(dict.fromkeys(settings.notices.request_reconcile)), settings.notices.events),
+        ClusterNotices(
+            tuple(dict.fromkeys(settings.notices.request_reconcile)), settings.notices.events
+        ),
     )
     return _without_effects(made) if pace.dry_run else made
 

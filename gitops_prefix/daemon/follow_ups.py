@@ -24,7 +24,7 @@ from gitops_prefix.daemon.outcome import (
     Result,
     UpToDate,
 )
-from gitops_prefix.publish.failure import Reason, read_failure
+from gitops_prefix.publish.failure import Kind, Reason, read_failure
 from gitops_prefix.publish.forge.sync import Proposal, Report, RequestStep, Synced
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
 from gitops_prefix.publish.notify import Notice, Notifier
@@ -350,8 +350,9 @@ class PublicationEvents:
 def branch_state(outcome: Outcome) -> BranchState:
     """What a pass says about the branch, for direct apply."""
     match outcome:
-        case Committed() if outcome.result is not Result.HELD:
-            return BranchState.BEHIND
+        case Committed(failed=failed) if outcome.result is not Result.HELD:
+            # A remote that refuses, or keeps moving, was reached: it is not away.
+            return BranchState.AWAY if failed.kind is Kind.AWAY else BranchState.REFUSED
         case Pushed():
             return BranchState.PUBLISHED
         case UpToDate() if not any(each.commit for each in outcome.decided.proposals):

@@ -58,9 +58,13 @@ class Metrics:
             "direct_apply_overrides",
             "Whether reconcilers are overridden now, because Git is away.",
         )
+        self.held = gauge(
+            "held_objects",
+            "Objects that keep their reconciler away for us; it should fall to 0 after an outage.",
+        )
         self.direct_applies = counter(
             "direct_applies",
-            "Objects that were applied or given back, by what came of it.",
+            "Objects that were applied or released, by what came of it.",
             ["standing"],
         )
         self.leads = gauge("leads", "Whether this daemon is the one that publishes.")

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from gitops_prefix.apply.applying import Applying
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
-from gitops_prefix.apply.events import Telling, ToldCluster
+from gitops_prefix.apply.events import ClusterNotices, NotifiedCluster
 from gitops_prefix.apply.fields import ObjectReport, to_apply
-from gitops_prefix.apply.lease import Alone, Candidacy, Leadership
+from gitops_prefix.apply.lease import Alone, Candidacy, Leadership, leadership
 from gitops_prefix.apply.policy import ApplyPolicy
 from gitops_prefix.daemon.branch import BranchPublisher, RehearsingPublisher
 from gitops_prefix.daemon.clocks import Clocks, Wakeup
@@ -82,6 +82,9 @@ class Supervisor:
 
 log = logging.getLogger(__name__)
 
+_UNFIT_AFTER_SECONDS = 60.0
+"""Without the remote: then somebody else may lead, who can publish."""
+
 
 class Service:
     """One repository, kept true to what the links say."""
@@ -98,7 +101,7 @@ class Service:
         supervisor: Supervisor = Supervisor(),  # noqa: B008  it is told, and holds nothing
         wording: Wording = Wording(),  # noqa: B008  frozen
         delivery: Delivery = Delivery(),  # noqa: B008  frozen
-        telling: Telling = Telling(),  # noqa: B008  frozen
+        telling: ClusterNotices = ClusterNotices(),  # noqa: B008  frozen
         dry_run: bool = False,
     ) -> None:
         """Put it together; `run` starts it.
@@ -113,7 +116,7 @@ class Service:
             supervisor: who started us and wants to know.
             wording: of the commits' messages.
             delivery: where commits go, and who is told.
-            telling: what the cluster is told.
+            telling: what the cluster is asked and shown.
             dry_run: publish nothing, and report what would be published.
 
         Raises:
@@ -123,13 +126,13 @@ class Service:
         self._supervisor = supervisor
         self._metrics = Metrics()
         self._reached = False
+        self._away_since: float | None = None
         self._once = OncePerMinute()
         self._clocks = Clocks()
         self._leadership: Leadership | Alone = Alone()
         if candidacy is not None:
-            command = candidacy.command(cluster)
             clock = self._clocks.monotonic
-            self._leadership = Leadership(command, clock, self._lead, access=cluster)
+            self._leadership = leadership(candidacy, cluster, clock, self._lead, fit=self._fit)
         self._metrics.leads.set_function(self._leadership.leads)
         leads = self._leadership.leads
         branch = BranchPublisher(repository, leads, wording=wording)
@@ -137,7 +140,9 @@ class Service:
         if delivery.push_branch:
             branches = repository.push_branches(delivery.push_branch)
             publisher = ProposalPublisher(repository, branches, leads, wording=wording)
-        self._told = ToldCluster(telling, cluster, self._clocks.calendar)
+        self._told = NotifiedCluster(
+            telling, cluster, self._clocks.calendar, self._clocks.monotonic
+        )
         delivery = replace(delivery, notifiers=(*self._told.notifiers, *delivery.notifiers))
         self._follow_ups = (
             *follow_ups(delivery, repository, self._metrics.publish_failures, pace.interval, leads),
@@ -162,10 +167,12 @@ class Service:
             ClusterProcess(cluster),
             self._clocks.monotonic,
             lambda commit: to_apply(repository.managed_files(commit)),
+            leads_until=lambda: self._leadership.until,
             count=self._count_applied,
             given_up=self._tell_given_up,
         )
         self._metrics.overrides.set_function(lambda: self._applying.overrides)
+        self._metrics.held.set_function(lambda: self._applying.held)
 
     def run(self) -> None:
         """Run until `stop` is called.
@@ -243,20 +250,32 @@ class Service:
         return self.loop.healthy() and self._listening.alive() and self._applying.alive()
 
     def _lead(self) -> None:
+        self._applying.lead()
         self.loop.look_now()
 
+    def _fit(self) -> bool:
+        """Whether we can publish, so far as the last minute says."""
+        since = self._away_since
+        away = since is not None and self._clocks.monotonic() - since > _UNFIT_AFTER_SECONDS
+        return self._listening.alive() and not away
+
+    def _note_reach(self, *, reached: bool) -> None:
+        self._reached |= reached
+        since = self.loop.began_at if self._away_since is None else self._away_since
+        self._away_since = None if reached else since
+
     def _count_applied(self, applied: ObjectReport) -> None:
-        self._metrics.direct_applies.labels(applied.standing.value).inc()
-        self._told.tell_report(applied)
+        self._metrics.direct_applies.labels(applied.result.value).inc()
+        self._told.report(applied)
 
     def _tell_given_up(self, applied: ObjectReport) -> None:
-        self._told.tell_report(applied, given_up=True)
+        self._told.report(applied, given_up=True)
 
     def _report(self, outcome: Outcome) -> None:
         """Report a pass: to direct apply, to systemd, and in the log."""
         commit = shown_commit(outcome)
         self._applying.take(branch_state(outcome), commit, self.loop.began_at)
-        self._reached |= outcome.result is not Result.UNREACHABLE
+        self._note_reach(reached=outcome.result is not Result.UNREACHABLE)
         words = outcome.failed.words if outcome.failed else commit[:12]
         self._supervisor.status(f"{outcome.result} {words}".strip())
         for problem in outcome.problems:
@@ -303,7 +322,10 @@ class Service:
             self.loop.progress,
             self.loop.decisions.latest(),
             self._clocks,
-            delivered=tuple(line for each in self._follow_ups for line in each.lines()),
+            delivered=(
+                *(line for each in self._follow_ups for line in each.lines()),
+                *self._applying.lines(),
+            ),
         )
 
 

@@ -1,7 +1,11 @@
 """The files of `manifests` as live objects: applied as a reconciler does, read, and compared."""
 
+from datetime import UTC, datetime
+
+from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport
 from gitops_prefix.apply.kube import Connection
-from gitops_prefix.apply.kube_apply import Wish
+from gitops_prefix.apply.kube_apply import release_object
+from gitops_prefix.apply.protocol import ReleaseObjects, Wish
 from gitops_prefix.render.node import value_at
 from tests.apiserver import ApiServer
 from tests.apply.manifests import EVERY_KIND, A, rendered
@@ -53,3 +57,13 @@ def without(live: dict, paths: list[tuple]) -> dict:
         holder = value_at(live, path[:-1])
         holder.pop(path[-1], None)
     return live
+
+
+def release(
+    connection: Connection, wanted: ApplyConfiguration, commit: str = "", **options
+) -> ObjectReport:
+    """Release one object at noon."""
+    question = ReleaseObjects((wanted,), commit=commit, **options)
+    return release_object(
+        connection, wanted, question, lambda: datetime(2026, 11, 24, 12, tzinfo=UTC)
+    )

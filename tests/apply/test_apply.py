@@ -6,10 +6,21 @@ import pytest
 
 from gitops_prefix.apply.fields import ObjectResult
 from gitops_prefix.apply.kube import Connection
-from gitops_prefix.apply.kube_apply import Wish, apply_object, release_object
-from gitops_prefix.apply.kube_child import OPERATIONS
+from gitops_prefix.apply.kube_apply import apply_object
+from gitops_prefix.apply.kube_child import answer
+from gitops_prefix.apply.protocol import ApplyObjects, Wish
 from gitops_prefix.render.node import value_at
-from tests.apply.live import BEFORE, FALLBACK, RECONCILER, RESOURCES, connect, look, sync, without
+from tests.apply.live import (
+    BEFORE,
+    FALLBACK,
+    RECONCILER,
+    RESOURCES,
+    connect,
+    look,
+    release,
+    sync,
+    without,
+)
 from tests.apply.manifests import (
     EVERY_KIND,
     GROUP,
@@ -33,13 +44,13 @@ def test_the_managed_fields_of_every_kind_follow_and_nothing_else_moves(cluster,
     report = apply_object(connect(cluster), wanted, FALLBACK)
 
     after = look(cluster, namespace, path, wanted.name)
-    assert report.standing is ObjectResult.APPLIED, report
+    assert report.result is ObjectResult.APPLIED, report
     assert report.owners == (RECONCILER,)
     for field in wanted.fields:
         assert value_at(after, field.path) == field.value
     paths = [one.path for one in wanted.fields]
     assert without(after, paths) == without(before, paths)
-    assert apply_object(connect(cluster), wanted, FALLBACK).standing is ObjectResult.UNCHANGED
+    assert apply_object(connect(cluster), wanted, FALLBACK).result is ObjectResult.UNCHANGED
 
 
 def test_a_past_pool_of_calico_is_not_made(cluster, namespace):
@@ -69,7 +80,7 @@ def test_whose_fields_are_taken_over_and_when(cluster, namespace, manager, force
     (wanted,) = configurations(files, namespace, A, B)
     before = look(cluster, namespace, "pool.yaml", "lan")
     report = apply_object(connect(cluster), wanted, Wish(force=force))
-    assert report.standing is standing
+    assert report.result is standing
     if standing is ObjectResult.CONFLICT:
         assert manager in report.message and "spec.blocks" in report.message
         assert look(cluster, namespace, "pool.yaml", "lan") == before
@@ -84,7 +95,7 @@ def test_what_another_manager_owns_is_left_alone_and_the_rest_follows(cluster, n
     (wanted,) = configurations(files, namespace, A, B)
     report = apply_object(connect(cluster), wanted, FALLBACK)
     annotations = look(cluster, namespace, "service.yaml", "plex")["metadata"]["annotations"]
-    assert report.standing is ObjectResult.APPLIED
+    assert report.result is ObjectResult.APPLIED
     assert "somebody" in report.message
     assert annotations[target] == "example.com"
     assert annotations["lbipam.cilium.io/ips"].startswith("2001:db8:b:0:f000::10,2001:db8:a:")
@@ -101,7 +112,7 @@ def test_what_we_own_and_no_longer_want_is_not_deleted(cluster, namespace):
     )
     (less,) = configurations({"service.yaml": theirs}, namespace, A, B, "2001:db8:c::/64")
     assert len(less.fields) == 1
-    assert apply_object(connect(cluster), less, FALLBACK).standing is ObjectResult.APPLIED
+    assert apply_object(connect(cluster), less, FALLBACK).result is ObjectResult.APPLIED
     annotations = look(cluster, namespace, "service.yaml", "plex")["metadata"]["annotations"]
     assert (
         annotations["external-dns.alpha.kubernetes.io/target"]
@@ -112,7 +123,7 @@ def test_what_we_own_and_no_longer_want_is_not_deleted(cluster, namespace):
 def test_what_is_not_there_is_not_made(cluster, namespace):
     for wanted in configurations(EVERY_KIND, namespace, A, B):
         report = apply_object(connect(cluster), wanted, FALLBACK)
-        assert report.standing is ObjectResult.MISSING, report
+        assert report.result is ObjectResult.MISSING, report
     assert not cluster.kubectl("get", ",".join(names(scope="Cluster")), "-o", "name")
     assert not cluster.kubectl("get", "services,helmreleases", "-n", namespace, "-o", "name")
 
@@ -129,7 +140,7 @@ def test_what_is_deleted_between_the_look_and_the_patch_is_not_made_anew(cluster
             return super().apply(served, body, force=force, dry_run=dry_run)
 
     report = apply_object(Deleting(str(cluster.kubeconfig("admin"))), wanted, FALLBACK)
-    assert report.standing is ObjectResult.MISSING
+    assert report.result is ObjectResult.MISSING
     assert not cluster.kubectl("get", RESOURCES["pool.yaml"], "-o", "name")
 
 
@@ -157,9 +168,9 @@ def test_what_changes_between_the_look_and_the_patch_is_looked_at_again(
     report = apply_object(Meddling(str(cluster.kubeconfig("admin"))), wanted, FALLBACK)
     first = look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"][0]["start"]
     if manager == RECONCILER:
-        assert (report.standing, first) == (ObjectResult.APPLIED, "2001:db8:b:0:f000::")
+        assert (report.result, first) == (ObjectResult.APPLIED, "2001:db8:b:0:f000::")
     else:
-        assert (report.standing, first) == (ObjectResult.CONFLICT, "2001:db8:c:0:f000::")
+        assert (report.result, first) == (ObjectResult.CONFLICT, "2001:db8:c:0:f000::")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +184,7 @@ def test_what_changes_between_the_look_and_the_patch_is_looked_at_again(
 def test_a_kind_that_is_not_installed_is_told(cluster, namespace, change):
     (wanted,) = configurations({"pool.yaml": POOL}, namespace, A)
     report = apply_object(connect(cluster), replace(wanted, **change), FALLBACK)
-    assert report.standing is ObjectResult.NOT_INSTALLED
+    assert report.result is ObjectResult.NOT_INSTALLED
     assert next(iter(change.values())) in report.message
 
 
@@ -185,7 +196,7 @@ def test_forbidden_prints_the_rule_that_is_missing(cluster, namespace, verbs):
     user = cluster.account("daemon", [rule] if verbs else (), namespace=namespace)
     (wanted,) = configurations(files, namespace, A, B)
     report = apply_object(connect(cluster, user), wanted, FALLBACK)
-    assert report.standing is ObjectResult.FORBIDDEN
+    assert report.result is ObjectResult.FORBIDDEN
     assert '{apiGroups: ["cilium.io"]' in report.message
     assert 'resources: ["ciliumloadbalancerippools"]' in report.message
     assert 'verbs: ["get", "patch"]' in report.message
@@ -202,8 +213,8 @@ def test_get_and_patch_are_all_the_rights_it_takes(cluster, namespace):
     user = cluster.account("daemon", [rule], namespace=namespace)
     (wanted,) = configurations(files, namespace, A, B)
     connection = connect(cluster, user)
-    assert apply_object(connection, wanted, FALLBACK).standing is ObjectResult.APPLIED
-    assert release_object(connection, wanted).standing is ObjectResult.RELEASED
+    assert apply_object(connection, wanted, FALLBACK).result is ObjectResult.APPLIED
+    assert release(connection, wanted).result is ObjectResult.RELEASED
 
 
 def test_an_apply_that_would_change_more_is_refused(cluster, namespace):
@@ -216,7 +227,7 @@ def test_an_apply_that_would_change_more_is_refused(cluster, namespace):
     before = look(cluster, namespace, "marked.yaml", "ingress")
     (wanted,) = configurations(files, namespace, A, B)
     report = apply_object(connect(cluster), wanted, FALLBACK)
-    assert report.standing is ObjectResult.REFUSED
+    assert report.result is ObjectResult.REFUSED
     assert "spec.values.routes[0].metric" in report.message
     assert look(cluster, namespace, "marked.yaml", "ingress") == before
 
@@ -228,7 +239,7 @@ def test_a_value_that_the_schema_does_not_take_is_told_in_the_servers_words(clus
     ports = replace(wanted.fields[0], path=("spec", "ports"), value="nonsense")
     wrong = replace(wanted, fields=(ports,), body={"spec": {"ports": "nonsense"}})
     report = apply_object(connect(cluster), wrong, FALLBACK)
-    assert report.standing is ObjectResult.FAILED
+    assert report.result is ObjectResult.FAILED
     assert "ports" in report.message
 
 
@@ -238,7 +249,7 @@ def test_a_dry_run_writes_nothing(cluster, namespace):
     before = look(cluster, namespace, "pool.yaml", "lan")
     (wanted,) = configurations(files, namespace, A, B)
     report = apply_object(connect(cluster), wanted, Wish(force=True, dry_run=True))
-    assert report.standing is ObjectResult.WOULD_CHANGE
+    assert report.result is ObjectResult.WOULD_CHANGE
     (change,) = report.changes
     assert (change.field, change.before) == ("spec.blocks", before["spec"]["blocks"])
     assert change.after == wanted.fields[0].value
@@ -266,7 +277,7 @@ def test_a_file_without_a_namespace_means_only_what_carries_its_annotation(
     named = there if namespaced else there.replace("  namespace: default\n", "")
     (wanted,) = configurations({"service.yaml": named}, namespace, A, B)
     try:
-        assert apply_object(connect(cluster), wanted, FALLBACK).standing is standing
+        assert apply_object(connect(cluster), wanted, FALLBACK).result is standing
     finally:
         cluster.kubectl("delete", "service", "plex", "-n", "default")
 
@@ -280,7 +291,7 @@ def test_what_the_server_would_make_something_else_of_is_refused(cluster, namesp
     ports = replace(wanted.fields[0], path=("spec", "ports"), value=[{"name": "web", "port": 80}])
     short = replace(wanted, fields=(ports,), body={"spec": {"ports": ports.value}})
     report = apply_object(connect(cluster), short, FALLBACK)
-    assert report.standing is ObjectResult.REFUSED
+    assert report.result is ObjectResult.REFUSED
     assert "the server would make spec.ports" in report.message
     assert look(cluster, namespace, "service.yaml", "plex") == before
 
@@ -301,7 +312,7 @@ def test_what_changes_all_the_time_is_told(cluster, namespace):
             return super().apply(served, body, force=force, dry_run=dry_run)
 
     report = apply_object(Restless(str(cluster.kubeconfig("admin"))), wanted, FALLBACK)
-    assert report.standing is ObjectResult.FAILED
+    assert report.result is ObjectResult.FAILED
     assert "changes faster" in report.message
     assert look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"] != wanted.fields[0].value
 
@@ -309,8 +320,7 @@ def test_what_changes_all_the_time_is_told(cluster, namespace):
 def test_an_object_that_is_odd_keeps_no_other_from_its_turn(cluster, namespace):
     files = {"group.yaml": GROUP, "pool.yaml": POOL}
     sync(cluster, namespace, files, A)
-    group, pool = (one.document() for one in configurations(files, namespace, A, B))
-    odd = {**group, "body": "odd"}
-    arguments = {"configurations": [odd, pool], "force": True, "dryRun": False}
-    first, second = OPERATIONS["apply"](connect(cluster), arguments)["reports"]
-    assert (first["standing"], second["standing"]) == ("failed", "applied")
+    group, pool = configurations(files, namespace, A, B)
+    question = ApplyObjects((replace(group, body="odd"), pool), FALLBACK)
+    first, second = answer(question, connect(cluster)).reports
+    assert (first.result, second.result) == (ObjectResult.FAILED, ObjectResult.APPLIED)

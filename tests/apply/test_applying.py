@@ -4,18 +4,19 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
-from gitops_prefix.apply import applying
 from gitops_prefix.apply.applying import Applying
-from gitops_prefix.apply.fields import ObjectReport, ObjectResult
+from gitops_prefix.apply.fields import ObjectResult, report_on
 from gitops_prefix.apply.policy import ApplyMode, ApplyPolicy, BranchState
+from gitops_prefix.apply.protocol import ApplyObjects, ReleaseObjects, Reports
 from gitops_prefix.errors import OutsideError
 from tests.apply.manifests import POOL, A, B, configurations
 from tests.netns import until
 
-AWAY = BranchState.BEHIND, "ours"
+AWAY = BranchState.AWAY, "ours"
 BACK = BranchState.PUBLISHED, "ours"
 UP = BranchState.RIGHT, "ours"
 NEXT = BranchState.PUBLISHED, "next"
@@ -26,7 +27,7 @@ SPEAKING = {ObjectResult.FAILED, ObjectResult.NOT_INSTALLED, ObjectResult.WAITIN
 
 
 class Cluster:
-    """Answers what it is told to, and remembers what it was asked."""
+    """Answers what the test says, and remembers what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -35,29 +36,32 @@ class Cluster:
         self.answers: dict[str, ObjectResult | str] = {}
         self.changed = threading.Condition()
 
-    def _answer(self, what: str, otherwise: ObjectResult, wanted=()) -> tuple[ObjectReport, ...]:
+    def _note(self, what: str, wanted: tuple = ()) -> None:
         with self.changed:
             self.asked.append(what)
             self.about.append(len(wanted))
             self.wanted.append(wanted)
             self.changed.notify_all()
-        answer = self.answers.get(what.split(maxsplit=1)[0], otherwise)
-        if not isinstance(answer, ObjectResult):
-            raise OutsideError(answer)
-        said = "said" * (answer in SPEAKING)
-        return tuple(
-            ObjectReport(o.file, o.kind, o.namespace, o.name, answer, said) for o in wanted
-        )
 
     def prepare(self) -> None:
-        self._answer("prepare", ObjectResult.UNCHANGED)
+        self._note("prepare")
 
-    def apply(self, wanted, *, force=False, dry_run=False):
-        words = "apply" + " by force" * force + " dry" * dry_run
-        return self._answer(words, ObjectResult.APPLIED, tuple(wanted))
-
-    def release(self, wanted, commit=""):
-        return self._answer(f"release {commit}".strip(), ObjectResult.RELEASED, tuple(wanted))
+    def ask(self, question) -> Reports:
+        wanted = question.configurations
+        match question:
+            case ApplyObjects(wish=wish):
+                words = "apply" + " by force" * wish.force + " dry" * wish.dry_run
+                otherwise, held = ObjectResult.APPLIED, wish.force
+            case ReleaseObjects(commit=commit, left=left):
+                words = f"release {commit}".strip() + " left" * left
+                otherwise, held = ObjectResult.RELEASED, False
+        self._note(words, wanted)
+        answer = self.answers.get(words.split(maxsplit=1)[0], otherwise)
+        if not isinstance(answer, ObjectResult):
+            raise OutsideError(answer)
+        held = held if answer is otherwise else answer is ObjectResult.WAITING or None
+        said = "said" * (answer in SPEAKING)
+        return Reports(tuple(replace(report_on(one, answer, said), held=held) for one in wanted))
 
     def close(self) -> None:
         pass
@@ -68,18 +72,29 @@ class Cluster:
         assert done, self.asked
 
 
+class Hand:
+    """A clock that the test moves."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @contextmanager
 def thread(
-    cluster: Cluster, *, mode: str = "fallback", now: float = 100.0, read=None
+    cluster: Cluster, *, mode: str = "fallback", clock=None, read=None, **options
 ) -> Iterator[Applying]:
     policy = ApplyPolicy(ApplyMode(mode), 60.0)
-    made = Applying(policy, cluster, lambda: now, read or (lambda _: WANTED))
+    clock = clock or Hand(100.0)
+    made = Applying(policy, cluster, clock, read or (lambda _: WANTED), **options)
     made.start()
     try:
         yield made
     finally:
         made.stop()
-        assert not made._thread.is_alive()
+        assert not (mode != "never" and made.alive())
 
 
 @pytest.fixture
@@ -94,38 +109,46 @@ def said(caplog) -> Iterator[pytest.LogCaptureFixture]:
     logger.removeHandler(caplog.handler)
 
 
-@pytest.fixture
-def soon(monkeypatch) -> None:
-    """What is tried again after 30 s is tried again at once."""
-    monkeypatch.setattr(applying, "_AGAIN_SECONDS", 0.01)
-
-
 def test_an_outage_from_its_begin_to_its_end():
-    cluster = Cluster()
-    with thread(cluster) as daemon:
+    cluster, clock = Cluster(), Hand(100.0)
+    with thread(cluster, clock=clock) as daemon:
         daemon.take(*UP, 0.0)
         cluster.wait("release ours")
         daemon.take(*AWAY, 50.0)
         cluster.wait("release ours", "prepare")
         daemon.take(*AWAY, 60.0)
         cluster.wait("release ours", "prepare", "prepare")
-        daemon._clock = lambda: 110.0
+        clock.now = 110.0
         daemon.take(*AWAY, 110.0)
         cluster.wait("release ours", "prepare", "prepare", "apply by force")
+        until(lambda: daemon.held == 1, "the hold is counted")
+        assert daemon.lines() == ("direct apply: 1 held: CiliumLoadBalancerIPPool lan",)
         daemon.take(*BACK, 111.0)
         cluster.wait("release ours", "prepare", "prepare", "apply by force", "release ours")
+        until(lambda: not daemon.owing, "the end of it")
+        assert daemon.held == 0 and daemon.lines() == ()
 
 
-def test_what_left_the_repository_in_the_outage_is_given_back_too():
+def test_what_left_the_repository_in_the_outage_is_released_too():
     cluster = Cluster()
     held = {"ours": WANTED, "theirs": ()}
     with thread(cluster, read=held.__getitem__) as daemon:
         daemon.take(*AWAY, 0.0)
         cluster.wait("apply by force")
         daemon.take(BranchState.RIGHT, "theirs", 1.0)
-        cluster.wait("apply by force", "release theirs")
-        until(lambda: not daemon._state.owing, "the end of it")
+        cluster.wait("apply by force", "release theirs left")
+        until(lambda: not daemon.owing, "the end of it")
     assert cluster.about == [1, 1]
+
+
+def test_a_new_version_of_an_object_is_the_same_object():
+    cluster = Cluster()
+    newer = tuple(replace(one, api_version="cilium.io/v2alpha1") for one in WANTED)
+    with thread(cluster, read={"ours": WANTED, "next": newer}.__getitem__) as daemon:
+        daemon.take(*AWAY, 0.0)
+        cluster.wait("apply by force")
+        daemon.take(*NEXT, 1.0)
+        cluster.wait("apply by force", "release next")
 
 
 @pytest.mark.parametrize("mode", ["never", "fallback"])
@@ -137,75 +160,148 @@ def test_nothing_is_asked_when_there_is_nothing_to_do(mode):
     assert not cluster.asked
 
 
-def test_a_cluster_that_does_not_answer_is_told_once_and_asked_again(said, soon):
+def test_a_remote_that_refuses_is_not_away():
+    """It has spoken; a person who may push is obeyed by the reconcilers."""
+    cluster = Cluster()
+    with thread(cluster) as daemon:
+        daemon.take(BranchState.REFUSED, "ours", 0.0)
+        daemon.take(BranchState.REFUSED, "ours", 90.0)
+        daemon.take(*UP, 90.0)
+        cluster.wait("release ours")
+
+
+def test_who_gains_the_lead_looks_for_what_others_left_held():
+    cluster = Cluster()
+    with thread(cluster) as daemon:
+        daemon.take(*UP, 0.0)
+        cluster.wait("release ours")
+        until(lambda: not daemon.owing, "the end of it")
+        daemon.take(BranchState.UNKNOWN, "", 1.0)
+        daemon.lead()
+        daemon.take(*UP, 2.0)
+        cluster.wait("release ours", "release ours")
+
+
+def test_who_does_not_lead_asks_for_no_write():
+    cluster, clock, ends = Cluster(), Hand(100.0), [50.0]
+    with thread(cluster, clock=clock, leads_until=lambda: ends[0]) as daemon:
+        daemon.take(*AWAY, 0.0)
+        daemon.take(BranchState.UNKNOWN, "", 1.0)
+        ends[0] = 110.0
+        daemon.take(*AWAY, 2.0)
+        cluster.wait("apply by force")
+
+
+def test_each_question_says_when_our_lead_ends():
+    asked = []
+
+    class Asked(Cluster):
+        def ask(self, question):
+            asked.append(question.until)
+            return super().ask(question)
+
+    cluster = Asked()
+    with thread(cluster, leads_until=lambda: 110.0) as daemon:
+        daemon.take(*AWAY, 0.0)
+        cluster.wait("apply by force")
+    assert asked == [110.0]
+
+
+def test_a_cluster_that_does_not_answer_is_reported_once_and_asked_again(said):
     cluster = Cluster()
     cluster.answers["apply"] = "no route to the API server"
-    with thread(cluster) as daemon:
+    with thread(cluster, again=0.01) as daemon:
         daemon.take(*AWAY, 0.0)
         until(lambda: len(cluster.asked) > 3, "the fourth try")
         del cluster.answers["apply"]
-        until(lambda: daemon._reverts.applied, "an apply that succeeds")
+        until(lambda: daemon.held, "an apply that succeeds")
     assert said.messages.count("direct apply: no route to the API server") == 1
 
 
 def test_an_end_in_the_middle_of_an_apply_is_no_error(said):
     """Its child is ended by us."""
-    cluster, ended = Cluster(), threading.Event()
-    cluster.close = ended.set
 
-    def apply(wanted, **_):
-        with cluster.changed:
-            cluster.asked.append("apply")
-            cluster.changed.notify_all()
-        assert ended.wait(10)
-        raise OutsideError("it ended before it answered: exit code -9")
+    class Ended(Cluster):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ended = threading.Event()
 
-    cluster.apply = apply
+        def ask(self, question):
+            super().ask(question)
+            assert self.ended.wait(10)
+            raise OutsideError("it ended before it answered: exit code -9")
+
+        def close(self) -> None:
+            self.ended.set()
+
+    cluster = Ended()
     with thread(cluster) as daemon:
         daemon.take(*AWAY, 0.0)
-        cluster.wait("apply")
-    assert not [one for one in said.records if one.levelno >= logging.WARNING]
+        cluster.wait("apply by force")
+    assert not [record for record in said.records if record.levelno >= logging.WARNING]
 
 
-@pytest.mark.parametrize("standing", [ObjectResult.FAILED, ObjectResult.WAITING])
-def test_what_could_not_be_given_back_is_asked_for_again_and_told_once(said, soon, standing):
-    cluster = Cluster()
-    cluster.answers["release"] = standing
-    with thread(cluster) as daemon:
+@pytest.mark.parametrize(
+    "result", [ObjectResult.FAILED, ObjectResult.FORBIDDEN, ObjectResult.WAITING]
+)
+def test_what_could_not_be_released_is_asked_for_again_and_reported_once(said, result):
+    cluster, clock = Cluster(), Hand(100.0)
+    cluster.answers["release"] = result
+    with thread(cluster, clock=clock) as daemon:
         daemon.take(*BACK, 0.0)
-        until(lambda: len(cluster.asked) > 3, "the fourth try")
-        assert daemon._state.owing
+        for tries in range(1, 4):
+            until(lambda n=tries: len(cluster.asked) == n, "a try")
+            clock.now += 30.0
+            daemon.take(*UP, 0.0)
+        assert daemon.owing
         cluster.answers["release"] = ObjectResult.RELEASED
-        until(lambda: not daemon._state.owing, "the last one")
-    assert said.messages.count("direct apply: CiliumLoadBalancerIPPool lan: said") == 1
+        clock.now += 30.0
+        daemon.take(*UP, 0.0)
+        until(lambda: not daemon.owing, "the last one")
+    words = said.messages.count("direct apply: CiliumLoadBalancerIPPool lan: said")
+    assert words == (result in SPEAKING)
 
 
-def test_flux_is_not_waited_for_for_ever(soon):
-    cluster = Cluster()
+def test_a_reconciler_is_not_waited_for_for_ever():
+    cluster, clock = Cluster(), Hand(100.0)
     cluster.answers["release"] = ObjectResult.WAITING
-    with thread(cluster) as daemon:
-        daemon.take(*BACK, 0.0)
-        until(lambda: len(cluster.asked) > 1, "the second try")
-        daemon._clock = lambda: 100.0 + 900.0
-        until(lambda: "release" in cluster.asked, "a release that names no commit")
-
-
-def test_after_another_outage_flux_is_waited_for_as_long_again():
-    cluster = Cluster()
-    cluster.answers["release"] = ObjectResult.WAITING
-    with thread(cluster) as daemon:
+    with thread(cluster, clock=clock) as daemon:
         daemon.take(*BACK, 0.0)
         cluster.wait("release ours")
-        daemon._clock = lambda: 1000.0
+        clock.now += 900.0
+        daemon.take(*UP, 0.0)
+        cluster.wait("release ours", "release")
+
+
+def test_after_another_outage_the_reconciler_is_waited_for_as_long_again():
+    cluster, clock = Cluster(), Hand(100.0)
+    cluster.answers["release"] = ObjectResult.WAITING
+    with thread(cluster, clock=clock) as daemon:
+        daemon.take(*BACK, 0.0)
+        cluster.wait("release ours")
+        clock.now = 1000.0
         daemon.take(*AWAY, 900.0)
         cluster.wait("release ours", "apply by force")
-        daemon._clock = lambda: 1001.0
+        clock.now = 1001.0
         daemon.take(*BACK, 1001.0)
         cluster.wait("release ours", "apply by force", "release ours")
 
 
+def test_a_commit_that_comes_while_an_object_is_held_is_applied_to_it():
+    """A release applies what differs first."""
+    cluster = Cluster()
+    cluster.answers["release"] = ObjectResult.WAITING
+    more = configurations({"pool.yaml": POOL}, "", A, B, "2001:db8:c::/64")
+    with thread(cluster, read={"ours": WANTED, "next": more}.__getitem__) as daemon:
+        daemon.take(*BACK, 0.0)
+        cluster.wait("release ours")
+        daemon.take(*NEXT, 1.0)
+        cluster.wait("release ours", "release next")
+    assert cluster.wanted == [WANTED, more]
+
+
 def test_what_a_commit_holds_is_never_taken_for_what_the_next_one_does():
-    """The next one is still being read when what was begun for the first comes to its end."""
+    """The next one is still being read when the lead is looked at again."""
     cluster, reading, ready = Cluster(), threading.Event(), threading.Event()
     more = configurations({"pool.yaml": POOL}, "", A, B, "2001:db8:c::/64")
 
@@ -221,17 +317,13 @@ def test_what_a_commit_holds_is_never_taken_for_what_the_next_one_does():
         taking = threading.Thread(target=daemon.take, args=(*NEXT, 1.0))
         taking.start()
         assert reading.wait(10)
-        with daemon._condition:
-            daemon._news = True
-            daemon._condition.notify()
-        until(lambda: not daemon._news, "that the thread has looked")
         ready.set()
         taking.join()
         cluster.wait("apply", "release ours", "apply", "release next")
     assert cluster.wanted[2:] == [more, more]
 
 
-def test_a_commit_that_cannot_be_read_is_told_and_read_with_the_next_pass(said):
+def test_a_commit_that_cannot_be_read_is_reported_and_read_with_the_next_pass(said):
     cluster, readable = Cluster(), []
 
     def read(_commit: str):
@@ -248,27 +340,55 @@ def test_a_commit_that_cannot_be_read_is_told_and_read_with_the_next_pass(said):
 
 
 @pytest.mark.parametrize(
-    ("standing", "level"),
+    ("result", "level"),
     [
         (ObjectResult.APPLIED, "INFO"),
         (ObjectResult.FAILED, "ERROR"),
         (ObjectResult.NOT_INSTALLED, "WARNING"),
     ],
 )
-def test_how_loud_it_is(said, standing, level):
+def test_how_loud_it_is(said, result, level):
     cluster = Cluster()
-    cluster.answers["apply"] = standing
+    cluster.answers["apply"] = result
     with thread(cluster) as daemon:
         daemon.take(*AWAY, 0.0)
         until(lambda: said.records, "a line")
-    assert [one.levelname for one in said.records if "direct apply" in one.message] == [level]
+    lines = [record for record in said.records if "direct apply" in record.message]
+    assert [record.levelname for record in lines] == [level]
 
 
 def test_a_thread_that_waits_ends_at_once():
     with thread(Cluster()) as daemon:
-        assert daemon._thread.is_alive() and daemon.alive()
+        assert daemon.alive()
     assert not daemon.alive()
 
 
 def test_a_thread_that_is_not_needed_is_not_missed():
     assert Applying(ApplyPolicy(), Cluster(), lambda: 0.0, lambda _: ()).alive()
+
+
+FIVE_HUNDRED = tuple(replace(WANTED[0], name=f"pool-{number}") for number in range(500))
+
+
+def test_many_objects_are_asked_about_a_few_at_a_time_and_what_fails_does_not_stop_them():
+    """What was done is kept between the rounds; the object that fails is tried again, alone."""
+
+    class Odd(Cluster):
+        def ask(self, question):
+            reports = super().ask(question).reports
+            odd = [report.name == "pool-3" for report in reports]
+            return Reports(
+                tuple(
+                    replace(report, result=ObjectResult.FAILED, held=None) if fails else report
+                    for report, fails in zip(reports, odd, strict=True)
+                )
+            )
+
+    cluster, clock = Odd(), Hand(100.0)
+    with thread(cluster, clock=clock, read=lambda _: FIVE_HUNDRED) as daemon:
+        daemon.take(*AWAY, 0.0)
+        until(lambda: daemon.held == 499, "all but one")
+        assert max(cluster.about) <= 8 and sum(cluster.about) == 500
+        clock.now += 1.0
+        daemon.take(*AWAY, 0.0)
+        until(lambda: sum(cluster.about) == 501, "the one that failed")

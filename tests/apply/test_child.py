@@ -4,37 +4,56 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess, child_environment
-from gitops_prefix.errors import OutsideError
+from gitops_prefix.apply.fields import ApplyConfiguration
+from gitops_prefix.apply.protocol import ApplyObjects, read_answer, write_question
+from gitops_prefix.errors import InputError, OutsideError
 from tests.netns import until
 
 ECHO = """
 import json, os, sys, time
 for line in sys.stdin:
-    asked = json.loads(line)
-    if asked["operation"] == "die":
+    if not line.strip():
+        print(flush=True)
+        continue
+    words = json.loads(line)["with"]["configurations"][0]["file"]
+    if words == "die":
         print("traceback of many lines\\nlast words https://user:secret@host/", file=sys.stderr)
         sys.exit(3)
-    if asked["operation"] == "hang":
+    if words == "hang":
         time.sleep(600)
-    if asked["operation"] == "half":
+    if words == "half":
         print("{", end="", flush=True)
         os._exit(0)
-    if asked["operation"] == "babble":
-        print(asked["arguments"]["words"], flush=True)
+    if words.startswith("babble "):
+        print(words.removeprefix("babble "), flush=True)
         continue
-    if asked["operation"] == "say much":
+    if words == "say much":
         print("x" * 1_000_000, file=sys.stderr)
-    if asked["operation"] == "fail":
-        print(json.dumps({"error": "no", "kind": "outside"}), flush=True)
+    if words in {"input", "outside"}:
+        print(json.dumps({"failed": {"words": "no", "input": words == "input"}}), flush=True)
         continue
-    answer = {"pid": os.getpid(), "argv": sys.argv[1:], "environment": dict(os.environ), **asked}
-    print(json.dumps({"answer": answer}), flush=True)
+    said = json.dumps({"pid": os.getpid(), "argv": sys.argv[1:], "environment": dict(os.environ)})
+    report = {"file": words, "kind": "K", "namespace": "", "name": "n", "result": "applied"}
+    print(json.dumps({"answer": {"reports": [report | {"message": said}]}}), flush=True)
 """
+
+
+def asking(words: str) -> ApplyObjects:
+    """A question that the child above answers by these words."""
+    return ApplyObjects((ApplyConfiguration(words, "v1", "K", "", "n", "", (), {}),))
+
+
+def said(process: ClusterProcess, words: str = "echo") -> dict:
+    """What the child says of itself."""
+    [report] = process.ask(asking(words)).reports
+    assert report.file == words
+    return json.loads(report.message)
 
 
 @pytest.fixture
@@ -56,8 +75,8 @@ def child(tmp_path: Path):
 def test_it_is_started_when_it_is_asked_and_stays_for_the_next_question(child):
     process = child()
     assert not process.runs
-    first, second = (process.ask("echo", {"a": n}) for n in range(2))
-    assert first["pid"] == second["pid"] and second["arguments"] == {"a": 1}
+    first, second = (said(process) for _ in range(2))
+    assert first["pid"] == second["pid"]
     process.close()
     assert not process.runs
 
@@ -65,10 +84,10 @@ def test_it_is_started_when_it_is_asked_and_stays_for_the_next_question(child):
 def test_what_was_closed_is_started_by_nobody_again(child):
     """A thread that is still at work when the daemon ends leaves no child behind."""
     process = child()
-    process.ask("echo", {})
+    said(process)
     process.close()
     with pytest.raises(OutsideError, match="about to end"):
-        process.ask("echo", {})
+        said(process)
     process.prepare()
     assert not process.runs
 
@@ -81,70 +100,96 @@ def test_it_is_ready_before_it_is_asked(child):
 
 def test_nobody_asks_for_a_while_and_it_ends(child):
     process = child(idle=0.05)
-    process.ask("echo", {})
+    said(process)
     until(lambda: not process.runs, "the end of an idle child")
-    assert process.ask("echo", {})["operation"] == "echo"
+    assert said(process)
 
 
-@pytest.mark.parametrize("operation", ["die", "half"])
-def test_a_child_that_dies_is_told_and_the_next_one_answers(child, operation):
+@pytest.mark.parametrize("words", ["die", "half"])
+def test_a_child_that_dies_is_reported_and_the_next_one_answers(child, words):
     process = child()
-    before = process.ask("echo", {})["pid"]
+    before = said(process)["pid"]
     with pytest.raises(OutsideError, match="ended before it answered"):
-        process.ask(operation, {})
-    assert process.ask("echo", {})["pid"] != before
+        said(process, words)
+    assert said(process)["pid"] != before
 
 
-def test_its_last_words_are_told_without_secrets(child):
+def test_its_last_words_are_shown_without_secrets(child):
     with pytest.raises(OutsideError, match=r"last words https://host/") as error:
-        child().ask("die", {})
+        said(child(), "die")
     assert "secret" not in str(error.value)
 
 
 def test_a_child_that_was_killed_in_between_is_started_again(child):
     process = child()
-    os.kill(process.ask("echo", {})["pid"], 9)
+    os.kill(said(process)["pid"], 9)
     until(lambda: not process.runs, "its end")
-    assert process.ask("echo", {})
+    assert said(process)
 
 
-def test_a_child_that_hangs_is_ended(child):
+def test_a_child_that_hangs_is_ended_and_its_limit_is_named(child):
     process = child(seconds=0.2)
-    with pytest.raises(OutsideError):
-        process.ask("hang", {})
+    with pytest.raises(OutsideError, match=r"took longer than 0\.2 s"):
+        said(process, "hang")
     assert not process.runs
 
 
 def test_a_child_that_says_much_beside_its_answer_does_not_hang(child):
-    assert child().ask("say much", {})["operation"] == "say much"
+    assert said(child(), "say much")
 
 
-def test_what_failed_outside_is_told_and_the_child_stays(child):
+@pytest.mark.parametrize(("words", "error"), [("outside", OutsideError), ("input", InputError)])
+def test_what_failed_is_raised_and_the_child_stays(child, words, error):
     process = child()
-    with pytest.raises(OutsideError, match="no"):
-        process.ask("fail", {})
+    with pytest.raises(error, match="no"):
+        said(process, words)
     assert process.runs
 
 
-@pytest.mark.parametrize("words", ["no JSON", "[]", "{}", "7", '{"answers": {}}'])
-def test_an_answer_that_is_none_is_told(child, words):
+@pytest.mark.parametrize(
+    "words", ["no JSON", "[]", "{}", "7", '{"answers": {}}', '{"answer": {"reports": 7}}']
+)
+def test_an_answer_in_another_form_is_reported(child, words):
     with pytest.raises(OutsideError, match="gave no answer"):
-        child().ask("babble", {"words": words})
+        said(child(), f"babble {words}")
 
 
-def test_a_program_that_is_not_there_is_told():
+def test_a_program_that_does_not_exist_is_reported():
     with pytest.raises(OutsideError, match="cannot be started"):
-        ClusterProcess(command=("/nonexistent",)).ask("echo", {})
+        ClusterProcess(command=("/nonexistent",)).ask(asking("echo"))
 
 
 def test_the_child_gets_no_secret_of_ours_in_its_environment_or_arguments(child, monkeypatch):
     for name in ("GITOPS_PREFIX_TOKEN", "GIT_ASKPASS", "SSH_AUTH_SOCK", "GITHUB_TOKEN"):
         monkeypatch.setenv(name, "s3cret")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    said = child(ClusterAccess("/etc/kubeconfig", "home")).ask("echo", {})
-    assert "s3cret" not in json.dumps(said)
-    assert said["argv"] == ["--kubeconfig=/etc/kubeconfig", "--context=home"]
-    assert said["environment"]["KUBERNETES_SERVICE_HOST"] == "10.0.0.1"
+    about = said(child(ClusterAccess("/etc/kubeconfig", "home")))
+    assert "s3cret" not in json.dumps(about)
+    assert about["argv"] == ["--kubeconfig=/etc/kubeconfig", "--context=home"]
+    assert about["environment"]["KUBERNETES_SERVICE_HOST"] == "10.0.0.1"
+
+
+def test_the_files_of_a_child_end_with_it(child, tmp_path, monkeypatch):
+    """The client unpacks the private keys of a kubeconfig into files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    process = child()
+    directory = Path(said(process)["environment"]["TMPDIR"])
+    (directory / "key").write_text("PRIVATE KEY")
+    os.kill(said(process)["pid"], 9)
+    process.close()
+    assert not [*(tmp_path / "tmp").iterdir()]
+
+
+def test_what_a_killed_daemon_left_is_removed_by_the_next(child, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    left = tmp_path / "tmp" / "gitops-prefix-child-left"
+    left.mkdir(parents=True)
+    (left / "key").write_text("PRIVATE KEY")
+    other, process = child(), child()
+    others = Path(said(other)["environment"]["TMPDIR"])
+    said(process)
+    assert not left.exists() and others.is_dir()
 
 
 @pytest.mark.parametrize(
@@ -166,18 +211,11 @@ def test_a_pods_own_api_server_is_behind_no_proxy(access, variables, inherits):
 
 def test_the_true_child_ends_with_its_standard_input():
     """When the daemon is killed, the pipe closes."""
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "gitops_prefix.apply.kube_child",
-        "--kubeconfig=/nonexistent",
-    ]
-    request = json.dumps(
-        {"operation": "apply", "arguments": {"configurations": [], "force": False, "dryRun": True}}
-    )
+    command = [sys.executable, "-P", "-m", "gitops_prefix.apply.kube_child"]
+    command += ["--kubeconfig=/nonexistent"]
+    question = ApplyObjects(())
     ended = subprocess.run(
-        command, input=request + "\n", capture_output=True, text=True, timeout=60, check=True
+        command, input=write_question(question), capture_output=True, timeout=60, check=True
     )
-    answer = json.loads(ended.stdout)
-    assert answer["kind"] == "input" and "/nonexistent" in answer["error"]
+    with pytest.raises(InputError, match="/nonexistent"):
+        read_answer(question, ended.stdout)

@@ -3,12 +3,10 @@
 import pytest
 
 from gitops_prefix.apply.ownership import (
-    Conflict,
+    claim_of,
     differences,
-    is_about,
     our_fields,
     owners,
-    read_conflicts,
     release_patch,
 )
 
@@ -63,46 +61,6 @@ def test_what_must_not(path):
         assert differences(after, before, MANAGED) == [path]
 
 
-def test_conflicts_are_read_from_the_causes_and_nothing_else():
-    causes = [
-        {
-            "reason": "FieldManagerConflict",
-            "field": ".spec.blocks",
-            "message": 'conflict with "kustomize-controller" using cilium.io/v2',
-        },
-        {
-            "reason": "FieldManagerConflict",
-            "field": ".data.a",
-            "message": 'conflict with "somebody" with subresource "status" using v1',
-        },
-        {"reason": "FieldValueInvalid", "field": "spec", "message": "no"},
-    ]
-    assert read_conflicts(causes) == (
-        Conflict("kustomize-controller", ".spec.blocks"),
-        Conflict("somebody", ".data.a"),
-    )
-
-
-@pytest.mark.parametrize(
-    ("field", "path", "about"),
-    [
-        (".spec.blocks", ("spec", "blocks"), True),
-        (".spec.blocks[0].cidr", ("spec", "blocks"), True),
-        (".spec.blocksize", ("spec", "blocks"), False),
-        (".spec", ("spec", "blocks"), True),
-        (".sp", ("spec", "blocks"), False),
-        (
-            ".metadata.annotations.lbipam.cilium.io/ips",
-            ("metadata", "annotations", "lbipam.cilium.io/ips"),
-            True,
-        ),
-        (".metadata.annotations.other", ("metadata", "annotations", "lbipam.cilium.io/ips"), False),
-    ],
-)
-def test_which_conflict_is_about_which_field(field, path, about):
-    assert is_about(Conflict("somebody", field), path) is about
-
-
 def live(*managers: tuple[str, dict], annotations: dict | None = None) -> dict:
     entries = [{"manager": name, "fieldsV1": fields} for name, fields in managers]
     metadata = {"resourceVersion": "7", "managedFields": entries, "annotations": annotations or {}}
@@ -110,20 +68,21 @@ def live(*managers: tuple[str, dict], annotations: dict | None = None) -> dict:
 
 
 BLOCKS = {"f:spec": {"f:blocks": {}}}
-HOLD = {"f:metadata": {"f:annotations": {"f:a/b~c": {}}}}
+KEY = "kustomize.toolkit.fluxcd.io/reconcile"
+HOLD = {"f:metadata": {"f:annotations": {f"f:{KEY}": {}}}}
 TEST = {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
 
 
 @pytest.mark.parametrize(
     ("there", "patch"),
     [
-        (live(("flux", BLOCKS)), []),
+        (live(("other", BLOCKS)), []),
         (
-            live(("flux", {}), ("gitops-prefix", BLOCKS)),
+            live(("other", {}), ("gitops-prefix", BLOCKS)),
             [TEST, {"op": "remove", "path": "/metadata/managedFields/1"}],
         ),
         (
-            live(("gitops-prefix", BLOCKS), ("flux", {}), ("gitops-prefix", {})),
+            live(("gitops-prefix", BLOCKS), ("other", {}), ("gitops-prefix", {})),
             [
                 TEST,
                 {"op": "remove", "path": "/metadata/managedFields/2"},
@@ -135,19 +94,22 @@ TEST = {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
             [TEST, {"op": "replace", "path": "/metadata/managedFields", "value": [{}]}],
         ),
         (
-            live(("gitops-prefix", HOLD), ("flux", {}), annotations={"a/b~c": "off"}),
+            live(("gitops-prefix", HOLD), ("other", {}), annotations={KEY: "disabled"}),
             [
                 TEST,
-                {"op": "remove", "path": "/metadata/annotations/a~1b~0c"},
+                {
+                    "op": "remove",
+                    "path": "/metadata/annotations/kustomize.toolkit.fluxcd.io~1reconcile",
+                },
                 {"op": "remove", "path": "/metadata/managedFields/0"},
             ],
         ),
         (
-            live(("gitops-prefix", BLOCKS), ("flux", HOLD), annotations={"a/b~c": "off"}),
+            live(("gitops-prefix", BLOCKS), ("other", HOLD), annotations={KEY: "disabled"}),
             [TEST, {"op": "remove", "path": "/metadata/managedFields/0"}],
         ),
         (
-            live(("gitops-prefix", HOLD), ("flux", {}), annotations={"a/b~c": "on"}),
+            live(("gitops-prefix", HOLD), ("other", {}), annotations={KEY: "enabled"}),
             [TEST, {"op": "remove", "path": "/metadata/managedFields/0"}],
         ),
     ],
@@ -162,7 +124,68 @@ TEST = {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
     ],
 )
 def test_a_release_removes_our_entries_and_holds_and_no_value(there, patch):
-    assert release_patch(there, {"a/b~c": "off"}) == patch
+    assert release_patch(there) == patch
+
+
+BY_LABEL = {"kustomize.toolkit.fluxcd.io/name": "apps"}
+APPLIES = {"manager": "kustomize-controller", "operation": "Apply", "apiVersion": "v2"}
+STATUS = APPLIES | {"subresource": "status", "fieldsV1": {"f:status": {}}}
+
+
+def entries(*given: dict) -> dict:
+    return {"metadata": {"resourceVersion": "7", "labels": BY_LABEL, "managedFields": [*given]}}
+
+
+@pytest.mark.parametrize(
+    ("given", "heir"),
+    [
+        ([APPLIES | {"fieldsV1": {"f:spec": {"f:disabled": {}}}}], 1),
+        ([STATUS, APPLIES | {"fieldsV1": {"f:spec": {"f:disabled": {}}}}], 2),
+        ([APPLIES | {"operation": "Update", "fieldsV1": {}}, APPLIES | {"fieldsV1": {"f:spec": {"f:disabled": {}}}}], 2),
+        ([APPLIES | {"apiVersion": "v2alpha1", "fieldsV1": {}}], None),
+        ([{"manager": "argocd-controller", "operation": "Apply", "apiVersion": "v2", "fieldsV1": {}}], None),
+        ([STATUS], None),
+    ],
+    ids=["theirs", "not of the status", "an apply before an update", "another version", "another reconciler", "only the status"],
+)  # fmt: skip
+def test_our_entry_is_merged_into_the_reconcilers(given, heir):
+    ours = {"manager": "gitops-prefix", "operation": "Apply", "apiVersion": "v2"}
+    annotations = {"f:ips": {}, f"f:{KEY}": {}}
+    ours["fieldsV1"] = BLOCKS | {"f:metadata": {"f:annotations": annotations}}
+    replaced = [step for step in release_patch(entries(ours, *given)) if step["op"] == "replace"]
+    merged = {
+        "f:spec": {"f:disabled": {}, "f:blocks": {}},
+        "f:metadata": {"f:annotations": {"f:ips": {}}},
+    }
+    pointer = f"/metadata/managedFields/{heir}/fieldsV1"
+    expected = [{"op": "replace", "path": pointer, "value": merged}]
+    assert replaced == (expected if heir else [])
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reconciled"),
+    [
+        ({}, None),
+        ({"labels": BY_LABEL}, "None"),
+        (
+            {"labels": BY_LABEL | {"kustomize.toolkit.fluxcd.io/namespace": "flux-system"}},
+            "Kustomization flux-system/apps",
+        ),
+        ({"labels": {"helm.toolkit.fluxcd.io/name": "a"}}, "None"),
+        (
+            {"annotations": {"argocd.argoproj.io/tracking-id": "apps:/Service:media/plex"}},
+            "Application argocd/apps",
+        ),
+        (
+            {"annotations": {"argocd.argoproj.io/tracking-id": "team_apps:/Service:media/plex"}},
+            "Application team/apps",
+        ),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "apps"}}, None),
+    ],
+)
+def test_which_reconciler_claims_an_object(metadata, reconciled):
+    claim = claim_of({"metadata": metadata})
+    assert (str(claim.reconciled) if claim else None) == reconciled
 
 
 @pytest.mark.parametrize(
@@ -191,5 +214,10 @@ def test_what_is_ours_is_a_path_that_the_object_has(fields, paths):
     [(("spec", "blocks"), ["flux"]), (("spec",), ["flux", "other"]), (("spec", "none"), [])],
 )
 def test_who_owns_a_field(path, names):
+    """Also as a part of it."""
     there = live(("other", {"f:spec": {"f:selector": {}}}), ("flux", BLOCKS))
     assert owners(there, path) == names
+
+
+def test_an_atomic_mapping_is_owned_with_all_that_it_holds():
+    assert owners(live(("flux", {"f:spec": {}})), ("spec", "blocks")) == ["flux"]

@@ -15,7 +15,11 @@ US = Election("us")
 
 
 def seeing(record: LeaseRecord | None, at: float = 100) -> Election:
-    return US.see(record, at)
+    return US.see(record, "1", at)
+
+
+def unfit(record: LeaseRecord | None) -> Election:
+    return replace(US, fit=False, record=LeaseRecord("before", 1)).see(record, "1", 100)
 
 
 STEPS = {
@@ -36,13 +40,18 @@ STEPS = {
         114,
         LeaseStep.WAIT,
     ),
-    "seen again unchanged, it ages": (seeing(OTHERS).see(OTHERS, 114), 115, LeaseStep.TAKE),
+    "seen again unchanged, it ages": (seeing(OTHERS).see(OTHERS, "1", 114), 115, LeaseStep.TAKE),
     "seen again and renewed, it does not": (
-        seeing(OTHERS).see(replace(OTHERS, renewed="c"), 114),
+        seeing(OTHERS).see(replace(OTHERS, renewed="c"), "1", 114),
         115,
         LeaseStep.WAIT,
     ),
-    "deleted meanwhile": (seeing(OTHERS).see(None, 101), 101, LeaseStep.CREATE),
+    "who cannot work gives it up": (unfit(replace(OTHERS, holder="us")), 100, LeaseStep.RELEASE),
+    "who cannot work leaves a free one to others": (unfit(replace(OTHERS, holder="")), 129.9, LeaseStep.WAIT),
+    "but not for ever": (unfit(replace(OTHERS, holder="")), 130, LeaseStep.TAKE),
+    "nor one that nobody renews": (unfit(OTHERS), 145, LeaseStep.TAKE),
+    "who cannot work does not make it at once": (unfit(None), 129.9, LeaseStep.WAIT),
+    "deleted meanwhile": (seeing(OTHERS).see(None, "1", 101), 101, LeaseStep.CREATE),
 }  # fmt: skip
 
 
@@ -51,19 +60,19 @@ def test_what_a_candidate_does(election, now, step):
     assert election.step(now) is step
 
 
-LED = US.wrote(LeaseRecord("us", 15, "a", "b"), 100)
+LED = US.wrote(LeaseRecord("us", 15, "a", "b"), "1", 100)
 LEADING = {
     "who wrote nothing": (US, 100, False),
     "who waits": (seeing(OTHERS), 100, False),
     "who just wrote": (LED, 100, True),
     "until its deadline": (LED, 109.9, True),
     "not at its deadline": (LED, 110, False),
-    "who renewed": (LED.wrote(LeaseRecord("us", 15, "a", "c"), 109), 118.9, True),
-    "who sees its own name": (LED.see(LED.record, 105), 106, True),
-    "who sees another name": (LED.see(OTHERS, 105), 105, False),
-    "who sees nothing where its record was": (LED.see(None, 105), 105, False),
+    "who renewed": (LED.wrote(LeaseRecord("us", 15, "a", "c"), "1", 109), 118.9, True),
+    "who sees its own name": (LED.see(LED.record, "1", 105), 106, True),
+    "who sees another name": (LED.see(OTHERS, "1", 105), 105, False),
+    "who sees nothing where its record was": (LED.see(None, "1", 105), 105, False),
     "who sees its name again, without having written": (
-        LED.see(OTHERS, 105).see(LED.record, 106),
+        LED.see(OTHERS, "1", 105).see(LED.record, "1", 106),
         106,
         False,
     ),
@@ -79,7 +88,7 @@ def test_a_record_says_since_when_and_how_often_it_changed_hands():
     first = seeing(None).claim(NOON)
     assert first == LeaseRecord("us", 15, micro_time(NOON), micro_time(NOON), 0)
     later = NOON + timedelta(seconds=2)
-    renewed = US.wrote(first, 0).claim(later)
+    renewed = US.wrote(first, "1", 0).claim(later)
     assert renewed == LeaseRecord("us", 15, micro_time(NOON), micro_time(later), 0)
     taken = seeing(OTHERS).claim(NOON)
     assert (taken.holder, taken.transitions, taken.acquired) == ("us", 4, micro_time(NOON))
@@ -87,7 +96,7 @@ def test_a_record_says_since_when_and_how_often_it_changed_hands():
 
 def test_what_is_given_up_is_free_at_once():
     given_up = LED.release(NOON)
-    assert Election("next").see(given_up, 100).step(100) is LeaseStep.TAKE
+    assert Election("next").see(given_up, "1", 100).step(100) is LeaseStep.TAKE
 
 
 def test_times_are_as_the_api_writes_them():
@@ -96,10 +105,11 @@ def test_times_are_as_the_api_writes_them():
 
 
 @pytest.mark.parametrize(
-    "wrong", [(10, 10, 2), (15, 2, 2), (15, 10, 0), (2, 10, 15), (15, 16, 2), (15, 10, -1)]
+    "wrong",
+    [(10, 10, 2), (15, 2, 2), (15, 10, 0), (15, 10, 9), (2, 10, 15), (15, 16, 2), (15, 10, -1)],
 )
 def test_durations_that_would_let_two_lead_are_refused(wrong):
-    with pytest.raises(ValueError, match="has to be longer"):
+    with pytest.raises(ValueError, match="must be longer"):
         Durations(*wrong)
 
 
@@ -135,7 +145,7 @@ def test_two_never_lead_at_once(tries, offsets):
             if seen == version:
                 server, version = record, version + 1
                 if answered:
-                    candidates[number] = candidates[number].wrote(record, began)
+                    candidates[number] = candidates[number].wrote(record, str(version), began)
             check(lands)
 
     def check(moment: float) -> None:
@@ -149,7 +159,7 @@ def test_two_never_lead_at_once(tries, offsets):
         if number in {one[1] for one in under_way}:
             continue
         local = now + offsets[number]
-        one = candidates[number] = candidates[number].see(server, local)
+        one = candidates[number] = candidates[number].see(server, str(version), local)
         if one.step(local) is not LeaseStep.WAIT:
             record = one.claim(NOON + timedelta(seconds=now))
             under_way.append((now + latency, number, record, version, local, answered))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gitops_prefix.apply.policy import Action, ApplyMode, ApplyPolicy, BranchState, Fallback
 
-RIGHT, PUBLISHED, BEHIND, UNKNOWN = BranchState
+RIGHT, PUBLISHED, AWAY, REFUSED, UNKNOWN = BranchState
 NOTHING, PREPARE, APPLY, OVERRIDE, RELEASE = Action
 AFTER = 60.0
 
@@ -27,7 +27,7 @@ def walk(
 
 
 ROWS = {
-    "never": ("never", [(0, RIGHT, "a"), (1, BEHIND, "b"), (99, BEHIND, "b")], [NOTHING] * 3),
+    "never": ("never", [(0, RIGHT, "a"), (1, AWAY, "b"), (99, AWAY, "b")], [NOTHING] * 3),
     "Git is up: at the start what was left is given back, and then nothing is done": (
         "fallback",
         [(0, RIGHT, "a"), (1, RIGHT, "b"), (2, RIGHT, "c")],
@@ -40,22 +40,22 @@ ROWS = {
     ),
     "a short outage": (
         "fallback",
-        [(0, RIGHT, "a"), (1, BEHIND, "b"), (59, BEHIND, "b"), (60, RIGHT, "b")],
+        [(0, RIGHT, "a"), (1, AWAY, "b"), (59, AWAY, "b"), (60, RIGHT, "b")],
         [RELEASE, PREPARE, PREPARE, NOTHING],
     ),
     "a long outage, and its end": (
         "fallback",
-        [(0, RIGHT, "a"), (1, BEHIND, "b"), (61, BEHIND, "b"), (91, BEHIND, "b"), (120, RIGHT, "b"), (121, RIGHT, "b")],
+        [(0, RIGHT, "a"), (1, AWAY, "b"), (61, AWAY, "b"), (91, AWAY, "b"), (120, RIGHT, "b"), (121, RIGHT, "b")],
         [RELEASE, PREPARE, OVERRIDE, OVERRIDE, RELEASE, NOTHING],
     ),
     "a second change in an outage does not wait again": (
         "fallback",
-        [(0, BEHIND, "b"), (61, BEHIND, "c")],
+        [(0, AWAY, "b"), (61, AWAY, "c")],
         [PREPARE, OVERRIDE],
     ),
     "an outage after an outage waits again": (
         "fallback",
-        [(0, BEHIND, "b"), (61, BEHIND, "b"), (62, RIGHT, "b"), (63, BEHIND, "c")],
+        [(0, AWAY, "b"), (61, AWAY, "b"), (62, RIGHT, "b"), (63, AWAY, "c")],
         [PREPARE, OVERRIDE, RELEASE, PREPARE],
     ),
     "a branch that cannot be read, with nothing of ours": (
@@ -65,12 +65,12 @@ ROWS = {
     ),
     "a repository that becomes invalid in between": (
         "fallback",
-        [(0, BEHIND, "b"), (30, UNKNOWN, ""), (61, BEHIND, "b")],
+        [(0, AWAY, "b"), (30, UNKNOWN, ""), (61, AWAY, "b")],
         [PREPARE, NOTHING, OVERRIDE],
     ),
     "killed in an outage, started in it": (
         "fallback",
-        [(0, BEHIND, "b"), (60, BEHIND, "b"), (70, RIGHT, "b")],
+        [(0, AWAY, "b"), (60, AWAY, "b"), (70, RIGHT, "b")],
         [PREPARE, OVERRIDE, RELEASE],
     ),
     "killed in an outage, started after it": ("fallback", [(0, RIGHT, "b")], [RELEASE]),
@@ -81,7 +81,7 @@ ROWS = {
     ),
     "always: nobody is overridden before the time": (
         "always",
-        [(0, BEHIND, "a"), (1, BEHIND, "a"), (60, BEHIND, "a"), (61, RIGHT, "a")],
+        [(0, AWAY, "a"), (1, AWAY, "a"), (60, AWAY, "a"), (61, RIGHT, "a")],
         [APPLY, PREPARE, OVERRIDE, RELEASE],
     ),
 }  # fmt: skip
@@ -94,9 +94,9 @@ def test_what_is_done(row):
 
 
 def test_time_alone_ends_the_wait():
-    assert walk("fallback", (5, BEHIND, "b"), until=64.9)[-1] is PREPARE
-    assert walk("fallback", (5, BEHIND, "b"), until=65)[-1] is OVERRIDE
-    state = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER)).see(BEHIND, "b", 5)
+    assert walk("fallback", (5, AWAY, "b"), until=64.9)[-1] is PREPARE
+    assert walk("fallback", (5, AWAY, "b"), until=65)[-1] is OVERRIDE
+    state = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER)).see(AWAY, "b", 5)
     assert state.overrides_at == 65
 
 
@@ -107,7 +107,7 @@ def test_what_could_not_be_given_back_is_given_back_later():
 
 
 def test_an_apply_that_failed_half_way_is_owed_too():
-    state = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER), owing=False).see(BEHIND, "b", 0)
+    state = Fallback(ApplyPolicy(ApplyMode.FALLBACK, AFTER), owing=False).see(AWAY, "b", 0)
     failed = state.begin(state.action(60))
     assert failed.see(RIGHT, "b", 70).action(70) is RELEASE
     assert state.see(RIGHT, "b", 30).action(30) is NOTHING
@@ -127,12 +127,10 @@ def test_reconcilers_are_never_overridden_while_git_is_right_or_just_went(steps)
         state = state.see(git, commit, now)
         if git in {RIGHT, PUBLISHED}:
             since = None
-        elif git is BEHIND and since is None:
+        elif git is AWAY and since is None:
             since = now
         action = state.action(now)
-        assert (action is OVERRIDE) == (
-            git is BEHIND and since is not None and now - since >= AFTER
-        )
+        assert (action is OVERRIDE) == (git is AWAY and since is not None and now - since >= AFTER)
         touched = touched or git is PUBLISHED
         assert (action is RELEASE) == (git in {RIGHT, PUBLISHED} and touched)
         touched = action is OVERRIDE or (touched and action is not RELEASE)
@@ -144,4 +142,4 @@ def test_reconcilers_are_never_overridden_while_git_is_right_or_just_went(steps)
         or state.git is UNKNOWN
         or not state.owing
     )
-    assert state.overrides_at == (inf if state.behind_since is None else state.behind_since + AFTER)
+    assert state.overrides_at == (inf if state.away_since is None else state.away_since + AFTER)

@@ -1,6 +1,9 @@
 """The daemon's side against a real API server: overriding, reverts, and giving back after a kill."""
 
 import logging
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,31 +11,48 @@ import pytest
 
 from gitops_prefix.apply.applying import Applying
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
-from gitops_prefix.apply.kube_apply import apply_object, release_object
 from gitops_prefix.apply.policy import ApplyMode, ApplyPolicy, BranchState
 from tests.apiserver import ApiServer
-from tests.apply.live import FALLBACK, RECONCILER, RESOURCES, connect, look, sync
+from tests.apply.live import RECONCILER, RESOURCES, look, sync
 from tests.apply.manifests import POOL, A, B, configurations
 from tests.netns import until
 
 FILES = {"pool.yaml": POOL}
-AWAY = BranchState.BEHIND, "ours"
+AWAY = BranchState.AWAY, "ours"
 BACK = BranchState.PUBLISHED, "ours"
 UP = BranchState.RIGHT, "tip"
 
 
+class Hand:
+    """A clock that the test moves."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @contextmanager
 def applying(
-    cluster: ApiServer, namespace: str, *, mode: str = "fallback", now: float = 100.0
+    cluster: ApiServer,
+    namespace: str,
+    *,
+    mode: str = "fallback",
+    now: float = 100.0,
+    clock: Hand | None = None,
+    process: ClusterProcess | None = None,
+    **options,
 ) -> Iterator[Applying]:
     """A daemon's thread and its child, at a time at which Git is long away, or just went."""
-    process = ClusterProcess(ClusterAccess(str(cluster.kubeconfig("admin"))))
+    process = process or child(cluster)
     commits = {"ours": (A, B), "tip": (A,)}
     made = Applying(
         ApplyPolicy(ApplyMode(mode), 60.0),
         process,
-        lambda: now,
+        clock or Hand(now),
         lambda commit: configurations(FILES, namespace, *commits[commit]),
+        **options,
     )
     made.start()
     try:
@@ -40,6 +60,10 @@ def applying(
     finally:
         made.stop()
         assert not process.runs
+
+
+def child(cluster: ApiServer) -> ClusterProcess:
+    return ClusterProcess(ClusterAccess(str(cluster.kubeconfig("admin"))))
 
 
 def blocks(cluster: ApiServer, namespace: str) -> list[str]:
@@ -70,8 +94,7 @@ def test_while_git_is_up_nothing_is_applied(cluster, namespace):
     sync(cluster, namespace, FILES, A)
     before = look(cluster, namespace, "pool.yaml", "lan")
     counted = []
-    with applying(cluster, namespace) as daemon:
-        daemon._count = counted.append
+    with applying(cluster, namespace, count=counted.append) as daemon:
         daemon.take(*UP, 0.0)
         until(lambda: counted, "the look for what a daemon before us left")
         daemon.take(*BACK, 100.0)
@@ -81,23 +104,27 @@ def test_while_git_is_up_nothing_is_applied(cluster, namespace):
 def test_before_the_time_nothing_is_applied(cluster, namespace):
     sync(cluster, namespace, FILES, A)
     before = look(cluster, namespace, "pool.yaml", "lan")
-    with applying(cluster, namespace, now=59.0) as daemon:
+    process = child(cluster)
+    with applying(cluster, namespace, now=59.0, process=process) as daemon:
         daemon.take(*AWAY, 0.0)
-        until(lambda: daemon._cluster.runs, "the child is got ready")
+        until(lambda: process.runs, "the child is got ready")
         daemon.take(*BACK, 59.0)
     assert look(cluster, namespace, "pool.yaml", "lan") == before
 
 
-def test_what_a_daemon_that_was_killed_left_is_given_back_by_the_next(cluster, namespace):
+@pytest.mark.parametrize(("state", "expected"), [(BACK, NEW), (UP, OLD)], ids=["ours", "theirs"])
+def test_what_a_killed_daemon_left_is_released_with_the_values_of_the_branch(
+    cluster, namespace, state, expected
+):
     sync(cluster, namespace, FILES, A)
     with applying(cluster, namespace) as daemon:
         daemon.take(*AWAY, 0.0)
         until(lambda: blocks(cluster, namespace) == NEW, "the new blocks")
     assert owned(cluster)
     with applying(cluster, namespace) as daemon:
-        daemon.take(*UP, 0.0)
+        daemon.take(*state, 0.0)
         until(lambda: not owned(cluster), "our entry is gone")
-    assert blocks(cluster, namespace) == NEW
+    assert blocks(cluster, namespace) == expected
 
 
 def test_an_apply_that_is_put_back_twice_ends(cluster, namespace, caplog):
@@ -105,16 +132,18 @@ def test_an_apply_that_is_put_back_twice_ends(cluster, namespace, caplog):
     logger = logging.getLogger("gitops_prefix")
     logger.addHandler(caplog.handler)
     try:
-        with applying(cluster, namespace) as daemon:
+        clock = Hand(100.0)
+        with applying(cluster, namespace, clock=clock) as daemon:
             for _ in range(2):
                 daemon.take(*AWAY, 0.0)
                 until(lambda: blocks(cluster, namespace) == NEW, "the new blocks")
                 sync(cluster, namespace, FILES, A)
+                clock.now += 30.0
             daemon.take(*AWAY, 0.0)
             until(lambda: "put spec.blocks back 2 times" in caplog.text, "that it is given up")
             daemon.take(*AWAY, 0.0)
-            daemon.take(*BACK, 100.0)
-            until(lambda: not daemon._state.owing, "that all is given back")
+            daemon.take(*UP, 100.0)
+            until(lambda: not daemon.owing, "that all is released")
     finally:
         logger.removeHandler(caplog.handler)
     assert RECONCILER in caplog.text
@@ -123,26 +152,36 @@ def test_an_apply_that_is_put_back_twice_ends(cluster, namespace, caplog):
 
 def test_a_child_that_is_killed_is_started_again_and_the_cluster_follows(cluster, namespace):
     sync(cluster, namespace, FILES, A)
-    with applying(cluster, namespace) as daemon:
+    process = child(cluster)
+    with applying(cluster, namespace, process=process) as daemon:
         daemon.take(*UP, 0.0)
-        until(lambda: not daemon._state.owing, "the look for what a daemon before us left")
-        daemon._cluster._child.kill()
-        until(lambda: not daemon._cluster.runs, "its end")
+        until(lambda: not daemon.owing, "the look for what a daemon before us left")
+        [pid] = subprocess.run(
+            ["pgrep", "-f", f"kube_child --kubeconfig={cluster.kubeconfig('admin')} --context=$"],
+            capture_output=True, text=True, check=True,
+        ).stdout.split()  # fmt: skip
+        os.kill(int(pid), signal.SIGKILL)
+        until(lambda: not process.runs, "its end")
         daemon.take(*AWAY, 0.0)
         until(lambda: blocks(cluster, namespace) == NEW, "the new blocks")
 
 
-@pytest.mark.parametrize("mode", ["never", "fallback", "always"])
-def test_each_mode_with_git_up(cluster, namespace, mode):
-    """`always` applies what nobody owns; what a reconciler owns is left to it while Git is up."""
-    sync(cluster, namespace, FILES)
-    (wanted,) = configurations(FILES, namespace, A)
-    connection = connect(cluster)
-    apply_object(connection, wanted, FALLBACK)
-    release_object(connection, wanted)
+MODES = {
+    "never": ("never", "kubectl", OLD, False),
+    "fallback": ("fallback", "kubectl", OLD, False),
+    "always: a person's field": ("always", "kubectl", NEW, True),
+    "always: what kubectl apply left": ("always", "kubectl-client-side-apply", NEW, True),
+    "always: a reconciler's field": ("always", RECONCILER, OLD, False),
+}
+
+
+@pytest.mark.parametrize(("mode", "manager", "expected", "kept"), MODES.values(), ids=MODES)
+def test_each_mode_with_git_up(cluster, namespace, mode, manager, expected, kept):
+    """`always` takes what no reconciler claims, and keeps it; the rest is the reconciler's."""
+    sync(cluster, namespace, FILES, A, manager=manager)
     with applying(cluster, namespace, mode=mode) as daemon:
         daemon.take(*BACK, 0.0)
         if mode != "never":
-            until(lambda: not daemon._state.owing, "that all is given back")
-    assert blocks(cluster, namespace) == (NEW if mode == "always" else OLD)
-    assert not owned(cluster)
+            until(lambda: not daemon.owing, "the end of it")
+    assert blocks(cluster, namespace) == expected
+    assert owned(cluster) is kept

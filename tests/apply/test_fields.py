@@ -1,10 +1,8 @@
 """What is applied: the managed fields of objects in a cluster, with the values that the commit holds."""
 
-import json
-
 import pytest
 
-from gitops_prefix.apply.fields import read_configuration
+from gitops_prefix.apply.protocol import ApplyObjects, read_question, write_question
 from tests.apply.manifests import EVERY_KIND, MARKED, POOL, SERVICE, A, B, configurations
 
 FIELDS = {
@@ -111,4 +109,5 @@ def test_a_dynamic_prefix_is_never_applied():
 
 def test_a_configuration_comes_through_the_pipe_as_it_was():
     for wanted in configurations(EVERY_KIND, "media", A, B):
-        assert read_configuration(json.loads(json.dumps(wanted.document()))) == wanted
+        question = ApplyObjects((wanted,))
+        assert read_question(write_question(question)) == question

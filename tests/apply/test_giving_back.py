@@ -4,9 +4,10 @@ import pytest
 
 from gitops_prefix.apply.fields import ObjectResult
 from gitops_prefix.apply.kube import ApiError, Connection
-from gitops_prefix.apply.kube_apply import Wish, apply_object, release_object
+from gitops_prefix.apply.kube_apply import apply_object
+from gitops_prefix.apply.protocol import Wish
 from gitops_prefix.render.node import value_at
-from tests.apply.live import BEFORE, FALLBACK, RECONCILER, RESOURCES, connect, look, sync
+from tests.apply.live import BEFORE, FALLBACK, RECONCILER, RESOURCES, connect, look, release, sync
 from tests.apply.manifests import (
     BY_FLUX,
     EVERY_KIND,
@@ -33,14 +34,14 @@ def test_a_field_keeps_its_value_from_the_apply_to_the_reconcilers_own(cluster, 
     connection = connect(cluster)
     apply_object(connection, wanted, FALLBACK)
     with cluster.watch(RESOURCES[path], wanted.name, wanted.namespace) as seen:
-        assert release_object(connection, wanted).standing is ObjectResult.RELEASED
+        assert release(connection, wanted).result is ObjectResult.RELEASED
         sync(cluster, namespace, files, A, B)
     for state in seen:
         for field in wanted.fields:
             assert value_at(state, field.path) == field.value
     managers = cluster.managers(RESOURCES[path], wanted.name, wanted.namespace)
     assert "gitops-prefix" not in managers and RECONCILER in managers
-    assert release_object(connection, wanted).standing is ObjectResult.UNCHANGED
+    assert release(connection, wanted).result is ObjectResult.UNCHANGED
 
 
 def test_after_a_release_nobody_has_a_conflict(cluster, namespace):
@@ -49,7 +50,7 @@ def test_after_a_release_nobody_has_a_conflict(cluster, namespace):
     (wanted,) = configurations(files, namespace, A, B)
     connection = connect(cluster)
     apply_object(connection, wanted, FALLBACK)
-    release_object(connection, wanted)
+    release(connection, wanted)
     other = POOL.replace("192.168.42.0/24", "192.168.43.0/24")
     cluster.apply(other, manager=RECONCILER)
     assert look(cluster, namespace, "pool.yaml", "lan")["spec"]["blocks"] == [
@@ -65,8 +66,8 @@ def test_a_sole_owner_gives_back_too(cluster, namespace):
     cluster.kubectl("patch", RESOURCES["pool.yaml"], "lan", "--type=json", "-p", patch)
     (wanted,) = configurations(files, namespace, A, B)
     connection = connect(cluster)
-    assert apply_object(connection, wanted, FALLBACK).standing is ObjectResult.APPLIED
-    assert release_object(connection, wanted).standing is ObjectResult.RELEASED
+    assert apply_object(connection, wanted, FALLBACK).result is ObjectResult.APPLIED
+    assert release(connection, wanted).result is ObjectResult.RELEASED
     live = look(cluster, namespace, "pool.yaml", "lan")
     assert "gitops-prefix" not in cluster.managers(RESOURCES["pool.yaml"], "lan")
     assert live["spec"]["blocks"] == wanted.fields[0].value
@@ -80,7 +81,7 @@ def test_flux_is_held_in_the_same_patch_and_let_go_in_the_same_patch(cluster, na
     connection = connect(cluster)
     with cluster.watch(RESOURCES["pool.yaml"], "lan") as seen:
         apply_object(connection, wanted, FALLBACK)
-        release_object(connection, wanted)
+        release(connection, wanted)
     held = [
         (one["spec"]["blocks"] == wanted.fields[0].value, one["metadata"]["annotations"].get(HOLD))
         for one in seen
@@ -96,9 +97,9 @@ def test_a_hold_that_its_author_set_stays_theirs(cluster, namespace, value):
     connection = connect(cluster)
     for step in (
         lambda: apply_object(connection, wanted, FALLBACK),
-        lambda: release_object(connection, wanted),
+        lambda: release(connection, wanted),
     ):
-        assert step().standing in {ObjectResult.APPLIED, ObjectResult.RELEASED}
+        assert step().result in {ObjectResult.APPLIED, ObjectResult.RELEASED}
         assert (
             look(cluster, namespace, "pool.yaml", "lan")["metadata"]["annotations"][HOLD] == value
         )
@@ -123,7 +124,7 @@ def test_entries_of_every_version_are_given_back(cluster, namespace):
     cluster.kubectl(*words, "example.com/by-update=1")
     entries = look(cluster, namespace, "service.yaml", "plex")["metadata"]["managedFields"]
     assert [one["manager"] for one in entries].count("gitops-prefix") == 2
-    assert release_object(connection, wanted).standing is ObjectResult.RELEASED
+    assert release(connection, wanted).result is ObjectResult.RELEASED
     live = look(cluster, namespace, "service.yaml", "plex")
     assert "gitops-prefix" not in {one["manager"] for one in live["metadata"]["managedFields"]}
     assert live["metadata"]["annotations"]["example.com/by-update"] == "1"
@@ -131,7 +132,7 @@ def test_entries_of_every_version_are_given_back(cluster, namespace):
 
 def test_what_is_gone_is_not_made_to_be_released(cluster, namespace):
     (wanted,) = configurations({"pool.yaml": POOL}, namespace, A)
-    assert release_object(connect(cluster), wanted).standing is ObjectResult.MISSING
+    assert release(connect(cluster), wanted).result is ObjectResult.MISSING
     assert not cluster.kubectl("get", RESOURCES["pool.yaml"], "-o", "name")
 
 
@@ -154,7 +155,7 @@ def test_flux_is_held_until_it_has_the_commit(cluster, namespace, revision, comm
     (wanted,) = configurations(files, namespace, A, B)
     connection = connect(cluster)
     apply_object(connection, wanted, FALLBACK)
-    assert release_object(connection, wanted, commit).standing is standing
+    assert release(connection, wanted, commit).result is standing
     live = look(cluster, namespace, "pool.yaml", "lan")
     held = live["metadata"]["annotations"].get(HOLD)
     assert held == ("disabled" if standing is ObjectResult.WAITING else None)
@@ -173,7 +174,7 @@ def test_a_right_to_read_kustomizations_is_not_needed(cluster, namespace):
     connection = connect(cluster, cluster.account("daemon", [rule], namespace=namespace))
     (wanted,) = configurations(files, namespace, A, B)
     apply_object(connection, wanted, FALLBACK)
-    assert release_object(connection, wanted, NEW).standing is ObjectResult.RELEASED
+    assert release(connection, wanted, NEW).result is ObjectResult.RELEASED
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_server_that_is_busy_says_nothing_about_flux(cluster, namespace, statu
 
     connection = Busy(str(cluster.kubeconfig("admin")))
     apply_object(connection, wanted, FALLBACK)
-    assert release_object(connection, wanted, NEW).standing is standing
+    assert release(connection, wanted, NEW).result is standing
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_what_changes_meanwhile_is_looked_at_again(cluster, namespace, changes, 
 
     connection = Restless(str(cluster.kubeconfig("admin")))
     apply_object(connection, wanted, FALLBACK)
-    assert release_object(connection, wanted).standing is standing
+    assert release(connection, wanted).result is standing
     managers = cluster.managers(RESOURCES["pool.yaml"], "lan")
     assert {"another", RECONCILER} <= set(managers)
     assert ("gitops-prefix" in managers) is (standing is ObjectResult.FAILED)
@@ -237,5 +238,5 @@ def test_what_may_not_be_patched_is_told_with_the_rule(cluster, namespace):
     apply_object(connect(cluster), wanted, FALLBACK)
     rule = {"apiGroups": ["cilium.io"], "resources": [RESOURCES["pool.yaml"]], "verbs": ["get"]}
     user = cluster.account("reader", [rule], namespace=namespace)
-    report = release_object(connect(cluster, user), wanted)
-    assert report.standing is ObjectResult.FORBIDDEN and 'verbs: ["get", "patch"]' in report.message
+    report = release(connect(cluster, user), wanted)
+    assert report.result is ObjectResult.FORBIDDEN and 'verbs: ["get", "patch"]' in report.message

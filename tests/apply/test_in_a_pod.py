@@ -9,7 +9,18 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import pytest
+
+from gitops_prefix.apply.election import Election, LeaseName
 from gitops_prefix.apply.events import ObjectEvent, Regarding
+from gitops_prefix.apply.protocol import (
+    Acknowledged,
+    MakeEvents,
+    TryLease,
+    read_answer,
+    write_question,
+)
+from gitops_prefix.errors import OutsideError
 from tests.apiserver import ApiServer
 from tests.apply.rules import rules
 from tests.git_servers import free_port
@@ -46,36 +57,34 @@ def in_pod(cluster: ApiServer, files: str, *words: str, **options) -> subprocess
     return subprocess.Popen(command, env={**ours, **where}, stdin=subprocess.PIPE, **options)
 
 
+def ask(process: subprocess.Popen, question):
+    """What the child answers to one question; it ends then."""
+    line, _ = process.communicate(write_question(question).decode(), timeout=60)
+    return read_answer(question, line.encode())
+
+
+def child(cluster: ApiServer, files: str) -> subprocess.Popen:
+    words = ["-m", "gitops_prefix.apply.kube_child"]
+    return in_pod(cluster, files, *words, stdout=subprocess.PIPE, text=True)
+
+
+LEASE = TryLease(LeaseName("gitops-prefix"), Election("us"))
+
+
 def test_the_lease_is_in_its_own_namespace(cluster, namespace, tmp_path):
     require("netns")
     files = account_files(cluster, namespace, tmp_path, rules("leader-election"))
-    words = ["-m", "gitops_prefix.apply.kube_lease", "--name=gitops-prefix"]
-    words += ["--lease=6", "--renew=4", "--retry=0.2"]
-    process = in_pod(cluster, files, *words, stdout=subprocess.PIPE, text=True)
-    try:
-        said = json.loads(process.stdout.readline())
-        assert said.get("until"), said
-        assert cluster.get("lease", "gitops-prefix", namespace)["spec"]["holderIdentity"]
-    finally:
-        process.stdin.close()
-        process.stdout.close()
-        assert process.wait(30) == 0
-    assert cluster.get("lease", "gitops-prefix", namespace)["spec"]["holderIdentity"] == ""
+    assert ask(child(cluster, files), LEASE).leads_until
+    assert cluster.get("lease", "gitops-prefix", namespace)["spec"]["holderIdentity"] == "us"
 
 
 def test_the_child_that_applies_has_the_pods_account(cluster, namespace, tmp_path):
     require("netns")
     files = account_files(cluster, namespace, tmp_path, rules("events"))
-    process = in_pod(
-        cluster, files, "-m", "gitops_prefix.apply.kube_child", stdout=subprocess.PIPE, text=True
-    )
-    event = ObjectEvent(
-        Regarding("v1", "Service", namespace, "plex"), "Tried", "Try", "it came through"
-    )
-    told = [event.document(datetime(2026, 11, 25, tzinfo=UTC), "pod")]
-    request = {"operation": "events", "arguments": {"events": told}}
-    answer, _ = process.communicate(json.dumps(request) + "\n", timeout=60)
-    assert json.loads(answer) == {"answer": {}}
+    regarding = Regarding("v1", "Service", namespace, "plex")
+    event = ObjectEvent(regarding, "Tried", "Try", "it came through")
+    question = MakeEvents((event.document(datetime(2026, 11, 25, tzinfo=UTC), "pod"),))
+    assert ask(child(cluster, files), question) == Acknowledged()
     assert "it came through" in cluster.kubectl("get", "events", "-n", namespace)
 
 
@@ -83,10 +92,5 @@ def test_a_pod_without_a_token_is_told_what_it_lacks(cluster, namespace, tmp_pat
     require("netns")
     empty = tmp_path / "empty"
     empty.mkdir()
-    process = in_pod(
-        cluster, str(empty), "-m", "gitops_prefix.apply.kube_lease", "--lease=6", "--renew=4",
-        "--retry=1", stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    answer, _ = process.communicate(timeout=60)
-    assert "service account" in json.loads(answer)["error"]
-    assert process.returncode == 3
+    with pytest.raises(OutsideError, match="service account"):
+        ask(child(cluster, str(empty)), LEASE)

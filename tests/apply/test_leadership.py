@@ -1,17 +1,19 @@
-"""We lead until the moment that the process beside us named, and not a moment longer."""
+"""We lead until the moment that the last renewal named, and not a moment longer."""
 
-import json
-import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from gitops_prefix.apply.child import ClusterAccess
+import pytest
+
+from gitops_prefix.apply.election import LeaseRecord
 from gitops_prefix.apply.lease import Alone, Candidacy, Leadership
+from gitops_prefix.apply.protocol import ReleaseLease, TryLease
+from gitops_prefix.errors import OutsideError
 from tests.netns import until
 
-ECHO = "import sys\nfor line in sys.argv[1:]: print(line, flush=True)\n"
-THEN_WAIT = "sys.stdin.read()\n"
-STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+CANDIDACY = Candidacy(lease=15.0, renew=10.0, retry=0.01)
 
 
 class Hand:
@@ -24,94 +26,133 @@ class Hand:
         return self.now
 
 
+class Holder:
+    """A Lease that the test gives to us, to another, or that does not answer."""
+
+    def __init__(self, clock: Hand) -> None:
+        self.clock = clock
+        self.answer: Callable[[TryLease], object] = self.ours
+        self.asked: list[object] = []
+        self.closed = threading.Event()
+
+    def ask(self, question):
+        self.asked.append(question)
+        return self.answer(question)
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def ours(self, question):
+        record = LeaseRecord(question.election.identity, 15.0)
+        return question.election.wrote(record, "1", self.clock())
+
+    def others(self, question):
+        return question.election.see(LeaseRecord("other", 15.0), "2", self.clock())
+
+    def away(self, question):
+        raise OutsideError("forbidden")
+
+    def hangs(self, question):
+        self.closed.wait(10)
+        raise OutsideError("it ended")
+
+
 @contextmanager
 def leadership(
-    script: str, *lines: str, silence: float = 60.0
-) -> Iterator[tuple[Leadership, Hand, list[str]]]:
+    answer: str = "ours", **options
+) -> Iterator[tuple[Leadership, Hand, Holder, list[str]]]:
     clock, led = Hand(), []
-    command = [sys.executable, "-c", script, *lines]
-    one = Leadership(command, clock, lambda: led.append("lead"), again=0.01, silence=silence)
-    one.start()
+    holder = Holder(clock)
+    holder.answer = getattr(holder, answer)
+    candidate = Leadership(
+        CANDIDACY, holder, clock, lambda: led.append("lead"), chance=lambda: 0.0, **options
+    )
+    candidate.start()
     try:
-        yield one, clock, led
+        yield candidate, clock, holder, led
     finally:
-        one.stop()
+        candidate.stop()
+        assert not candidate.leads()
 
 
-def says(until: float | None, holder: str = "us") -> str:
-    return json.dumps({"until": until, "holder": holder})
+def test_nobody_leads_while_another_holds_the_lease():
+    with leadership("others") as (candidate, _, holder, led):
+        until(lambda: len(holder.asked) > 2, "the third try")
+        assert not candidate.leads() and led == []
 
 
-def test_nobody_leads_before_anything_was_said():
-    with leadership(ECHO + THEN_WAIT, says(None, "other")) as (one, _, led):
-        assert not one.leads()
-        assert led == []
-
-
-def test_a_process_that_hangs_ends_our_lead_in_time():
-    """Nothing more is heard of it; the clock does it."""
-    with leadership(ECHO + THEN_WAIT, says(110)) as (one, clock, led):
-        until(one.leads, "the lead")
-        clock.now = 109.9
-        assert one.leads()
-        clock.now = 110
-        assert not one.leads()
+def test_a_renewal_that_hangs_ends_our_lead_in_time():
+    with leadership() as (candidate, clock, holder, led):
+        until(candidate.leads, "the lead")
+        holder.answer = holder.hangs
+        until(lambda: holder.answer == holder.hangs and len(holder.asked) > 1, "the next try")
+        ends = candidate.until
+        clock.now = ends - 0.1
+        assert candidate.leads()
+        clock.now = ends
+        assert not candidate.leads()
         assert led == ["lead"]
 
 
 def test_a_renewal_is_no_new_lead_and_a_loss_is_at_once():
-    lines = (says(110), says(111), says(None, "other"))
-    with leadership(ECHO + THEN_WAIT, *lines) as (one, _, led):
-        until(lambda: led and not one.leads(), "the loss")
+    with leadership() as (candidate, _, holder, led):
+        until(lambda: len(holder.asked) > 3, "renewals")
+        assert candidate.leads() and led == ["lead"]
+        holder.answer = holder.others
+        until(lambda: not candidate.leads(), "the loss")
         assert led == ["lead"]
 
 
-def test_a_process_that_dies_ends_our_lead_and_is_started_again():
-    with leadership(ECHO, says(1e9)) as (one, _, led):
-        until(lambda: len(led) > 2, "the third")
-    assert not one.leads()
+def test_each_new_lead_is_reported_again():
+    with leadership() as (candidate, _, holder, led):
+        until(lambda: led, "the lead")
+        holder.answer = holder.others
+        until(lambda: not candidate.leads(), "the loss")
+        holder.answer = holder.ours
+        until(lambda: len(led) == 2, "the lead, again")
 
 
-def test_a_process_that_hangs_is_ended_and_another_one_leads(caplog):
-    """A program that a kubeconfig names for its tokens may never come back."""
-    with leadership(ECHO + THEN_WAIT, says(1e9), silence=0.3) as (_, _, led):
-        until(lambda: len(led) > 2, "the third")
-    assert "said nothing for 0.3 s" in caplog.text
+def test_a_server_that_refuses_is_reported_once_and_asked_again(caplog):
+    with leadership("away") as (candidate, _, holder, _):
+        until(lambda: len(holder.asked) > 3, "the fourth try")
+        holder.answer = holder.ours
+        until(candidate.leads, "the lead")
+    assert [record.getMessage() for record in caplog.records].count("Lease: forbidden") == 1
 
 
-def test_what_is_no_answer_is_none(caplog):
-    """A library that prints, or a line that was cut."""
-    lines = ("hello", '{"until": 1e9', "[]", '{"error": "forbidden"}', says(110))
-    with leadership(ECHO + THEN_WAIT, *lines) as (one, _, _):
-        until(one.leads, "the lead")
-    assert "Lease: forbidden" in [record.getMessage() for record in caplog.records]
+def test_who_stops_gives_the_lease_up():
+    with leadership() as (candidate, _, holder, _):
+        until(candidate.leads, "the lead")
+    assert isinstance(holder.asked[-1], ReleaseLease) and holder.closed.is_set()
 
 
-def test_after_a_stop_we_lead_no_more_whatever_is_said():
-    with leadership(STUBBORN + ECHO + THEN_WAIT, says(1e9)) as (one, _, _):
-        until(one.leads, "the lead")
-        one.stop()
-        assert not one.leads()
+def test_a_leader_that_cannot_work_says_so_after_a_minute():
+    """Others get the Lease then; before that a short trouble costs nothing."""
+    fit = [True]
+    with leadership(fit=lambda: fit[0]) as (candidate, clock, holder, _):
+        until(candidate.leads, "the lead")
+        fit[0] = False
+        asked = len(holder.asked)
+        until(lambda: len(holder.asked) > asked + 2, "tries")
+        assert holder.asked[-1].election.fit
+        clock.now += 9.0
+        for _ in range(7):
+            asked = len(holder.asked)
+            until(lambda before=asked: len(holder.asked) > before + 1, "a renewal")
+            clock.now += 9.0
+        until(lambda: not holder.asked[-1].election.fit, "that it says so")
 
 
-def test_a_program_that_is_not_there_is_told_and_tried_again(caplog):
-    one = Leadership(["/nonexistent"], Hand(), lambda: None, again=0.01)
-    one.start()
-    until(lambda: len(caplog.records) > 1, "the second try")
-    one.stop()
-    assert "cannot ask for the Lease" in caplog.records[0].getMessage()
-
-
-def test_without_a_lease_each_leads():
+@pytest.mark.parametrize("method", ["start", "stop"])
+def test_without_a_lease_each_leads(method):
     alone = Alone()
-    alone.start()
-    assert alone.leads()
-    alone.stop()
-    assert alone.leads()
+    getattr(alone, method)()
+    assert alone.leads() and alone.until == float("inf")
 
 
-def test_the_childs_command_has_all_that_it_needs_and_no_secret():
-    words = Candidacy(namespace="home").command(ClusterAccess("/k", "c"))
-    assert words[1:4] == ["-P", "-m", "gitops_prefix.apply.kube_lease"]
-    assert {"--name=gitops-prefix", "--namespace=home", "--lease=15.0"} < set(words)
-    assert words[-2:] == ["--kubeconfig=/k", "--context=c"]
+def test_a_candidate_asks_for_the_lease_that_it_is_given():
+    with leadership() as (candidate, _, holder, _):
+        until(candidate.leads, "the lead")
+    question = holder.asked[0]
+    assert (question.lease.name, question.lease.namespace) == ("gitops-prefix", "")
+    assert replace(question.election, identity="").record is None

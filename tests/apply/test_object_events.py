@@ -6,10 +6,16 @@ from datetime import UTC, datetime
 import pytest
 
 from gitops_prefix.apply.child import ClusterAccess
-from gitops_prefix.apply.events import ObjectEvents, Telling, ToldCluster, event_of_report
+from gitops_prefix.apply.events import (
+    ClusterNotices,
+    NotifiedCluster,
+    ObjectEvents,
+    event_of_report,
+)
 from gitops_prefix.apply.fields import LiveChange, ObjectReport, ObjectResult
 from gitops_prefix.apply.kube import Connection
-from gitops_prefix.apply.kube_child import OPERATIONS
+from gitops_prefix.apply.kube_child import answer
+from gitops_prefix.apply.protocol import Acknowledged
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import OutsideError
@@ -32,8 +38,9 @@ def changes(namespace: str) -> tuple[Change, ...]:
 def teller(cluster, user: str = "admin") -> ObjectEvents:
     connection = Connection(str(cluster.kubeconfig(user)))
     return ObjectEvents(
-        lambda operation, arguments: OPERATIONS[operation](connection, arguments),
+        lambda question: answer(question, connection),
         lambda: NOON,
+        lambda: 0.0,
         "node-1",
     )
 
@@ -41,6 +48,7 @@ def teller(cluster, user: str = "admin") -> ObjectEvents:
 def publish(events: ObjectEvents, *changed: Change, commit: str = "1234567890abcdef") -> None:
     events.remember(changed, ())
     events.publish(commit)
+    assert events.drain(30)
 
 
 def told(cluster, namespace: str) -> list[str]:
@@ -84,7 +92,7 @@ NOT_TOLD = {
 @pytest.mark.parametrize("one", NOT_TOLD.values(), ids=NOT_TOLD)
 def test_of_what_the_cluster_cannot_know_nothing_is_told(one):
     asked = []
-    events = ObjectEvents(lambda *words: asked.append(words), lambda: NOON, "node-1")
+    events = ObjectEvents(lambda *words: asked.append(words), lambda: NOON, lambda: 0.0, "node-1")
     publish(events, one)
     assert not asked
 
@@ -92,11 +100,11 @@ def test_of_what_the_cluster_cannot_know_nothing_is_told(one):
 def test_a_commit_that_lost_many_races_is_told_once():
     asked = []
 
-    def ask(operation, arguments):
-        asked.extend(arguments["events"])
-        return {}
+    def ask(question):
+        asked.extend(question.events)
+        return Acknowledged()
 
-    events = ObjectEvents(ask, lambda: NOON, "node-1")
+    events = ObjectEvents(ask, lambda: NOON, lambda: 0.0, "node-1")
     b, c = (Status(Prefix.parse(f"2001:db8:{n}::/64"), PrefixSource.STATIC, NOON) for n in "bc")
     # A field's values may be lists, as those of a pool are.
     again = (Change("a.yaml", 0, "Service", "media", "plex", "spec", [], [{}], "v1"),)
@@ -104,6 +112,7 @@ def test_a_commit_that_lost_many_races_is_told_once():
     for _ in range(4):
         events.remember(again, moved)
     events.publish("1")
+    assert events.drain(30)
     [event] = asked
     moves = "home: none -> 2001:db8:b::/64, home: 2001:db8:b::/64 -> 2001:db8:c::/64"
     assert event["note"] == f"{moves}, published as 1"
@@ -112,11 +121,11 @@ def test_a_commit_that_lost_many_races_is_told_once():
 def test_a_thousand_objects_are_fifty_events():
     asked = []
 
-    def ask(operation, arguments):
-        asked.extend(arguments["events"])
-        return {}
+    def ask(question):
+        asked.extend(question.events)
+        return Acknowledged()
 
-    events = ObjectEvents(ask, lambda: NOON, "node-1")
+    events = ObjectEvents(ask, lambda: NOON, lambda: 0.0, "node-1")
     many = tuple(change("Service", "media", f"s{number}") for number in range(1000))
     publish(events, *many)
     assert len(asked) == 50
@@ -143,22 +152,23 @@ def test_a_namespace_that_is_gone_takes_no_other_event_with_it(cluster, namespac
 
 
 def test_a_cluster_that_is_away_is_one_line(caplog):
-    def ask(operation, arguments):
+    def ask(question):
         raise OutsideError("it hangs")
 
-    events = ObjectEvents(ask, lambda: NOON, "node-1")
+    events = ObjectEvents(ask, lambda: NOON, lambda: 0.0, "node-1")
     for _ in range(3):
         publish(events, *changes("media"))
-    assert [record.getMessage() for record in caplog.records] == ["Events are not told: it hangs"]
+    assert [record.getMessage() for record in caplog.records] == ["Events are not made: it hangs"]
 
 
 REPORTS = {
     ObjectResult.APPLIED: (
         "AppliedDirectly",
-        "spec.blocks applied directly, while Git is away",
+        "spec.blocks applied directly",
         False,
     ),
-    ObjectResult.RELEASED: ("Released", "Git says the same: given back", False),
+    ObjectResult.RELEASED: ("Released", "Git says the same: released", False),
+    ObjectResult.LEFT: ("Left", "left alone", True),
 }
 
 
@@ -178,15 +188,15 @@ def test_what_direct_apply_did_is_told_and_what_it_did_not_is_not(standing):
 def test_the_child_process_tells_what_direct_apply_did(cluster, namespace):
     """The true way: a process that is started for it, and ended with the daemon."""
     access = ClusterAccess(str(cluster.kubeconfig("admin")))
-    told_cluster = ToldCluster(Telling(events=True), access, lambda: NOON)
+    told_cluster = NotifiedCluster(ClusterNotices(events=True), access, lambda: NOON, lambda: 0.0)
     field = (LiveChange("metadata.annotations", None, None),)
     report = ObjectReport(
         "a.yaml", "Service", namespace, "plex", ObjectResult.APPLIED, "", field, (), "v1"
     )
     try:
-        told_cluster.tell_report(report)
-        told_cluster.tell_report(replace(report, message="twice"), given_up=True)
-        told_cluster.tell_report(replace(report, standing=ObjectResult.RELEASED))
+        told_cluster.report(report)
+        told_cluster.report(replace(report, message="twice"), given_up=True)
+        told_cluster.report(replace(report, result=ObjectResult.RELEASED))
     finally:
         told_cluster.close()
     assert [one.partition(" ")[0] for one in told(cluster, namespace)] == [
@@ -197,8 +207,10 @@ def test_the_child_process_tells_what_direct_apply_did(cluster, namespace):
 
 
 def test_who_does_not_want_events_starts_no_process():
-    told_cluster = ToldCluster(Telling(), ClusterAccess("/nonexistent"), lambda: NOON)
-    told_cluster.tell_report(
+    told_cluster = NotifiedCluster(
+        ClusterNotices(), ClusterAccess("/nonexistent"), lambda: NOON, lambda: 0.0
+    )
+    told_cluster.report(
         ObjectReport("a", "Service", "a", "b", ObjectResult.APPLIED, api_version="v1")
     )
     assert told_cluster.events is None

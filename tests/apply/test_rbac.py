@@ -8,8 +8,9 @@ import pytest
 
 from gitops_prefix.apply.fields import ObjectResult
 from gitops_prefix.apply.kube import Connection
-from gitops_prefix.apply.kube_apply import Wish, apply_object, release_object
-from tests.apply.live import BEFORE, RESOURCES, sync
+from gitops_prefix.apply.kube_apply import apply_object
+from gitops_prefix.apply.protocol import Wish
+from tests.apply.live import BEFORE, RESOURCES, release, sync
 from tests.apply.manifests import (
     EVERY_KIND,
     FOLLOWED,
@@ -52,8 +53,8 @@ def test_direct_apply_and_giving_back_need_what_the_role_has(cluster, namespace,
     sync(cluster, namespace, files, *BEFORE[path])
     (wanted,) = configurations(files, namespace, A, B)
     connection = connected(cluster, namespace, DIRECT)
-    assert apply_object(connection, wanted, Wish(force=True)).standing is ObjectResult.APPLIED
-    assert release_object(connection, wanted).standing is ObjectResult.RELEASED
+    assert apply_object(connection, wanted, Wish(force=True)).result is ObjectResult.APPLIED
+    assert release(connection, wanted).result is ObjectResult.RELEASED
 
 
 @pytest.mark.parametrize("verb", ["get", "patch"])
@@ -65,7 +66,7 @@ def test_and_no_verb_of_it_can_be_left_out(cluster, namespace, path, verb):
     (wanted,) = configurations(files, namespace, A, B)
     connection = connected(cluster, namespace, rules_without(PLURALS[path], verb))
     refused = apply_object(connection, wanted, Wish(force=True))
-    assert refused.standing is ObjectResult.FORBIDDEN
+    assert refused.result is ObjectResult.FORBIDDEN
     assert f'resources: ["{PLURALS[path]}"]' in refused.message
 
 
@@ -84,7 +85,7 @@ def test_flux_is_waited_for_by_who_may_read_its_kustomization(cluster, namespace
     (wanted,) = configurations(files, namespace, A, B)
     connection = connected(cluster, namespace, given)
     apply_object(connection, wanted, Wish(force=True))
-    assert release_object(connection, wanted, NEW).standing is standing
+    assert release(connection, wanted, NEW).result is standing
 
 
 def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():

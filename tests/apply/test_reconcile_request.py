@@ -6,7 +6,7 @@ import pytest
 
 from gitops_prefix.apply.events import ReconcileRequest
 from gitops_prefix.apply.kube import Connection
-from gitops_prefix.apply.kube_child import OPERATIONS
+from gitops_prefix.apply.kube_child import answer
 from gitops_prefix.apply.ownership import parse_reconciled
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.http import Refused, Unreachable
@@ -48,7 +48,7 @@ def request_for(kind, name, cluster, namespace, user="admin", now=NOON) -> Recon
     connection = Connection(str(cluster.kubeconfig(user)))
     return ReconcileRequest(
         parse_reconciled(f"{kind}:{namespace}/{name}"),
-        lambda operation, arguments: OPERATIONS[operation](connection, arguments),
+        lambda question: answer(question, connection),
         lambda: now,
     )
 
@@ -119,7 +119,7 @@ def test_an_object_that_is_not_there_is_told(cluster, namespace):
 
 
 def test_a_process_that_does_not_answer_is_asked_again_later():
-    def ask(operation, arguments):
+    def ask(question):
         raise OutsideError("it hangs")
 
     request = ReconcileRequest(parse_reconciled("application:argocd/apps"), ask, lambda: NOON)

@@ -10,7 +10,9 @@ from ruamel.yaml import YAML
 
 from gitops_prefix.apply.fields import ObjectResult
 from gitops_prefix.apply.kube import Connection
-from gitops_prefix.apply.kube_apply import Wish, apply_object, release_object
+from gitops_prefix.apply.kube_apply import apply_object
+from gitops_prefix.apply.protocol import Wish
+from tests.apply.live import release
 from tests.apply.manifests import POOL, SERVICE, A, B, configurations, rendered
 from tests.apply.reconcilers import RECONCILE, SSA, ArgoCD, Flux
 from tests.gitrepo import ROOT
@@ -39,11 +41,11 @@ class Cluster:
 
     def apply_directly(self, *, force: bool = True) -> ObjectResult:
         (wanted,) = configurations({"pool.yaml": POOL}, self.namespace, A, B)
-        return apply_object(self.connection, wanted, Wish(force=force)).standing
+        return apply_object(self.connection, wanted, Wish(force=force)).result
 
     def release(self) -> None:
         (wanted,) = configurations({"pool.yaml": POOL}, self.namespace, A, B)
-        release_object(self.connection, wanted)
+        release(self.connection, wanted)
 
     @property
     def blocks(self) -> list:

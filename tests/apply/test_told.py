@@ -59,7 +59,7 @@ def test_who_cannot_be_asked_keeps_nothing_from_being_published(
     assert answer.returncode == 0, answer.stderr
     assert "currentPrefix" in git(remote, "show", "main:prefix.yaml")
     assert 'resources: [\\"applications\\"]' in answer.stderr
-    assert "Events are not told: forbidden" in answer.stderr
+    assert "Events are not made: forbidden" in answer.stderr
 
 
 def test_a_cluster_that_is_away_keeps_nothing_from_being_published(tmp_path, remote):

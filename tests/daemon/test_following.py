@@ -63,7 +63,7 @@ def test_who_lost_the_lead_in_an_outage_pushes_and_applies_nothing_of_it(tmp_pat
     daemon.hears(A)
     away = remote.rename(tmp_path / "away.git")
     outcome = daemon.hears(B)
-    assert branch_state(outcome) is BranchState.BEHIND
+    assert branch_state(outcome) is BranchState.REFUSED
     daemon.leads = False
     if back:
         away.rename(remote)

@@ -6,6 +6,7 @@ import pytest
 
 from gitops_prefix.apply.events import ObjectEvents
 from gitops_prefix.apply.policy import BranchState
+from gitops_prefix.apply.protocol import Acknowledged
 from gitops_prefix.daemon.follow_ups import PublicationEvents, branch_state
 from gitops_prefix.daemon.outcome import (
     Committed,
@@ -22,7 +23,7 @@ from gitops_prefix.publish.forge.sync import Proposal
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.binding import Change
 
-RIGHT, PUBLISHED, BEHIND, UNKNOWN = BranchState
+RIGHT, PUBLISHED, AWAY, REFUSED, UNKNOWN = BranchState
 CHANGE = Change("a.yaml", 0, "Service", "media", "plex", "spec", None, None, "v1")
 DECIDED = Decided("1" * 40, {}, changes=(CHANGE,))
 WAITS = Proposal("gitops-prefix/home", commit="1234")
@@ -39,10 +40,10 @@ STATES = {
     "our commit arrived": (Pushed(DECIDED, "2", "1"), PUBLISHED),
     "our commit waits for a remote that is away": (
         Committed(DECIDED, "2", failed(Reason.DNS)),
-        BEHIND,
+        AWAY,
     ),
-    "our commit is refused": (Committed(DECIDED, "2", failed(Reason.HOOK)), BEHIND),
-    "our commit is overtaken": (Committed(DECIDED, "2", failed(Reason.CONTESTED)), BEHIND),
+    "our commit is refused": (Committed(DECIDED, "2", failed(Reason.HOOK)), REFUSED),
+    "our commit is overtaken": (Committed(DECIDED, "2", failed(Reason.CONTESTED)), REFUSED),
     "somebody else's commit is in the way": (
         Committed(DECIDED, "2", failed(Reason.HELD)),
         UNKNOWN,
@@ -67,18 +68,18 @@ def test_direct_apply_learns_that(outcome, expected):
 def test_events_are_made_when_what_waited_is_on_the_branch():
     asked = []
 
-    def ask(operation, arguments):
-        asked.extend(arguments["events"])
-        return {}
+    def ask(question):
+        asked.extend(question.events)
+        return Acknowledged()
 
-    follow_up = PublicationEvents(
-        ObjectEvents(ask, lambda: datetime(2026, 11, 25, 12, tzinfo=UTC), "node-1")
-    )
+    noon = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    events = ObjectEvents(ask, lambda: noon, lambda: 0.0, "node-1")
+    follow_up = PublicationEvents(events)
     nothing = Decided("1" * 40, {})
     follow_up.run(Committed(DECIDED, "1", failed(Reason.DNS)), 0)
     assert not asked
     follow_up.run(Pushed(nothing, "1", ""), 0)
-    assert len(asked) == 1
+    assert events.drain(30) and len(asked) == 1
     follow_up.run(UpToDate(nothing), 0)
     follow_up.run(Pushed(nothing, "2", "1"), 0)
-    assert len(asked) == 1
+    assert events.drain(30) and len(asked) == 1
