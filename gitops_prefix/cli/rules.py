@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from gitops_prefix.apply.election import JITTER
 from gitops_prefix.apply.policy import ApplyMode
 from gitops_prefix.cli.settings import (
     FORGE_TOKEN_VARIABLE,
@@ -197,10 +198,11 @@ def _check_lease(settings: LeaseSettings, *, once: bool) -> Iterator[Problem]:
         each.total_seconds()
         for each in (settings.lease_duration, settings.renew_deadline, settings.retry_period)
     )
-    if not 0 < retry < renew < lease:
+    if not (0 < retry and retry * JITTER < renew < lease):
         message = (
             f"--lease-duration {lease:g}s must be longer than --renew-deadline {renew:g}s, and "
-            f"that longer than --retry-period {retry:g}s: else two daemons could publish at once"
+            f"that longer than {JITTER:g} times --retry-period {retry:g}s: else two daemons could "
+            "publish at once, or none"
         )
         yield Problem("invalid-lease", message)
 

@@ -18,6 +18,10 @@ REFUSED = {
         ["--leader-elect", "--renew-deadline", "2s"],
         "invalid-lease",
     ),
+    "a try that jitter makes too late": (
+        ["--leader-elect", "--retry-period", "9s"],
+        "invalid-lease",
+    ),
     "a try of no time": (["--leader-elect", "--retry-period", "0s"], "invalid-lease"),
     "a lease for one pass": (["--leader-elect", "--once"], "invalid-lease"),
     "no kind": (["--request-reconcile", "a/b"], "KIND:NAMESPACE/NAME"),
