@@ -198,7 +198,7 @@ def _check_lease(settings: LeaseSettings, *, once: bool) -> Iterator[Problem]:
         each.total_seconds()
         for each in (settings.lease_duration, settings.renew_deadline, settings.retry_period)
     )
-    if not (0 < retry and retry * JITTER < renew < lease):
+    if not (retry > 0 and retry * JITTER < renew < lease):
         message = (
             f"--lease-duration {lease:g}s must be longer than --renew-deadline {renew:g}s, and "
             f"that longer than {JITTER:g} times --retry-period {retry:g}s: else two daemons could "
