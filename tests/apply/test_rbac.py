@@ -101,7 +101,7 @@ def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():
         "direct-apply": {"get", "patch"},
         "events": {"create"},
         "leader-election": {"create", "get", "update"},
-        "reconcile-argocd": {"patch"},
+        "reconcile-argocd": {"get", "patch"},
         "reconcile-flux": {"patch"},
     }.items(),
 )

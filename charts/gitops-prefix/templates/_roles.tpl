@@ -19,7 +19,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
     - apiGroups: [""]
       resources: [configmaps, services]
       verbs: [get, patch]
-    # An object that Flux was told to leave alone is let go when Flux has applied the commit.
+    # An object that Flux skips for us is released when Flux has the commit.
     - apiGroups: [kustomize.toolkit.fluxcd.io]
       resources: [kustomizations]
       verbs: [get]
@@ -41,7 +41,8 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
     - apiGroups: [{{ get $groups $kind }}]
       resources: [{{ get $resources $kind }}]
       resourceNames: [{{ regexFind "[^/]+$" . }}]
-      verbs: [patch]
+      {{- /* Direct apply waits until an Application has the commit. */}}
+      verbs: [{{ if eq $kind "application" }}get, {{ end }}patch]
     {{- end }}
     {{- end }}
 {{- end }}
