@@ -168,7 +168,7 @@ def assemble(settings: RunSettings) -> Assembly:
 def _without_effects(made: Assembly) -> Assembly:
     """Return the parts for a dry run: nobody is told, and nothing is written to a cluster."""
     return made._replace(
-        apply=ApplyPolicy(), candidacy=None, delivery=Delivery(), telling=Telling()
+        apply=ApplyPolicy(), candidacy=None, delivery=Delivery(), telling=ClusterNotices()
     )
 
 
