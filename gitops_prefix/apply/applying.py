@@ -26,7 +26,7 @@ from gitops_prefix.apply.policy import (
     Reverts,
     Round,
 )
-from gitops_prefix.apply.protocol import ApplyObjects, Question, ReleaseObjects, Reports, Wish
+from gitops_prefix.apply.protocol import ApplyObjects, ChildQuestion, ReleaseObjects, Reports, Wish
 from gitops_prefix.errors import GitopsPrefixError, Severity
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Cluster(Protocol):
 
     def prepare(self) -> None: ...  # noqa: D102
 
-    def ask(self, question: Question[Reports]) -> Reports: ...  # noqa: D102
+    def ask(self, question: ChildQuestion[Reports]) -> Reports: ...  # noqa: D102
 
     def close(self) -> None: ...  # noqa: D102
 

@@ -20,7 +20,7 @@ from math import inf
 from pathlib import Path
 from typing import IO
 
-from gitops_prefix.apply.protocol import AnswerT, Question, read_answer, write_question
+from gitops_prefix.apply.protocol import AnswerT, ChildQuestion, read_answer, write_question
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.scrub import scrub
 
@@ -244,7 +244,7 @@ class ClusterProcess:
                 self._running()
             self._end_when_idle()
 
-    def ask(self, question: Question[AnswerT]) -> AnswerT:
+    def ask(self, question: ChildQuestion[AnswerT]) -> AnswerT:
         """Ask the child, which is started if it does not run.
 
         Raises:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
 from gitops_prefix.apply.fields import ObjectReport, ObjectResult
 from gitops_prefix.apply.ownership import Reconciled
-from gitops_prefix.apply.protocol import Acknowledged, Annotate, MakeEvents, Question
+from gitops_prefix.apply.protocol import Acknowledged, Annotate, ChildQuestion, MakeEvents
 from gitops_prefix.errors import GitopsPrefixError
 from gitops_prefix.plan.occasion import StatusChange
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
@@ -24,7 +24,7 @@ from gitops_prefix.render.binding import Change
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[Question[Acknowledged]], Acknowledged]
+Ask = Callable[[ChildQuestion[Acknowledged]], Acknowledged]
 """Asks the process that talks to the cluster.
 
 Raises:

@@ -26,8 +26,8 @@ from gitops_prefix.apply.protocol import (
     Acknowledged,
     Annotate,
     ApplyObjects,
+    ChildQuestion,
     MakeEvents,
-    Question,
     ReleaseLease,
     ReleaseObjects,
     Reports,
@@ -52,7 +52,7 @@ def _now() -> datetime:
 
 
 @singledispatch
-def answer(question: Question[Any], connection: Connection) -> object:
+def answer(question: ChildQuestion[Any], connection: Connection) -> object:
     """The answer to a question, by its type.
 
     Raises:

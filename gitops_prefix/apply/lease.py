@@ -16,7 +16,7 @@ from typing import Protocol
 
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
 from gitops_prefix.apply.election import JITTER, Durations, Election, LeaseName
-from gitops_prefix.apply.protocol import Question, ReleaseLease, TryLease
+from gitops_prefix.apply.protocol import ChildQuestion, ReleaseLease, TryLease
 from gitops_prefix.errors import GitopsPrefixError
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Alone:
 class LeaseHolder(Protocol):
     """What holds the Lease; `child.ClusterProcess` is the real one."""
 
-    def ask(self, question: Question[Election]) -> Election: ...  # noqa: D102
+    def ask(self, question: ChildQuestion[Election]) -> Election: ...  # noqa: D102
 
     def close(self) -> None: ...  # noqa: D102
 

@@ -101,7 +101,7 @@ def parse_reconciled(text: str) -> Reconciled:
     return Reconciled(*kind, found[1], found[2])
 
 
-class Claim(NamedTuple):
+class ReconcilerClaim(NamedTuple):
     """The reconciler that an object's label or annotation names.
 
     Attributes:
@@ -128,7 +128,7 @@ HOLDS: Mapping[str, str] = {
 """The annotations that hold a reconciler, with the value that does."""
 
 
-def claim_of(live: Object) -> Claim | None:
+def claim_of(live: Object) -> ReconcilerClaim | None:
     """The reconciler that claims an object by a label or an annotation; None when none does."""
     metadata = live["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
@@ -136,16 +136,18 @@ def claim_of(live: Object) -> Claim | None:
     if name:
         reconciled = Reconciled(*_KINDS["kustomization"], namespace, name) if namespace else None
         hold = f"{_KUSTOMIZE}/reconcile"
-        return Claim(("kustomize-controller",), (hold, HOLDS[hold]), reconciled)
+        return ReconcilerClaim(("kustomize-controller",), (hold, HOLDS[hold]), reconciled)
     if labels.get(f"{_HELM}/name"):
         hold = f"{_HELM}/driftDetection"
-        return Claim(("helm-controller",), (hold, HOLDS[hold]), None)
+        return ReconcilerClaim(("helm-controller",), (hold, HOLDS[hold]), None)
     application, colon, _ = str(annotations.get(_TRACKING_ID) or "").partition(":")
     if colon and application:
         # "Applications in any namespace": NAMESPACE_NAME. A name has no underscore.
         namespace, _, name = application.rpartition("_")
         reconciled = Reconciled(*_KINDS["application"], namespace or _ARGOCD_NAMESPACE, name)
-        return Claim(("argocd-controller", "argocd-application-controller"), None, reconciled)
+        return ReconcilerClaim(
+            ("argocd-controller", "argocd-application-controller"), None, reconciled
+        )
     return None
 
 

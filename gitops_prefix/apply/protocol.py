@@ -25,7 +25,7 @@ OBJECT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[AnswerT]):
+class ChildQuestion(Generic[AnswerT]):
     """What the child may be asked; `answer` is the type of what comes back."""
 
     answer: ClassVar[type[Any]]
@@ -54,7 +54,7 @@ class Reports:
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyObjects(Question[Reports]):
+class ApplyObjects(ChildQuestion[Reports]):
     """Apply the managed fields of objects.
 
     Attributes:
@@ -68,7 +68,7 @@ class ApplyObjects(Question[Reports]):
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseObjects(Question[Reports]):
+class ReleaseObjects(ChildQuestion[Reports]):
     """Release objects whose live values are those of the branch; no value changes afterwards.
 
     Attributes:
@@ -104,7 +104,7 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
-class Annotate(Question[Acknowledged]):
+class Annotate(ChildQuestion[Acknowledged]):
     """Set annotations on one object, by which its reconciler is asked to look now."""
 
     answer = Acknowledged
@@ -113,7 +113,7 @@ class Annotate(Question[Acknowledged]):
 
 
 @dataclass(frozen=True, slots=True)
-class MakeEvents(Question[Acknowledged]):
+class MakeEvents(ChildQuestion[Acknowledged]):
     """Make Events of the objects; each is an API object."""
 
     answer = Acknowledged
@@ -121,7 +121,7 @@ class MakeEvents(Question[Acknowledged]):
 
 
 @dataclass(frozen=True, slots=True)
-class TryLease(Question[Election]):
+class TryLease(ChildQuestion[Election]):
     """Read the Lease, and write it when the rules of `election` allow."""
 
     answer = Election
@@ -130,7 +130,7 @@ class TryLease(Question[Election]):
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseLease(Question[Election]):
+class ReleaseLease(ChildQuestion[Election]):
     """Give the Lease up, if we lead, so that nobody has to wait."""
 
     answer = Election
@@ -138,7 +138,7 @@ class ReleaseLease(Question[Election]):
     election: Election
 
 
-QUESTIONS: Mapping[str, type[Question[Any]]] = {
+QUESTIONS: Mapping[str, type[ChildQuestion[Any]]] = {
     question.__name__: question
     for question in (ApplyObjects, ReleaseObjects, Annotate, MakeEvents, TryLease, ReleaseLease)
 }
@@ -156,15 +156,15 @@ class _Failed:
     input: bool = field(default=False)
 
 
-def write_question(question: Question[Any]) -> bytes:
+def write_question(question: ChildQuestion[Any]) -> bytes:
     """The line that asks."""
     return _line({"ask": type(question).__name__, "with": dataclasses.asdict(question)})
 
 
-def read_question(line: str | bytes) -> Question[Any]:
+def read_question(line: str | bytes) -> ChildQuestion[Any]:
     """What `write_question` wrote."""
     document = json.loads(line)
-    question: Question[Any] = from_document(QUESTIONS[document["ask"]], document["with"])
+    question: ChildQuestion[Any] = from_document(QUESTIONS[document["ask"]], document["with"])
     return question
 
 
@@ -178,7 +178,7 @@ def write_failure(error: InputError | OutsideError) -> bytes:
     return _line({"failed": dataclasses.asdict(_Failed(str(error), isinstance(error, InputError)))})
 
 
-def read_answer(question: Question[AnswerT], line: bytes) -> AnswerT:
+def read_answer(question: ChildQuestion[AnswerT], line: bytes) -> AnswerT:
     """What `write_answer` wrote.
 
     Raises:
