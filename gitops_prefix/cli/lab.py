@@ -1,4 +1,4 @@
-"""`lab router`: a router that advertises what it is told, on a link made for that."""
+"""`lab router`: a router that advertises the prefixes of its options, on a link for tests."""
 
 import signal
 import socket
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.lab_prefixes import parse_step
 from gitops_prefix.cli.options import DURATION, Command, Parsed, config_option, option
 from gitops_prefix.cli.output import DONE
 from gitops_prefix.decide.address import format_address, parse_address
@@ -26,7 +25,7 @@ from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.lab.everyday import default_routes
 from gitops_prefix.lab.port import Port
 from gitops_prefix.lab.router import LabRouter, Rhythm
-from gitops_prefix.lab.schedule import LabStep, Leaving, schedule
+from gitops_prefix.lab.schedule import LabStep, Leaving, parse_step, schedule
 
 STEP = Parsed("prefixes", parse_step)
 ADDRESS = Parsed("address", lambda text: parse_address(text.partition("%")[0]))
@@ -68,7 +67,7 @@ def command() -> None:
 )
 @option(
     "--old",
-    type=click.Choice([one.value for one in Leaving]),
+    type=click.Choice([way.value for way in Leaving]),
     default=Leaving.LEFT_OUT.value,
     show_default=True,
     help="How a prefix goes.",
@@ -100,7 +99,7 @@ def command() -> None:
     default="30m",
     show_default=True,
     metavar="DURATION",
-    help="As a default router; 0s is none.",
+    help="As a default router; 0s: it is not one.",
 )
 @option(
     "--preference",
@@ -118,7 +117,7 @@ def command() -> None:
     show_default=True,
     help="For the hosts to use.",
 )
-@option("--mtu", type=click.IntRange(1280, 65535), help="Of the link. [default: not told]")
+@option("--mtu", type=click.IntRange(1280, 65535), help="Of the link. [default: not advertised]")
 @option(
     "--dns", type=ADDRESS, multiple=True, metavar="ADDRESS", help="A DNS server. May be repeated."
 )
@@ -164,8 +163,8 @@ def router(  # noqa: PLR0913  one parameter an option
         raise _wrong(f"--router-lifetime: {lifetime} s does not fit 16 bits: at most 18h12m15s")
     if not interval and not count and not timeout:
         raise _wrong("--interval 0s floods the link: say when to stop, by --count or --timeout")
-    first = tuple(one for step in prefixes for one in step)
-    if len({one.prefix for one in first}) < len(first):
+    first = tuple(information for step in prefixes for information in step)
+    if len({information.prefix for information in first}) < len(first):
         raise _wrong("--prefix: the same prefix twice")
     said = RouterAdvertisement(
         hop_limit=hop_limit,
@@ -200,7 +199,7 @@ def _wrong(message: str) -> InputError:
 
 def _pauses(after: tuple[timedelta, ...], steps: int) -> list[float]:
     """Seconds before each `--then`."""
-    given = [one.total_seconds() for one in after] or [30.0]
+    given = [pause.total_seconds() for pause in after] or [30.0]
     if len(given) == 1:
         return given * steps
     if len(given) != steps:
@@ -255,7 +254,7 @@ def _advertise(  # noqa: PLR0913  the arguments of one call above
     with closing(Port(interface)) as port:
         octets = socket.inet_pton(socket.AF_INET6, source)
         rhythm = Rhythm(interval, count, seconds)
-        made = LabRouter(port, octets, steps, rhythm, time.monotonic, _tell)
+        made = LabRouter(port, octets, steps, rhythm, time.monotonic, _report)
         click.echo(f"{source} advertises on {interface}; Ctrl-C ends it", err=True)
         # Ctrl-C is how one leaves, not a failure.
         with suppress(KeyboardInterrupt):
@@ -265,9 +264,9 @@ def _advertise(  # noqa: PLR0913  the arguments of one call above
         click.echo(f"sent {made.sent}, answered {made.answered} solicitations")
 
 
-def _tell(step: LabStep) -> None:
-    told = ", ".join(
-        f"{one.prefix} (preferred {one.preferred_lifetime} s, valid {one.valid_lifetime} s)"
-        for one in step.advertisement.prefixes
+def _report(step: LabStep) -> None:
+    advertised = ", ".join(
+        f"{said.prefix} (preferred {said.preferred_lifetime} s, valid {said.valid_lifetime} s)"
+        for said in step.advertisement.prefixes
     )
-    click.echo(f"{datetime.now(UTC):%H:%M:%S} {told or 'no prefix'}")
+    click.echo(f"{datetime.now(UTC):%H:%M:%S} {advertised or 'no prefix'}")

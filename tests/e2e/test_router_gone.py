@@ -63,6 +63,11 @@ class House:
         already = heard(self.made.node)
         netns.until(lambda: heard(self.made.node) >= already + many, "advertisements", 60)
 
+    def default_routers(self) -> set[str]:
+        """The routers that the node's own kernel has as default routers."""
+        words = self.made.node.run("ip", "-6", "route", "show", "default").stdout.split()
+        return {word for word in words if word.startswith("fe80::")}
+
     def end(self, first: Advertiser, how: signal.Signals) -> None:
         os.killpg(first.process_id(), how)
 
@@ -116,6 +121,20 @@ def test_the_other_router_takes_over_once_it_is_proven_that_one_is_gone(tmp_path
                 goes(home, first)
                 netns.until(lambda: home.current() == SECOND, "the prefix of the other", 60)
                 assert home.changes() == before + 1
+
+
+def test_after_a_farewell_the_kernel_of_the_node_is_of_the_same_opinion(tmp_path):
+    """A second opinion on which router lives: the only default route is the other router's."""
+    with house(tmp_path) as home:
+        first = radvd(home, 1, tmp_path, preference="high")
+        with first.advertising(lan0=(FIRST,)):
+            netns.until(lambda: home.current() == FIRST, "the prefix of the first router")
+            with radvd(home, 2, tmp_path).advertising(lan0=(SECOND,)):
+                home.hears(5)
+                assert {"fe80::1", "fe80::2"} == home.default_routers()
+                home.end(first, signal.SIGTERM)
+                netns.until(lambda: home.current() == SECOND, "the prefix of the other", 60)
+                assert home.default_routers() == {"fe80::2"}
 
 
 def test_with_no_other_router_the_prefix_stays_and_it_is_said_that_its_router_is_gone(tmp_path):
