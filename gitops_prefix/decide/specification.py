@@ -22,6 +22,8 @@ from gitops_prefix.errors import Severity
 
 API_VERSION = "dynamic-prefix.io/v1alpha1"
 KIND = "DynamicPrefix"
+MOST_HISTORY = 10
+"""The largest `maxPrefixHistory`."""
 RETURN_AFTER: timedelta | None = timedelta(minutes=10)
 """How long a more preferred router has to be back: longer than a modem takes to settle."""
 
@@ -391,7 +393,7 @@ def _read_transition(fields: Fields) -> Transition:
     mode = fields.choice("mode", ("simple", "ha"), "simple")
     return Transition(
         mode="ha" if mode == "ha" else "simple",
-        max_prefix_history=fields.integer("maxPrefixHistory", 2, low=0, high=10),
+        max_prefix_history=fields.integer("maxPrefixHistory", 2, low=0, high=MOST_HISTORY),
         stabilization_window=fields.parsed("stabilizationWindow", parse_duration, timedelta(0)),
         retention=fields.parsed("retention", _parse_retention, None),
         dns_delay=fields.parsed("dnsDelay", parse_duration, timedelta(0)),

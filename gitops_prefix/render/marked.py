@@ -40,7 +40,12 @@ from gitops_prefix.render.node import (
     at_path,
     scalars_in,
 )
-from gitops_prefix.render.shared_list import Ownership, edit_address_text, edit_shared_list
+from gitops_prefix.render.shared_list import (
+    ListRule,
+    Ownership,
+    edit_address_text,
+    edit_shared_list,
+)
 from gitops_prefix.render.source import Edit
 from gitops_prefix.render.style import quoted, resolve
 
@@ -180,12 +185,9 @@ def _edit_list(
     position: _Position, marker: Marker, binding: Binding, following: Following
 ) -> FieldEdit:
     _refuse_alias_key(position, binding)
-    return edit_shared_list(
-        binding,
-        following,
-        span_of=_network_span if marker.field == "network" else dashed_span,
-        items_in=partial(_values, position, marker),
-    )
+    span_of = _network_span if marker.field == "network" else dashed_span
+    rule = ListRule(span_of, partial(_values, position, marker))
+    return edit_shared_list(rule, binding, following)
 
 
 def _edit_addresses(

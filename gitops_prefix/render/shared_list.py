@@ -7,13 +7,14 @@ old or the new status. There is no other record of ownership (docs/annotations.m
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Placed, Reference
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import MOST_HISTORY, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_text import Span, address_of, entries
@@ -25,10 +26,28 @@ from gitops_prefix.render.node import Node, SequenceNode, Value, at_path, neares
 
 Items: TypeAlias = Callable[[Placed], tuple[Item, ...]]
 """The items of one placed part."""
+PastItems: TypeAlias = Callable[[Placed, int], tuple[Item, ...]]
+"""The items of one placed part of past prefix number 1, 2, ..., the newest first."""
 ItemsIn: TypeAlias = Callable[[Specification, Status], Sequence[Item]]
 """Our items by a status."""
 SpanOf: TypeAlias = Callable[[Value], Span | None]
 """The addresses of an item, or None when the item is not an address."""
+
+
+class ListRule(NamedTuple):
+    """Which items of a list are ours.
+
+    Attributes:
+        span_of: the addresses of an item.
+        items_in: our items by a status.
+        overlap_is_error: whether the kind breaks when a foreign item overlaps ours.
+        shapes_in: further items that are ours, though no status gives them now.
+    """
+
+    span_of: SpanOf
+    items_in: ItemsIn
+    overlap_is_error: bool = False
+    shapes_in: ItemsIn | None = None
 
 
 class SharedList(NamedTuple):
@@ -39,24 +58,27 @@ class SharedList(NamedTuple):
         items: the items of one placed part.
         span: the addresses of an item.
         overlap_is_error: whether the kind breaks when a foreign item overlaps ours.
+        past_items: the items of a past prefix in mode `simple`, where they are not `items`.
     """
 
     path: Path
     items: Items
     span: SpanOf
     overlap_is_error: bool = False
+    past_items: PastItems | None = None
 
     def bind(self, manifest: Manifest, surroundings: Surroundings) -> Bound:
         """Bind the list by the annotations that all kinds have."""
         reference, problems = read_reference(manifest, surroundings.specifications)
         if reference is None:
             return Bound(problems=problems)
-        edit = partial(
-            edit_shared_list,
-            span_of=self.span,
-            items_in=partial(self._items_in, reference),
-            overlap_is_error=self.overlap_is_error,
+        rule = ListRule(
+            self.span,
+            partial(self._items_in, reference),
+            self.overlap_is_error,
+            partial(self._shapes_in, reference) if self.past_items else None,
         )
+        edit = partial(edit_shared_list, rule)
         binding = Binding(manifest, self.path, reference.dynamic_prefix, edit)
         return Bound((binding,), problems)
 
@@ -64,18 +86,30 @@ class SharedList(NamedTuple):
         self, reference: Reference, specification: Specification, status: Status
     ) -> list[Item]:
         """The items of a reference in a status: current, then the history."""
-        placed = reference.placed(specification, status)
-        return [item for part in placed for item in self.items(part)]
+        items: list[Item] = []
+        for number, part in enumerate(reference.placed(specification, status)):
+            if number and self.past_items and specification.transition.mode == "simple":
+                items += self.past_items(part, number)
+            else:
+                items += self.items(part)
+        return items
+
+    def _shapes_in(
+        self, reference: Reference, specification: Specification, status: Status
+    ) -> list[Item]:
+        """Every form of an item: by its number in the history, by the mode, by an older version."""
+        shapes: list[Item] = []
+        past_items = self.past_items
+        if past_items is None:
+            return shapes
+        for part in reference.placed(specification, status):
+            shapes += self.items(part)
+            for number in range(1, MOST_HISTORY + 1):
+                shapes += past_items(part, number)
+        return shapes
 
 
-def edit_shared_list(
-    binding: Binding,
-    following: Following,
-    *,
-    span_of: SpanOf,
-    items_in: ItemsIn,
-    overlap_is_error: bool = False,
-) -> FieldEdit:
+def edit_shared_list(rule: ListRule, binding: Binding, following: Following) -> FieldEdit:
     """Make a YAML list follow its prefix.
 
     Raises:
@@ -87,19 +121,16 @@ def edit_shared_list(
     nodes = field.items if isinstance(field, SequenceNode) else ()
     # An alias has items too, but they cannot be edited here.
     items = before if nodes and isinstance(before, list) else []
-    wanted = [*items_in(following.specification, following.after)]
-    known = dict(_by_span(span_of, wanted))
-    if following.before is not None:
-        old = items_in(following.specification, following.before)
-        known = dict(_by_span(span_of, old)) | known
-    spans = [span_of(item) for item in items]
+    wanted = [*rule.items_in(following.specification, following.after)]
+    spans = [rule.span_of(item) for item in items]
+    known = _known(rule, following, wanted, spans)
     ours = [known.get(span) if span is not None else None for span in spans]
     foreign = [
         (node, item, span)
         for node, item, span, our in zip(nodes, items, spans, ours, strict=True)
         if span is not None and our is None
     ]
-    guarded = [span for span, _ in _by_span(span_of, wanted)] if overlap_is_error else []
+    guarded = [span for span, _ in _by_span(rule.span_of, wanted)] if rule.overlap_is_error else []
     problems = tuple(_find_problems(binding, foreign, guarded, following.after))
     if ours[: len(wanted)] == wanted and not any(ours[len(wanted) :]):
         return binding.unchanged(problems)
@@ -112,6 +143,21 @@ def edit_shared_list(
         *(item for item, our in zip(items, ours, strict=True) if our is None),
     ]
     return FieldEdit(binding, tuple(edits), before, after, problems)
+
+
+def _known(
+    rule: ListRule, following: Following, wanted: Sequence[Item], spans: Sequence[Span | None]
+) -> dict[Span, Item]:
+    """The items that are ours: by the old and the new status, or in another form of theirs."""
+    known = dict(_by_span(rule.span_of, wanted))
+    if following.before is not None:
+        old = rule.items_in(following.specification, following.before)
+        known = dict(_by_span(rule.span_of, old)) | known
+    if rule.shapes_in is not None and any(_is_ipv6(span) and span not in known for span in spans):
+        statuses = filter(None, (following.before, following.after))
+        shapes = [rule.shapes_in(following.specification, status) for status in statuses]
+        known = dict(_by_span(rule.span_of, [*chain.from_iterable(shapes)])) | known
+    return known
 
 
 def _plain(item: Item) -> Value:
@@ -159,6 +205,10 @@ def _written(item: Value) -> str:
     if isinstance(item, dict):
         return ", ".join(f"{key} {value}" for key, value in item.items())
     return str(item)
+
+
+def _is_ipv6(span: Span | None) -> bool:
+    return span is not None and span.version == 6
 
 
 def _overlap(span: Span, other: Span) -> bool:

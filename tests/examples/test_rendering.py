@@ -92,7 +92,7 @@ def test_after_a_change_the_flux_example_holds_two_blocks_and_two_entries_curren
     pool, group = _lists(directory)
     assert pool == [
         {"start": "2001:db8:5678:0:f000::", "stop": "2001:db8:5678:0:ffff:ffff:ffff:ffff"},
-        {"start": "2001:db8:1234:0:f000::", "stop": "2001:db8:1234:0:ffff:ffff:ffff:ffff"},
+        {"start": "2001:db8:1234:0:f000::", "stop": "2001:db8:1234:0:ffff:ffff:ffff:fffe"},
     ]
     assert group == ["2001:db8:5678::/64", "2001:db8:1234::/64"]
 

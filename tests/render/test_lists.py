@@ -16,13 +16,15 @@ metadata:
 """
 FOUR_AND_NONE = FOUR.replace("    name: p\n", "    name: p\n    finalizers:\n    - x\n")
 BLOCK_A = 'start: "2001:db8:a:0:f000::"', 'stop: "2001:db8:a:0:ffff:ffff:ffff:ffff"'
+PAST_A = BLOCK_A[0], BLOCK_A[1].replace(':ffff"', ':fffe"')
+"""A past block of Cilium's is shorter by its number in the history."""
 BLOCK_B = 'start: "2001:db8:b:0:f000::"', 'stop: "2001:db8:b:0:ffff:ffff:ffff:ffff"'
 CIDR_A, CIDR_B, CIDR_C = (f'"2001:db8:{letter}:0:f000::/68"' for letter in "abc")
 BOTH = f"""\
     - {BLOCK_B[0]}
       {BLOCK_B[1]}
-    - {BLOCK_A[0]}
-      {BLOCK_A[1]}
+    - {PAST_A[0]}
+      {PAST_A[1]}
 """
 JSON = (
     '{"apiVersion": "cilium.io/v2", "kind": "CiliumCIDRGroup", "metadata": {"name": "g",'
@@ -94,12 +96,12 @@ CASES = {
     ),
     "ours in another shape, in front of a foreign one": (
         POOL + 'spec:\n  blocks: [\n    {cidr: "2001:db8:a:0:f000::/68"},\n    {cidr: 192.0.2.0/27}\n  ]\n',
-        POOL + f"spec:\n  blocks: [\n    {{{', '.join(BLOCK_B)}}},\n    {{{', '.join(BLOCK_A)}}},\n"
+        POOL + f"spec:\n  blocks: [\n    {{{', '.join(BLOCK_B)}}},\n    {{{', '.join(PAST_A)}}},\n"
         "    {cidr: 192.0.2.0/27}\n  ]\n",
     ),
     "flow items in a block list": (
         POOL + "spec:\n  blocks:\n    - { cidr: 192.0.2.0/27 }\n",
-        POOL + f"spec:\n  blocks:\n    - {{ {', '.join(BLOCK_B)} }}\n    - {{ {', '.join(BLOCK_A)} }}\n"
+        POOL + f"spec:\n  blocks:\n    - {{ {', '.join(BLOCK_B)} }}\n    - {{ {', '.join(PAST_A)} }}\n"
         "    - { cidr: 192.0.2.0/27 }\n",
     ),
     "a document marker, a directive and a second document": (

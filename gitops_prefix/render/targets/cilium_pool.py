@@ -1,9 +1,22 @@
-"""CiliumLoadBalancerIPPool: `spec.blocks` (docs.cilium.io, "LoadBalancer IPAM")."""
+"""CiliumLoadBalancerIPPool: `spec.blocks` (docs.cilium.io, "LoadBalancer IPAM").
+
+LB-IPAM allocates from the range that it has known longest, whatever the order of the
+blocks. It recognizes a range by its ends. So in mode `simple` past block number i is
+written i addresses shorter: at each change every range is new to LB-IPAM, and the order
+of the list counts. Existing Services keep their addresses, and new ones get the current
+prefix. In mode `ha` Services pin their addresses, and blocks stay whole.
+"""
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.address_range import PlacedRange
 from gitops_prefix.decide.reference import Placed
-from gitops_prefix.render.address_text import Span, address_span, placed_cidrs, range_span
+from gitops_prefix.render.address_text import (
+    Span,
+    address_span,
+    placed_cidrs,
+    placed_ends,
+    range_span,
+)
 from gitops_prefix.render.binding import Target
 from gitops_prefix.render.edit_items import Item
 from gitops_prefix.render.node import Value
@@ -14,6 +27,13 @@ def _items(placed: Placed) -> tuple[Item, ...]:
     if isinstance(placed, PlacedRange):
         return ({"start": format_address(placed.start), "stop": format_address(placed.end)},)
     return ({"cidr": str(placed_cidrs(placed)[0])},)
+
+
+def _past_items(placed: Placed, number: int) -> tuple[Item, ...]:
+    first, last = placed_ends(placed)
+    if last - first < number:
+        return _items(placed)
+    return ({"start": format_address(first), "stop": format_address(last - number)},)
 
 
 def _span(block: Value) -> Span | None:
@@ -36,5 +56,6 @@ TARGET = Target(
         span=_span,
         # Cilium disables a pool whose blocks overlap.
         overlap_is_error=True,
+        past_items=_past_items,
     ).bind,
 )
