@@ -5,12 +5,16 @@ a second, temporary name until all files are written, so restoring it needs no s
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
+
+_UNUSED = (f"{random}{number}" for random in (os.urandom(6).hex(),) for number in itertools.count())
+"""Ends of temporary names."""
 
 
 class _Replacement(NamedTuple):
@@ -103,14 +107,21 @@ def _make_directories(directory: Path) -> Iterator[Path]:
 def _prepare(target: Path, content: bytes) -> _Replacement:
     new, descriptor = _create_beside(target)
     try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor is no path
-            file.write(content)
-            file.flush()
+        try:
+            _write_all(descriptor, content)
             exists = _take_after(target, descriptor)
+        finally:
+            os.close(descriptor)
         return _Replacement(target, new, _second_name(target) if exists else None)
     except BaseException:
         _remove((new,))
         raise
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _create_beside(target: Path) -> tuple[Path, int]:
@@ -125,7 +136,7 @@ def _create_beside(target: Path) -> tuple[Path, int]:
 
 def _temporary_name(target: Path) -> Path:
     # Not tempfile: its import costs what fifty files cost.
-    return target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}")
+    return target.with_name(f".{target.name[:100]}.{next(_UNUSED)}")
 
 
 def _take_after(target: Path, descriptor: int) -> bool:
