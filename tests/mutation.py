@@ -26,7 +26,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+TREE = Path(__file__).parents[1]
+# Where the originals are read: a copy, so that whoever edits the tree meanwhile disturbs nothing.
+ROOT = TREE
 NEAREST = 9
 SECONDS = 300
 
@@ -208,12 +210,12 @@ class Copy:
         self.directory = directory
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, check=True, capture_output=True,
+            cwd=TREE, check=True, capture_output=True,
         )  # fmt: skip
         for name in filter(None, listed.stdout.decode().split("\0")):
-            if (ROOT / name).is_file():
+            if (TREE / name).is_file():
                 (directory / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, directory / name)
+                shutil.copy2(TREE / name, directory / name)
         # A compiled module is recognized by its second and its size: no two writes share a second.
         self._second = 1_000_000_000
 
@@ -257,22 +259,24 @@ class Copy:
 
 
 def main() -> int:
+    global ROOT  # noqa: PLW0603
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--packages", default="decide,render", type=lambda text: text.split(","))
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    modules = [
-        path.relative_to(ROOT)
-        for package in options.packages
-        for path in sorted((ROOT / "gitops_prefix" / package).rglob("*.py"))
-    ]
-    sites = [site for path in modules for site in sites_in(path)]
-    chosen = random.Random(options.seed).sample(sites, min(options.count, len(sites)))
-    tests = tests_of(options.packages)
     survivors = []
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(options.processes) as pool:
+        ROOT = Copy(Path(directory) / "originals").directory
+        modules = [
+            path.relative_to(ROOT)
+            for package in options.packages
+            for path in sorted((ROOT / "gitops_prefix" / package).rglob("*.py"))
+        ]
+        sites = [site for path in modules for site in sites_in(path)]
+        chosen = random.Random(options.seed).sample(sites, min(options.count, len(sites)))
+        tests = tests_of(options.packages)
         copies: SimpleQueue[Copy] = SimpleQueue()
         for number in range(options.processes):
             copies.put(Copy(Path(directory) / str(number)))

@@ -94,6 +94,28 @@ def test_what_commits_of_ours_decided_is(left, prefixes):
     assert planned.statuses["home"].prefixes == prefixes
 
 
+PROPOSED = {
+    "given up for the prefix of the tip": (Left(waiting={"home": status(B)}, proposed=True), A, (A,)),
+    "given up, and made again": (Left(dropped={"home": status(B)}, proposed=True), A, (A,)),
+    "moved on": (Left(waiting={"home": status(B)}, proposed=True), C, (C, B)),
+    "of another DynamicPrefix": (Left(waiting={"other": status(B)}, proposed=True), A, (A,)),
+    "a commit that no person merges": (Left(waiting={"home": status(B)}), A, (A, B)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("left", "choice", "prefixes"), PROPOSED.values(), ids=PROPOSED)
+def test_a_proposal_that_is(left, choice, prefixes):
+    """What nobody merged leaves nothing in the history, once the tip's prefix is back."""
+    planned = plan(inventory(str(A)), {"home": Choice(choice)}, NOON + timedelta(hours=1), left)
+    assert planned.statuses["home"].prefixes == prefixes
+
+
+def test_a_proposal_for_a_first_prefix_stays():
+    left = Left(waiting={"home": status(B)}, proposed=True)
+    planned = plan(inventory(), {"home": Choice(B)}, NOON + timedelta(hours=1), left)
+    assert planned.statuses["home"].prefixes == (B,)
+
+
 def test_what_was_decided_under_another_specification_does_not_stop_the_pass():
     """The range of the new tip does not fit the longer prefix of our dropped commit."""
     left = Left(dropped={"home": status(Prefix.parse("2001:db8:b::/72"))})
