@@ -22,7 +22,7 @@ from pathlib import Path
 from bench.home_repository import make
 from bench.publishing import change_by_hand
 from bench.ratio import seconds
-from gitops_prefix.cli.rehearsal import ROUTER, advertisement
+from gitops_prefix.cli.demo import ROUTER, advertisement
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.lab.port import Port
 from gitops_prefix.watch.codec import in_ipv6

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bench.home_repository import git, make
 from bench.ratio import seconds
-from gitops_prefix.cli.rehearsal import ROUTER, advertisement
+from gitops_prefix.cli.demo import ROUTER, advertisement
 from gitops_prefix.daemon.branch import BranchPublisher
 from gitops_prefix.daemon.clocks import Wakeup
 from gitops_prefix.daemon.decisions import Decisions

@@ -10,7 +10,7 @@ import time
 from math import inf
 
 from bench.ratio import measure, show
-from gitops_prefix.cli.rehearsal import ROUTER, advertisement
+from gitops_prefix.cli.demo import ROUTER, advertisement
 from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.prefix import Prefix

@@ -30,6 +30,17 @@ _LONG = {"run", "observe", "lab", "demo"}
 the others a tenth of their time, and they leave few cycles."""
 
 
+_ELSEWHERE = {"adopt": "apply", "completion": "reference"}
+"""The commands that share a module; there they are called `NAME_command`."""
+
+
+def load(name: str) -> click.Command:
+    """Import a command's module, and return the command."""
+    module = importlib.import_module(f"gitops_prefix.cli.{_ELSEWHERE.get(name, name)}")
+    command: click.Command = getattr(module, f"{name}_command" if name in _ELSEWHERE else "command")
+    return command
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name, and loads the one that is called."""
 
@@ -39,7 +50,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module, which names its command `command`.
+        """Return the command that is called.
 
         Raises:
             click.UsageError: there is no such command; the message has the nearest.
@@ -49,10 +60,9 @@ class LazyGroup(click.Group):
                 hint = nearest(cmd_name, list(COMMANDS))
                 ctx.fail(f'There is no command "{cmd_name}"{hint}')
             return None
-        module = importlib.import_module(f"gitops_prefix.cli.{cmd_name}")
+        command = load(cmd_name)
         if cmd_name in _LONG:
             gc.enable()
-        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,7 +5,6 @@ that no command has is refused: with a misspelt `push-brnch`, commits would go t
 wrong branch.
 """
 
-import importlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import click
 
-from gitops_prefix.cli.commands import COMMANDS
+from gitops_prefix.cli.commands import COMMANDS, load
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.errors import InputError, Place, Problem
 
@@ -148,7 +147,7 @@ def _check_known(key: str, name: str, place: Place) -> None:
 
 def _commands() -> Iterator[click.Command]:
     for name in COMMANDS:
-        command: click.Command = importlib.import_module(f"gitops_prefix.cli.{name}").command
+        command = load(name)
         yield command
         if isinstance(command, click.Group):
             yield from command.commands.values()

@@ -4,7 +4,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import click
 
 from gitops_prefix.cli.options import Command, option
 from gitops_prefix.cli.output import DONE, colour_diff
-from gitops_prefix.cli.rehearsal import ROUTER, advertisement
 from gitops_prefix.cli.worktree import shipped
 from gitops_prefix.daemon.branch import BranchPublisher
 from gitops_prefix.daemon.clocks import Wakeup
@@ -20,13 +19,18 @@ from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.loop import Loop
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.outcome import Outcome, Pushed, UpToDate
-from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.advertisement import (
+    Preference,
+    PrefixInformation,
+    Router,
+    RouterAdvertisement,
+)
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.publish.git import Git
 from gitops_prefix.publish.repository import Repository
-from gitops_prefix.watch.codec import decode
+from gitops_prefix.watch.codec import decode, encode
 
 _A, _B = Prefix.parse("2001:db8:1234::/64"), Prefix.parse("2001:db8:5678::/64")
 _SCENES = (
@@ -132,3 +136,41 @@ def _say_where_next(remote: Path, *, keep: bool) -> None:
     click.echo("  docs/deploy.md                            running it in a cluster")
     if keep:
         click.echo(f"  git -C {remote} log -p    these commits again")
+
+
+ROUTER = bytes.fromhex("fe800000000000000000000000000001")
+"""fe80::1, the link-local source of the rehearsed router."""
+
+
+def advertisement(
+    prefixes: Iterable[Prefix],
+    *,
+    valid_lifetime: int = 86400,
+    preferred_lifetime: int = 14400,
+    deprecated: Iterable[Prefix] = (),
+) -> bytes:
+    """The ICMPv6 message of a router that announces `prefixes`, on-link and autonomous.
+
+    `deprecated` are announced, too, with a preferred lifetime of 0.
+
+    Lifetimes are seconds. The checksum is 0: in the daemon the kernel has checked it before
+    the codec sees the message.
+    """
+    announced = tuple(
+        PrefixInformation(prefix, True, True, valid_lifetime, preferred_lifetime)  # noqa: FBT003
+        for prefix in prefixes
+    ) + tuple(
+        PrefixInformation(prefix, True, True, valid_lifetime, 0)  # noqa: FBT003
+        for prefix in deprecated
+    )
+    said = RouterAdvertisement(
+        hop_limit=64,
+        managed=False,
+        other=False,
+        preference=Preference.MEDIUM,
+        router_lifetime=1800,
+        reachable_time=0,
+        retrans_timer=0,
+        prefixes=announced,
+    )
+    return encode(said)

@@ -21,7 +21,6 @@ import click
 from gitops_prefix.apply.policy import ApplyMode
 from gitops_prefix.cli.assembly import Assembly, assemble
 from gitops_prefix.cli.manifests import Directory
-from gitops_prefix.cli.none_came import findings
 from gitops_prefix.cli.options import (
     Command,
     config_option,
@@ -29,10 +28,9 @@ from gitops_prefix.cli.options import (
     output_option,
     settings_option,
 )
-from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, print_json
+from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, print_json, printable
 from gitops_prefix.cli.settings import RunSettings
-from gitops_prefix.cli.sightings import Sighting, from_link
-from gitops_prefix.cli.terminal import printable
+from gitops_prefix.cli.sightings import Sighting, findings, from_link
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.failure import Failed
 from gitops_prefix.publish.repository import Repository

@@ -182,7 +182,8 @@ def command(  # noqa: PLR0913  one parameter an option
 
 
 def _inventory(checkout: _Checkout) -> Inventory:
-    if not checkout.root.is_dir():
+    # Unlike Path.is_dir, this never raises.
+    if not os.path.isdir(checkout.root):  # noqa: PTH112
         return Inventory()
     return Directory(checkout.root).read()[1]
 

@@ -11,10 +11,13 @@ from typing import TypeVar
 
 import click
 
-from gitops_prefix.cli.none_came import CHECKS, findings
-from gitops_prefix.cli.observation import Observation
-from gitops_prefix.cli.observe_lines import print_json_line, print_text
-from gitops_prefix.cli.observe_table import table
+from gitops_prefix.cli.observe_output import (
+    Screen,
+    is_live,
+    print_json_line,
+    print_text,
+    table,
+)
 from gitops_prefix.cli.options import (
     DURATION,
     Command,
@@ -23,9 +26,17 @@ from gitops_prefix.cli.options import (
     option,
     output_option,
 )
-from gitops_prefix.cli.output import DONE, NO, Format, colour_wish
-from gitops_prefix.cli.sightings import Events, Seen, Sighting, from_capture, from_link
-from gitops_prefix.cli.terminal import Screen, is_live, printable
+from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, printable
+from gitops_prefix.cli.sightings import (
+    CHECKS,
+    Events,
+    Observation,
+    Seen,
+    Sighting,
+    findings,
+    from_capture,
+    from_link,
+)
 from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Decision

@@ -41,6 +41,13 @@ def colour_wish() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
+def printable(text: str) -> str:
+    """Return text that a stranger chose, without a character that a terminal obeys."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
 def print_json(answer: object) -> None:
     """Print one JSON document on stdout."""
     import json  # noqa: PLC0415  most answers are text

@@ -1,7 +1,7 @@
-"""What is written from the declared options: tables of docs/cli.md, and parts of the chart.
+"""What is written from the declared options: tables, parts of the chart, completion scripts.
 
-`python -m gitops_prefix.cli.reference` in a checkout writes them; a test holds that they
-are current. It is no command: an installed package has neither page nor chart.
+`python -m gitops_prefix.cli.reference` in a checkout writes the tables of docs/cli.md and the
+chart's part; a test holds that they are current. `completion` prints a shell's script.
 """
 
 import json
@@ -11,9 +11,11 @@ from itertools import groupby
 from pathlib import Path
 
 import click
+from click.shell_completion import ShellComplete, get_completion_class
 
 from gitops_prefix.cli.commands import cli
-from gitops_prefix.cli.options import Option
+from gitops_prefix.cli.options import Command, OneOf, Option
+from gitops_prefix.cli.output import DONE
 
 _ROOT = Path(__file__).parents[2]
 _PAGE = "docs/cli.md"
@@ -111,6 +113,33 @@ def _type(option: Option) -> Mapping[str, object]:
     if isinstance(option.type, click.Choice):
         return {"enum": list(option.type.choices)}
     return {"type": "string"}
+
+
+_PROGRAM = "gitops-prefix"
+_VARIABLE = "_GITOPS_PREFIX_COMPLETE"
+"""click answers through this variable; the script sets it."""
+
+
+_PLACES = """\b
+Where the script belongs:
+  gitops-prefix completion bash > ~/.local/share/bash-completion/completions/gitops-prefix
+  gitops-prefix completion zsh > "${fpath[1]}/_gitops-prefix"
+  gitops-prefix completion fish > ~/.config/fish/completions/gitops-prefix.fish"""
+
+
+@click.command("completion", cls=Command, epilog=_PLACES)
+@click.argument("shell", type=OneOf(["bash", "zsh", "fish"]))
+def completion_command(*, shell: str) -> int:
+    """Print the script that completes commands, options and values in SHELL."""
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101  the choices are click's own
+    click.echo(_source(kind(cli, {}, _PROGRAM, _VARIABLE)))
+    return DONE
+
+
+def _source(complete: ShellComplete) -> str:
+    # click's own `source` for bash calls bash for its version, which need not be there.
+    return complete.source_template % complete.source_vars()
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
-"""Where `observe` sees Router Advertisements: on a link, or in a capture."""
+"""What `observe` sees on a link or in a capture, what would be decided, and why nothing came."""
 
 import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -12,8 +14,12 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.candidate import Verdict, judge
+from gitops_prefix.decide.routers import observe
+from gitops_prefix.decide.selection import Decision
+from gitops_prefix.decide.specification import Specification
 from gitops_prefix.errors import OutsideError
-from gitops_prefix.plan.ears import Advertised, LinkChanged
+from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, Watched
 from gitops_prefix.watch.advertisements import AdvertisementSource
 from gitops_prefix.watch.codec import Rejected, RejectReason, checksum_is_right, decode
 from gitops_prefix.watch.pcap import CapturedPacket, read_capture
@@ -140,3 +146,156 @@ def _seen(event: Event | Exception | None) -> Seen:
         case _:
             # What only a daemon causes: floods with vouched routers, requests, the kernel.
             return None
+
+
+@dataclass(slots=True)
+class Observation:
+    """Every link, and what was seen on it.
+
+    Attributes:
+        policy: the specification for a link.
+        ears: follow one DynamicPrefix for each link, named after the link.
+        said: the newest advertisement of each router that is remembered.
+        links: whether each link is up; None when it does not exist, or is not known yet.
+        dropped: packets that are not valid advertisements, by reason.
+        refused: announced prefixes that are not candidates, by verdict.
+        accepted: valid advertisements.
+    """
+
+    policy: Callable[[str], Specification]
+    ears: Ears = field(default_factory=Ears)
+    said: dict[Router, RouterAdvertisement] = field(default_factory=dict)
+    links: dict[str, bool | None] = field(default_factory=dict)
+    dropped: Counter[RejectReason] = field(default_factory=Counter)
+    refused: Counter[Verdict] = field(default_factory=Counter)
+    accepted: int = 0
+
+    @property
+    def interfaces(self) -> set[str]:
+        """Every link that is known."""
+        return self.ears.watched.keys() | self.links.keys()
+
+    def decide(self, interface: str, now: float) -> Decision:
+        """The decision for one link at `now`."""
+        self.ears = self.ears.decide(now).written()
+        for link in self.ears.solicit:
+            # `observe` only listens: silence counts as if it had asked.
+            self.ears = self.ears.asked(link, now)
+        return self.ears.decisions[interface]
+
+    def take(self, seen: Seen) -> Decision | None:
+        """Take in what was seen; return what is decided after a packet."""
+        if isinstance(seen, LinkChanged):
+            self.links[seen.interface] = seen.up if seen.present else None
+        if not isinstance(seen, Sighting):
+            return None
+        interface = seen.router.interface
+        if interface not in self.ears.watched:
+            watched = Watched(self.policy(interface), None)
+            self.ears = self.ears.follow({**self.ears.watched, interface: watched})
+        if isinstance(seen.event, Dropped):
+            self.dropped[seen.event.rejected.reason] += 1
+            return self.decide(interface, seen.at)
+        self.accepted += 1
+        advertisement = seen.event.advertisement
+        # Every advertisement counts as news: `observe` shows each, the repeated ones, too.
+        self._hear(seen.event._replace(repeated=False))
+        decision = self.decide(interface, seen.at)
+        if seen.router not in self.ears.routers:
+            # In a flood of routers there is no room for one that cannot count: it is only shown.
+            alone = observe({}, seen.router, advertisement, seen.at)
+            shown = judge(alone, self.policy(interface).acquisition, seen.at)
+            decision = replace(decision, candidates=(*decision.candidates, *shown))
+        announced = {information.prefix for information in advertisement.prefixes}
+        for candidate in decision.candidates:
+            if (
+                candidate.router == seen.router
+                and candidate.prefix in announced
+                and candidate.verdict is not Verdict.CANDIDATE
+            ):
+                self.refused[candidate.verdict] += 1
+        return decision
+
+    def counts(self) -> list[str]:
+        """What was dropped and refused, most often first."""
+        dropped = [f"dropped {n}: {reason}" for reason, n in self.dropped.most_common()]
+        return dropped + [f"refused {n}: {verdict}" for verdict, n in self.refused.most_common()]
+
+    def _hear(self, event: Advertised) -> None:
+        self.ears = self.ears.hear(event)
+        self.said[event.router] = event.advertisement
+        for forgotten in self.said.keys() - self.ears.routers.keys():
+            del self.said[forgotten]
+
+
+CHECKS = """no Router Advertisement came. Check, in this order:
+  interface   is it the one the router is on, and up? (ip -6 addr, ip link)
+  firewall    is ICMPv6 type 134 let in on this host? (nft list ruleset, ip6tables -L)
+  RA guard    does a switch, an access point or a bridge with multicast snooping drop it?
+  VLAN        is this host on the VLAN that the router advertises to?
+  router      does it advertise at all? (rdisc6 INTERFACE asks it)"""
+
+
+def findings(
+    interface: str,
+    before_firewall: Counter[int],
+    *,
+    sysfs: Path = Path("/sys/class/net"),
+    proc: Path = Path("/proc"),
+) -> list[str]:
+    """What is visibly wrong with a link, a sentence each; empty when nothing is.
+
+    Args:
+        interface: its name.
+        before_firewall: what `watch.tap` saw of advertisements, by VLAN.
+        sysfs: where links are told of.
+        proc: where the kernel tells of IPv6.
+    """
+    if not (sysfs / interface).exists():
+        there = ", ".join(sorted(path.name for path in sysfs.glob("*"))) or "none"
+        return [f"there is no link {interface} (there are: {there})"]
+    return [
+        *_link(sysfs / interface, interface),
+        *_ipv6(proc, interface),
+        *_dropped(before_firewall, interface, _read(sysfs / interface / "master" / "uevent")),
+    ]
+
+
+def _link(link: Path, name: str) -> Iterator[str]:
+    if not int(_read(link / "flags") or "0x1", 16) & 1:
+        yield f"{name} is down: ip link set {name} up"
+    elif _read(link / "carrier") == "0":
+        yield f"{name} has no carrier: is the cable in, and the other end up?"
+
+
+def _ipv6(proc: Path, name: str) -> Iterator[str]:
+    settings = proc / "sys" / "net" / "ipv6" / "conf"
+    if not settings.exists():
+        yield "this host has no IPv6 at all (ipv6.disable=1?)"
+        return
+    if _read(settings / name / "disable_ipv6") == "1":
+        yield f"IPv6 is off on {name}: sysctl -w net.ipv6.conf.{name}.disable_ipv6=0"
+        return
+    lines = _read(proc / "net" / "if_inet6").splitlines()
+    if not any(line.split()[-1] == name and line.startswith("fe8") for line in lines):
+        yield f"{name} has no link-local address, so that nobody can be asked"
+
+
+def _dropped(before_firewall: Counter[int], name: str, master: str) -> Iterator[str]:
+    bridge = next((line[10:] for line in master.splitlines() if line[:10] == "INTERFACE="), "")
+    if bridge:
+        yield f"{name} is a port of {bridge}, which takes its packets: listen on {bridge}"
+        return
+    for vlan, count in sorted(before_firewall.items()):
+        if vlan:
+            yield f"{count} came on {name} tagged for VLAN {vlan}: listen on a link of that VLAN"
+        else:
+            yield f"{count} reached {name}, and this host dropped them: look at its firewall"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        # A link that is down has no carrier to read, for one.
+        return ""

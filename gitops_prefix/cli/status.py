@@ -16,8 +16,7 @@ from gitops_prefix.cli.options import (
     output_option,
     path_option,
 )
-from gitops_prefix.cli.output import DONE, Format, colour_wish, print_json
-from gitops_prefix.cli.terminal import printable
+from gitops_prefix.cli.output import DONE, Format, colour_wish, print_json, printable
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.render.binding import field_name
 from gitops_prefix.render.inventory import describe

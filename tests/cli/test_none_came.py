@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from scapy.layers.l2 import Dot1Q, Ether
 
-from gitops_prefix.cli.none_came import findings
+from gitops_prefix.cli.sightings import findings
 from tests import netns
 from tests.lab_router import header, lab_router, says
 from tests.parts import require

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.cli.rehearsal import ROUTER, advertisement
+from gitops_prefix.cli.demo import ROUTER, advertisement
 from gitops_prefix.daemon.branch import BranchPublisher
 from gitops_prefix.daemon.clocks import Wakeup
 from gitops_prefix.daemon.decisions import Decisions
