@@ -9,7 +9,7 @@ UV ?= $(VENV)/bin/uv
 # A process a core; what a free one finds waiting, it takes.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: help install demo test test-fast check format coverage soak mutation bench image lock clean
+.PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench image lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -42,6 +42,9 @@ check: $(INSTALLED) ## lint, format, types, and the architecture as a contract
 format: $(INSTALLED) ## what ruff mends by itself
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+neighbours: $(INSTALLED) ## what we render, beside the true LB-IPAM (needs Go and etcd; builds them once)
+	KUBEBUILDER_ASSETS=$$(.ci/kubernetes) NEIGHBOURS=$$(.ci/neighbours) $(VENV)/bin/python -m pytest tests/neighbours $(PYTEST_ARGS)
 
 bench: $(INSTALLED) ## speed and memory, each against a peer or a floor
 	$(VENV)/bin/python -m bench

@@ -79,6 +79,10 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
         _assets,
         "KUBEBUILDER_ASSETS: a folder with kube-apiserver, etcd and kubectl (.ci/kubernetes makes one)",
     ),
+    "lbipam": (
+        lambda: _assets() and os.access(Path(os.environ.get("NEIGHBOURS", "")) / "lbipam", os.X_OK),
+        "NEIGHBOURS: a folder with lbipam (.ci/neighbours makes one), beside KUBEBUILDER_ASSETS",
+    ),
     "pre-commit": (_has("pre-commit"), "pip install pre-commit"),
     "shared": (
         (Path(__file__).parents[2] / "shared" / "ra-corpus").is_dir,
