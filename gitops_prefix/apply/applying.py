@@ -304,10 +304,11 @@ class Applying:
     def _override(self, wanted: list[ApplyConfiguration], *, always: bool) -> None:
         """Apply; what was put back once is only looked at before the next time."""
         reverts = self._reverts
-        apply = [one for one in wanted if reverts.may_apply(one)]
-        look = [one for one in wanted if not reverts.may_apply(one) and not reverts.stopped(one)]
-        for stopped in [one for one in wanted if reverts.stopped(one)]:
-            self._round = self._round.skip(stopped.object)
+        stopped = [each for each in wanted if reverts.stopped(each)]
+        apply = [each for each in wanted if reverts.may_apply(each)]
+        look = [each for each in wanted if each not in apply and each not in stopped]
+        for configuration in stopped:
+            self._round = self._round.skip(configuration.object)
         for some, dry_run in ((apply, False), (look, True)):
             reports = self._apply(some, Wish(force=True, others=always, dry_run=dry_run))
             self._reverts, given_up = self._reverts.learn(some, reports)

@@ -1,0 +1,234 @@
+"""API servers that refuse or hang, kubeconfigs of every broken kind: a message, and never a secret."""
+
+import json
+import stat
+import time
+
+import pytest
+
+from gitops_prefix import __version__
+from gitops_prefix.apply.fields import ObjectResult
+from gitops_prefix.apply.kube import Connection
+from gitops_prefix.apply.kube_apply import apply_object
+from gitops_prefix.apply.kube_child import answer
+from gitops_prefix.apply.protocol import ApplyObjects
+from gitops_prefix.errors import InputError, OutsideError
+from tests.apply.live import FALLBACK, connect, look, release, sync
+from tests.apply.manifests import GROUP, POOL, A, B, configurations
+from tests.web_stand_in import Says, stand_in
+
+FILES = {"pool.yaml": POOL}
+TOKEN = "s3cret-of-the-admin"
+
+
+def kubeconfig(path, user: dict, cluster: dict | None = None, **more: object):
+    """A kubeconfig with one context."""
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": cluster or {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "c",
+        **more,
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", " \n\n"])
+def test_a_token_file_may_end_as_editors_and_shells_end_it(tmp_path, end):
+    (tmp_path / "token").write_text(TOKEN + end)
+    with stand_in(lambda _: Says()) as server:
+        user = {"tokenFile": str(tmp_path / "token")}
+        path = kubeconfig(tmp_path / "config", user, {"server": server.url})
+        connection = Connection(str(path))
+        for _ in range(2):
+            connection.request("get", "/api/v1")
+    assert {asked.headers["authorization"] for asked in server.asked} == {f"Bearer {TOKEN}"}
+    assert {asked.headers["user-agent"] for asked in server.asked} == {
+        f"gitops-prefix/{__version__}"
+    }
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\nx", f"{TOKEN}\u2014", f"{TOKEN}\0"])
+def test_a_token_that_is_no_header_is_not_repeated(tmp_path, token):
+    path = kubeconfig(tmp_path / "config", {"token": token})
+    with pytest.raises(OutsideError) as caught:
+        Connection(str(path)).request("get", "/api/v1")
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert TOKEN not in str(error)
+        error = error.__cause__
+
+
+def plugin(path, text: str) -> dict:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": str(path),
+            "interactiveMode": "Never",
+        }
+    }
+
+
+@pytest.mark.parametrize("text", ["exit 1", "echo hello", "echo '{\"status\": {}}'"])
+def test_a_program_for_credentials_that_fails_makes_nobody_anonymous(tmp_path, text):
+    with stand_in(lambda _: Says()) as server:
+        user = plugin(tmp_path / "plugin", text)
+        path = kubeconfig(tmp_path / "config", user, {"server": server.url})
+        with pytest.raises(InputError, match="plugin"):
+            Connection(str(path))
+    assert not server.asked
+
+
+def test_a_program_for_credentials_that_does_not_exist_is_named(tmp_path):
+    user = {
+        "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nonexistent/aws"}
+    }
+    with pytest.raises(InputError, match="/nonexistent/aws"):
+        Connection(str(kubeconfig(tmp_path / "config", user)))
+
+
+@pytest.mark.parametrize("key", ["as", "as-uid", "as-groups", "as-user-extra"])
+def test_we_act_as_nobody_else(tmp_path, key):
+    path = kubeconfig(tmp_path / "config", {"token": TOKEN, key: ["nobody"]})
+    with pytest.raises(InputError, match=f"has {key}, and we do not impersonate"):
+        Connection(str(path))
+
+
+def test_the_proxy_of_the_kubeconfig_is_obeyed(tmp_path):
+    """Nothing listens there, so nothing arrives."""
+    with stand_in(lambda _: Says()) as server:
+        cluster = {"server": server.url, "proxy-url": "http://127.0.0.1:1"}
+        path = kubeconfig(tmp_path / "config", {"token": TOKEN}, cluster)
+        with pytest.raises(OutsideError, match="did not answer"):
+            Connection(str(path)).request("get", "/api/v1")
+    assert not server.asked
+
+
+def test_a_proxy_that_nobody_speaks_is_refused(tmp_path):
+    cluster = {"server": "https://127.0.0.1:1", "proxy-url": "socks5://127.0.0.1:1"}
+    with pytest.raises(InputError, match="socks5"):
+        Connection(str(kubeconfig(tmp_path / "config", {"token": TOKEN}, cluster)))
+
+
+BROKEN = {
+    "no YAML": "{",
+    "a list": "[]",
+    "a word": "hello",
+    "empty": "",
+    "no contexts": json.dumps({"users": [{"name": "u", "user": {"token": TOKEN}}]}),
+    "a context of no user": json.dumps(
+        {"contexts": [{"name": "c", "context": {"cluster": "c"}}], "current-context": "c",
+         "users": [{"name": "u", "user": {"token": TOKEN}}]}),
+    "a user without a name": json.dumps(
+        {"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}], "current-context": "c",
+         "clusters": [{"name": "c", "cluster": {"server": "https://a"}}],
+         "users": [{"nam": "u", "user": {"token": TOKEN}}]}),
+    "a user in another form": json.dumps(
+        {"contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}], "current-context": "c",
+         "clusters": [{"name": "c", "cluster": {"server": "https://a"}}],
+         "users": [{"name": "u", "usr": {"token": TOKEN}}]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_broken_kubeconfig_is_one_message_without_its_token(tmp_path, text):
+    (tmp_path / "config").write_text(text)
+    with pytest.raises(InputError, match="config") as caught:
+        Connection(str(tmp_path / "config"))
+    assert TOKEN not in str(caught.value)
+
+
+def status(code: int) -> Says:
+    body = {"kind": "Status", "message": "not now", "code": code}
+    return Says(code, json.dumps(body).encode(), {"Retry-After": "7"})
+
+
+@pytest.mark.parametrize("code", [403, 429, 500, 503])
+@pytest.mark.parametrize("act", ["apply", "release"])
+def test_a_discovery_that_is_refused_is_a_message(tmp_path, code, act):
+    (wanted,) = configurations(FILES, "", A)
+    with stand_in(lambda _: status(code)) as server:
+        path = kubeconfig(tmp_path / "config", {"token": TOKEN}, {"server": server.url})
+        connection = Connection(str(path))
+        if act == "apply":
+            report = apply_object(connection, wanted, FALLBACK)
+        else:
+            report = release(connection, wanted)
+    expected = ObjectResult.FORBIDDEN if code == 403 else ObjectResult.FAILED
+    assert (report.result, report.message, report.held) == (expected, "not now", None)
+    assert report.retry_after == (0 if code == 403 else 7)
+
+
+def test_nothing_is_written_when_our_lead_has_ended(cluster, namespace):
+    """Read, and tried by the server; but not written."""
+    sync(cluster, namespace, FILES, A)
+    before = look(cluster, namespace, "pool.yaml", "lan")
+    wanted = configurations(FILES, namespace, A, B)
+    question = ApplyObjects(wanted, FALLBACK, until=time.monotonic())
+    [report] = answer(question, connect(cluster)).reports
+    assert report.result is ObjectResult.NOT_LEADING
+    assert look(cluster, namespace, "pool.yaml", "lan") == before
+
+
+def test_a_write_that_another_leader_overtook_is_made_again_from_what_is_there(cluster, namespace):
+    """The patch names the version that was read: the new leader's value is not lost unseen."""
+    sync(cluster, namespace, FILES, A)
+    (old,) = configurations(FILES, namespace, A, B)
+    (new,) = configurations(FILES, namespace, A, B, "2001:db8:c::/64")
+
+    class Deposed(Connection):
+        leads = True
+
+        def apply(self, served, body, *, force, dry_run):
+            if not dry_run and self.leads:
+                type(self).leads = False
+                apply_object(connect(cluster), new, FALLBACK)
+                # Our lead ends while the request is on its way.
+                return self.limited(leads_until=0.0).late(served, body, force)
+            return super().apply(served, body, force=force, dry_run=dry_run)
+
+        def late(self, served, body, force):
+            return super().apply(served, body, force=force, dry_run=False)
+
+    report = apply_object(Deposed(str(cluster.kubeconfig("admin"))), old, FALLBACK)
+    assert report.result is ObjectResult.NOT_LEADING
+    live = look(cluster, namespace, "pool.yaml", "lan")
+    assert live["spec"]["blocks"] == new.fields[0].value
+
+
+def test_an_object_that_hangs_delays_the_others_by_no_more_than_its_own_limit(cluster, namespace):
+    files = {"group.yaml": GROUP, "pool.yaml": POOL}
+    sync(cluster, namespace, files, A)
+    group, pool = configurations(files, namespace, A, B)
+
+    class Hangs(Connection):
+        def request(self, method, path, **parameters):
+            if method == "patch" and "/ciliumcidrgroups/" in path:
+                time.sleep(1.0)
+                raise OutsideError("the API server did not answer: read timeout")
+            return super().request(method, path, **parameters)
+
+    began = time.monotonic()
+    connection = Hangs(str(cluster.kubeconfig("admin")))
+    first, second = answer(ApplyObjects((group, pool), FALLBACK), connection).reports
+    assert (first.result, second.result) == (ObjectResult.FAILED, ObjectResult.APPLIED)
+    assert "did not answer" in first.message and time.monotonic() - began < 15
+
+
+def test_an_object_has_a_limit_for_all_its_requests(tmp_path):
+    def slow(_):
+        time.sleep(0.3)
+        return Says(200, b'{"resources": []}')
+
+    with stand_in(slow) as server:
+        path = kubeconfig(tmp_path / "config", {"token": TOKEN}, {"server": server.url})
+        connection = Connection(str(path)).limited(0.5)
+        connection.request("get", "/api/v1")
+        time.sleep(0.2)
+        with pytest.raises(OutsideError, match="too long"):
+            connection.request("get", "/api/v1")
