@@ -43,7 +43,7 @@ _MOST_WAITING = 1000
 _A_QUESTION = 10
 _SECONDS = 30.0
 """For one question."""
-_END_SECONDS = 5.0
+_END_SECONDS = 3.0
 """For what waits, when the daemon ends."""
 
 # client-go's EventCorrelator: an object has 25 Events at once, and then one in five minutes;

@@ -6,6 +6,7 @@ that may have nothing else to do.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -24,6 +25,7 @@ from gitops_prefix.daemon.outcome import (
     Result,
     UpToDate,
 )
+from gitops_prefix.errors import GitopsPrefixError
 from gitops_prefix.publish.failure import Kind, Reason, read_failure
 from gitops_prefix.publish.forge.sync import Proposal, Report, RequestStep, Synced
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
@@ -98,11 +100,11 @@ def follow_ups(
         leads: whether this daemon publishes.
     """
     found: list[FollowUp] = []
+    # Of their own: what they do is not the stage of a publication that fails meanwhile.
+    stages = Stages(lambda stage: repository.stages.observe(stage))  # noqa: PLW0108  set later
     if delivery.sync is not None:
         found.append(
-            PullRequests(
-                delivery.sync, stages=repository.stages, failures=failures, interval=interval
-            )
+            PullRequests(delivery.sync, stages=stages, failures=failures, interval=interval)
         )
     if delivery.notifiers:
 
@@ -111,9 +113,7 @@ def follow_ups(
             paths = repository.changed_paths(before, after)
             return Notice(repository.url, repository.branch, before, after, paths)
 
-        found.append(
-            Notices(delivery.notifiers, notice, stages=repository.stages, failures=failures)
-        )
+        found.append(Notices(delivery.notifiers, notice, stages=stages, failures=failures))
     return tuple(_WhileLeading(follow_up, leads) for follow_up in found)
 
 
@@ -133,6 +133,79 @@ class _WhileLeading:
     def run(self, outcome: Outcome, now: float) -> None:
         if self._leads():
             self._follow_up.run(outcome, now)
+
+
+class OffTheLoop:
+    """Runs a follow-up in a thread of its own, so that no publication waits for it.
+
+    Before `start` the follow-up runs where it is called: who publishes once waits for it.
+    """
+
+    def __init__(
+        self, follow_up: FollowUp, clock: Callable[[], float], wake: Callable[[], None]
+    ) -> None:
+        """Run nothing yet.
+
+        Args:
+            follow_up: what runs.
+            clock: the monotonic one.
+            wake: has the loop look again at what is due.
+        """
+        self._follow_up, self._clock, self._wake = follow_up, clock, wake
+        self._condition = threading.Condition()
+        self._outcomes: list[Outcome] = []
+        self._busy = self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="follow-up", daemon=True)
+        self.lines = follow_up.lines
+        self.failing = follow_up.failing
+
+    def start(self) -> None:
+        """Begin to run in a thread."""
+        self._thread.start()
+
+    @property
+    def due_at(self) -> float:
+        """When the follow-up is to run again; inf while it runs."""
+        with self._condition:
+            return inf if self._busy else self._follow_up.due_at
+
+    def run(self, outcome: Outcome, now: float) -> None:
+        """Have it run for this outcome, after those that wait."""
+        if self._thread.ident is None:
+            self._follow_up.run(outcome, now)
+            return
+        with self._condition:
+            self._outcomes.append(outcome)
+            self._busy = True
+            self._condition.notify_all()
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until nothing runs or waits; whether that came within `seconds`."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._busy, seconds)
+
+    def stop(self, seconds: float) -> None:
+        """End, after what runs or waits, but within `seconds`."""
+        self.settle(seconds)
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._outcomes or self._stopping)
+                if self._stopping:
+                    return
+                outcome = self._outcomes.pop(0)
+            try:
+                self._follow_up.run(outcome, self._clock())
+            except GitopsPrefixError as error:
+                log.warning("what follows a pass failed: %s", error)
+            with self._condition:
+                self._busy = bool(self._outcomes)
+                self._condition.notify_all()
+            self._wake()
 
 
 @dataclass(slots=True)

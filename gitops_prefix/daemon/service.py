@@ -14,7 +14,14 @@ from gitops_prefix.apply.policy import ApplyPolicy
 from gitops_prefix.daemon.branch import BranchPublisher, RehearsingPublisher
 from gitops_prefix.daemon.clocks import Clocks, Wakeup
 from gitops_prefix.daemon.decisions import Decisions
-from gitops_prefix.daemon.follow_ups import Delivery, PublicationEvents, branch_state, follow_ups
+from gitops_prefix.daemon.follow_ups import (
+    Delivery,
+    FollowUp,
+    OffTheLoop,
+    PublicationEvents,
+    branch_state,
+    follow_ups,
+)
 from gitops_prefix.daemon.listening import Listening
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.loop import Loop, Pace
@@ -82,6 +89,8 @@ class Supervisor:
 
 log = logging.getLogger(__name__)
 
+_END_SECONDS = 2.0
+"""For a notice that is under way when the daemon ends."""
 _UNFIT_AFTER_SECONDS = 60.0
 """Without the remote: then somebody else may lead, who can publish."""
 
@@ -144,11 +153,17 @@ class Service:
             telling, cluster, self._clocks.calendar, self._clocks.monotonic
         )
         delivery = replace(delivery, notifiers=(*self._told.notifiers, *delivery.notifiers))
-        self._follow_ups = (
-            *follow_ups(delivery, repository, self._metrics.publish_failures, pace.interval, leads),
+        wakeup, clock = Wakeup(), self._clocks.monotonic
+        self._off_the_loop = tuple(
+            OffTheLoop(follow_up, clock, wakeup.nudge)
+            for follow_up in follow_ups(
+                delivery, repository, self._metrics.publish_failures, pace.interval, leads
+            )
+        )
+        self._follow_ups: tuple[FollowUp, ...] = (
+            *self._off_the_loop,
             *([PublicationEvents(self._told.events)] if self._told.events else []),
         )
-        wakeup, clock = Wakeup(), self._clocks.monotonic
         decisions = Decisions(self._metrics, clock, wakeup.nudge)
         self._listening = Listening(decisions.take, clock, decisions.vouched)
         self.loop = Loop(
@@ -183,6 +198,8 @@ class Service:
         """
         self._leadership.start()
         self._applying.start()
+        for follow_up in self._off_the_loop:
+            follow_up.start()
         # A remote that is away is waited for, also by whoever waits for us.
         self._supervisor.ready()
         try:
@@ -196,6 +213,8 @@ class Service:
                     self._report(passed)
                 self._supervisor.alive()
         finally:
+            for follow_up in self._off_the_loop:
+                follow_up.stop(_END_SECONDS)
             self._leadership.stop()
             self._applying.stop()
             self._told.close()

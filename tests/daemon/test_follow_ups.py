@@ -1,12 +1,13 @@
 """What follows a pass: told once, tried again later and later, and never in the way."""
 
+import threading
 from dataclasses import dataclass, field
 from math import inf
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from gitops_prefix.daemon.follow_ups import Notices, PullRequests
+from gitops_prefix.daemon.follow_ups import Notices, OffTheLoop, PullRequests
 from gitops_prefix.daemon.outcome import Decided, Outcome, Pushed, Stopped, UpToDate
 from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.forge.forge import PullRequest, State
@@ -234,3 +235,44 @@ def test_what_could_not_be_told_is_not_told_when_there_is_something_newer():
     follow.run(Pushed(DECIDED, "3" * 40, before="2" * 40), 0.1)
     assert [notice.after for notice in hook.told] == ["2" * 40, "3" * 40]
     assert follow.due_at == inf
+
+
+@dataclass
+class Slow(Hook):
+    """Answers when the test says so."""
+
+    ready: threading.Event = field(default_factory=threading.Event)
+
+    def notify(self, notice: Notice):
+        assert self.ready.wait(10)
+        return super().notify(notice)
+
+
+def test_a_receiver_that_hangs_delays_no_publication():
+    hook, woken = Slow([AWAY]), threading.Event()
+    follow = OffTheLoop(notices(hook), lambda: 5.0, woken.set)
+    follow.start()
+    follow.run(PUSHED, 0.0)
+    assert follow.due_at == inf and not follow.settle(0.0)
+    hook.ready.set()
+    assert follow.settle(10) and woken.wait(10)
+    assert 5.0 < follow.due_at < inf
+    follow.run(QUIET, follow.due_at)
+    follow.stop(10)
+    assert follow.settle(0.0)
+
+
+def test_what_waits_at_the_end_does_not_keep_the_daemon():
+    hook = Slow()
+    follow = OffTheLoop(notices(hook), lambda: 0.0, lambda: None)
+    follow.start()
+    follow.run(PUSHED, 0.0)
+    follow.stop(0.0)
+    assert not hook.told
+    hook.ready.set()
+
+
+def test_who_publishes_once_waits_for_what_follows():
+    hook = Hook()
+    OffTheLoop(notices(hook), lambda: 0.0, lambda: None).run(PUSHED, 0.0)
+    assert len(hook.told) == 1
