@@ -197,7 +197,7 @@ class Clone:
         self._owner.release()
 
     def adopt_format(self, commit: str) -> bool:
-        """Use the object format of the remote, which the length of a commit's id tells.
+        """Use the object format of the remote, known by the length of a commit's id.
 
         Returns:
             Whether the clone had another format, and was made anew.

@@ -86,7 +86,7 @@ class GitHubApp:
             self._token = ""
 
     def read(self) -> str:
-        """Return the token, and mint it if there is none or it expires soon.
+        """Return the token; mint a new token if the last one is missing or expires soon.
 
         Raises: as `lend` does.
         """

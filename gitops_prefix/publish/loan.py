@@ -103,7 +103,7 @@ class Proxy(NamedTuple):
     Attributes:
         url: without the password, for the environment.
         place: without user and password.
-        password: decoded; empty if there is none.
+        password: decoded, or empty.
     """
 
     url: str

@@ -188,7 +188,7 @@ class MessageTemplate:
             path: how errors name it.
 
         Raises:
-            TemplateError: it is none.
+            TemplateError: the text is not a template.
         """
         from jinja2 import Template, TemplateSyntaxError  # noqa: PLC0415  only with a template
 
@@ -206,7 +206,7 @@ class MessageTemplate:
         """Return subject and body for an occasion.
 
         Raises:
-            TemplateError: it failed, wrote nothing, or does not come to an end.
+            TemplateError: the template failed, wrote nothing, or wrote without end.
         """
         try:
             text = "".join(_bounded(self._template.generate(template_variables(occasion))))

@@ -149,7 +149,9 @@ def check_webhook(kind: str, url: str, *, signed: bool) -> None:
         InputError: an unknown kind, no valid URL, or a missing secret.
     """
     if kind not in KINDS:
-        message = f'--notify "{kind}=…" is none of {", ".join(KINDS)}: write KIND=URL'
+        message = (
+            f'--notify "{kind}=…" is unknown: write KIND=URL, with KIND one of {", ".join(KINDS)}'
+        )
         raise InputError(Problem("invalid-notify", message))
     try:
         parts = urlsplit(url)

@@ -150,7 +150,7 @@ class Repository:
         return self.refs.stale
 
     def waiting_since(self) -> datetime | None:
-        """When the oldest commit of ours that is not on the branch was made; None if there is none.
+        """When the oldest commit of ours that is not on the branch was made, or None.
 
         When the tip moved on without our commit, only that commit counts: the commits below
         it may be somebody else's.

@@ -6,8 +6,8 @@ from tests.house import rules
 
 # What is not clean yet. A name goes when its package is; none is added.
 NOT_YET = {
-    "phrases": ". apply cli daemon decide publish simulate",
-    "loop-variable": "apply cli daemon decide publish simulate",
+    "phrases": ". apply cli daemon decide simulate",
+    "loop-variable": "apply cli daemon decide simulate",
     "names": "apply cli daemon simulate",
     "class-names": ". cli decide publish render simulate",
     "private-members": "apply docs faults",

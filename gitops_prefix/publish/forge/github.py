@@ -19,7 +19,7 @@ mutation($id: ID!, $head: GitObjectID!, $method: PullRequestMergeMethod!) {
 }
 """
 _NOTHING_TO_WAIT_FOR = "is in clean status"
-"""Its refusal when every check is done already, or there is none."""
+"""GitHub refuses auto-merge with these words if no check is pending."""
 
 
 @dataclass(frozen=True, slots=True)

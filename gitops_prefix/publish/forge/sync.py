@@ -165,7 +165,7 @@ class Synced:
 
     Attributes:
         step: what was done.
-        request: as it is now; None if there is none.
+        request: as it is now; None if the branch has no request.
         merged: whether it was merged at once, because no check was pending.
     """
 
