@@ -27,7 +27,7 @@ from gitops_prefix.daemon.outcome import (
 )
 from gitops_prefix.errors import GitopsPrefixError
 from gitops_prefix.publish.failure import Kind, Reason, read_failure
-from gitops_prefix.publish.forge.sync import Proposal, Report, RequestStep, Synced
+from gitops_prefix.publish.forge.sync import BranchProposal, Report, RequestStep, Synced
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
 from gitops_prefix.publish.notify import Notice, Notifier
 from gitops_prefix.publish.repository import Repository
@@ -79,7 +79,7 @@ class Delivery:
     """
 
     push_branch: str = ""
-    sync: Callable[[Proposal], Report] | None = None
+    sync: Callable[[BranchProposal], Report] | None = None
     notifiers: Sequence[Notifier] = ()
 
 
@@ -300,7 +300,7 @@ class Notices:
 class _Branch:
     """A branch of ours, and how the last try to show it in the forge ended."""
 
-    proposal: Proposal
+    proposal: BranchProposal
     report: Report | None = None
     due_at: float = -inf
     backoff: Backoff = field(default_factory=Backoff)
@@ -311,7 +311,7 @@ class PullRequests:
 
     def __init__(
         self,
-        sync: Callable[[Proposal], Report],
+        sync: Callable[[BranchProposal], Report],
         *,
         stages: Stages,
         failures: Counter,
@@ -351,7 +351,7 @@ class PullRequests:
                 self._postpone(branch.due_at)
                 return
 
-    def _take(self, proposals: Sequence[Proposal]) -> None:
+    def _take(self, proposals: Sequence[BranchProposal]) -> None:
         known = self._branches
         self._branches = {
             proposal.branch: known[proposal.branch]

@@ -15,7 +15,7 @@ from gitops_prefix.errors import Problem
 from gitops_prefix.plan.occasion import Occasion
 from gitops_prefix.plan.plan import NOTHING_LEFT, Left, Plan
 from gitops_prefix.publish.failure import Failed, Kind, Reason, failed_by
-from gitops_prefix.publish.forge.sync import Proposal
+from gitops_prefix.publish.forge.sync import BranchProposal
 from gitops_prefix.publish.refs import Refs
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
@@ -69,7 +69,7 @@ class Decided:
     problems: tuple[Problem, ...] = ()
     occasion: Occasion = field(default_factory=Occasion)
     changes: tuple[Change, ...] = ()
-    proposals: tuple[Proposal, ...] = ()
+    proposals: tuple[BranchProposal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

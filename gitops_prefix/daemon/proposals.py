@@ -29,7 +29,7 @@ from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.plan.occasion import Occasion, StatusChange, occasion, transitions
 from gitops_prefix.plan.plan import Left, Plan
 from gitops_prefix.publish.failure import Failed
-from gitops_prefix.publish.forge.sync import Proposal, decision_of, proposal
+from gitops_prefix.publish.forge.sync import BranchProposal, decision_of, proposal
 from gitops_prefix.publish.message import PROPOSED_TO, Trailer, Wording, one_line
 from gitops_prefix.publish.push_branches import PushBranches, problem_of
 from gitops_prefix.publish.refs import Refs
@@ -223,11 +223,11 @@ class ProposalPublisher:
         if self._branches.waiting().get(branch, right) != right:
             self._branches.drop(branch)
 
-    def _propose(self, wanted: _Wanted) -> Proposal:
+    def _propose(self, wanted: _Wanted) -> BranchProposal:
         """What a branch holds now, in the words of its commit, which a restart does not change."""
         branch = wanted.branch
         if not wanted.files:
-            return Proposal(branch)
+            return BranchProposal(branch)
         commit = (self._branches.seen() | self._branches.waiting())[branch]
         decision = decision_of(wanted.transitions, wanted.planned.rendering.changes)
         return proposal(branch, commit, self._branches.message(commit), decision)
@@ -240,7 +240,7 @@ class ProposalPublisher:
             return all(held.get(path) == content for path, content in wanted.files.items())
         return parent == seen.base and held == {**seen.files, **wanted.files}
 
-    def _shown(self, proposals: tuple[Proposal, ...]) -> tuple[Proposal, ...]:
+    def _shown(self, proposals: tuple[BranchProposal, ...]) -> tuple[BranchProposal, ...]:
         """The proposals that a forge is to show: not what somebody else goes on with."""
         seen = self._branches.seen()
         return tuple(

@@ -11,22 +11,22 @@ from gitops_prefix.daemon.follow_ups import Notices, OffTheLoop, PullRequests
 from gitops_prefix.daemon.outcome import Decided, Outcome, Pushed, Stopped, UpToDate
 from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.forge.forge import PullRequest, State
-from gitops_prefix.publish.forge.sync import Proposal, RequestStep, Synced
+from gitops_prefix.publish.forge.sync import BranchProposal, RequestStep, Synced
 from gitops_prefix.publish.http import Refused, Unreachable
 from gitops_prefix.publish.notify import Notice
 from gitops_prefix.publish.stages import Stage, Stages
 
 AWAY = Unreachable("forge.example: no answer within 10 s")
 NO = Refused("forge.example: 403 no", 403)
-ONE = Proposal("gitops-prefix/one", "1" * 40, "prefix(one): A", "", "d1")
-TWO = Proposal("gitops-prefix/two", "2" * 40, "prefix(two): A", "", "d2")
+ONE = BranchProposal("gitops-prefix/one", "1" * 40, "prefix(one): A", "", "d1")
+TWO = BranchProposal("gitops-prefix/two", "2" * 40, "prefix(two): A", "", "d2")
 DECIDED = Decided("1" * 40, {})
 PUSHED = Pushed(DECIDED, "2" * 40, before="1" * 40)
 QUIET = UpToDate(DECIDED)
 GONE = Failed(Reason.DNS, "could not resolve", Stage.LOOK)
 
 
-def shown(*proposals: Proposal) -> Outcome:
+def shown(*proposals: BranchProposal) -> Outcome:
     return UpToDate(Decided("1" * 40, {}, proposals=proposals))
 
 
@@ -41,7 +41,7 @@ class Forge:
     answers: list = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def __call__(self, proposal: Proposal):
+    def __call__(self, proposal: BranchProposal):
         self.asked.append(proposal.branch)
         if self.answers:
             return self.answers.pop(0)
@@ -59,7 +59,7 @@ def test_a_request_is_asked_for_once_for_each_commit():
         follow.run(shown(ONE), 0.0)
     assert forge.asked == [ONE.branch]
     assert follow.due_at == inf
-    follow.run(shown(Proposal(ONE.branch, "3" * 40, ONE.title, "", "d1")), 0.0)
+    follow.run(shown(BranchProposal(ONE.branch, "3" * 40, ONE.title, "", "d1")), 0.0)
     assert len(forge.asked) == 2
 
 
@@ -106,7 +106,7 @@ def test_one_request_that_always_fails_keeps_no_other_from_its_turn(failure):
     """A forge may say no, or not yet, to one of them alone."""
     asked = []
 
-    def sync(proposal: Proposal):
+    def sync(proposal: BranchProposal):
         asked.append(proposal.branch)
         return failure if proposal == ONE else Synced(RequestStep.OPEN)
 
@@ -123,7 +123,7 @@ def test_one_request_that_always_fails_keeps_no_other_from_its_turn(failure):
 def test_a_new_commit_is_shown_at_once_though_the_last_one_failed():
     follow, forge = requests(NO)
     follow.run(shown(ONE), 0.0)
-    follow.run(shown(Proposal(ONE.branch, "3" * 40, ONE.title, "", "d3")), 1.0)
+    follow.run(shown(BranchProposal(ONE.branch, "3" * 40, ONE.title, "", "d3")), 1.0)
     assert len(forge.asked) == 2
     assert not follow.failing()
 

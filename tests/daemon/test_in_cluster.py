@@ -19,15 +19,15 @@ from gitops_prefix.daemon.outcome import (
     UpToDate,
 )
 from gitops_prefix.publish.failure import Failed, Reason
-from gitops_prefix.publish.forge.sync import Proposal
+from gitops_prefix.publish.forge.sync import BranchProposal
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.binding import Change
 
 RIGHT, PUBLISHED, AWAY, REFUSED, UNKNOWN = BranchState
 CHANGE = Change("a.yaml", 0, "Service", "media", "plex", "spec", None, None, "v1")
 DECIDED = Decided("1" * 40, {}, changes=(CHANGE,))
-WAITS = Proposal("gitops-prefix/home", commit="1234")
-MERGED = Proposal("gitops-prefix/home")
+WAITS = BranchProposal("gitops-prefix/home", commit="1234")
+MERGED = BranchProposal("gitops-prefix/home")
 PROPOSES = Decided("1" * 40, {}, proposals=(MERGED, WAITS))
 
 

@@ -43,7 +43,7 @@ _NOT_YET = frozenset({405, 409})
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class BranchProposal:
     """A branch of ours, and what it proposes.
 
     Attributes:
@@ -60,10 +60,10 @@ class Proposal:
     decision: str = ""
 
 
-def proposal(branch: str, commit: str, message: str, decision: str) -> Proposal:
+def proposal(branch: str, commit: str, message: str, decision: str) -> BranchProposal:
     """Return the proposal of a commit."""
     title, _, body = message.strip("\n").partition("\n")
-    return Proposal(branch, commit, title, body.strip("\n"), decision)
+    return BranchProposal(branch, commit, title, body.strip("\n"), decision)
 
 
 def decision_of(transitions: Sequence[StatusChange], changes: Iterable[Changed]) -> str:
@@ -106,7 +106,7 @@ class Words:
     body: str
 
 
-def words_of(proposal: Proposal) -> Words:
+def words_of(proposal: BranchProposal) -> Words:
     """Return the title and body for a proposal.
 
     The body is a code block: names in the repository must neither mention people nor close
@@ -125,7 +125,7 @@ def withdrawn(body: str) -> str:
     return _MARK.sub(_mark(WITHDRAWN, ""), body)
 
 
-def step(found: PullRequest | None, proposal: Proposal) -> RequestStep:
+def step(found: PullRequest | None, proposal: BranchProposal) -> RequestStep:
     """Return what to do.
 
     Args:
@@ -197,7 +197,7 @@ class Sync:
     token: Callable[[], str]
     method: MergeMethod | None = None
 
-    def run(self, proposal: Proposal) -> Report:
+    def run(self, proposal: BranchProposal) -> Report:
         """Make the forge show what a branch holds; it is safe to repeat.
 
         * Find the branch's open request, or else its newest.
@@ -221,7 +221,7 @@ class Sync:
             words = f"the forge's answer has another shape than its API's: {what}"
             return Refused(fit_to_show(words))
 
-    def _run(self, proposal: Proposal, token: str) -> Synced:
+    def _run(self, proposal: BranchProposal, token: str) -> Synced:
         found = self._find(proposal.branch, token)
         todo = step(found, proposal)
         words = words_of(proposal)

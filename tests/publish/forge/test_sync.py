@@ -9,7 +9,7 @@ import pytest
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.forge.forge import MergeMethod, State
 from gitops_prefix.publish.forge.known import forge_of
-from gitops_prefix.publish.forge.sync import Proposal, RequestStep, Sync, Synced
+from gitops_prefix.publish.forge.sync import BranchProposal, RequestStep, Sync, Synced
 from gitops_prefix.publish.http import HttpClient, Refused, Unreachable
 from tests.branch import MANAGED, bare_repository
 from tests.forges import PROJECT, STAND_INS, TOKEN, Request, StandInForge, says, serving
@@ -28,7 +28,7 @@ class Bench:
         self.method: MergeMethod | None = None
         self.proposal = self.push("prefix(home): A", "d1")
 
-    def push(self, title: str, decision: str) -> Proposal:
+    def push(self, title: str, decision: str) -> BranchProposal:
         """Another commit in the place of the one on the branch."""
         self.commits += 1
         git(self.tree, "checkout", "-q", "-B", "ours", "main")
@@ -36,10 +36,10 @@ class Bench:
         git(self.tree, "commit", "-qam", title)
         git(self.tree, "push", "-q", "--force", "origin", f"HEAD:refs/heads/{BRANCH}")
         commit = git(self.tree, "rev-parse", "HEAD").strip()
-        self.proposal = Proposal(BRANCH, commit, title, BODY, decision)
+        self.proposal = BranchProposal(BRANCH, commit, title, BODY, decision)
         return self.proposal
 
-    def sync(self, proposal: Proposal | None = None, token: str = TOKEN):
+    def sync(self, proposal: BranchProposal | None = None, token: str = TOKEN):
         where = f"https://forge.example/{PROJECT}.git"
         forge = forge_of(where, "main", kind=self.forge.KIND, api=self.url + self.forge.API)
         sync = Sync(forge, HttpClient().send, lambda: f"{token}\n", self.method)
@@ -120,15 +120,15 @@ def test_what_was_merged_is_left_and_the_next_change_is_a_new_request(bench):
 def test_a_proposal_that_is_taken_back_closes_its_request(bench):
     """And the same may be proposed again later: it was not a person who said no."""
     bench.sync()
-    assert bench.sync(Proposal(BRANCH)).step is RequestStep.CLOSE
+    assert bench.sync(BranchProposal(BRANCH)).step is RequestStep.CLOSE
     assert bench.forge.opened() == []
-    assert bench.sync(Proposal(BRANCH)).step is RequestStep.NOTHING
+    assert bench.sync(BranchProposal(BRANCH)).step is RequestStep.NOTHING
     assert bench.sync().step is RequestStep.OPEN
 
 
 def test_a_request_of_a_person_from_our_branch_is_used_and_not_closed(bench):
     one = bench.forge.add(BRANCH, "main", "mine", "by hand")
-    assert bench.sync(Proposal(BRANCH)).step is RequestStep.NOTHING
+    assert bench.sync(BranchProposal(BRANCH)).step is RequestStep.NOTHING
     assert one.state == "open"
     assert bench.sync().step is RequestStep.UPDATE
     assert len(bench.forge.requests) == 1
