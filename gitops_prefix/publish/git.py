@@ -6,6 +6,7 @@ persistent processes are not used: its advisories and leaks are about those.
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +55,14 @@ _INHERITED = (
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
 )
+_BLANK_IS_ENOUGH = re.compile(
+    r"(?!GIT_|SSH_|GNUPG|LD_)(HOSTNAME|PWD|OLDPWD|SHLVL|USER|LOGNAME|SHELL|TERM|LANG|LC_\w+|_|PYTHON\w*|GPG_KEY"
+    r"|GITOPS_PREFIX_\w+|\w+_SERVICE_(HOST|PORT\w*)|\w+_PORT(_\d+_\w+)?"
+    r"|(NOTIFY|LISTEN)_\w+|WATCHDOG_\w+|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_\w+"
+    r"|(STATE|CACHE|RUNTIME|LOGS|CONFIGURATION|CREDENTIALS)_DIRECTORY"
+    r"|(http|https|all|no)_proxy|(HTTP|HTTPS|ALL|NO)_PROXY)"
+)
+"""Variables of containers and units. Empty, they are for git and its transports as if unset."""
 _SETTINGS = {
     # An unpublished commit survives a power cut: its pack and its reference are on the disk
     # before git ends. Loose objects would be synced one by one.
@@ -172,7 +181,8 @@ class Git:
         # GitPython only adds to the environment, and ours must not reach git. Our variables
         # stay out of the command line, which every user of the machine can read.
         foreign = os.environ.keys() - set(_INHERITED) - self._variables.keys()
-        unset = [word for name in sorted(foreign) for word in ("-u", name)]
+        harmful = sorted(name for name in foreign if not _BLANK_IS_ENOUGH.fullmatch(name))
+        unset = [word for name in harmful for word in ("-u", name)]
         scrubbing = [self._env, *unset] if unset else []
         # `env` itself must not have a token of our environment, either.
         blank = dict.fromkeys(foreign, "")

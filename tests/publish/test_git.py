@@ -63,7 +63,7 @@ def test_git_sees_no_variable_but_those_it_needs(tmp_path, monkeypatch):
     assert "GIT_CONFIG_COUNT" not in names
     assert names["LC_ALL"] == "C"
     assert names["GIT_TERMINAL_PROMPT"] == "0"
-    assert "HTTPS_PROXY" not in names, "it is lent to those that go out (test_transport.py)"
+    assert not names.get("HTTPS_PROXY"), "it is lent to those that go out (test_transport.py)"
 
 
 def test_variables_are_in_no_command_line(tmp_path, monkeypatch):
@@ -92,6 +92,30 @@ def test_what_we_were_started_with_is_in_no_childs_environment(tmp_path, monkeyp
     words = seen.read_bytes()
     assert words.count(b"GIT_TERMINAL_PROMPT=0") == 2, "both were there"
     assert SECRET.encode() not in words
+
+
+def test_what_a_container_sets_costs_no_other_program(tmp_path, monkeypatch):
+    """Its variables reach git empty; `env` takes out the others, and is one more exec for each call."""
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    programs, seen = tmp_path / "programs", tmp_path / "seen"
+    programs.mkdir()
+    script(programs / "env", f'touch {tmp_path}/ran; exec /usr/bin/env "$@"')
+    given = ("HOSTNAME", "KUBERNETES_SERVICE_HOST", "KUBERNETES_PORT_443_TCP_ADDR", "LANG",
+             "GITOPS_PREFIX_TOKEN", "PYTHON_VERSION", "https_proxy", "NOTIFY_SOCKET")  # fmt: skip
+    for name in given:
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    spied(tmp_path, f"env > {seen}").ask("ls-remote", "ssh://host/x")
+    assert SECRET not in seen.read_text()
+    assert "GIT_TERMINAL_PROMPT=0" in seen.read_text()
+    (tmp_path / "ran").unlink()
+    Git(tmp_path).ask("version")
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setenv("GIT_TRACE", str(tmp_path / "traced"))
+    Git(tmp_path).ask("version")
+    assert (tmp_path / "ran").exists()
+    assert not (tmp_path / "traced").exists()
 
 
 def test_settings_of_the_user_do_not_count(tmp_path, tree, monkeypatch):
