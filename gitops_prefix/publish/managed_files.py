@@ -7,17 +7,26 @@ fetching is off (git.py), so that it never fetches one blob after another.
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from gitops_prefix.publish.git import Answer, Git, GitFailedError
-from gitops_prefix.render.files import IGNORE_FILE, NEEDLES, IgnoredPaths, ignore_lines, is_gits_own
+from gitops_prefix.render.files import (
+    IGNORE_FILE,
+    NEEDLES,
+    IgnoredPaths,
+    ignore_lines,
+    is_gits_own,
+    looks_managed,
+)
 from gitops_prefix.render.settings import SETTINGS_FILE
 
 MOST_BYTES = 5 * 1024 * 1024
 _MOST_ARGUMENTS = 1000
 _SUFFIXES = (".yaml", ".yml")
+_OWN_FILES = {SETTINGS_FILE, IGNORE_FILE}
+_BINARY_BYTES = 8000
 _MISSING = ("rev-list", "--quiet", "--objects", "--missing=print")
 
 
@@ -42,7 +51,7 @@ class Scope:
 
     def searches(self, path: str) -> bool:
         """Whether the byte search has to read this file."""
-        if path in {SETTINGS_FILE, IGNORE_FILE}:
+        if path in _OWN_FILES:
             return True
         return path.endswith(_SUFFIXES) and self.holds(path)
 
@@ -59,8 +68,21 @@ class Scope:
         return posixpath.normpath(self.below or ".").startswith(("/", ".."))
 
 
-def read_managed_files(git: Git, commit: str, scope: Scope) -> dict[str, bytes]:
-    """The managed files and the settings, by path, as a byte search finds them.
+@dataclass(frozen=True, slots=True)
+class ManagedFiles:
+    """The managed files and the settings of a commit.
+
+    Attributes:
+        files: contents by path.
+        ignored: the paths that do not count.
+    """
+
+    files: Mapping[str, bytes]
+    ignored: IgnoredPaths
+
+
+def read_managed_files(git: Git, commit: str, scope: Scope) -> ManagedFiles:
+    """Read the managed files and the settings of a commit, as a byte search finds them.
 
     Raises:
         GitFailedError: not every file could be read.
@@ -68,11 +90,45 @@ def read_managed_files(git: Git, commit: str, scope: Scope) -> dict[str, bytes]:
     """
     contents = _read(git, commit, [*_own_files(git, commit), *_search(git, commit, scope)])
     ignored = IgnoredPaths([*ignore_lines(contents.pop(IGNORE_FILE, None)), *scope.exclude])
-    return {
+    files = {
         path: content
         for path, content in sorted(contents.items())
         if path == SETTINGS_FILE or (scope.holds(path) and not ignored.match_file(path))
     }
+    return ManagedFiles(files, ignored)
+
+
+def read_changes(
+    git: Git, before: str, known: ManagedFiles, commit: str, scope: Scope
+) -> ManagedFiles | None:
+    """Read the managed files of a commit by what differs from another, whose files are known.
+
+    Returns:
+        The same as `read_managed_files`; None if too much changed, or what is ignored.
+
+    Raises:
+        GitFailedError: not every file could be read.
+    """
+    options = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev")
+    answer = git.ask("diff-tree", *options, before, commit, "--")
+    words = answer.stdout.decode(errors="surrogateescape").split("\0")
+    changes = dict(zip(words[1::2], words[::2], strict=False))
+    if answer.status != 0 or len(changes) > _MOST_ARGUMENTS or changes.keys() & _OWN_FILES:
+        return None
+    # `:OLD-MODE NEW-MODE OLD-ID NEW-ID STATUS`; only regular files are read.
+    regular = [path for path, change in changes.items() if change.split(" ")[1].startswith("100")]
+    wanted = [
+        path for path in regular if scope.searches(path) and not known.ignored.match_file(path)
+    ]
+    read = _read(git, commit, wanted) if wanted else {}
+    found = {path: content for path, content in read.items() if _is_found(content)}
+    kept = {path: content for path, content in known.files.items() if path not in changes}
+    return ManagedFiles(dict(sorted((kept | found).items())), known.ignored)
+
+
+def _is_found(content: bytes) -> bool:
+    """Whether `git grep -I` finds a needle: a NUL near the begin marks a binary file."""
+    return b"\0" not in content[:_BINARY_BYTES] and looks_managed(content)
 
 
 def read_modes(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ branch yet. A crash at any moment leaves nothing else behind.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +25,12 @@ from gitops_prefix.publish.failure import (
 )
 from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.loan import Loan, Transport
-from gitops_prefix.publish.managed_files import Scope, read_managed_files
+from gitops_prefix.publish.managed_files import (
+    ManagedFiles,
+    Scope,
+    read_changes,
+    read_managed_files,
+)
 from gitops_prefix.publish.push_branches import PushBranches, check_pattern, is_branch_name
 from gitops_prefix.publish.refs import (
     ONTO,
@@ -87,7 +93,7 @@ class Repository:
             stages=self.stages,
         )
         self._arrival = Arrival(self.remote, self.clone, scope, self._references)
-        self._files: dict[str, Mapping[str, bytes]] = {}
+        self._files: dict[str, ManagedFiles] = {}
 
     def open(self) -> None:
         """Check the arguments, and make or repair the clone.
@@ -210,11 +216,18 @@ class Repository:
         """
         if commit not in self._files:
             with self._mending(), self.stages.enter(Stage.READ):
-                files = read_managed_files(self._git, commit, self._scope)
+                files = self._read_changes(commit)
+                files = files or read_managed_files(self._git, commit, self._scope)
             self._remember(commit, files)
-        return self._files[commit]
+        return self._files[commit].files
 
-    def _remember(self, commit: str, files: Mapping[str, bytes]) -> None:
+    def _read_changes(self, commit: str) -> ManagedFiles | None:
+        """Of a large repository, read only what changed since the commit that was read last."""
+        for before in reversed(self._files):
+            return read_changes(self._git, before, self._files[before], commit, self._scope)
+        return None
+
+    def _remember(self, commit: str, files: ManagedFiles) -> None:
         while len(self._files) >= _REMEMBERED_COMMITS:
             del self._files[next(iter(self._files))]
         self._files[commit] = files
@@ -266,7 +279,7 @@ class Repository:
             self._references.note({reference: commit, **dict([onto] if onto else ())}, ahead)
         known = self._files.get(base)
         if known is not None:
-            self._remember(commit, {**known, **files})
+            self._remember(commit, replace(known, files={**known.files, **files}))
         return commit
 
     def push_branches(self, pattern: str) -> PushBranches:

@@ -86,6 +86,15 @@ def test_a_tip_that_moved_is_read_by_one_question(ours, tmp_path, calls):
     assert "rev-parse" not in asked
 
 
+def test_of_a_tip_that_moved_only_the_difference_is_read(ours, tmp_path, calls):
+    """A byte search over every file of a large repository takes its time."""
+    somebody_pushes(tmp_path, "README.md")
+    assert ours.fetch()
+    calls.take()
+    assert list(ours.managed_files(ours.tip)) == ["a.yaml"]
+    assert calls.take() == ["diff-tree"]
+
+
 def test_a_proposal_costs_no_more(ours, calls):
     branches = ours.push_branches("gitops-prefix/{name}")
     branches.look()

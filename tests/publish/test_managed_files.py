@@ -8,7 +8,7 @@ from gitops_prefix.errors import InputError
 from gitops_prefix.publish.managed_files import MOST_BYTES
 from gitops_prefix.publish.repository import Repository, Scope
 from tests.branch import MANAGED, bare_repository, fetched, somebody_pushes
-from tests.gitrepo import bare_clone, commit_all
+from tests.gitrepo import bare_clone, commit_all, git
 
 ALL = Scope()
 
@@ -151,3 +151,64 @@ def test_a_commit_that_was_read_is_remembered(tmp_path):
             somebody_pushes(tmp_path, f"{n}.yaml")
             repository.fetch()
             assert len(repository.managed_files(repository.tip)) == 3 + n
+
+
+def pushed(tree: Path) -> None:
+    commit_all(tree)
+    git(tree, "push", "-q", "origin", "HEAD:main")
+
+
+def link(tree: Path) -> None:
+    (tree / "a.yaml").unlink()
+    (tree / "a.yaml").symlink_to("z.yaml")
+
+
+def in_place_of_a_file(tree: Path) -> None:
+    (tree / "a.yaml").unlink()
+    (tree / "a.yaml").mkdir()
+    (tree / "a.yaml" / "b.yaml").write_bytes(MANAGED)
+
+
+CHANGES = {
+    "nothing that is searched": lambda tree: (tree / "README.md").write_text("new\n"),
+    "another content": lambda tree: (tree / "a.yaml").write_bytes(MANAGED + b"new: 1\n"),
+    "managed no more": lambda tree: (tree / "a.yaml").write_text("a: 1\n"),
+    "managed since": lambda tree: (tree / "plain.yaml").write_bytes(MANAGED),
+    "gone": lambda tree: (tree / "a.yaml").unlink(),
+    "another name": lambda tree: (tree / "a.yaml").rename(tree / "b.yaml"),
+    "a link": link,
+    "a directory in its place": in_place_of_a_file,
+    "ignored": lambda tree: (tree / ".gitops-prefixignore").write_text("a.yaml\n"),
+    "new, and ignored before": lambda tree: (tree / "out.tmp.yaml").write_bytes(MANAGED),
+    "the settings": lambda tree: (tree / "gitops-prefix.yaml").write_text("schedule: 1\n"),
+    "another mode": lambda tree: (tree / "a.yaml").chmod(0o755),
+    "more than is read one by one": lambda tree: [
+        (tree / f"{number}.yaml").write_bytes(MANAGED) for number in range(1001)
+    ],
+    **{
+        f"{kind}: {what}": lambda tree, name=name, content=content: write(tree / name, content)
+        for kind, table in (("read", READ), ("left", LEFT))
+        for what, (name, content) in table.items()
+    },
+}
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_changed_is_read_as_a_fresh_clone_reads_everything(tmp_path, change):
+    """Of a large repository only the difference is read, when the branch moves."""
+    files = {"a.yaml": MANAGED, "z.yaml": MANAGED, "plain.yaml": b"a: 1\n"}
+    remote = bare_repository(tmp_path, {**files, ".gitops-prefixignore": b"*.tmp.yaml\n"})
+    with fetched(tmp_path / "clone", remote) as repository:
+        repository.managed_files(repository.tip)
+        change(tmp_path / "tree")
+        pushed(tmp_path / "tree")
+        assert repository.fetch()
+        found = repository.managed_files(repository.tip)
+        with fetched(tmp_path / "fresh", remote) as fresh:
+            assert fresh.managed_files(fresh.tip) == found
+            assert list(fresh.managed_files(fresh.tip)) == list(found)
