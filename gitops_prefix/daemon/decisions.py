@@ -201,7 +201,7 @@ class Decisions:
         if event.reason:
             log.warning("%s", event.reason)
         else:
-            log.info("the kernel takes Router Advertisements on %s", event.interface)
+            log.info("advertised prefixes reach the kernel on %s", event.interface)
 
     def _show_standing(self, name: str, decision: Decision) -> None:
         firm = decision.standing in {Standing.CURRENT, Standing.STATIC}

@@ -71,7 +71,7 @@ class Metrics:
         self.link_up = gauge("link_up", "Whether the link is there and up.", ["interface"])
         self.kernel_accepts = gauge(
             "kernel_accepts_advertisements",
-            "Whether the kernel takes Router Advertisements, where it is asked.",
+            "Whether advertised prefixes reach the kernel, where it is asked.",
             ["interface"],
         )
         self.reconciliations = counter(

@@ -253,7 +253,7 @@ class AdvertisementSource:
 
     def next_at(self) -> float:
         """When to solicit next, or to hear everybody again."""
-        return min(self._respite_until, *(ear.at for ear in self._ears.values()))
+        return min([self._respite_until, *(ear.at for ear in self._ears.values())])
 
     def follow(self, link: LinkState, now: float) -> tuple[()]:
         """Join or leave the group of a link, and solicit when it came up."""

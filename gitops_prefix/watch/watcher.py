@@ -32,6 +32,9 @@ __all__ = [
 Event: TypeAlias = Advertised | Dropped | Flooded | Solicited | Accepted | Deaf | LinkChanged
 Request: TypeAlias = Solicit
 
+LONGEST_WAIT = 86400.0
+"""Seconds: poll(2) takes no more than 24 days, and a lease may last longer."""
+
 
 class WatchedSource(Protocol):
     """One way to learn a prefix: sockets and timers of its own, and no thread.
@@ -138,7 +141,7 @@ class Watcher:
             for fileno in source.filenos():
                 poll.register(fileno, select.POLLIN)
         at = min((source.next_at() for source in self._sources), default=inf)
-        timeout = None if isinf(at) else max(0.0, at - self._clock()) * 1000
+        timeout = None if isinf(at) else min(max(0.0, at - self._clock()), LONGEST_WAIT) * 1000
         return {fileno for fileno, _ in poll.poll(timeout)}
 
     def _turn(self, readable: set[int]) -> None:

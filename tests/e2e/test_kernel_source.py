@@ -109,7 +109,7 @@ def test_a_deaf_kernel_is_told_once_and_mended_without_a_restart(remote, tmp_pat
             [line] = [one for one in running.lines() if "takes no prefix" in one["message"]]
             lab.node.run(*line["message"].partition("`")[2].partition("`")[0].split())
             follows(remote, A)
-            assert running.says("the kernel takes Router Advertisements on eth0")
+            assert running.says("advertised prefixes reach the kernel on eth0")
 
 
 def test_the_link_that_is_given_stands_for_the_one_that_is_named(remote, tmp_path):
