@@ -262,11 +262,11 @@ def adopt_command(  # noqa: PLR0913  one parameter an option
     """Write the host part of each annotated Service below DIR, as the cluster has it.
 
     Reads Services of type LoadBalancer, and adds dynamic-prefix.io/suffix: who then
-    changes to mode ha keeps every address. What cannot be told for sure is said.
+    changes to mode ha keeps every address. What is not certain is reported, and left alone.
     """
     cluster = cluster_settings.access()
     files, inventory = Directory(directory, path, exclude).read()
-    refuse_errors(one for one in inventory.problems if one.code != MENDED)
+    refuse_errors(problem for problem in inventory.problems if problem.code != MENDED)
     statuses = {n: d.status for n, d in inventory.dynamic_prefixes.items() if d.status is not None}
     adoption = adopt(inventory, _live_services(cluster))
     problems = [*adoption.problems, *waiting(inventory, statuses)]

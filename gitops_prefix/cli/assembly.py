@@ -15,7 +15,7 @@ from gitops_prefix.apply.child import ClusterAccess
 from gitops_prefix.apply.events import ClusterNotices
 from gitops_prefix.apply.lease import Candidacy
 from gitops_prefix.apply.policy import ApplyPolicy
-from gitops_prefix.cli.rules import Secrets, check, check_credentials
+from gitops_prefix.cli.rules import GivenSecrets, check, check_credentials
 from gitops_prefix.cli.settings import (
     FORGE_TOKEN_VARIABLE,
     PUSH_BRANCH,
@@ -95,10 +95,10 @@ class _Problems:
             raise InputError(*self._found)
 
 
-def take_secrets() -> Secrets:
+def take_secrets() -> GivenSecrets:
     """Return the secrets of the environment, and remove them: no child process inherits them."""
     variables = (TOKEN_VARIABLE, FORGE_TOKEN_VARIABLE, SECRET_VARIABLE)
-    return Secrets(*(os.environ.pop(name, "") for name in variables))
+    return GivenSecrets(*(os.environ.pop(name, "") for name in variables))
 
 
 def find_problems(settings: RunSettings) -> tuple[Problem, ...]:
@@ -166,7 +166,7 @@ def assemble(settings: RunSettings) -> Assembly:
 
 
 def _without_effects(made: Assembly) -> Assembly:
-    """Return the parts for a dry run: nobody is told, and nothing is written to a cluster."""
+    """Return the parts for a dry run: no notice, no request at a forge, no write to a cluster."""
     return made._replace(
         apply=ApplyPolicy(), candidacy=None, delivery=Delivery(), telling=ClusterNotices()
     )
@@ -187,7 +187,7 @@ def _check_there(repo: str, clone_dir: Path) -> None:
         raise InputError(Problem("no-repository", message))
 
 
-def make_credentials(settings: RunSettings, secrets: Secrets) -> Credentials:
+def make_credentials(settings: RunSettings, secrets: GivenSecrets) -> Credentials:
     """Return who we are to the remote.
 
     Raises:
@@ -296,7 +296,7 @@ def _notifiers(
     )
 
 
-def _notify_secrets(notices: NoticeSettings, secrets: Secrets) -> tuple[Secret, ...]:
+def _notify_secrets(notices: NoticeSettings, secrets: GivenSecrets) -> tuple[Secret, ...]:
     problems = _Problems(())
     found = [problems.attempt(partial(_secret_in, path)) for path in notices.notify_secret_file]
     problems.refuse()

@@ -46,7 +46,7 @@ _GROUPS = {
 }
 
 
-class Answer(StrEnum):
+class Finding(StrEnum):
     """What a check found."""
 
     OK = "ok"
@@ -63,7 +63,7 @@ class Check(NamedTuple):
     """
 
     name: str
-    answer: Answer
+    answer: Finding
     words: str
     remedy: str = ""
 
@@ -95,7 +95,7 @@ def command(*, directory: Path, settings: RunSettings, form: Format) -> int:
         checks.append(check)
         if form is Format.TEXT:
             _print(check)
-    wrong = sum(check.answer is Answer.WRONG for check in checks)
+    wrong = sum(check.answer is Finding.WRONG for check in checks)
     if form is Format.JSON:
         print_json({"checks": [check._asdict() for check in checks]})
     else:
@@ -104,7 +104,7 @@ def command(*, directory: Path, settings: RunSettings, form: Format) -> int:
 
 
 def _print(check: Check) -> None:
-    colours = {Answer.OK: "green", Answer.WRONG: "red", Answer.SKIPPED: "yellow"}
+    colours = {Finding.OK: "green", Finding.WRONG: "red", Finding.SKIPPED: "yellow"}
     mark = click.style(f"{check.answer:<8}", fg=colours[check.answer])
     click.echo(f"{mark}{check.name:<14} {printable(check.words)}", color=colour_wish())
     if check.remedy:
@@ -120,7 +120,7 @@ def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
         made = yield from _options(settings)
         inventory: Inventory | None = None
         if not where.repo:
-            yield Check("remote", Answer.SKIPPED, f"no --repo: the manifests below {directory}")
+            yield Check("remote", Finding.SKIPPED, f"no --repo: the manifests below {directory}")
             inventory = Directory(directory, where.path, where.exclude).read()[1]
         elif made is not None:
             files = yield from _repository(
@@ -129,7 +129,7 @@ def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
             inventory = None if files is None else read_inventory(files, Settings())
     if inventory is None:
         words = "mend what is wrong above: the manifests could not be read"
-        yield Check("manifests", Answer.SKIPPED, words)
+        yield Check("manifests", Finding.SKIPPED, words)
         return
     yield from _dynamic_prefixes(inventory)
     yield from _links(settings, inventory)
@@ -142,18 +142,18 @@ def _options(settings: RunSettings) -> Generator[Check, None, Assembly | None]:
         made = assemble(settings)
     except InputError as error:
         for problem in error.problems:
-            yield Check("options", Answer.WRONG, f"{problem} [{problem.code}]")
+            yield Check("options", Finding.WRONG, f"{problem} [{problem.code}]")
         return None
-    yield Check("options", Answer.OK, "they go together")
+    yield Check("options", Finding.OK, "they go together")
     return made
 
 
 def _git() -> Check:
     program = shutil.which("git")
     if program is None:
-        return Check("git", Answer.WRONG, "there is no git", "install it: apt install git")
+        return Check("git", Finding.WRONG, "there is no git", "install it: apt install git")
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    return Check("git", Answer.OK, version.stdout.strip().removeprefix("git version "))
+    return Check("git", Finding.OK, version.stdout.strip().removeprefix("git version "))
 
 
 def _repository(
@@ -164,36 +164,36 @@ def _repository(
         repository.open()
     except (InputError, OutsideError) as error:
         name = "signing" if "signing" in str(error) else "remote"
-        yield Check(name, Answer.WRONG, str(error))
+        yield Check(name, Finding.WRONG, str(error))
         return None
     with contextlib.closing(repository):
         if signs:
-            yield Check("signing", Answer.OK, "the key signs")
+            yield Check("signing", Finding.OK, "the key signs")
         try:
             repository.fetch()
             tip = repository.tip or ""
             files = repository.managed_files(tip)
         except (InputError, OutsideError) as error:
-            yield Check("remote", Answer.WRONG, str(error), "docs/auth.md has each way to log in")
+            yield Check("remote", Finding.WRONG, str(error), "docs/auth.md has each way to log in")
             return None
         words = f"{repository.branch} is at {tip[:12]}, with {len(files)} managed files"
-        yield Check("remote", Answer.OK, words)
+        yield Check("remote", Finding.OK, words)
         report = repository.rehearse_push()
         if isinstance(report, Failed):
             remedy = "give the key or the token the right to write, or use --push-branch"
-            yield Check("push", Answer.WRONG, report.words, remedy)
+            yield Check("push", Finding.WRONG, report.words, remedy)
         else:
-            yield Check("push", Answer.OK, "the remote lets us push (hooks were not asked)")
+            yield Check("push", Finding.OK, "the remote lets us push (hooks were not asked)")
         return files
 
 
 def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
     errors = [problem for problem in inventory.problems if problem.severity is Severity.ERROR]
     for problem in errors:
-        yield Check("manifests", Answer.WRONG, f"{problem} [{problem.code}]")
+        yield Check("manifests", Finding.WRONG, f"{problem} [{problem.code}]")
     if not inventory.dynamic_prefixes and not errors:
         remedy = "`gitops-prefix init` writes one; --path and --exclude say where it is searched"
-        yield Check("manifests", Answer.WRONG, "there is no DynamicPrefix", remedy)
+        yield Check("manifests", Finding.WRONG, "there is no DynamicPrefix", remedy)
     for name, document in inventory.dynamic_prefixes.items():
         bound = sum(binding.dynamic_prefix == name for binding in inventory.bindings)
         acquisition = document.specification.acquisition
@@ -201,12 +201,12 @@ def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
         if not source:
             words = "no source: it waits for ever"
             remedy = "write spec.acquisition.routerAdvertisement.interface"
-            yield Check(name, Answer.WRONG, words, remedy)
+            yield Check(name, Finding.WRONG, words, remedy)
         elif not bound:
             remedy = "annotate a manifest with dynamic-prefix.io/name (docs/annotations.md)"
-            yield Check(name, Answer.WRONG, f"{source}; nothing follows it", remedy)
+            yield Check(name, Finding.WRONG, f"{source}; nothing follows it", remedy)
         else:
-            yield Check(name, Answer.OK, f"{source}; {bound} fields follow it")
+            yield Check(name, Finding.OK, f"{source}; {bound} fields follow it")
 
 
 def _source_of(static: object, interfaces: tuple[str, ...], kernel: str) -> str:
@@ -228,25 +228,25 @@ def _links(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
     kernels = dict.fromkeys(each.kernel for each in acquisitions if each.kernel)
     for name in kernels:
         found = findings(name, Counter())
-        yield Check(name, Answer.WRONG if found else Answer.OK, "; ".join(found) or "is up")
+        yield Check(name, Finding.WRONG if found else Finding.OK, "; ".join(found) or "is up")
     if not names:
         return
     broken = {name: found for name in names if (found := findings(name, Counter()))}
     for name, found in broken.items():
-        yield Check(name, Answer.WRONG, "; ".join(found))
+        yield Check(name, Finding.WRONG, "; ".join(found))
     try:
         heard = _hear([name for name in names if name not in broken], settings)
     except OutsideError as error:
-        yield Check("advertisements", Answer.WRONG, str(error))
+        yield Check("advertisements", Finding.WRONG, str(error))
         return
     for name, router in heard.items():
         seconds = settings.pace.wait.total_seconds()
         if router:
-            yield Check(name, Answer.OK, f"{router} advertises there")
+            yield Check(name, Finding.OK, f"{router} advertises there")
         else:
             words = f"no Router Advertisement within {seconds:g} s"
             remedy = f"`gitops-prefix observe --interface {name}` says what to look at"
-            yield Check(name, Answer.WRONG, words, remedy)
+            yield Check(name, Finding.WRONG, words, remedy)
 
 
 def _hear(names: list[str], settings: RunSettings) -> dict[str, str]:
@@ -275,12 +275,12 @@ def _cluster(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
             where = f" in {right.namespace}" if right.namespace else ""
             words = f"{right.verb} {right.resource}{group}{where}"
             if allowed(right):
-                yield Check("API server", Answer.OK, words)
+                yield Check("API server", Finding.OK, words)
             else:
                 remedy = "docs/deploy.md has the role of each mode"
-                yield Check("API server", Answer.WRONG, f"{words} is not allowed", remedy)
+                yield Check("API server", Finding.WRONG, f"{words} is not allowed", remedy)
     except (InputError, OutsideError) as error:
-        yield Check("API server", Answer.WRONG, str(error))
+        yield Check("API server", Finding.WRONG, str(error))
 
 
 def _rights(settings: RunSettings, inventory: Inventory) -> Iterator[Right]:

@@ -1,7 +1,7 @@
-"""The one door where errors become messages and exit codes (DESIGN 7).
+"""The one door where errors become messages and exit codes .
 
 What is raised below is caught here and nowhere else: `InputError` is the caller's
-fault, `OutsideError` the world's, and anything else is ours.
+fault, `OutsideError` is that of git, the network or the cluster, and anything else is a bug.
 """
 
 import os

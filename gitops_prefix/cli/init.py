@@ -290,7 +290,7 @@ def _refuse_the_root(checkout: _Checkout, files: Mapping[str, str]) -> None:
         if relative not in files and not hidden:
             message = (
                 f"{checkout.root} is the root of a Git repository that has other manifests "
-                f"({relative}, for one), and a reconciler would be told to apply the root: name a "
+                f"({relative}, for one), and a reconciler would apply all of it: name a "
                 "directory of its own, as in `gitops-prefix init kubernetes/gitops-prefix`"
             )
             raise InputError(Problem("root-of-repository", message))

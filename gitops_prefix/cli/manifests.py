@@ -70,7 +70,7 @@ def refuse_errors(problems: Iterable[Problem]) -> None:
     """Stop when a problem is an error.
 
     Raises:
-        InputError: with every problem there is, so that one run tells all.
+        InputError: with every problem there is, so that one run reports all.
     """
     problems = tuple(problems)
     if has_errors(problems):

@@ -152,8 +152,8 @@ def _listen(
             )
         if observation.accepted:
             return ""
-        found = [one for name in interfaces for one in findings(name, taps[name].heard())]
-    return "\n".join([CHECKS, *(f"Here: {printable(one)}" for one in found)])
+        found = [line for name in interfaces for line in findings(name, taps[name].heard())]
+    return "\n".join([CHECKS, *(f"Here: {printable(line)}" for line in found)])
 
 
 def _listen_live(

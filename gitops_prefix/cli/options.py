@@ -171,7 +171,7 @@ class OneOf(click.Choice[str]):
         """Return the choices, and the nearest to what was written."""
         del ctx
         choices = [str(choice) for choice in self.choices]
-        return f'"{value}" is none of {", ".join(choices)}{nearest(str(value), choices)}'
+        return f'"{value}" is not one of {", ".join(choices)}{nearest(str(value), choices)}'
 
 
 class Line(click.types.StringParamType):

@@ -137,7 +137,7 @@ def _refuse_inputs(directory: Path, output_dir: Path, files: Mapping[str, bytes]
         raise InputError(Problem("output-dir-taken", message))
 
 
-def _report(  # noqa: PLR0913  all that there is to tell
+def _report(  # noqa: PLR0913  all that there is to report
     form: Format,
     inventory: Inventory,
     rendering: Rendering,

@@ -22,7 +22,7 @@ from gitops_prefix.publish.forge.known import forge_of
 from gitops_prefix.publish.notify import check_webhook
 
 
-class Secrets(NamedTuple):
+class GivenSecrets(NamedTuple):
     """What the environment holds in place of files; empty where it holds nothing."""
 
     token: str = ""
@@ -30,10 +30,10 @@ class Secrets(NamedTuple):
     notify_secret: str = ""
 
     def __repr__(self) -> str:
-        return "Secrets(...)"
+        return "GivenSecrets(...)"
 
 
-def check(settings: RunSettings, secrets: Secrets = Secrets()) -> tuple[Problem, ...]:  # noqa: B008
+def check(settings: RunSettings, secrets: GivenSecrets = GivenSecrets()) -> tuple[Problem, ...]:  # noqa: B008
     """Return everything that is wrong with the options, in the order of `--help`."""
     rules: tuple[Iterator[Problem], ...] = (
         check_credentials(settings.credentials, settings.repository.repo, secrets),
@@ -48,7 +48,7 @@ def check(settings: RunSettings, secrets: Secrets = Secrets()) -> tuple[Problem,
 
 
 def check_credentials(
-    credentials: CredentialSettings, repo: str, secrets: Secrets
+    credentials: CredentialSettings, repo: str, secrets: GivenSecrets
 ) -> Iterator[Problem]:
     """Options that belong together, and options that exclude each other."""
     if bool(credentials.ssh_key) != bool(credentials.known_hosts):
@@ -85,7 +85,7 @@ def _check_commits(commits: CommitSettings) -> Iterator[Problem]:
         yield Problem("no-signing-key", message)
 
 
-def _check_proposals(settings: RunSettings, secrets: Secrets) -> Iterator[Problem]:
+def _check_proposals(settings: RunSettings, secrets: GivenSecrets) -> Iterator[Problem]:
     proposals, credentials = settings.proposals, settings.credentials
     if proposals.push_branch == "":
         # An empty variable that was meant to be filled in would push to --branch.
@@ -129,7 +129,7 @@ def _check_no_forge(proposals: ProposalSettings, *, has_app: bool) -> Iterator[P
         yield Problem("no-forge", message)
 
 
-def _check_notices(settings: RunSettings, secrets: Secrets) -> Iterator[Problem]:
+def _check_notices(settings: RunSettings, secrets: GivenSecrets) -> Iterator[Problem]:
     notices = settings.notices
     hooks, files = notices.notify, notices.notify_secret_file
     if hooks and len(files) not in {0, 1, len(hooks)}:

@@ -334,7 +334,7 @@ class ProposalSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSettings:
-    """Who gets a notice of a push, and what the cluster is asked and told."""
+    """Who gets a notice of a push, and what is written to the cluster about it."""
 
     TITLE: ClassVar[str] = "Notices (docs/notify.md)"
     notify: tuple[str, ...] = several(

@@ -95,8 +95,8 @@ def from_link(
     Args:
         interfaces: their names.
         seconds: how long; None is for ever.
-        events: through which the watcher tells; a None put into it is handed on.
-        beat: seconds of silence after which None is told.
+        events: the queue of the watcher; a None that is put into it is yielded.
+        beat: seconds of silence after which None is yielded.
 
     Raises:
         OutsideError: no permission for the raw socket, or it broke.
@@ -128,7 +128,7 @@ def from_link(
 
 
 def _watch(watcher: Watcher, sink: Callable[[Event | Exception], None]) -> None:
-    """The thread: what ends it is told too, for nobody else would hear of it."""
+    """The thread: an error that ends it is an event, too, or nobody would see it."""
     try:
         watcher.run()
     except Exception as error:  # noqa: BLE001  raised again by who reads the events
@@ -248,8 +248,8 @@ def findings(
     Args:
         interface: its name.
         before_firewall: what `watch.tap` saw of advertisements, by VLAN.
-        sysfs: where links are told of.
-        proc: where the kernel tells of IPv6.
+        sysfs: where the kernel lists links.
+        proc: where the kernel shows the settings of IPv6.
     """
     if not (sysfs / interface).exists():
         there = ", ".join(sorted(path.name for path in sysfs.glob("*"))) or "none"

@@ -144,7 +144,7 @@ def command(  # noqa: PLR0913  one parameter an option
 
 def _scenarios() -> dict[str, Path]:
     found = sorted((shipped("templates") / "scenarios").glob("*.yaml"))
-    return {one.stem: one for one in found}
+    return {file.stem: file for file in found}
 
 
 def _list() -> int:
@@ -170,8 +170,8 @@ def _read(name: str, inventory: Inventory, now: datetime) -> Scenario:
         message = f"--scenario {name}: cannot be read: {error.strerror}"
         raise InputError(Problem("unreadable", message)) from error
     documents = inventory.dynamic_prefixes
-    specifications = {key: one.specification for key, one in documents.items()}
-    statuses = {key: one.status for key, one in documents.items()}
+    specifications = {key: each.specification for key, each in documents.items()}
+    statuses = {key: each.status for key, each in documents.items()}
     shown = name if name not in known else file.name
     return read_scenario(shown, content, stand_ins(specifications, statuses), now)
 

@@ -96,13 +96,13 @@ def _end(walk: Walk) -> Iterator[str]:
     for name, look in walk.steps[-1].looks.items():
         status = look.after
         current = str(status.current) if status else "no prefix yet"
-        past = ", ".join(str(one.prefix) for one in status.history) if status else ""
+        past = ", ".join(str(each.prefix) for each in status.history) if status else ""
         yield f"  {name}: {current}" + (f", in its history {past}" if past else "")
         if status is not None and status.dns_prefix is not None:
             yield f"  {name}: DNS targets still show {status.dns_prefix}"
-    for one in walk.held:
-        yield f"  {_field(one)}"
-        for item in items(one.value) or ["(empty)"]:
+    for held in walk.held:
+        yield f"  {_field(held)}"
+        for item in items(held.value) or ["(empty)"]:
             yield f"    {item}"
 
 

@@ -74,7 +74,7 @@ def command(  # noqa: PLR0913  one parameter an option
     if has_errors(inventory.problems):
         refuse_errors(find_problems(inventory))
     clock = now_or_clock(now)
-    before = {name: one.status for name, one in inventory.dynamic_prefixes.items()}
+    before = {name: each.status for name, each in inventory.dynamic_prefixes.items()}
     if is_sample or not observations:
         # From the prefix that it has, else from one that is made up.
         waiting = [name for name, status in before.items() if status is None]

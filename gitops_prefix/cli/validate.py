@@ -26,7 +26,7 @@ from gitops_prefix.errors import Severity
 def command(*, directory: Path, form: Format, path: str, exclude: tuple[str, ...]) -> int:
     """Check everything that gitops-prefix reads below DIR, and write nothing.
 
-    Tells every error with its place, and what else is worth knowing.
+    Reports every error with its place, and warnings and notes.
     """
     files, inventory = Directory(directory, path, exclude).read()
     refuse_nothing(files, directory / path)

@@ -8,8 +8,8 @@ import pytest
 from gitops_prefix.apply.kube import Connection
 from gitops_prefix.cli.door import enter
 from gitops_prefix.errors import OutsideError
+from tests.apply.live import RECONCILER, RESOURCES, look, sync
 from tests.apply.manifests import GROUP, POOL, SERVICE, A, B, rendered
-from tests.apply.test_apply import RECONCILER, RESOURCES, look, sync
 
 
 def write(directory: Path, files: dict[str, str], namespace: str, *prefixes: str) -> Path:

@@ -195,7 +195,7 @@ NEARLY = {
     "a command": (["validat"], 'Did you mean "validate"?'),
     "an option": (["render", "--chek"], "Did you mean"),
     "a form": (["render", "--output", "jsn"], 'Did you mean "json"?'),
-    "a form that a command lacks": (["status", "--output", "text2"], "none of text, json"),
+    "a form that a command lacks": (["status", "--output", "text2"], "not one of text, json"),
     "a reconciler": (["init", "--for", "fluxx"], 'Did you mean "flux"?'),
 }
 

@@ -10,7 +10,7 @@ from gitops_prefix.cli.assembly import assemble, find_problems, make_credentials
 from gitops_prefix.cli.commands import COMMANDS, cli
 from gitops_prefix.cli.door import enter
 from gitops_prefix.cli.options import read_settings
-from gitops_prefix.cli.rules import Secrets, check
+from gitops_prefix.cli.rules import GivenSecrets, check
 from gitops_prefix.cli.settings import RunSettings
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish.commit_maker import Identity
@@ -29,8 +29,8 @@ def settings(**given) -> RunSettings:
     return read_settings(RunSettings, {"repo": "https://git.example.com/home.git", **given})
 
 
-def codes(secrets: Secrets | None = None, **given) -> list[str]:
-    return [problem.code for problem in check(settings(**given), secrets or Secrets())]
+def codes(secrets: GivenSecrets | None = None, **given) -> list[str]:
+    return [problem.code for problem in check(settings(**given), secrets or GivenSecrets())]
 
 
 def test_the_defaults_are_right():
@@ -42,19 +42,19 @@ def test_secrets_of_the_environment_are_taken_out_of_it(monkeypatch):
     monkeypatch.setenv("GITOPS_PREFIX_TOKEN", "s3cret-of-nobody")
     monkeypatch.setenv("GITOPS_PREFIX_FORGE_TOKEN", "of-the-forge")
     monkeypatch.setenv("GITOPS_PREFIX_NOTIFY_SECRET", "of-the-hook")
-    assert take_secrets() == Secrets("s3cret-of-nobody", "of-the-forge", "of-the-hook")
+    assert take_secrets() == GivenSecrets("s3cret-of-nobody", "of-the-forge", "of-the-hook")
     assert not {name for name in os.environ if name.startswith("GITOPS_PREFIX_")}
-    assert take_secrets() == Secrets()
+    assert take_secrets() == GivenSecrets()
 
 
 def test_secrets_are_not_in_a_representation():
-    assert "s3cret" not in repr(Secrets("s3cret"))
+    assert "s3cret" not in repr(GivenSecrets("s3cret"))
 
 
 def test_a_key_counts_before_a_file_and_a_file_before_the_environment(tmp_path):
     (tmp_path / "token").write_text("new-token")
-    secrets = Secrets("old-token")
-    assert isinstance(make_credentials(settings(), Secrets()), NoCredentials)
+    secrets = GivenSecrets("old-token")
+    assert isinstance(make_credentials(settings(), GivenSecrets()), NoCredentials)
     by_variable = make_credentials(settings(username="me"), secrets)
     assert isinstance(by_variable, Token)
     assert (by_variable.read(), by_variable.username) == ("old-token", "me")
@@ -187,10 +187,10 @@ def test_what_does_not_go_together_is_reported(given, code):
 
 def test_a_token_of_the_environment_serves_the_forge_and_excludes_an_app():
     forge = {"pull_request": "gitea", "repo": "https://git.example.com/me/home.git"}
-    assert codes(Secrets("t"), **forge) == []
-    assert codes(Secrets(forge_token="t"), **forge) == []
-    assert codes(Secrets("t"), **APP) == ["invalid-app"]
-    assert codes(Secrets(notify_secret="s"), notify=("hmac=https://a.example",)) == []
+    assert codes(GivenSecrets("t"), **forge) == []
+    assert codes(GivenSecrets(forge_token="t"), **forge) == []
+    assert codes(GivenSecrets("t"), **APP) == ["invalid-app"]
+    assert codes(GivenSecrets(notify_secret="s"), notify=("hmac=https://a.example",)) == []
 
 
 def test_every_wrong_option_is_reported_in_one_run(tmp_path, monkeypatch, capsys):
@@ -212,7 +212,7 @@ def test_values_that_cannot_be_read_are_reported_beside_the_others(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert [line.rpartition(" ")[2] for line in lines] == ["[usage]"] * 3 + ["[invalid-trailer]"]
     assert "'--settle'" in lines[0]
-    assert "none of never, fallback, always" in lines[1]
+    assert "not one of never, fallback, always" in lines[1]
     assert "Missing option '--repo'" in lines[2]
 
 
