@@ -234,7 +234,7 @@ def _add_entries(
     )
     if not mapping.entries:
         return Edit(mapping.end - 1, mapping.end - 1, written)
-    position = mapping.entries[-1].value.end or mapping.end - 1
+    position = mapping.entries[-1].value.end
     return Edit(position, position, f", {written}")
 
 

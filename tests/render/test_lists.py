@@ -253,3 +253,9 @@ def test_a_foreign_item_in_a_past_prefix_will_not_follow():
         assert (problem.code, problem.severity) == ("will-not-follow", "warning")
         assert "2001:db8:a::1 lies inside a prefix that changes" in problem.message
         files |= rendering.files
+
+
+def test_an_address_keeps_its_spelling_while_another_item_moves():
+    """The copy of our address is removed; the first one is right as it is."""
+    spelt = GROUP + "spec:\n  externalCIDRs:\n    - 2001:DB8:A:0:F000:0:0:0/68\n"
+    assert render_all(spelt + f"    - {CIDR_A}\n", A) == spelt

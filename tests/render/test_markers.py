@@ -236,6 +236,11 @@ def test_what_is_refused(text: str, place: str):
     assert first.startswith(f"manifest.yaml:{place}: ")
 
 
+def test_an_address_that_is_there_twice_stays_once():
+    text = marked("a: 2001:db8:a::1,fd00::1,2001:db8:a::1 <home:addresses:::1>\n")
+    assert render_all(text, A) == marked("a: 2001:db8:a::1,fd00::1 <home:addresses:::1>\n")
+
+
 def test_a_prefix_that_has_no_such_value_is_refused():
     """A range of one CIDR in a /64 is several in a longer prefix; a /72 ends in a group."""
     home = PREFIX.replace(b"  subnets:\n    - {name: low, offset: 1, prefixLength: 72}\n", b"")
