@@ -83,7 +83,7 @@ Node: TypeAlias = ScalarNode | AliasNode | MappingNode | SequenceNode
 
 
 def key_text(key: Node) -> str | None:
-    """The text of a key, or None when the key is no scalar."""
+    """The text of a key, or None when the key is not a scalar."""
     return key.text if isinstance(key, ScalarNode) else None
 
 
