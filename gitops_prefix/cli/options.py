@@ -19,8 +19,7 @@ import click
 
 from gitops_prefix.cli.config_file import CONFIG_FILE, load_config
 from gitops_prefix.cli.output import Format
-from gitops_prefix.decide.duration import parse_duration
-from gitops_prefix.decide.fields import nearest
+from gitops_prefix.decide.fields import nearest, parse_duration
 from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
 from gitops_prefix.decide.status import parse_time
 from gitops_prefix.errors import InputError, Problem

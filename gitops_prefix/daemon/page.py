@@ -8,7 +8,7 @@ from gitops_prefix import __version__
 from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.daemon.report import Report
 from gitops_prefix.decide.address import format_address
-from gitops_prefix.decide.duration import format_duration
+from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.decide.status import Status, format_time
 from gitops_prefix.publish.failure import MEANINGS

@@ -13,7 +13,7 @@ INFINITY = 0xFFFFFFFF
 """A lifetime of all one bits never ends (RFC 4861 4.6.2)."""
 
 KERNEL = "kernel"
-"""The address of the router that stands for what the kernel took, whoever announced it."""
+"""The address under which the prefixes of the kernel are kept, whoever announced them."""
 
 
 class Preference(IntEnum):

@@ -6,13 +6,13 @@ applies is the verdict; of `RANKING` the first rule that tells two candidates ap
 decides. docs/selection.md shows them with their sources.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from gitops_prefix.decide.advertisement import PrefixInformation, Router
+from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.announcement import is_global, is_usable
 from gitops_prefix.decide.prefix import (
     GLOBAL_UNICAST,
@@ -76,7 +76,7 @@ class Candidate:
     silent: bool = False
 
 
-class Proposal(NamedTuple):
+class Offer(NamedTuple):
     """A prefix that a router announces, to be judged by a policy."""
 
     router: Router
@@ -96,7 +96,7 @@ class Refusal(NamedTuple):
     """A rule of the policy, or of the prefix itself, whatever the time."""
 
     verdict: Verdict
-    applies: Callable[[Proposal], bool]
+    applies: Callable[[Offer], bool]
 
 
 REFUSALS: tuple[Refusal, ...] = (
@@ -217,12 +217,12 @@ def refusal(
     """What the specification or the prefix itself rules out, whatever the time."""
     on_link, autonomous = information.on_link, information.autonomous
     return _refusal(
-        Proposal(router, information.prefix, acquisition, on_link, autonomous, snac_router)
+        Offer(router, information.prefix, acquisition, on_link, autonomous, snac_router)
     )
 
 
 @lru_cache(maxsize=4096)
-def _refusal(asked: Proposal) -> Verdict | None:
+def _refusal(asked: Offer) -> Verdict | None:
     return next((rule.verdict for rule in REFUSALS if rule.applies(asked)), None)
 
 
@@ -296,3 +296,36 @@ def announcer(candidates: Collection[Candidate], prefix: Prefix) -> Router | Non
         announcing,
         key=lambda found: (found.gone, -found.preference, -found.preferred_lifetime, found.router),
     ).router
+
+
+MOST_ANNOUNCERS = 4
+"""Routers vouched for by one current prefix: whoever forges its announcement comes later."""
+
+
+class Followed(NamedTuple):
+    """Where one DynamicPrefix looks for its prefix, and which is current."""
+
+    acquisition: Acquisition
+    current: Prefix | None
+
+
+def vouched(routers: Routers, followed: Iterable[Followed]) -> frozenset[Router]:
+    """The routers that policy names, and those that have announced a current prefix longest."""
+    found: set[Router] = set()
+    for acquisition, current in followed:
+        named = {
+            Router(interface, address)
+            for interface in acquisition.interfaces
+            for address in acquisition.routers
+        }
+        announcers = [
+            (state.known_since, router)
+            for router, state in routers.items()
+            if current in state.announcements
+            and acquisition.hears(router)
+            and router.address != KERNEL
+            and not named
+        ]
+        found |= named
+        found |= {router for _, router in sorted(announcers)[:MOST_ANNOUNCERS]}
+    return frozenset(found)

@@ -1,4 +1,4 @@
-"""What an observation comes to: the one input of a transition."""
+"""The result of an observation: the only input of a transition."""
 
 from typing import NamedTuple
 

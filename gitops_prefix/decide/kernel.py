@@ -75,68 +75,68 @@ def accept(
     router = Router(interface, KERNEL)
     before = routers.get(router)
     others = {known: state for known, state in routers.items() if known != router}
-    told = {one.information.prefix: one for one in prefixes}
-    if not told:
+    kept = {held.information.prefix: held for held in prefixes}
+    if not kept:
         return others
-    appeared = dict(_appearances(before, told))
-    announcements = {prefix: _announce(before, one) for prefix, one in told.items()}
+    appeared = dict(_appearances(before, kept))
+    announcements = {prefix: _announce(before, held) for prefix, held in kept.items()}
     rivals = {
-        prefix: one
-        for prefix, one in announcements.items()
-        if one.information.preferred_lifetime and counts(one.information)
+        prefix: held
+        for prefix, held in announcements.items()
+        if held.information.preferred_lifetime and counts(held.information)
     }
     others[router] = KernelState(
         Preference.MEDIUM,
         now,
         before.known_since if before else now,
-        {prefix: _stand(one, rivals, appeared) for prefix, one in announcements.items()},
+        {prefix: _stand(held, rivals, appeared) for prefix, held in announcements.items()},
         appeared=appeared,
     )
     return others
 
 
 def _appearances(
-    before: RouterState | None, told: Mapping[Prefix, KernelPrefix]
+    before: RouterState | None, kept: Mapping[Prefix, KernelPrefix]
 ) -> Iterator[tuple[Prefix, float]]:
     known = before.appeared if isinstance(before, KernelState) else {}
-    for prefix, one in told.items():
+    for prefix, held in kept.items():
         previous = before.announcements.get(prefix) if before else None
         if previous is None:
-            yield prefix, one.appeared_at
-        elif one.heard_at > previous.overdue_at:
+            yield prefix, held.appeared_at
+        elif held.heard_at > previous.overdue_at:
             # It fell silent and came back: an ISP that returns to an old prefix.
-            yield prefix, one.heard_at
+            yield prefix, held.heard_at
         else:
-            yield prefix, known.get(prefix, one.appeared_at)
+            yield prefix, known.get(prefix, held.appeared_at)
 
 
-def _announce(before: RouterState | None, one: KernelPrefix) -> Announcement:
-    previous = before.announcements.get(one.information.prefix) if before else None
+def _announce(before: RouterState | None, held: KernelPrefix) -> Announcement:
+    previous = before.announcements.get(held.information.prefix) if before else None
     if previous is None:
-        return Announcement(one.information, one.heard_at, UNKNOWN_INTERVAL)
-    gap = one.heard_at - previous.heard_at
+        return Announcement(held.information, held.heard_at, UNKNOWN_INTERVAL)
+    gap = held.heard_at - previous.heard_at
     # A solicited advertisement comes out of turn: the rhythm is forgotten slowly.
     every = max(gap, previous.every / 2) if gap > SAME else previous.every
-    return Announcement(one.information, one.heard_at, min(every, UNKNOWN_INTERVAL))
+    return Announcement(held.information, held.heard_at, min(every, UNKNOWN_INTERVAL))
 
 
 def _stand(
-    one: Announcement,
+    held: Announcement,
     rivals: Mapping[Prefix, Announcement],
     appeared: Mapping[Prefix, float],
 ) -> Announcement:
     """The announcement, left out as far as the others of its kind say so."""
-    ours = one.information.prefix
+    ours = held.information.prefix
     others = [
         (other, appeared[prefix])
         for prefix, other in rivals.items()
         if prefix != ours
         and GLOBAL_UNICAST.covers(prefix) == GLOBAL_UNICAST.covers(ours)
-        and other.heard_at > one.heard_at + SAME
+        and other.heard_at > held.heard_at + SAME
     ]
     if not others:
-        return one
-    newcomers = [at for _, at in others if at > max(one.heard_at, appeared[ours] + TOGETHER)]
+        return held
+    newcomers = [at for _, at in others if at > max(held.heard_at, appeared[ours] + TOGETHER)]
     if newcomers:
-        return replace(one, left_at=min(newcomers))
-    return replace(one, left_at=min(other.heard_at for other, _ in others), came_back=True)
+        return replace(held, left_at=min(newcomers))
+    return replace(held, left_at=min(other.heard_at for other, _ in others), came_back=True)

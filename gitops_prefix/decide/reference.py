@@ -13,7 +13,7 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.subnet import PlacedSubnet
 
 Placed: TypeAlias = PlacedRange | PlacedSubnet | Prefix
-"""What a reference stands for inside one prefix."""
+"""What a reference means inside one prefix."""
 
 
 class Reference(NamedTuple):
@@ -29,7 +29,7 @@ class Reference(NamedTuple):
     subnet: str = ""
 
     def placed(self, specification: Specification, status: Status) -> tuple[Placed, ...]:
-        """What this stands for in the current prefix, then in each past one.
+        """What this means in the current prefix, then in each past one.
 
         Args:
             specification: of the DynamicPrefix.

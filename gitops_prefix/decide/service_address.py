@@ -2,12 +2,12 @@
 
 It comes from, in order: its own suffix; the address it has already, when that lies
 inside its range in the current or a past prefix; a stable hash of its name into the
-range, past the host parts that others hold (DESIGN 4, "Service addresses").
+range, past the host parts that others hold (docs/services.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.address import BITS
 from gitops_prefix.decide.address_range import PlacedRange
@@ -53,7 +53,7 @@ def room_of(reference: Reference, specification: Specification, status: Status) 
     placed = reference.placed(specification, status)
     if not placed:
         return None
-    ends = [_ends(one, status.prefixes) for one in placed]
+    ends = [_ends(part, status.prefixes) for part in placed]
     _, first, last = ends[0]
     return Room(tuple(network for network, _, _ in ends), first, last)
 
@@ -139,7 +139,7 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
     * A Service that is written down twice is one.
     * The others take the host part that their name hashes to, or the next free one.
     """
-    ordered = sorted(claims, key=lambda one: (one.namespace, one.name, one.document))
+    ordered = sorted(claims, key=lambda claim: (claim.namespace, claim.name, claim.document))
     held = {
         claim: kept
         for claim in ordered
@@ -187,15 +187,17 @@ def kept_host_part(claim: Claim, rooms: Rooms) -> int | None:
 def _strangers(claims: Sequence[Claim]) -> Iterator[tuple[Claim, Claim]]:
     """Each claim that may not share with an earlier one, beside that one."""
     for number, claim in enumerate(claims):
-        other = next((one for one in claims[:number] if not one.shares_with(claim)), None)
+        other = next(
+            (earlier for earlier in claims[:number] if not earlier.shares_with(claim)), None
+        )
         if other is not None:
             yield other, claim
 
 
 def _of_the_same_service(claim: Claim, held: Mapping[Claim, int]) -> int | None:
     """What another document of the same Service holds."""
-    for one, host_part in held.items():
-        if one.is_same_service(claim) and one.reference == claim.reference:
+    for known, host_part in held.items():
+        if known.is_same_service(claim) and known.reference == claim.reference:
             return host_part
     return None
 
@@ -212,3 +214,48 @@ def _free(claim: Claim, room: Room, used: set[int]) -> int | None:
         if room.networks[0] + host_part not in used:
             return host_part
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """More than one host part in one prefix, as addresses."""
+
+    addresses: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An address in one of the prefixes, where the room is not."""
+
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """No address in any of the prefixes."""
+
+
+Present: TypeAlias = int | Several | Outside | Nowhere
+
+
+def present_host_part(addresses: Sequence[int], room: Room, prefixes: Sequence[Prefix]) -> Present:
+    """The host part of a Service's addresses, or why there is none.
+
+    Args:
+        addresses: that it holds, of any kind.
+        room: what its reference offers.
+        prefixes: current, then past; a room may be a small part of them.
+    """
+    for network in room.networks:
+        found = tuple(dict.fromkeys(address for address in addresses if address - network in room))
+        if len(found) == 1:
+            return found[0] - network
+        if found:
+            return Several(found)
+    inside = (
+        address
+        for prefix in prefixes
+        for address in addresses
+        if prefix.network <= address <= prefix.last
+    )
+    return next((Outside(address) for address in inside), Nowhere())

@@ -1,4 +1,4 @@
-"""How a DynamicPrefix moves from one prefix to the next (DESIGN 3).
+"""How a DynamicPrefix moves from one prefix to the next.
 
 `settle` makes a status agree with its specification; it reads no clock, so a
 laptop and a CI job get the same bytes whenever they ask. `advance` takes an
@@ -16,7 +16,7 @@ from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Condition, PastPrefix, PrefixSource, Status
 
 UNKNOWN_LIFETIME = timedelta(seconds=2_592_000)
-"""What a past prefix has left when nobody told: the default of routers, and far above
+"""What a past prefix has left when nothing was heard: the default of routers, and far above
 what RFC 9096 lets them use (AdvValidLifetime, RFC 4861 6.2.1). Infinity counts so too,
 once no router is there to ask."""
 
@@ -183,7 +183,7 @@ def due(
     """When time alone next changes this status, or None.
 
     A lifetime that `choice` knows ends by the clock of the observations, and is
-    not told here.
+    not returned here.
     """
     transition = specification.transition
     moments = [
@@ -226,3 +226,54 @@ def _with_conditions(status: Status, now: datetime | None) -> Status:
     names = {condition.type for condition in ours}
     foreign = (condition for condition in before if condition.type not in names)
     return replace(status, conditions=(*ours, *foreign))
+
+
+def replay(
+    specification: Specification, status: Status | None, unpublished: Status
+) -> Status | None:
+    """The status of the new tip, after what the unpublished one went through.
+
+    Args:
+        specification: as the new tip has it.
+        status: as the new tip has it.
+        unpublished: as our dropped commit had it.
+
+    Returns:
+        The new status; `status` itself when it knows as much already.
+
+    Raises:
+        ValueError: a range or subnet of the specification does not fit a prefix.
+    """
+    for moment, prefix in _missing(status, unpublished):
+        status = advance(specification, status, Choice(prefix, unpublished.source), moment)
+        status = status and _with_lifetimes(status, unpublished)
+    return status
+
+
+def _missing(status: Status | None, unpublished: Status) -> list[tuple[datetime, Prefix]]:
+    """The steps that the new tip does not know of, oldest first."""
+    steps = _steps(unpublished)
+    if status is None or status.acquired_at is None:
+        return steps
+    reached = (status.acquired_at, status.current)
+    if reached in steps:
+        # Times are whole seconds: what followed within the same one counts too.
+        return steps[steps.index(reached) + 1 :]
+    return [step for step in steps if step[0] > status.acquired_at]
+
+
+def _with_lifetimes(status: Status, unpublished: Status) -> Status:
+    """What was advertised of a past prefix: a replayed change has no router to ask."""
+    known = {past.prefix: past.valid_until for past in unpublished.history}
+    history = tuple(
+        replace(past, valid_until=past.valid_until or known.get(past.prefix))
+        for past in status.history
+    )
+    return replace(status, history=history)
+
+
+def _steps(status: Status) -> list[tuple[datetime, Prefix]]:
+    """When each prefix became current, oldest first, as far as it is known."""
+    acquired = [(past.acquired_at, past.prefix) for past in reversed(status.history)]
+    acquired.append((status.acquired_at, status.current))
+    return [(moment, prefix) for moment, prefix in acquired if moment is not None]

@@ -16,7 +16,7 @@ from gitops_prefix.decide.advertisement import (
     Router,
     RouterAdvertisement,
 )
-from gitops_prefix.decide.candidate import Verdict, refusal
+from gitops_prefix.decide.candidate import Followed, Verdict, refusal, vouched
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
@@ -24,7 +24,6 @@ from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe,
 from gitops_prefix.decide.selection import Decision, Selection, adopt, select
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.vouched import Followed, vouched
 
 MOST_STRANGERS = MOST_ROUTERS // 2
 """Routers of one link above which a router is not remembered if none of its prefixes can count."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.choice import Choice
-from gitops_prefix.decide.replay import replay
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.transition import advance, settle
+from gitops_prefix.decide.transition import advance, replay, settle
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.render.inventory import Described, Inventory, describe
 from gitops_prefix.render.reading import read_inventory

@@ -17,8 +17,18 @@ from typing import Any, NamedTuple
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.present_host_part import Nowhere, Outside, Several, present_host_part
-from gitops_prefix.decide.service_address import Claim, Room, Rooms, assign, kept_host_part, room_of
+from gitops_prefix.decide.service_address import (
+    Claim,
+    Nowhere,
+    Outside,
+    Room,
+    Rooms,
+    Several,
+    assign,
+    kept_host_part,
+    present_host_part,
+    room_of,
+)
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_text import address_of, addresses_of
 from gitops_prefix.render.binding import Binding, FieldEdit, Following

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gitops_prefix.decide.address import format_address, parse_address
-from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.address_range import PlacedRange, check_suffix
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.suffix import check_suffix
 from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends, range_text
 
 WITH_HOST = ("address", "addresses")

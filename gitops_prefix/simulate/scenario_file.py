@@ -16,8 +16,7 @@ from gitops_prefix.decide.advertisement import (
     Router,
     RouterAdvertisement,
 )
-from gitops_prefix.decide.duration import parse_duration
-from gitops_prefix.decide.fields import FieldProblem, Fields, nearest
+from gitops_prefix.decide.fields import FieldProblem, Fields, nearest, parse_duration
 from gitops_prefix.decide.prefix import LINK_LOCAL
 from gitops_prefix.decide.status import parse_time
 from gitops_prefix.errors import InputError, Place, Problem, Severity

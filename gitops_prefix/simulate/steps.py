@@ -8,7 +8,7 @@ from typing import assert_never
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation, Router
 from gitops_prefix.decide.candidate import Verdict
-from gitops_prefix.decide.duration import format_duration
+from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Specification

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.duration import LONGEST, format_duration, parse_duration
+from gitops_prefix.decide.fields import LONGEST, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from gitops_prefix.decide.address_range import AddressRange
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.replay import replay
 from gitops_prefix.decide.specification import Specification, Transition
 from gitops_prefix.decide.status import PrefixSource
-from gitops_prefix.decide.transition import advance
+from gitops_prefix.decide.transition import advance, replay
 from tests.decide.strategies import link_prefix
 
 A, B, C, D = (Prefix.parse(f"2001:db8:{name}::/64") for name in "abcd")

@@ -3,9 +3,9 @@
 import pytest
 
 from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.candidate import MOST_ANNOUNCERS, Followed, vouched
 from gitops_prefix.decide.routers import LONGEST_INTERVAL, MOST_ROUTERS, observe
 from gitops_prefix.decide.specification import Acquisition
-from gitops_prefix.decide.vouched import MOST_ANNOUNCERS, Followed, vouched
 from tests.decide.routers_saying import FIRST, SECOND, A, B, Says, heard_after, saying
 
 ON_LINK = Acquisition(interfaces=("eth0",))
