@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation, RouterAdvertisement
-from gitops_prefix.decide.duration import parse_duration
+from gitops_prefix.decide.fields import parse_duration
 from gitops_prefix.decide.prefix import Prefix
 
 

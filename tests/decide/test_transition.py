@@ -21,7 +21,7 @@ from gitops_prefix.decide.status import (
     status_document,
 )
 from gitops_prefix.decide.subnet import Subnet
-from gitops_prefix.decide.transition import advance, due, settle
+from gitops_prefix.decide.transition import advance, due, imagine, settle
 from tests.decide.strategies import link_prefix
 
 A, B, C, D = (link_prefix(number) for number in (0xA, 0xB, 0xC, 0xD))
@@ -589,3 +589,17 @@ def test_prefixes_of_another_length_may_follow_each_other():
     longer = Prefix.enclosing(A.network, 56)
 
     assert after(PLAIN, A, longer).prefixes == (longer, A)
+
+
+def test_two_dynamic_prefixes_are_imagined_apart():
+    """Two DynamicPrefixes may have one suffix: it is no address twice."""
+    statuses = [imagine(PLAIN, number) for number in range(4)]
+
+    assert [status.current.length for status in statuses] == [64] * 4
+    assert len({status.ranges[0].start for status in statuses}) == 4
+
+
+def test_a_range_that_fits_other_lengths_alone_cannot_be_imagined():
+    whole = Specification("home", ranges=(AddressRange("pool", 0, 1 << 80),))
+
+    assert imagine(whole) is None
