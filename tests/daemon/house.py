@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,7 +24,7 @@ from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.outcome import Outcome, Result
 from gitops_prefix.daemon.proposals import ProposalPublisher
-from gitops_prefix.decide.advertisement import INFINITY, Router
+from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation, Router
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Decision, Selection, Standing
@@ -48,8 +49,10 @@ class Time:
 
     seconds: float = 0.0
     set_by: timedelta = timedelta(0)
-    wakes_at: float = 0.0
+    wakes_at: float = inf
     on_wait: Callable[[], None] = lambda: None
+    meanwhile: list[Callable[[], None]] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
 
     def monotonic(self) -> float:
         return self.seconds
@@ -65,7 +68,13 @@ class Time:
         """News: the loop looks at it when it goes round."""
 
     def wait(self, seconds: float) -> bool:
-        """What `Wakeup.wait` is: time goes on, but not beyond the end of what is lived."""
+        """What `Wakeup.wait` is: time goes on, but not beyond the end of what is lived.
+
+        What is to happen `meanwhile` happens during the next waits, one after the other.
+        """
+        self.waits.append(seconds)
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
         self.seconds = min(self.seconds + max(seconds, 0.001), self.wakes_at)
         if self.seconds >= self.wakes_at:
             self.on_wait()
@@ -93,7 +102,7 @@ class Given:
     latest = decide
 
     def look_again_at(self) -> float:
-        return float("inf")
+        return inf
 
     def final(self) -> bool:
         return True
@@ -144,7 +153,7 @@ class House:
             interface=interface,
             follow_ups=follow_ups,
         )
-        self.said: Prefix | None = None
+        self.said: dict[Router, Prefix] = {}
 
     def waits(self, seconds: float = LOOK_AGAIN) -> None:
         """Time goes by, and the daemon does nothing."""
@@ -162,11 +171,19 @@ class House:
 
     def announces(self, prefix: Prefix, *others: Prefix, router: Router = FIRST) -> None:
         """A router withdraws the prefix that it announced before, and announces these."""
-        gone = [pio(self.said, WITHDRAWN, WITHDRAWN)] if self.said not in {None, prefix} else []
-        self.said = prefix
+        before = self.said.get(router)
+        gone = [pio(before, WITHDRAWN, WITHDRAWN)] if before not in {None, prefix} else []
+        self.said[router] = prefix
         told = [pio(each, INFINITY, INFINITY) for each in (prefix, *others)]
-        event = Advertised(router, saying(*told, *gone), self.time.seconds, repeated=False)
-        self.decisions.take(event)
+        self._says(router, *told, *gone)
+
+    def withdraws(self, router: Router = FIRST) -> None:
+        """A router withdraws the prefix that it announced before."""
+        self._says(router, pio(self.said.pop(router), WITHDRAWN, WITHDRAWN))
+
+    def _says(self, router: Router, *information: PrefixInformation) -> None:
+        said = saying(*information)
+        self.decisions.take(Advertised(router, said, self.time.seconds, repeated=False))
 
     def hears(self, prefix: Prefix | None = None, *, look: bool = True, **other: Prefix) -> Outcome:
         """One pass, a minute later, after a prefix was decided; None is silence.

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gitops_prefix.daemon.outcome import Result
+from tests.decide.routers_saying import FIRST
 from tests.faults.house import (
     A,
     B,
@@ -36,7 +37,7 @@ def in_order(remote) -> bool:
 def a_day_of(ours: House) -> None:
     """A router that repeats itself every ten minutes."""
     for _ in range(int(DAY / 600)):
-        ours.hears(ours.said)
+        ours.hears(ours.said[FIRST])
         ours.lives(600)
 
 

@@ -149,3 +149,88 @@ ON = {
 def test_a_given_link_stands_in(acquisition, given, expected):
     watched = Watched(Specification("home", acquisition), None).on(given)
     assert watched.specification.acquisition == expected
+
+
+def with_status(prefix: Prefix | None, acquisition: Acquisition = ETH0) -> Watched:
+    status = Status(prefix, PrefixSource.ROUTER_ADVERTISEMENT, None) if prefix else None
+    return Watched(Specification("home", acquisition), status)
+
+
+def renumbered(watched: dict[str, Watched], *events, at: float = 100.0) -> Ears:
+    """After these events, of which the first came a while before the others."""
+    heard = Ears().follow(watched)
+    for event in events:
+        heard = heard.hear(event).decide(event.at)
+    return heard.decide(at)
+
+
+def replaces(router: Router = FIRST) -> tuple[Advertised, Advertised]:
+    """A router whose newest advertisement deprecates A and has B."""
+    said = saying(pio(A, INFINITY, 0), pio(B, INFINITY, INFINITY))
+    return says(A, router=router), Advertised(router, said, 100.0, repeated=False)
+
+
+KERNEL_LINK = Acquisition(kernel_interface="eth0")
+FINAL = {
+    "a router that replaces its own prefix": ({"home": with_status(A)}, replaces(), True),
+    "another DynamicPrefix on another link": (
+        {"home": with_status(A), "guest": with_status(None, Acquisition(("eth1",)))},
+        replaces(),
+        True,
+    ),
+    "another DynamicPrefix that is static": (
+        {"home": with_status(A), "guest": with_status(B, Acquisition(("eth0",), static=B))},
+        replaces(),
+        True,
+    ),
+    "another DynamicPrefix that listens there": (
+        {"home": with_status(A), "guest": with_status(None, Acquisition(("eth0",), within=(ULA,)))},
+        replaces(),
+        False,
+    ),
+    "a first prefix": ({"home": with_status(None)}, (says(A),), False),
+    "a router that never announced the old prefix": (
+        {"home": with_status(A)},
+        (says(B, at=0.0), says(B, at=100.0)),
+        False,
+    ),
+    "two that move": (
+        {"home": with_status(A), "guest": with_status(A)},
+        replaces(),
+        False,
+    ),
+    "nothing that moves": ({"home": with_status(A)}, (says(A),), False),
+    "the kernel": (
+        {"home": with_status(A, KERNEL_LINK)},
+        (has(A), has(B, at=100.0)),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("watched", "events", "expected"), FINAL.values(), ids=FINAL)
+def test_nothing_in_a_burst_can_change_the_decision_after(watched, events, expected):
+    assert renumbered(watched, *events).final is expected
+
+
+def test_a_repetition_is_no_news_unless_its_router_is_not_known_or_in_doubt():
+    heard = ears().hear(says(A)).decide(0)
+    again = says(A, at=10.0)._replace(repeated=True)
+    assert heard.is_news(says(A, at=10.0))
+    assert not heard.is_news(again)
+    assert ears().is_news(again)
+    assert heard.is_news(again._replace(at=1e6)), "it was silent for long"
+
+
+def test_a_router_that_fell_silent_is_asked_before_its_prefix_counts_for_less():
+    heard = ears().hear(says(A)).decide(0)
+    assert heard.solicit == frozenset()
+    overdue = heard.decide(1e6)
+    assert overdue.solicit == {"eth0"}
+    assert overdue.asked("eth0", 1e6).decide(1e6).solicit == frozenset()
+
+
+def test_without_a_repository_a_decision_is_carried_out_at_once():
+    heard = ears().hear(says(A)).decide(0).written().decide(1)
+    assert heard.selections["home"].current == A
+    assert heard.decisions["home"].standing is Standing.CURRENT

@@ -1,0 +1,105 @@
+"""What happens within `--settle` is one commit, made while the burst settles."""
+
+from pathlib import Path
+
+import pytest
+
+from gitops_prefix.daemon.outcome import Pushed, UpToDate
+from tests.daemon.house import A, B, C, House, opened
+from tests.decide.routers_saying import SECOND
+from tests.gitrepo import example, git
+
+SETTLE = 0.25
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    return example("plain", tmp_path)
+
+
+@pytest.fixture
+def house(tmp_path, remote):
+    house = House(opened(tmp_path / "clone", remote), settle=SETTLE)
+    house.lives(1)
+    yield house
+    house.killed()
+
+
+def subjects(remote: Path) -> list[str]:
+    """Newest first, without the commit that the repository began with."""
+    return git(remote, "log", "--format=%s", "main").splitlines()[:-1]
+
+
+def waited(house: House) -> float:
+    """Seconds that passed between the news and the push, at most a settle."""
+    return sum(seconds for seconds in house.time.waits if seconds <= SETTLE)
+
+
+def test_the_commit_is_there_while_the_burst_settles_and_pushed_at_its_end(house, remote):
+    """Another router may still announce a better prefix: a first one is waited for."""
+    seen = []
+    house.announces(A)
+    house.time.meanwhile = [lambda: seen.append((house.repository.unpublished, subjects(remote)))]
+    assert isinstance(house.lives(1), Pushed)
+    [(unpublished, before)] = seen
+    assert before == []
+    assert git(remote, "rev-parse", "main").strip() == unpublished
+    assert subjects(remote) == [f"prefix(home-ipv6): {A}"]
+    assert waited(house) >= SETTLE
+
+
+def test_another_decision_within_the_burst_makes_the_commit_anew(house, remote):
+    """Made anew on the same tip: one commit, and a history that never knew the other."""
+    house.announces(B)
+    house.time.meanwhile = [lambda: house.announces(A, router=SECOND)]
+    assert isinstance(house.lives(1), Pushed)
+    assert subjects(remote) == [f"prefix(home-ipv6): {A}"]
+    assert house.outcome.decided.statuses["home-ipv6"].prefixes == (A,)
+    assert house.repository.unpublished is None
+
+
+def test_a_burst_that_ends_where_it_began_is_no_commit(house, remote):
+    """The router takes its prefix back, another one announces B; then A is there again."""
+    house.announces(A)
+    house.announces(B, router=SECOND)
+    house.lives(100)
+    house.withdraws()
+    house.time.meanwhile = [lambda: house.announces(A)]
+    assert isinstance(house.lives(1), UpToDate)
+    assert subjects(remote) == [f"prefix(home-ipv6): {A}"]
+    assert house.repository.unpublished is None
+
+
+def test_a_router_that_replaces_its_own_prefix_is_not_waited_for(house, remote):
+    house.announces(A)
+    house.lives(100)
+    house.time.waits.clear()
+    house.announces(B)
+    assert isinstance(house.lives(0.001), Pushed)
+    assert waited(house) <= 0.002
+    assert subjects(remote)[0] == f"prefix(home-ipv6): {A} -> {B}"
+
+
+def test_a_commit_that_waits_for_its_remote_is_kept_when_the_burst_changes_the_next(
+    house, remote, tmp_path
+):
+    """A, then B or C while the remote is away: what waits already stays."""
+    away = remote.rename(tmp_path / "away.git")
+    house.announces(A)
+    house.lives(1)
+    waiting = house.repository.unpublished
+    house.announces(C, router=SECOND)
+    house.lives(100)
+    house.withdraws()
+    house.time.meanwhile = [lambda: house.announces(B)]
+    house.lives(1)
+    assert house.outcome.decided.base == waiting
+    away.rename(remote)
+    house.loop.look_now()
+    house.lives(1)
+    assert house.is_right
+    assert house.outcome.decided.statuses["home-ipv6"].prefixes == (B, A)
+    assert subjects(remote) == [
+        f"prefix(home-ipv6): {A} -> {B}",
+        f"prefix(home-ipv6): {A}",
+    ]
