@@ -44,7 +44,7 @@ from gitops_prefix.cli.output import (
     unified_diff,
 )
 from gitops_prefix.cli.settings import ClusterSettings
-from gitops_prefix.cli.writing import write_files
+from gitops_prefix.cli.worktree import write_files
 from gitops_prefix.errors import InputError, OutsideError, Place, Problem, Severity
 from gitops_prefix.render.adoption import MENDED, LiveService, adopt, read_live_services
 from gitops_prefix.render.binding import change_document, field_name

@@ -20,8 +20,7 @@ from gitops_prefix.cli.kustomization import add_resources, missing_resources
 from gitops_prefix.cli.manifests import Directory
 from gitops_prefix.cli.options import Command, OneOf, complete_link, config_option, option
 from gitops_prefix.cli.output import DONE
-from gitops_prefix.cli.worktree import list_manifests, shipped
-from gitops_prefix.cli.writing import write_files
+from gitops_prefix.cli.worktree import list_manifests, shipped, write_files
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.render.inventory import Inventory
 

@@ -31,8 +31,7 @@ from gitops_prefix.cli.options import (
     prefix_option,
 )
 from gitops_prefix.cli.output import DONE, NO, Format, print_json, print_problems, unified_diff
-from gitops_prefix.cli.worktree import read_managed_files
-from gitops_prefix.cli.writing import write_files
+from gitops_prefix.cli.worktree import read_managed_files, write_files
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, Place, Problem, Severity

@@ -52,7 +52,7 @@ def command(*, settings: RunSettings) -> int:
         supervisor=Supervisor(os.environ.get("NOTIFY_SOCKET", "")),
         wording=made.wording,
         delivery=made.delivery,
-        telling=made.telling,
+        notices=made.telling,
         dry_run=settings.pace.dry_run,
     )
     once, listen = settings.pace.once, settings.pace.listen

@@ -20,10 +20,8 @@ from gitops_prefix.cli.options import (
     path_option,
 )
 from gitops_prefix.cli.output import DONE, NO, Format, print_json, print_problems
-from gitops_prefix.cli.simulate_document import document_of
-from gitops_prefix.cli.simulate_text import text_of
-from gitops_prefix.cli.worktree import read_own_file, shipped
-from gitops_prefix.cli.writing import write_files
+from gitops_prefix.cli.simulate_output import document_of, text_of
+from gitops_prefix.cli.worktree import read_own_file, shipped, write_files
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError, Problem

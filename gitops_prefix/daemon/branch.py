@@ -160,7 +160,7 @@ class RehearsingPublisher:
     def commit(
         self, seen: Seen, planned: Plan, now: datetime
     ) -> Ready | Stopped | Invalid | NotLeading:
-        """Say what a commit would hold; `made` stands for a commit that would be made."""
+        """Say what a commit would hold; `made` is whether a commit would be made."""
         del now
         if planned.invalid:
             return invalid(planned.problems, self.repository.stages.last)

@@ -268,14 +268,14 @@ class Notices:
         receiver.tries += 1
         if failure is None:
             receiver.notice, receiver.due_at = None, inf
-            receiver.words = f"told of {notice.after[:12]}"
+            receiver.words = f"notified of {notice.after[:12]}"
             log.info("asked %s to reconcile %s", name, notice.after[:12])
             return
         refused = isinstance(failure, Refused)
         _count(self._failures, Stage.NOTIFY, failure)
         receiver.words = failure.words
         if receiver.tries == 1:
-            log.warning("%s was not told: %s; what was pushed stays", name, failure.words)
+            log.warning("%s was not notified: %s; what was pushed stays", name, failure.words)
         else:
             log.debug("%s failed again: %s", name, failure.words)
         receiver.due_at = now + max(receiver.backoff.fail(), _wait_asked_for(failure))

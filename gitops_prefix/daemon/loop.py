@@ -175,7 +175,9 @@ class Loop:
             outcome = self._pass(why, settle=True) if why else None
             self._solicit()
             if outcome is None:
-                self._wakeup.wait(self.seconds_to_sleep())
+                seconds = self.seconds_to_sleep()
+                log.debug("no pass: nothing is due, and nothing is new; asleep for %.1f s", seconds)
+                self._wakeup.wait(seconds)
             self.alive_at = self._clocks.monotonic()
             yield outcome
 
@@ -281,6 +283,13 @@ class Loop:
         if not isinstance(seen, Seen):
             return seen
         inventory = read_repository(seen.files)
+        log.debug(
+            "pass: read %d managed files of %s: %d DynamicPrefixes, %d fields that follow one",
+            len(seen.files),
+            seen.base[:12],
+            len(inventory.dynamic_prefixes),
+            len(inventory.bindings),
+        )
         if any(problem.severity is Severity.ERROR for problem in inventory.problems):
             return invalid(inventory.problems, Stage.RENDER)
         self._listen(watch(inventory, seen.left))
@@ -320,6 +329,8 @@ class Loop:
         """Decide, plan and commit; while a burst settles, and again if it changes the decision."""
         choices = self._decide()
         ready = self._commit(seen, inventory, choices)
+        if isinstance(ready, Ready) and ready.made:
+            log.debug("pass: committed %s, for %d fields", ready.commit, len(ready.decided.changes))
         if not settle or not isinstance(ready, Ready) or not ready.made:
             return ready
         if self.decisions.final():

@@ -1,4 +1,4 @@
-"""What the daemon tells Prometheus. Every name begins with `gitops_prefix_`.
+"""The metrics of the daemon, for Prometheus. Every name begins with `gitops_prefix_`.
 
 The live state is here and on the status page, not in Git: a router that falls
 silent is no reason for a commit.
@@ -64,7 +64,7 @@ class Metrics:
         )
         self.direct_applies = counter(
             "direct_applies",
-            "Objects that were applied or released, by what came of it.",
+            "Objects that were applied or released, by the result.",
             ["standing"],
         )
         self.leads = gauge("leads", "Whether this daemon is the one that publishes.")
@@ -74,9 +74,7 @@ class Metrics:
             "Whether advertised prefixes reach the kernel, where it is asked.",
             ["interface"],
         )
-        self.reconciliations = counter(
-            "reconciliations", "Passes, by what they came to.", ["outcome"]
-        )
+        self.reconciliations = counter("reconciliations", "Passes, by how they ended.", ["outcome"])
         self.publish_seconds = histogram(
             "publish_duration_seconds",
             "Stages of a publication; whole: from the begin of a pass to its commit on the branch.",

@@ -72,7 +72,8 @@ Rows = Iterable[tuple[str, str]]
 def render_page(report: Report) -> bytes:
     """The whole page as HTML."""
     prefixes = "".join(
-        _prefix(one, report.decisions.get(one.name)) for one in report.progress.described
+        _prefix(described, report.decisions.get(described.name))
+        for described in report.progress.described
     )
     page = (
         "<!doctype html><html lang=en><meta charset=utf-8>"
@@ -125,21 +126,22 @@ def _delivery(report: Report) -> str:
 
 def _problems(report: Report) -> str:
     problems = report.outcome.problems if report.outcome else ()
-    items = "".join(f"<li><code>{escape(str(one))}</code>" for one in problems)
+    items = "".join(f"<li><code>{escape(str(problem))}</code>" for problem in problems)
     return f"<section><h2>Problems</h2><ul>{items}</ul></section>" if items else ""
 
 
-def _prefix(one: Described, decision: Decision | None) -> str:
+def _prefix(described: Described, decision: Decision | None) -> str:
     standing = decision.standing if decision else None
     style = _STANDING_MARKS.get(standing, "wait") if standing else "wait"
     head = (
-        f"<header><h2>{escape(one.name)}</h2><small>{escape(one.path)}</small>"
+        f"<header><h2>{escape(described.name)}</h2><small>{escape(described.path)}</small>"
         f'<span class="mark {style}">{escape(str(standing or "…"))}</span></header>'
     )
     # A condition of the hour: one that stands in Git would be a commit of its own.
     rows = [("Degraded", str(standing is Standing.HELD))]
-    rows += _status_rows(one.status) if one.status else ()
-    rows += [("bound", f"{field_name(binding)} ({binding.path})") for binding in one.bindings]
+    rows += _status_rows(described.status) if described.status else ()
+    bound = described.bindings
+    rows += [("bound", f"{field_name(binding)} ({binding.path})") for binding in bound]
     return f"<section>{head}{_facts(rows)}{_announced(decision)}</section>"
 
 
@@ -160,9 +162,9 @@ def _status_rows(status: Status) -> list[tuple[str, str]]:
 
 def _announced(decision: Decision | None) -> str:
     rows = "".join(
-        f"<tr><td><code>{one.prefix}</code><td><code>{escape(str(one.router))}</code>"
-        f"<td>{escape(one.verdict)}"
-        for one in (decision.candidates if decision else ())
+        f"<tr><td><code>{candidate.prefix}</code><td><code>{escape(str(candidate.router))}</code>"
+        f"<td>{escape(candidate.verdict)}"
+        for candidate in (decision.candidates if decision else ())
     )
     return f"<table><tr><th>announced<th>by<th>verdict{rows}</table>" if rows else ""
 

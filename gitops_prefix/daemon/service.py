@@ -107,10 +107,10 @@ class Service:
         cluster: ClusterAccess = ClusterAccess(),  # noqa: B008  frozen
         apply: ApplyPolicy = ApplyPolicy(),  # noqa: B008
         candidacy: Candidacy | None = None,
-        supervisor: Supervisor = Supervisor(),  # noqa: B008  it is told, and holds nothing
+        supervisor: Supervisor = Supervisor(),  # noqa: B008  holds nothing
         wording: Wording = Wording(),  # noqa: B008  frozen
         delivery: Delivery = Delivery(),  # noqa: B008  frozen
-        telling: ClusterNotices = ClusterNotices(),  # noqa: B008  frozen
+        notices: ClusterNotices = ClusterNotices(),  # noqa: B008  frozen
         dry_run: bool = False,
     ) -> None:
         """Put it together; `run` starts it.
@@ -118,14 +118,14 @@ class Service:
         Args:
             repository: open when it is run.
             pace: how long things may wait.
-            interface: the link that stands for those the repository names, or empty.
-            cluster: for what talks to one.
+            interface: the link in place of those that the repository names, or empty.
+            cluster: which cluster, for what asks one.
             apply: whether and when managed fields are applied directly.
             candidacy: for the Lease of the daemon that publishes; None: each does.
-            supervisor: who started us and wants to know.
+            supervisor: the service manager that started us.
             wording: of the commits' messages.
-            delivery: where commits go, and who is told.
-            telling: what the cluster is asked and shown.
+            delivery: where commits go, and who is notified.
+            notices: what the cluster is asked and shown.
             dry_run: publish nothing, and report what would be published.
 
         Raises:
@@ -146,13 +146,13 @@ class Service:
         leads = self._leadership.leads
         branch = BranchPublisher(repository, leads, wording=wording)
         publisher: Publisher = RehearsingPublisher(branch) if dry_run else branch
-        if delivery.push_branch:
+        if delivery.push_branch and not dry_run:
             branches = repository.push_branches(delivery.push_branch)
             publisher = ProposalPublisher(repository, branches, leads, wording=wording)
-        self._told = NotifiedCluster(
-            telling, cluster, self._clocks.calendar, self._clocks.monotonic
+        self._cluster = NotifiedCluster(
+            notices, cluster, self._clocks.calendar, self._clocks.monotonic
         )
-        delivery = replace(delivery, notifiers=(*self._told.notifiers, *delivery.notifiers))
+        delivery = replace(delivery, notifiers=(*self._cluster.notifiers, *delivery.notifiers))
         wakeup, clock = Wakeup(), self._clocks.monotonic
         self._off_the_loop = tuple(
             OffTheLoop(follow_up, clock, wakeup.nudge)
@@ -162,7 +162,7 @@ class Service:
         )
         self._follow_ups: tuple[FollowUp, ...] = (
             *self._off_the_loop,
-            *([PublicationEvents(self._told.events)] if self._told.events else []),
+            *([PublicationEvents(self._cluster.events)] if self._cluster.events else []),
         )
         decisions = Decisions(self._metrics, clock, wakeup.nudge)
         self._listening = Listening(decisions.take, clock, decisions.vouched)
@@ -184,7 +184,7 @@ class Service:
             lambda commit: to_apply(repository.managed_files(commit)),
             leads_until=lambda: self._leadership.until,
             count=self._count_applied,
-            given_up=self._tell_given_up,
+            given_up=self._report_given_up,
         )
         self._metrics.overrides.set_function(lambda: self._applying.overrides)
         self._metrics.held.set_function(lambda: self._applying.held)
@@ -206,7 +206,7 @@ class Service:
             outcome = self.loop.run_once()
             self._report(outcome)
             if self._repository.tip is None:
-                # A daemon that was let in once waits: what is not published is in the clone.
+                # A daemon that has seen the branch waits: what is not published is in the clone.
                 _raise_if_refused(outcome)
             for passed in self.loop.turns():
                 if passed is not None:
@@ -217,7 +217,7 @@ class Service:
                 follow_up.stop(_END_SECONDS)
             self._leadership.stop()
             self._applying.stop()
-            self._told.close()
+            self._cluster.close()
             self._listening.stop()
 
     def run_once(self, patience: float) -> Outcome:
@@ -231,7 +231,7 @@ class Service:
             for outcome in self.loop.turns_until_decided(patience):
                 self._report(outcome)
         finally:
-            self._told.close()
+            self._cluster.close()
             self._listening.stop()
         self._report_unsettled()
         _raise_if_refused(outcome)
@@ -285,10 +285,10 @@ class Service:
 
     def _count_applied(self, applied: ObjectReport) -> None:
         self._metrics.direct_applies.labels(applied.result.value).inc()
-        self._told.report(applied)
+        self._cluster.report(applied)
 
-    def _tell_given_up(self, applied: ObjectReport) -> None:
-        self._told.report(applied, given_up=True)
+    def _report_given_up(self, applied: ObjectReport) -> None:
+        self._cluster.report(applied, given_up=True)
 
     def _report(self, outcome: Outcome) -> None:
         """Report a pass: to direct apply, to systemd, and in the log."""

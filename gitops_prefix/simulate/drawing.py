@@ -1,7 +1,7 @@
 """A walk as an SVG picture: a lane for each prefix, a mark for each commit.
 
 One self-contained text without scripts, fonts or links; the same walk gives the same
-bytes. Patterns and words tell what colours tell, and dark mode has its own colours.
+bytes. Patterns and words say the same as the colours. Dark mode has its own colours.
 """
 
 import textwrap
@@ -110,8 +110,8 @@ class _Drawing:
         self._title = textwrap.wrap(walk.scenario.title or "A walk through prefixes", 110)
         self._top = 34 + 20 * len(self._title)
         self._bottom = self._top + 44 + LANE * len(self._lanes)
-        self._told = list(_story(walk))
-        self.height = self._bottom + 44 + 18 * len(self._told)
+        self._lines = list(_story(walk))
+        self.height = self._bottom + 44 + 18 * len(self._lines)
 
     def body(self) -> Iterator[str]:
         for number, line in enumerate(self._title):
@@ -122,7 +122,7 @@ class _Drawing:
                 yield from self._commit(step)
         for number, (lane, spans) in enumerate(self._lanes.items()):
             yield from self._lane(self._top + 60 + LANE * number, lane, spans)
-        for number, line in enumerate(self._told):
+        for number, line in enumerate(self._lines):
             yield _text(LEFT, self._bottom + 36 + 18 * number, line, "")
 
     def _x(self, at: float) -> float:
@@ -131,7 +131,7 @@ class _Drawing:
 
     def _axis(self) -> Iterator[str]:
         start, end = self._walk.scenario.start, self._walk.end
-        unit = next((one for one in _UNITS if end / one <= _MOST_TICKS), None)
+        unit = next((unit for unit in _UNITS if end / unit <= _MOST_TICKS), None)
         unit = unit or 86_400 * ceil(end / 86_400 / _MOST_TICKS)
         midnight = start.replace(hour=0, minute=0, second=0)
         first = -int((start - midnight).total_seconds()) % unit
@@ -176,33 +176,35 @@ def _story(walk: Walk) -> Iterator[str]:
         "Green: current. Yellow: in the history. Blue: announced, and counts. "
         "Striped: announced, and does not count. Orange: DNS targets. Circles: commits."
     )
-    for step, told in _told(walk):
+    for step, decided in _decided(walk):
         words = (
-            "; ".join(map(event_words, step.events)) or "; ".join(told) or "as the files have it"
+            "; ".join(map(event_words, step.events)) or "; ".join(decided) or "as the files have it"
         )
         number = f" (commit {step.commit})" if step.commit else ""
         line = f"{step.when:%H:%M:%S}{number}  {words}"
         yield from textwrap.wrap(line, 150, subsequent_indent="    ")
 
 
-def _told(walk: Walk) -> Iterator[tuple[Step, list[str]]]:
+def _decided(walk: Walk) -> Iterator[tuple[Step, list[str]]]:
     """Each step with what was decided at it."""
     last: Step | None = None
     for step in walk.steps:
-        told: list[str] = []
+        decided: list[str] = []
         for name, look in step.looks.items():
             before = last.looks.get(name) if last else None
             words = decision_words(walk.specifications[name], look, before)
-            told += [f"{name}: {line}" for line in words]
-        yield step, told
+            decided += [f"{name}: {line}" for line in words]
+        yield step, decided
         last = step
 
 
 def _described(walk: Walk) -> str:
     """All of it as sentences, for those who do not see it."""
     parts = [f"Commits: {walk.commits}."]
-    for step, told in _told(walk):
-        parts.append(f"{step.when:%H:%M:%S}: {'; '.join([*map(event_words, step.events), *told])}.")
+    for step, decided in _decided(walk):
+        parts.append(
+            f"{step.when:%H:%M:%S}: {'; '.join([*map(event_words, step.events), *decided])}."
+        )
     return " ".join(parts)
 
 

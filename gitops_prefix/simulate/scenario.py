@@ -113,7 +113,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class StandIns:
-    """What stands for what the scenario does not say."""
+    """The values for what a scenario leaves open."""
 
     interface: str = "eth0"
     router: str = "fe80::1"

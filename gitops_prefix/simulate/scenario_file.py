@@ -1,6 +1,6 @@
-"""A scenario file, read and checked: docs/simulate.md says what may stand in it.
+"""A scenario file, read and checked: docs/simulate.md lists its fields.
 
-Read strictly: an unknown field is an error, since half of a scenario tells nothing.
+Read strictly: an unknown field is an error, since half of a scenario is of no use.
 """
 
 import re
@@ -85,7 +85,10 @@ def read_scenario(path: str, content: bytes, stand_ins: StandIns, now: datetime)
         raise InputError(Problem("wrong-type", message, Place(path, 1, 1)))
     fields = Fields(value)
     scenario = _Reader(stand_ins, now).read(fields)
-    problems = [*_twice(source, root), *(_placed(source, root, one) for one in fields.problems)]
+    problems = [
+        *_twice(source, root),
+        *(_placed(source, root, problem) for problem in fields.problems),
+    ]
     if problems:
         raise InputError(*problems)
     return scenario
@@ -141,7 +144,7 @@ class _Reader:
             fields.text("interface", self._stand_ins.interface),
             fields.parsed("address", _parse_link_local, self._stand_ins.router),
         )
-        names = [one.name.lower() for one in Preference]
+        names = [preference.name.lower() for preference in Preference]
         preference = Preference[fields.choice("preference", names, "medium").upper()]
         lifetime = fields.parsed("lifetime", parse_seconds, ROUTER_LIFETIME)
         return _Sender(router, label, preference, lifetime, _read_every(fields, EVERY))
@@ -223,7 +226,7 @@ class _Reader:
         """Each item of `announces`: a prefix alone, or with its lifetimes and flags."""
         items = fields.content["announces"]
         if isinstance(items, list):
-            whole = [one if isinstance(one, dict) else {"prefix": one} for one in items]
+            whole = [item if isinstance(item, dict) else {"prefix": item} for item in items]
             fields = replace(fields, content={**fields.content, "announces": whole})
         seen = set()
         for item in fields.mappings("announces"):
@@ -263,7 +266,7 @@ def parse_seconds(text: str) -> int:
     """A duration of whole seconds, at most a year.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not such a duration.
     """
     seconds = parse_duration(text).total_seconds()
     if seconds != int(seconds) or seconds > MOST_SECONDS:
@@ -278,7 +281,7 @@ def _parse_lifetime(text: str) -> int:
 def _parse_flag(text: str) -> str:
     if text not in _FLAGS:
         known = sorted(_FLAGS)
-        raise ValueError(f'"{text}" is none of {", ".join(known)}{nearest(text, known)}')
+        raise ValueError(f'"{text}" is not one of {", ".join(known)}{nearest(text, known)}')
     return text
 
 

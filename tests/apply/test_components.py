@@ -83,7 +83,7 @@ def test_after_a_push_the_reconciler_is_asked(cluster, namespace, tmp_path, comp
         assert process.wait(120) == 0, log.read_text()
     live = cluster.get(document["kind"], name, where)
     assert annotation in live["metadata"]["annotations"]
-    assert "was not told" not in log.read_text()
+    assert "was not notified" not in log.read_text()
 
 
 def test_events_are_told(cluster, namespace, tmp_path):

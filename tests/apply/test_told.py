@@ -78,7 +78,7 @@ def test_a_cluster_that_is_away_keeps_nothing_from_being_published(tmp_path, rem
     answer = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "currentPrefix" in git(remote, "show", "main:prefix.yaml")
-    assert "Application argocd/apps was not told" in answer.stderr
+    assert "Application argocd/apps was not notified" in answer.stderr
 
 
 def _events(cluster) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from gitops_prefix.cli import writing
 from gitops_prefix.cli.door import enter
-from gitops_prefix.cli.writing import write_files
+from gitops_prefix.cli.worktree import write_files
 from gitops_prefix.errors import InputError, OutsideError
 from tests.cli.directories import OURS, put
 from tests.examples.repositories import ROOT, copy_example

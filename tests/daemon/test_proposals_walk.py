@@ -7,7 +7,7 @@ import pytest
 
 from gitops_prefix.daemon.outcome import Result
 from tests.daemon.house import A, B, C, House, Time
-from tests.daemon.test_proposals import (
+from tests.daemon.proposing import (
     OURS,
     daemon_of,
     heads,

@@ -185,7 +185,7 @@ def test_those_who_reconcile_are_told_and_one_that_is_away_changes_nothing(tmp_p
     event = json.loads(hooks.asked[1].body)
     assert (event["before"], event["after"]) == (before, head(remote, "main"))
     assert "prefix.yaml" in event["commits"][0]["modified"]
-    assert "was not told" in log
+    assert "was not notified" in log
     assert "long-digest" not in log
     assert "s3cret" not in log
 

@@ -1,13 +1,16 @@
-"""A simulation as text for a terminal (docs/simulate.md)."""
+"""A simulation as text for a terminal, and as JSON (docs/simulate.md)."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import click
 
+from gitops_prefix.decide.status import Status, format_time
 from gitops_prefix.publish.message import subject
-from gitops_prefix.render.binding import Change, field_name
+from gitops_prefix.render.binding import Change, change_document, field_name
 from gitops_prefix.simulate.steps import (
     HeldField,
+    Look,
     Step,
     Walk,
     decision_words,
@@ -108,3 +111,52 @@ def _end(walk: Walk) -> Iterator[str]:
 
 def _count(commits: int) -> str:
     return f"{commits or 'no'} commit{'' if commits == 1 else 's'}"
+
+
+def document_of(walk: Walk) -> dict[str, object]:
+    """The whole simulation as one object."""
+    last = walk.steps[-1]
+    return {
+        "title": walk.scenario.title,
+        "start": format_time(walk.scenario.start),
+        "seconds": walk.end,
+        "commits": walk.commits,
+        "steps": [_step_document(step) for step in walk.steps],
+        "fields": [asdict(held) for held in walk.held],
+        "prefixes": {name: _status_document(look.after) for name, look in last.looks.items()},
+    }
+
+
+def _step_document(step: Step) -> dict[str, object]:
+    return {
+        "time": format_time(step.when),
+        "at": step.at,
+        "events": [event_words(event) for event in step.events],
+        "prefixes": {name: _look_document(look) for name, look in step.looks.items()},
+        "commit": step.commit or None,
+        "subject": subject(step.occasion) if step.commit else None,
+        "pushed": step.pushed,
+        "waiting": step.waiting,
+        "changed": [change_document(change) for change in step.changes],
+        "problems": [problem.document() for problem in step.problems],
+        "repeated": step.repeated,
+    }
+
+
+def _look_document(look: Look) -> dict[str, object]:
+    return {
+        **_status_document(look.after),
+        "reason": str(look.standing) if look.standing else None,
+        "announced": [
+            {"prefix": str(prefix), "router": str(router), "verdict": str(verdict)}
+            for (prefix, router), verdict in sorted(look.verdicts.items())
+        ],
+    }
+
+
+def _status_document(status: Status | None) -> dict[str, object]:
+    return {
+        "current": str(status.current) if status else None,
+        "history": [str(past.prefix) for past in status.history] if status else [],
+        "dns_target": str(status.dns_target) if status else None,
+    }
