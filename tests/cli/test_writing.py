@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.cli import writing
+from gitops_prefix.cli import worktree
 from gitops_prefix.cli.door import enter
 from gitops_prefix.cli.worktree import write_files
 from gitops_prefix.errors import InputError, OutsideError
@@ -69,7 +69,7 @@ def test_a_keyboard_interrupt_in_the_middle_does_too(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return replace(self, target)
 
-    monkeypatch.setattr(writing.Path, "replace", interrupted)
+    monkeypatch.setattr(worktree.Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_files(tmp_path, {"a.yaml": b"new", "b.yaml": b"new"})
     assert tree(tmp_path) == before
@@ -126,9 +126,9 @@ def test_whichever_file_fails_all_are_what_they_were(at, links, tmp_path, monkey
     def without(self: Path, _target: Path) -> None:
         raise PermissionError(1, "Operation not permitted", str(self))
 
-    monkeypatch.setattr(writing.Path, "replace", failing)
+    monkeypatch.setattr(worktree.Path, "replace", failing)
     if not links:
-        monkeypatch.setattr(writing.Path, "hardlink_to", without)
+        monkeypatch.setattr(worktree.Path, "hardlink_to", without)
     with pytest.raises(OutsideError, match="No space left"):
         write_files(tmp_path, dict.fromkeys(["a.yaml", "b.yaml", "n/c.yaml"], b"new"))
     assert tree(tmp_path) == before
