@@ -213,15 +213,6 @@ def test_nothing_in_a_burst_can_change_the_decision_after(watched, events, expec
     assert renumbered(watched, *events).final is expected
 
 
-def test_a_repetition_is_no_news_unless_its_router_is_not_known_or_in_doubt():
-    heard = ears().hear(says(A)).decide(0)
-    again = says(A, at=10.0)._replace(repeated=True)
-    assert heard.is_news(says(A, at=10.0))
-    assert not heard.is_news(again)
-    assert ears().is_news(again)
-    assert heard.is_news(again._replace(at=1e6)), "it was silent for long"
-
-
 def test_a_router_that_fell_silent_is_asked_before_its_prefix_counts_for_less():
     heard = ears().hear(says(A)).decide(0)
     assert heard.solicit == frozenset()
