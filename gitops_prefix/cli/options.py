@@ -7,7 +7,6 @@ the file.
 """
 
 import re
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, field, fields, is_dataclass
 from datetime import UTC, datetime
@@ -210,6 +209,8 @@ def complete_link(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[str]:
     """Return the links of this machine that begin so, for a shell's completion."""
+    import socket  # noqa: PLC0415  no other command's start pays for it
+
     return [name for _, name in socket.if_nameindex() if name.startswith(incomplete)]
 
 
