@@ -60,7 +60,7 @@ class Problem:
         code: stable and kebab-case, listed in docs/problems.md.
         message: what is wrong with the value quoted, and what to write instead.
         place: where, when there is a file.
-        severity: an error stops the rendering; the others are only told.
+        severity: an error stops the rendering; the others are only reported.
     """
 
     code: str

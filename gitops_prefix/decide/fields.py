@@ -88,7 +88,7 @@ class Fields:
         self.problem(
             key,
             "invalid-value",
-            f'"{chosen}" is none of {", ".join(choices)}{nearest(chosen, choices)}',
+            f'"{chosen}" is not one of {", ".join(choices)}{nearest(chosen, choices)}',
         )
         return default
 

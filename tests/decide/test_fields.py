@@ -94,9 +94,9 @@ def test_an_absent_field_is_its_default_without_a_word(reader, default, absent):
             "simpel",
             "simple",
             "invalid-value",
-            'spec.field: "simpel" is none of simple, ha. Did you mean "simple"?',
+            'spec.field: "simpel" is not one of simple, ha. Did you mean "simple"?',
         ),
-        ("choice", "zzz", "simple", "invalid-value", 'spec.field: "zzz" is none of simple, ha'),
+        ("choice", "zzz", "simple", "invalid-value", 'spec.field: "zzz" is not one of simple, ha'),
         ("mapping", [], {}, "wrong-type", "spec.field: [] is not a mapping"),
         ("mappings", {}, [], "wrong-type", "spec.field: {} is not a list"),
         pytest.param(

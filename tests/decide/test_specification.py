@@ -336,7 +336,7 @@ PODS = {"name": "pods", "offset": 1, "prefixLength": 64}
         pytest.param(
             document(transition={"mode": "HA"}),
             "invalid-value",
-            'spec.transition.mode: "HA" is none of simple, ha',
+            'spec.transition.mode: "HA" is not one of simple, ha',
             id="a mode that is none",
         ),
         pytest.param(

@@ -133,7 +133,7 @@ def test_an_operators_status_is_read_without_what_it_has_not():
         ),
         pytest.param(
             {"prefixSource": "carrier pigeon"},
-            'status.prefixSource: "carrier pigeon" is none of dhcpv6-pd, router-advertisement',
+            'status.prefixSource: "carrier pigeon" is not one of dhcpv6-pd, router-advertisement',
             id="a source that is none",
         ),
         pytest.param(

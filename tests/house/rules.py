@@ -35,8 +35,8 @@ BUDGETS = {
 PHRASES = {
     r"(?:is|are|was|were|be|been|being) told": "is given, is reported, receives",
     r"tells?|told|telling": "report, say, name, distinguish",
-    r"(?:comes?|came|coming) to": "is, becomes, results in",
-    r"(?:is|are|was|were) none": "does not exist, there is no ...",
+    r"(?:comes?|came|coming) to(?! an end\b)": "is, becomes, results in",
+    r"(?<!there\s)(?:is|are|was|were) none": "does not exist, there is no ...",
     r"of whom": "whose, of which: name the noun again",
     r"lest": "so that ... not",
     r"(?:is|are|was|were|be) let": "may, is allowed",
