@@ -6,7 +6,8 @@ kind, which says what helps: make the commit anew, act, or wait.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -286,6 +287,16 @@ def failed_by(error: Exception, stage: Stage) -> Failed:
 def of_kind(general: Reason, failed: Failed) -> Failed:
     """Return the failure, with the general reason in place of a reason of another kind."""
     return failed if failed.kind is general.kind else replace(failed, reason=general)
+
+
+@contextmanager
+def tolerating(kind: Kind) -> Iterator[None]:
+    """Leave the body when it fails in this way, and continue after it."""
+    try:
+        yield
+    except FailedError as error:
+        if error.failed.kind is not kind:
+            raise
 
 
 def _look_up(text: str) -> Reason | None:

@@ -237,3 +237,11 @@ def _shown(arguments: Sequence[str]) -> str:
         del rest[:2]
     text = " ".join(scrub(" ".join(rest)).split())
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def is_repository(path: Path) -> bool:
+    """Whether a directory is a git repository, or a checkout."""
+    if not path.is_dir():
+        return False
+    answer = Git(path.absolute()).ask("rev-parse", "--git-dir")
+    return answer.status == 0

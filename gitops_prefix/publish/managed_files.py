@@ -8,7 +8,7 @@ fetching is off (git.py), so that it never fetches one blob after another.
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gitops_prefix.publish.git import Answer, Git, GitFailedError
@@ -24,6 +24,7 @@ from gitops_prefix.render.settings import SETTINGS_FILE
 
 MOST_BYTES = 5 * 1024 * 1024
 _MOST_ARGUMENTS = 1000
+_REMEMBERED_COMMITS = 4
 _SUFFIXES = (".yaml", ".yml")
 _OWN_FILES = {SETTINGS_FILE, IGNORE_FILE}
 _BINARY_BYTES = 8000
@@ -79,6 +80,50 @@ class ManagedFiles:
 
     files: Mapping[str, bytes]
     ignored: IgnoredPaths
+
+
+class CommitFiles:
+    """Reads the managed files of commits, and remembers those of the last few."""
+
+    def __init__(self, git: Git, scope: Scope) -> None:
+        """Nothing is read yet."""
+        self._git = git
+        self._scope = scope
+        self._known: dict[str, ManagedFiles] = {}
+
+    def knows(self, commit: str) -> bool:
+        """Whether the files of a commit are remembered."""
+        return commit in self._known
+
+    def of(self, commit: str) -> Mapping[str, bytes]:
+        """The files of a commit that is remembered, by path."""
+        return self._known[commit].files
+
+    def read(self, commit: str) -> None:
+        """Read the files of a commit: what differs from the last one, or else everything.
+
+        Raises: as `read_managed_files` does.
+        """
+        found = None
+        if self._known:
+            before, known = next(reversed(self._known.items()))
+            found = read_changes(self._git, before, known, commit, self._scope)
+        self._remember(commit, found or read_managed_files(self._git, commit, self._scope))
+
+    def follow(self, base: str, commit: str, files: Mapping[str, bytes]) -> None:
+        """Note a commit of ours, and the contents with which it differs from its base."""
+        if base in self._known:
+            known = self._known[base]
+            self._remember(commit, replace(known, files={**known.files, **files}))
+
+    def forget(self) -> None:
+        """Forget everything: the clone was made anew."""
+        self._known.clear()
+
+    def _remember(self, commit: str, files: ManagedFiles) -> None:
+        while len(self._known) >= _REMEMBERED_COMMITS:
+            del self._known[next(iter(self._known))]
+        self._known[commit] = files
 
 
 def read_managed_files(git: Git, commit: str, scope: Scope) -> ManagedFiles:

@@ -6,7 +6,6 @@ branch yet. A crash at any moment leaves nothing else behind.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,15 +21,11 @@ from gitops_prefix.publish.failure import (
     PushReport,
     Reason,
     failed_by,
+    tolerating,
 )
-from gitops_prefix.publish.git import Git, GitFailedError
+from gitops_prefix.publish.git import GitFailedError, is_repository
 from gitops_prefix.publish.loan import Loan, Transport
-from gitops_prefix.publish.managed_files import (
-    ManagedFiles,
-    Scope,
-    read_changes,
-    read_managed_files,
-)
+from gitops_prefix.publish.managed_files import CommitFiles, Scope
 from gitops_prefix.publish.push_branches import PushBranches, check_pattern, is_branch_name
 from gitops_prefix.publish.refs import (
     ONTO,
@@ -48,7 +43,6 @@ from gitops_prefix.publish.stages import Stage, Stages
 
 __all__ = ["Repository", "Scope", "TimeLimits"]
 
-_REMEMBERED_COMMITS = 4
 _DEPTH = 50
 """How many commits below the tip are fetched to find ours there."""
 
@@ -93,7 +87,7 @@ class Repository:
             stages=self.stages,
         )
         self._arrival = Arrival(self.remote, self.clone, scope, self._references)
-        self._files: dict[str, ManagedFiles] = {}
+        self._files = CommitFiles(self._git, scope)
 
     def open(self) -> None:
         """Check the arguments, and make or repair the clone.
@@ -111,7 +105,7 @@ class Repository:
             message = f'--path "{self._scope.below}" leads out of the repository'
             raise InputError(Problem("invalid-path", message))
         path = local_path(self.url)
-        if path is not None and not self.clone.is_there() and not _is_repository(path):
+        if path is not None and not self.clone.is_there() and not is_repository(path):
             # If the clone exists, the remote existed too: it is away now, as a server may be.
             message = f"--repo {self.url} is no Git repository: name one, or make it with git init"
             raise InputError(Problem("no-repository", message))
@@ -119,7 +113,7 @@ class Repository:
             self.clone.open()
             self._references.read()
             # A GitHub App mints its token elsewhere; if that server is away, the next fetch waits.
-            with _tolerating(Kind.AWAY), Loan() as loan:
+            with tolerating(Kind.AWAY), Loan() as loan:
                 self.remote.lend(loan)
             self._maker.try_signing()
         except BaseException:
@@ -205,7 +199,7 @@ class Repository:
             raise self._local(str(error)) from error
         if made_anew:
             self._references.read()
-            self._files.clear()
+            self._files.forget()
 
     def managed_files(self, commit: str) -> Mapping[str, bytes]:
         """The managed files of a commit, by path, as a byte search finds them.
@@ -214,23 +208,10 @@ class Repository:
             FailedError: the clone was made anew; a fetch fills it.
             GitFailedError: git failed for another reason.
         """
-        if commit not in self._files:
+        if not self._files.knows(commit):
             with self._mending(), self.stages.enter(Stage.READ):
-                files = self._read_changes(commit)
-                files = files or read_managed_files(self._git, commit, self._scope)
-            self._remember(commit, files)
-        return self._files[commit].files
-
-    def _read_changes(self, commit: str) -> ManagedFiles | None:
-        """Of a large repository, read only what changed since the commit that was read last."""
-        for before in reversed(self._files):
-            return read_changes(self._git, before, self._files[before], commit, self._scope)
-        return None
-
-    def _remember(self, commit: str, files: ManagedFiles) -> None:
-        while len(self._files) >= _REMEMBERED_COMMITS:
-            del self._files[next(iter(self._files))]
-        self._files[commit] = files
+                self._files.read(commit)
+        return self._files.of(commit)
 
     def has_directory(self, path: str) -> bool:
         """Whether the branch, as it was last seen, has this directory."""
@@ -277,9 +258,7 @@ class Repository:
             follows = refs.tip is not None and base == refs.base
             ahead = Relation.AHEAD if onto and follows else None
             self._references.note({reference: commit, **dict([onto] if onto else ())}, ahead)
-        known = self._files.get(base)
-        if known is not None:
-            self._remember(commit, replace(known, files={**known.files, **files}))
+        self._files.follow(base, commit, files)
         return commit
 
     def push_branches(self, pattern: str) -> PushBranches:
@@ -408,25 +387,8 @@ class Repository:
             raise self._local(str(error)) from error
         self._references.read()
         if damaged:
-            self._files.clear()
+            self._files.forget()
         return damaged
 
     def _local(self, words: str) -> FailedError:
         return FailedError(Failed(Reason.LOCAL, words, self.stages.last))
-
-
-@contextmanager
-def _tolerating(kind: Kind) -> Iterator[None]:
-    """Leave the body when it fails in this way, and continue after it."""
-    try:
-        yield
-    except FailedError as error:
-        if error.failed.kind is not kind:
-            raise
-
-
-def _is_repository(path: Path) -> bool:
-    if not path.is_dir():
-        return False
-    answer = Git(path.absolute()).ask("rev-parse", "--git-dir")
-    return answer.status == 0
