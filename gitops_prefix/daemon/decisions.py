@@ -115,7 +115,7 @@ class Decisions:
                 self._show_refusals(router, event.advertisement.prefixes, event.at)
             self._ears = before.hear(event)
             remembered = self._ears is not before
-            sooner = remembered and self._ears.is_due_sooner(router)
+            sooner = remembered and self._ears.is_due_sooner(before, router)
             changed = (news or sooner) and remembered and self._decide(event.at)
             # The loop has to solicit, or to wake up earlier.
             changed = changed or sooner or bool(self._ears.solicit)

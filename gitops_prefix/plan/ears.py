@@ -154,16 +154,16 @@ class Ears:
         known = self.routers.get(event.router)
         return known is None or not known.is_renewed_by(event.advertisement, event.at)
 
-    def is_due_sooner(self, router: Router) -> bool:
+    def is_due_sooner(self, before: "Ears", router: Router) -> bool:
         """Whether the silence of a router that counts means something sooner than was decided.
 
         An advertisement that only repeats the last one may show that the router's interval is
-        shorter than was assumed.
+        shorter than was assumed `before`.
         """
-        state = self.routers.get(router)
-        if state is None or router not in self.vouched:
+        known, state = before.routers.get(router), self.routers.get(router)
+        if known is None or state is None or known.every == state.every:
             return False
-        return state.doubtful_at < self.look_again_at
+        return router in self.vouched and state.doubtful_at < self.look_again_at
 
     def asked(self, interface: str, at: float) -> "Ears":
         """Note that a solicitation was sent on a link: from now on silence means something."""

@@ -61,14 +61,20 @@ def test_ears_are_a_value():
 
 
 def test_a_repetition_shows_a_shorter_interval_so_that_silence_counts_sooner():
-    heard = ears().hear(says(A)).decide(0)
-    assert not heard.is_due_sooner(FIRST)
-    assert not heard.is_due_sooner(SECOND)
-
+    heard = ears().hear(says(A)).hear(says(A, router=SECOND)).decide(0)
     again = heard.hear(says(A, at=10))
-    assert again.is_due_sooner(FIRST)
-    assert not again.decide(10).is_due_sooner(FIRST)
-    assert again.decide(10).look_again_at == 40  # Three intervals of silence.
+    assert again.is_due_sooner(heard, FIRST)
+    assert not again.is_due_sooner(heard, SECOND)
+    assert not again.is_due_sooner(ears(), FIRST)
+
+    decided = again.decide(10)
+    assert not decided.hear(says(A, at=19)).is_due_sooner(again, SECOND)
+    assert not decided.is_due_sooner(heard, FIRST)
+
+
+def test_the_silence_of_a_router_that_does_not_count_means_nothing():
+    heard = ears().hear(says(ULA)).decide(0)
+    assert not heard.hear(says(ULA, at=10)).is_due_sooner(heard, FIRST)
 
 
 def test_nothing_followed_never_looks_again():
