@@ -76,7 +76,7 @@ class SharedList(NamedTuple):
             self.span,
             partial(self._items_in, reference),
             self.overlap_is_error,
-            partial(self._shapes_in, reference) if self.past_items else None,
+            partial(self._shapes_in, self.past_items, reference) if self.past_items else None,
         )
         edit = partial(edit_shared_list, rule)
         binding = Binding(manifest, self.path, reference.dynamic_prefix, edit)
@@ -95,13 +95,14 @@ class SharedList(NamedTuple):
         return items
 
     def _shapes_in(
-        self, reference: Reference, specification: Specification, status: Status
+        self,
+        past_items: PastItems,
+        reference: Reference,
+        specification: Specification,
+        status: Status,
     ) -> list[Item]:
         """Every form of an item: by its number in the history, by the mode, by an older version."""
         shapes: list[Item] = []
-        past_items = self.past_items
-        if past_items is None:
-            return shapes
         for part in reference.placed(specification, status):
             shapes += self.items(part)
             for number in range(1, MOST_HISTORY + 1):

@@ -120,7 +120,7 @@ RENDERED = {
     "blocks that are not mappings": (
         f"{POOL}spec:\n  blocks: [weird]\n",
         f'{POOL}spec:\n  blocks: [{{start: "2001:db8:b:0:f000::", stop: "2001:db8:b:0:ffff:ffff:ffff:ffff"}}, '
-        '{start: "2001:db8:a:0:f000::", stop: "2001:db8:a:0:ffff:ffff:ffff:ffff"}, weird]\n',
+        '{start: "2001:db8:a:0:f000::", stop: "2001:db8:a:0:ffff:ffff:ffff:fffe"}, weird]\n',
     ),
     "addresses that are not strings": (
         METALLB,
