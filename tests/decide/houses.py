@@ -59,6 +59,7 @@ class Box:
     sent_at: float = -inf
     turn: int = 0
     lost: int = 0
+    asked: int = 0
     down_at: float = -inf
     cache: dict[object, tuple[RouterAdvertisement, ...]] = field(default_factory=dict)
 
@@ -184,15 +185,15 @@ class House:
             self.deliver(box, said)
 
     def deliver(self, box: Box, said: RouterAdvertisement) -> None:
+        carries = any(option.prefix == box.prefix for option in said.prefixes)
         if self.rng.random() < self.loss:
-            box.lost += 1
+            box.lost += carries
             return
-        box.lost = 0
-        if box.prefix:
+        if carries:
+            box.lost = box.asked = 0
             self.stood.setdefault(box.prefix, self.now)
         self.hear(box.router, said)
         current = self.selection.current
-        carries = any(option.prefix == box.prefix for option in said.prefixes)
         if current and carries and self.owner[current] is box:
             assert current == box.prefix, self.story(f"{box.name} announces {box.prefix}")
 
@@ -301,6 +302,7 @@ class House:
         for box in self.boxes:
             if not box.up:
                 continue
+            box.asked += 1
             if self.rng.random() < self.loss:
                 box.lost += 1
                 continue
@@ -315,10 +317,14 @@ class House:
     # The truth.
 
     def excused(self, prefix: Prefix) -> bool:
-        """Whether the prefix is not its router's any more, or its router cannot be heard."""
+        """Whether the prefix is not its router's any more, or its router was not heard.
+
+        Nobody sees through two rounds of solicitation that are lost, or the answers to them.
+        """
         box = self.owner[prefix]
+        unheard = box.lost >= ROUNDS and box.asked >= ROUNDS
         lately = self.now - box.down_at < 60
-        return not box.up or box.prefix != prefix or box.lost >= 4 or (lately and box.lost > 0)
+        return not box.up or box.prefix != prefix or unheard or (lately and box.lost > 0)
 
     def returns(self, before: Prefix, after: Prefix) -> bool:
         """Whether it leads back to a more preferred router, which is there for long enough."""

@@ -7,17 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router
+from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import (
     LONGEST_INTERVAL,
     MOST_LEFT_OUT,
     MOST_ROUTERS,
+    RouterWarning,
     forget,
     heard,
     observe,
+    solicited,
 )
 from tests.decide.routers_saying import (
     FIRST,
+    LOCAL,
     SECOND,
     A,
     B,
@@ -262,3 +266,66 @@ def test_the_newest_advertisement_stands_and_routers_do_not_touch_each_other(sai
         assert {known: routers[known] for known in before if known != router} == {
             known: state for known, state in before.items() if known != router
         }
+
+
+ZERO = saying(lifetime=0)
+NEWS = {
+    "the same again": ([Says(0, saying(A))], saying(A), False),
+    "other lifetimes": ([Says(0, saying(A))], saying(pio(A, 9, 9)), True),
+    "another preference": ([Says(0, saying(A))], saying(A, preference=Preference.HIGH), True),
+    "a new prefix": ([Says(0, saying(A))], saying(A, B), True),
+    "one of two that stand": ([Says(0, saying(A, B))], saying(A), True),
+    "the global one of two kinds": ([Says(0, saying(A)), Says(0, saying(LOCAL))], saying(A), False),
+    "one that was left out": ([Says(0, saying(A)), Says(0.5, saying(B))], saying(A), True),
+    "the one that left it out": ([Says(0, saying(A)), Says(0.5, saying(B))], saying(B), False),
+    "a deprecated one again": ([Says(0, saying(A, pio(B, 0, 9)))], saying(pio(B, 0, 9)), False),
+    "a farewell": ([Says(0, saying(A))], ZERO, True),
+    "back after a farewell": ([Says(0, saying(A)), Says(0.5, ZERO)], saying(A), True),
+    "a router lifetime of 0, as always": ([Says(0, saying(A, lifetime=0))], ZERO, False),
+    "a router lifetime of 0, taken back three times": (
+        [Says(turn / 10, (saying(A), ZERO)[turn % 2]) for turn in range(7)],
+        ZERO,
+        False,
+    ),
+    "no word for half an hour": ([Says(-1800, saying(A))], saying(A), True),
+    "a lifetime that ran out": ([Says(-60, saying(pio(A, 60, 60), lifetime=0))], saying(pio(A, 60, 60), lifetime=0), True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "advertisement", "news"), NEWS.values(), ids=NEWS)
+def test_an_advertisement_that_only_renews_lifetimes_is_no_news(events, advertisement, news):
+    state = heard_after(*events)[FIRST]
+
+    assert state.is_renewed_by(advertisement, 1) is not news
+
+
+def test_a_router_that_was_asked_is_news_whatever_it_says():
+    walker = Walker(watching())
+    walker.take(Says(0, saying(pio(A, 60, 60))))
+    walker.wait(61)
+
+    assert not walker.routers[FIRST].is_renewed_by(saying(pio(A, 60, 60)), 61)
+
+
+def test_the_kernel_is_not_asked():
+    kernel = accept({}, "eth0", [KernelPrefix(pio(A, 60, 90), 0, 0)], 0)
+
+    assert solicited(kernel, "eth0", 61) == kernel
+
+
+def swapping(turns, last):
+    """A router of which every other advertisement has another hop limit."""
+    said = (saying(A), saying(A)._replace(hop_limit=255))
+    return heard_after(*(Says(10.0 * turn, said[turn % 2]) for turn in range(turns)))[
+        FIRST
+    ].warnings(last)
+
+
+def test_two_speakers_behind_one_address_are_noticed():
+    assert swapping(6, 60) == (RouterWarning.TWO_SPEAKERS,)
+    assert swapping(6, 1e5) == ()
+    assert swapping(2, 20) == ()
+    walker = Walker(watching())
+    for turn in range(6):
+        decision = walker.take(Says(10 * turn, saying(A)._replace(managed=bool(turn % 2))))
+    assert decision.warnings == ((FIRST, RouterWarning.TWO_SPEAKERS),)

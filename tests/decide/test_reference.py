@@ -1,0 +1,98 @@
+"""A reference and the room it offers: in the current prefix, and in each past one where it fits."""
+
+import pytest
+
+from gitops_prefix.decide.address import parse_address
+from gitops_prefix.decide.address_range import AddressRange
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.reference import Reference
+from gitops_prefix.decide.service_address import (
+    Nowhere,
+    Outside,
+    Room,
+    Several,
+    present_host_part,
+    room_of,
+)
+from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
+from gitops_prefix.decide.subnet import Subnet
+from gitops_prefix.decide.transition import settle
+
+A, B = Prefix.parse("2001:db8:a::/64"), Prefix.parse("2001:db8:b::/64")
+LONG = Prefix.parse("2001:db8:c:0:8000::/66")
+RANGE = AddressRange("lb", 0xF000 << 48, (0xF000 << 48) + 9)
+SPECIFICATION = Specification(
+    "home",
+    Acquisition(delegated_length=56),
+    ranges=(AddressRange("other", 1, 2), RANGE),
+    subnets=(Subnet("other", 1, 64), Subnet("pods", 2, 64)),
+)
+
+
+def status(*past, current=A):
+    history = tuple(PastPrefix(prefix, None, None) for prefix in past)
+    return settle(SPECIFICATION, Status(current, PrefixSource.UNKNOWN, None, history=history))
+
+
+CASES = {
+    "a range": (Reference("home", "lb"), (B,), (A.network, B.network), RANGE.start, RANGE.end),
+    "a range that does not fit a longer past prefix": (
+        Reference("home", "lb"),
+        (LONG, B),
+        (A.network, B.network),
+        RANGE.start,
+        RANGE.end,
+    ),
+    "a subnet": (
+        Reference("home", subnet="pods"),
+        (B,),
+        tuple(parse_address(f"2001:db8:{name}:2::") for name in "ab"),
+        1,
+        (1 << 64) - 1,
+    ),
+    "the whole prefix": (Reference("home"), (B,), (A.network, B.network), 1, (1 << 64) - 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("reference", "past", "networks", "first", "last"), CASES.values(), ids=CASES
+)
+def test_a_reference_offers_room_in_every_prefix(reference, past, networks, first, last):
+    room = room_of(reference, SPECIFICATION, status(*past))
+
+    assert room == Room(networks, first, last)
+    assert room.addresses(first) == tuple(network + first for network in networks)
+
+
+def test_a_subnet_of_a_shorter_past_delegation_is_left_out():
+    past = Prefix.parse("2001:db8:d::/48")
+
+    room = room_of(Reference("home", subnet="pods"), SPECIFICATION, status(past))
+
+    assert room.networks == (parse_address("2001:db8:a:2::"),)
+
+
+@pytest.mark.parametrize("reference", [Reference("home", "none"), Reference("home", subnet="none")])
+def test_a_part_that_the_status_lacks_offers_no_room(reference):
+    assert room_of(reference, SPECIFICATION, status()) is None
+
+
+ROOM = Room((A.network, B.network), RANGE.start, RANGE.end)
+PRESENT = {
+    "in the current prefix": ((A.network + RANGE.start,), RANGE.start),
+    "in a past prefix": ((B.network + RANGE.end,), RANGE.end),
+    "twice the same": ((A.network + RANGE.start,) * 2, RANGE.start),
+    "two in one prefix": (
+        (A.network + RANGE.start, A.network + RANGE.end),
+        Several((A.network + RANGE.start, A.network + RANGE.end)),
+    ),
+    "in the prefix, and outside the room": ((A.network + 1,), Outside(A.network + 1)),
+    "elsewhere": ((1,), Nowhere()),
+    "nothing": ((), Nowhere()),
+}
+
+
+@pytest.mark.parametrize(("addresses", "present"), PRESENT.values(), ids=PRESENT)
+def test_the_host_part_of_the_addresses_that_a_service_has(addresses, present):
+    assert present_host_part(addresses, ROOM, (A, B)) == present
