@@ -15,7 +15,7 @@ from gitops_prefix.apply.child import ClusterAccess
 from gitops_prefix.apply.events import ClusterNotices
 from gitops_prefix.apply.lease import Candidacy
 from gitops_prefix.apply.policy import ApplyPolicy
-from gitops_prefix.cli.rules import GivenSecrets, check, check_credentials
+from gitops_prefix.cli.rules import GivenSecrets, check, check_credentials, pushes_elsewhere
 from gitops_prefix.cli.settings import (
     FORGE_TOKEN_VARIABLE,
     PUSH_BRANCH,
@@ -48,6 +48,7 @@ from gitops_prefix.publish.http import HttpClient
 from gitops_prefix.publish.loan import Transport
 from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.notify import Notifier, Secret, Webhook
+from gitops_prefix.publish.push_branches import check_pattern, is_branch_name
 from gitops_prefix.publish.repository import Repository, Scope
 from gitops_prefix.publish.scrub import learn
 from gitops_prefix.publish.signing import Signing, signing_by
@@ -124,6 +125,7 @@ def assemble(settings: RunSettings) -> Assembly:
         credentials = problems.attempt(lambda: make_credentials(settings, secrets))
     if credentials is not None and where.repo:
         problems.attempt(lambda: check_url(where.repo, credentials))
+    problems.attempt(partial(_check_branches, where.branch, settings.proposals))
     clone_dir = where.clone_dir or default_clone_dir(where.repo, where.branch)
     problems.attempt(lambda: _check_there(where.repo, clone_dir))
     signing = problems.attempt(lambda: _signing(settings.commits))
@@ -177,6 +179,15 @@ def default_clone_dir(repo: str, branch: str) -> Path:
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     name = "".join(c if c.isalnum() or c in "-." else "_" for c in f"{repo}@{branch}")
     return state / "gitops-prefix" / name[-150:].lstrip(".")
+
+
+def _check_branches(branch: str, proposals: ProposalSettings) -> None:
+    """Ask git whether the branches can have these names."""
+    if not is_branch_name(branch):
+        message = f'--branch "{branch}" is no name of a branch'
+        raise InputError(Problem("invalid-branch", message))
+    if pushes_elsewhere(proposals) and proposals.push_branch != "":
+        check_pattern(proposals.push_branch or PUSH_BRANCH, branch)
 
 
 def _check_there(repo: str, clone_dir: Path) -> None:

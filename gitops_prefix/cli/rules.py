@@ -19,6 +19,7 @@ from gitops_prefix.cli.settings import (
 )
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.forge.known import forge_of
+from gitops_prefix.publish.managed_files import Scope
 from gitops_prefix.publish.notify import check_webhook
 
 
@@ -36,6 +37,7 @@ class GivenSecrets(NamedTuple):
 def check(settings: RunSettings, secrets: GivenSecrets = GivenSecrets()) -> tuple[Problem, ...]:  # noqa: B008
     """Return everything that is wrong with the options, in the order of `--help`."""
     rules: tuple[Iterator[Problem], ...] = (
+        _check_path(settings.repository.path),
         check_credentials(settings.credentials, settings.repository.repo, secrets),
         _check_commits(settings.commits),
         settings.messages.wrong_trailers(),
@@ -45,6 +47,11 @@ def check(settings: RunSettings, secrets: GivenSecrets = GivenSecrets()) -> tupl
         _check_lease(settings.lease, once=settings.pace.once),
     )
     return tuple(problem for rule in rules for problem in rule)
+
+
+def _check_path(path: str) -> Iterator[Problem]:
+    if Scope(path).outside:
+        yield Problem("invalid-path", f'--path "{path}" leads out of the repository')
 
 
 def check_credentials(

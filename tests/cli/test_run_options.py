@@ -199,10 +199,12 @@ def test_every_wrong_option_is_reported_in_one_run(tmp_path, monkeypatch, capsys
     (tmp_path / "key").touch()
     words = ["--repo", "./nothing", "--leader-elect", "--lease-duration", "1s", "--trailer", "bad"]
     words += ["--notify", "foo=bar", "--ssh-key", "key", "--kubeconfig", "gone"]
+    words += ["--path", "../x", "--branch", "a..b"]
     assert enter(["run", *words]) == 2
     reported = capsys.readouterr().err
     expected = ["no-known-hosts", "invalid-trailer", "invalid-notify", "invalid-lease"]
-    for code in [*expected, "no-repository", "invalid-kubeconfig"]:
+    expected += ["no-repository", "invalid-kubeconfig", "invalid-path", "invalid-branch"]
+    for code in expected:
         assert reported.count(f"[{code}]") == 1, code
 
 
