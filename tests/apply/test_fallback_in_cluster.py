@@ -11,13 +11,15 @@ import pytest
 
 from gitops_prefix.apply.applying import Applying
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
+from gitops_prefix.apply.fields import ObjectResult
 from gitops_prefix.apply.policy import ApplyMode, ApplyPolicy, BranchState
 from tests.apiserver import ApiServer
 from tests.apply.live import RECONCILER, RESOURCES, look, sync
-from tests.apply.manifests import POOL, A, B, configurations
+from tests.apply.manifests import BY_FLUX, POOL, A, B, configurations
 from tests.netns import until
 
 FILES = {"pool.yaml": POOL}
+BY_FLUX_FILES = {"pool.yaml": BY_FLUX}
 AWAY = BranchState.AWAY, "ours"
 BACK = BranchState.PUBLISHED, "ours"
 UP = BranchState.RIGHT, "tip"
@@ -42,6 +44,7 @@ def applying(
     now: float = 100.0,
     clock: Hand | None = None,
     process: ClusterProcess | None = None,
+    files: dict[str, str] | None = None,
     **options,
 ) -> Iterator[Applying]:
     """A daemon's thread and its child, at a time at which Git is long away, or just went."""
@@ -51,7 +54,7 @@ def applying(
         ApplyPolicy(ApplyMode(mode), 60.0),
         process,
         clock or Hand(now),
-        lambda commit: configurations(FILES, namespace, *commits[commit]),
+        lambda commit: configurations(files or FILES, namespace, *commits[commit]),
         **options,
     )
     made.start()
@@ -185,3 +188,46 @@ def test_each_mode_with_git_up(cluster, namespace, mode, manager, expected, kept
             until(lambda: not daemon.owing, "the end of it")
     assert blocks(cluster, namespace) == expected
     assert owned(cluster) is kept
+
+
+def hold(cluster: ApiServer) -> str | None:
+    annotations = look(cluster, "", "pool.yaml", "lan")["metadata"].get("annotations") or {}
+    return annotations.get("kustomize.toolkit.fluxcd.io/reconcile")
+
+
+def test_who_gains_the_lead_releases_what_another_daemon_held(cluster, namespace):
+    """It had nothing to do until then; the other one was killed between push and release."""
+    sync(cluster, namespace, BY_FLUX_FILES, A)
+    files = {"files": BY_FLUX_FILES}
+    with applying(cluster, namespace, **files) as second:
+        second.take(*UP, 0.0)
+        until(lambda: not second.owing, "the look at its start")
+        with applying(cluster, namespace, **files) as first:
+            first.take(*AWAY, 0.0)
+            until(lambda: hold(cluster) == "disabled", "the hold")
+        second.lead()
+        second.take(*BACK, 1.0)
+        until(lambda: not owned(cluster), "our entry is gone")
+    assert hold(cluster) is None and blocks(cluster, namespace) == NEW
+
+
+def test_a_right_that_is_missing_for_a_while_leaves_nothing_held(cluster, namespace):
+    sync(cluster, namespace, BY_FLUX_FILES, A)
+    rules = [{"apiGroups": ["cilium.io"], "resources": ["*"], "verbs": ["get", "patch"]}]
+    user = cluster.account("daemon", rules, namespace=namespace)
+    process = ClusterProcess(ClusterAccess(str(cluster.kubeconfig(user))))
+    clock, reports = Hand(100.0), []
+    options = {"clock": clock, "process": process, "count": reports.append}
+    with applying(cluster, namespace, files=BY_FLUX_FILES, **options) as daemon:
+        daemon.take(*AWAY, 0.0)
+        until(lambda: hold(cluster) == "disabled", "the hold")
+        binding = cluster.kubectl("get", "clusterrolebinding", user, "-o", "json")
+        cluster.kubectl("delete", "clusterrolebinding", user)
+        daemon.take(*BACK, 100.0)
+        until(lambda: reports[-1].result is ObjectResult.FORBIDDEN, "the refusal")
+        assert daemon.owing and daemon.held == 1
+        cluster.kubectl("apply", "-f", "-", stdin=binding)
+        clock.now += 30.0
+        daemon.take(*BACK, 130.0)
+        until(lambda: not daemon.owing, "the end of it")
+    assert hold(cluster) is None and not owned(cluster)

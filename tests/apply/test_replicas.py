@@ -103,6 +103,27 @@ def test_the_leader_publishes_and_the_other_takes_over_when_it_is_killed(
     assert "2001:db8:3::/64" in git(remote, "show", "main:prefix.yaml")
 
 
+def test_a_leader_that_is_stopped_loses_the_lead(cluster, namespace, tmp_path, remote):
+    """SIGSTOP of the daemon alone: its child could still renew, and is not asked to."""
+    options = [
+        *LEASE,
+        f"--lease-namespace={namespace}",
+        f"--kubeconfig={cluster.kubeconfig('admin')}",
+    ]
+    with daemons(tmp_path, remote, *options) as both:
+        until(lambda: any(one.says("we lead") for one in both), "a leader", 30)
+        leader, follower = sorted(both, key=lambda daemon: not daemon.says("we lead"))
+        until(lambda: authors(remote)[0] == leader.name, "the leader's commit", 30)
+        leader.process.send_signal(signal.SIGSTOP)
+        renumber(tmp_path, remote, 2)
+        until(lambda: authors(remote)[0] == follower.name, "the follower's commit", 30)
+        renumber(tmp_path, remote, 3)
+        until(lambda: authors(remote)[0] == follower.name, "the next one", 30)
+        leader.process.send_signal(signal.SIGCONT)
+        until(lambda: leader.says("leads"), "that it learns of it", 30)
+        assert authors(remote).count(leader.name) == 1
+
+
 def test_who_cannot_reach_the_api_server_publishes_nothing(tmp_path, remote):
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("{}")
