@@ -89,6 +89,11 @@ class Decisions:
         with self._lock:
             return frozenset(router.address for router in self._ears.vouched)
 
+    def has_link(self) -> bool:
+        """Whether a link is up, or none is watched."""
+        states = [*self._links.values()]
+        return not states or any(up for _, up in states)
+
     def look_again_at(self) -> float:
         """When time alone may change a decision, on the clock given; inf if never."""
         with self._lock:

@@ -93,6 +93,8 @@ _END_SECONDS = 2.0
 """For a notice that is under way when the daemon ends."""
 _UNFIT_AFTER_SECONDS = 60.0
 """Without the remote: then somebody else may lead, who can publish."""
+_UNFIT_WITHOUT_LINK_SECONDS = 15.0
+"""Without a link that is up; a cable that is plugged in again costs nobody the lead."""
 
 
 class Service:
@@ -136,6 +138,7 @@ class Service:
         self._metrics = Metrics()
         self._reached = False
         self._away_since: float | None = None
+        self._deaf_since: float | None = None
         self._once = OncePerMinute()
         self._clocks = Clocks()
         self._leadership: Leadership | Alone = Alone()
@@ -273,10 +276,19 @@ class Service:
         self.loop.look_now()
 
     def _fit(self) -> bool:
-        """Whether we can publish, so far as the last minute says."""
-        since = self._away_since
-        away = since is not None and self._clocks.monotonic() - since > _UNFIT_AFTER_SECONDS
-        return self._listening.alive() and not away
+        """Whether we can publish: the remote is reached, and a link is up.
+
+        It is asked at each renewal.
+        """
+        now = self._clocks.monotonic()
+        if self.loop.decisions.has_link():
+            self._deaf_since = None
+        elif self._deaf_since is None:
+            self._deaf_since = now
+        deaf, away = self._deaf_since, self._away_since
+        hears = deaf is None or now - deaf <= _UNFIT_WITHOUT_LINK_SECONDS
+        reaches = away is None or now - away <= _UNFIT_AFTER_SECONDS
+        return self._listening.alive() and hears and reaches
 
     def _note_reach(self, *, reached: bool) -> None:
         self._reached |= reached

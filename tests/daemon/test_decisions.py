@@ -11,7 +11,7 @@ from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Transition
 from gitops_prefix.decide.status import PrefixSource, Status
-from gitops_prefix.plan.ears import MOST_STRANGERS, Advertised, Watched
+from gitops_prefix.plan.ears import MOST_STRANGERS, Advertised, LinkChanged, Watched
 from gitops_prefix.watch.watcher import Flooded
 from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, C, saying, watching
 
@@ -164,3 +164,13 @@ def test_a_prefix_that_is_held_is_told_as_degraded(most, degraded, caplog):
 
     assert daemon.count("degraded", dynamic_prefix="home") == degraded
     assert (str(Standing.HELD) in caplog.text) is bool(degraded)
+
+
+def test_a_daemon_without_any_link_that_is_up_hears_nobody():
+    """Then another daemon may lead, which hears the router."""
+    decisions = Daemon(NAMED).decisions
+    assert decisions.has_link()
+    decisions.take(LinkChanged("eth0", False, False, 0.0))
+    assert not decisions.has_link()
+    decisions.take(LinkChanged("eth1", True, True, 1.0))
+    assert decisions.has_link()
