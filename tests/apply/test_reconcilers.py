@@ -14,7 +14,8 @@ from gitops_prefix.apply.kube_apply import apply_object
 from gitops_prefix.apply.protocol import Wish
 from tests.apply.live import release
 from tests.apply.manifests import POOL, SERVICE, A, B, configurations, rendered
-from tests.apply.reconcilers import RECONCILE, SSA, ArgoCD, Flux
+from tests.apply.reconciler_rows import ARGOCD_ROWS, FLUX_ROWS
+from tests.apply.reconcilers import RECONCILE, ArgoCD, Flux
 from tests.gitrepo import ROOT
 
 POOLS = "ciliumloadbalancerippools"
@@ -53,16 +54,6 @@ class Cluster:
 
     def holds(self, *prefixes: str) -> bool:
         return self.blocks == self.git(*prefixes)["spec"]["blocks"]
-
-
-FLUX_ROWS = {
-    "nothing": ({}, False, False, True),
-    "ssa: Merge": ({SSA: "Merge"}, False, False, True),
-    "ssa: IfNotPresent": ({SSA: "IfNotPresent"}, False, True, False),
-    "ssa: Ignore": ({SSA: "Ignore"}, False, True, False),
-    "the Kustomization suspended": ({}, True, True, False),
-}
-"""Annotations in Git, whether it is suspended; whether the field stays, and Git's next one comes."""
 
 
 @pytest.mark.parametrize(
@@ -115,21 +106,6 @@ def test_flux_leaves_an_annotation_that_git_does_not_have(cluster, namespace):
     assert (
         cluster.get("services", "plex", namespace)["metadata"]["annotations"][IPS] != "2001:db8::1"
     )
-
-
-TRUST = [{"group": "*", "kind": "*", "managedFieldsManagers": ["gitops-prefix"]}]
-POINTER = [{"group": "*", "kind": "*", "jsonPointers": ["/spec/blocks"]}]
-RESPECT, SERVER_SIDE = "RespectIgnoreDifferences=true", "ServerSideApply=true"
-ARGOCD_ROWS = {
-    "nothing": ([], [SERVER_SIDE], False, False, True),
-    "nothing, client-side": ([], [], False, False, True),
-    "our manager trusted": (TRUST, [SERVER_SIDE], True, False, True),
-    "and respected": (TRUST, [SERVER_SIDE, RESPECT], True, True, True),
-    "and respected, client-side": (TRUST, [RESPECT], True, True, True),
-    "the field ignored for good": (POINTER, [SERVER_SIDE, RESPECT], True, True, False),
-}
-"""ignoreDifferences, syncOptions; whether the field stays when Argo CD looks, and when it syncs
-for another reason; and whether Git's next value comes, once ours is given back."""
 
 
 @pytest.mark.parametrize(

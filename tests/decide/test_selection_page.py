@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.decide.candidate import RANKING, Verdict
-from tests.decide.test_kernel import SCENARIOS as SCENARIOS_OF_THE_KERNEL
-from tests.decide.test_threads import THREADS
+from tests.decide.kernel_scenarios import SCENARIOS as SCENARIOS_OF_THE_KERNEL
+from tests.decide.threads import THREADS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "selection.md").read_text()

@@ -19,7 +19,8 @@ from gitops_prefix.decide.status import (
     status_document,
 )
 from gitops_prefix.decide.subnet import PlacedSubnet
-from tests.decide.strategies import addresses, moments, names, prefixes
+from tests.decide.statuses import statuses
+from tests.decide.strategies import moments
 
 A, B, C = (Prefix.parse(f"2001:db8:{name}::/64") for name in "abc")
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -235,35 +236,6 @@ def test_conditions_are_no_part_of_a_decision():
     assert bare.same_decision(Status(B, PrefixSource.STATIC, TEN, conditions=STATUS.conditions))
     assert not bare.same_decision(Status(B, PrefixSource.KERNEL, TEN))
     assert not bare.same_decision(None)
-
-
-texts = st.text(max_size=8)
-maybe = st.none() | moments
-
-
-@st.composite
-def statuses(draw):
-    known = draw(st.lists(prefixes, min_size=1, max_size=5, unique=True))
-    placed = st.builds(
-        lambda name, ends: PlacedRange(name, min(ends), max(ends)),
-        names,
-        st.tuples(addresses, addresses),
-    )
-    return Status(
-        current=known[0],
-        source=draw(st.sampled_from(PrefixSource)),
-        acquired_at=draw(maybe),
-        ranges=tuple(draw(st.lists(placed, max_size=2))),
-        subnets=tuple(draw(st.lists(st.builds(PlacedSubnet, names, prefixes), max_size=2))),
-        history=tuple(
-            PastPrefix(past, draw(maybe), draw(maybe), draw(maybe), draw(texts))
-            for past in known[1:]
-        ),
-        conditions=tuple(
-            draw(st.lists(st.builds(Condition, texts, texts, texts, texts, maybe), max_size=2))
-        ),
-        dns_prefix=draw(st.none() | prefixes),
-    )
 
 
 @given(statuses())

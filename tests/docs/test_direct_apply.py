@@ -2,7 +2,7 @@
 
 from ruamel.yaml import YAML
 
-from tests.apply.test_reconcilers import ARGOCD_ROWS, FLUX_ROWS, POINTER, TRUST
+from tests.apply.reconciler_rows import ARGOCD_ROWS, FLUX_ROWS, POINTER, TRUST
 from tests.gitrepo import ROOT
 
 PAGE = (ROOT / "docs" / "direct-apply.md").read_text()

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from gitops_prefix.decide.prefix import Prefix
-from tests.daemon.test_proposals import OURS, heads, parents, status_on
+from tests.daemon.proposing import OURS, heads, parents, status_on
 from tests.e2e.pull_requests import PROGRAM, fix, head
 from tests.gitrepo import example, git
 

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from gitops_prefix.decide.specification import read_specification
 from gitops_prefix.decide.status import status_document
-from tests.decide.test_status import statuses
+from tests.decide.statuses import statuses
 from tests.docs.dynamic_prefix import SPEC
 from tests.examples.repositories import EXAMPLES, ROOT, documents, init, parse, repository
 from tests.parts import require
