@@ -57,7 +57,7 @@ def check_suffix(suffix: int, prefix_length: int) -> None:
 
 
 def _instead(suffix: int, host: int, prefix_length: int) -> str:
-    """What was meant, as far as can be told: some forget the colons that fill the prefix."""
+    """What was probably meant: some forget the colons that fill the prefix."""
     # "f000::" for "::f000:0:0:0": the hextets slid to the front, whole.
     whole_hextets = -(-prefix_length // 16) * 16
     meant = host or suffix >> whole_hextets

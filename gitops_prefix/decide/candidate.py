@@ -2,7 +2,7 @@
 
 `judge` gives every announced prefix a verdict; `best` picks among the candidates. The
 rules are tables: `REFUSALS` and `LIFE` are asked in their order, and the first that
-applies is the verdict; of `RANKING` the first rule that tells two candidates apart
+applies is the verdict; of `RANKING` the first rule that distinguishes two candidates
 decides. docs/selection.md shows them with their sources.
 """
 
@@ -60,7 +60,7 @@ class Candidate:
             lifetime that runs out, or a router that has to be asked.
         ask_at: when its router has to be asked; inf if it need not be.
         default_router: whether its router is a default router.
-        gone: whether its router was a default router and is none any more.
+        gone: whether its router was a default router and no longer is.
         silent: whether that router does not announce the prefix either.
     """
 

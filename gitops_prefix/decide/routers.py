@@ -138,7 +138,7 @@ class RouterState:
         return min(farewell, self.default_until, self.spoke_at + self.silence)
 
     def is_default(self, now: float) -> bool:
-        """Whether it is a default router, as far as can be told."""
+        """Whether it is a default router, as far as was heard."""
         return self.default_until > -inf and not self.is_gone(now)
 
     def is_gone(self, now: float) -> bool:
@@ -150,7 +150,7 @@ class RouterState:
         return self.is_gone(now) and announcement.heard_at <= self.asked[0]
 
     def stands_by(self, announcement: Announcement, now: float) -> bool:
-        """Whether the router still announces the prefix, as far as can be told."""
+        """Whether the router still announces the prefix, as far as was heard."""
         if announcement.newest:
             return True
         if not announcement.came_back:
@@ -456,7 +456,7 @@ def _rounds(
     now: float,
     every: float,
 ) -> dict[bool, _Round]:
-    """By kind, as `is_global` tells it; a kind that is not there says nothing."""
+    """By kind, as `is_global` has it; a kind that is not there says nothing."""
     rounds = {}
     for kind in (True, False):
         siblings = [

@@ -64,7 +64,7 @@ SETTLED = frozenset({Standing.CURRENT, Standing.STATIC, Standing.HELD})
 
 
 class Waiting(NamedTuple):
-    """A prefix that has to stand for a while before it is taken, and since when it does."""
+    """A prefix that must be announced for a while before it is taken, and since when it is."""
 
     prefix: Prefix
     since: float

@@ -74,10 +74,10 @@ class Claim(NamedTuple):
     """A Service that wants a host part.
 
     Attributes:
-        document: tells two documents of one name apart.
+        document: distinguishes two documents of one name.
         suffix: the host part that its author wrote, or None.
         addresses: the IPv6 addresses that it lists already, in their order.
-        sharing_key: Services with the same one may be on one address; empty is none.
+        sharing_key: Services with the same one may be on one address; empty for no key.
     """
 
     namespace: str

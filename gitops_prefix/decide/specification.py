@@ -35,7 +35,7 @@ class Acquisition:
     """Where the prefix comes from, and which ones count.
 
     Attributes:
-        interfaces: links whose Router Advertisements are heard; empty is none.
+        interfaces: links whose Router Advertisements are heard; empty for no link.
         routers: link-local sources that are believed; empty is all.
         delegated_length: length of the delegation that the link's prefix is a part of.
         require_global_unicast: only 2000::/3 counts.
@@ -140,7 +140,7 @@ def read_specification(
     Args:
         document: the whole document, as parsed.
         prefix_length: of the current prefix, when there is one: suffixes are
-            checked against it. Else the static prefix tells, or /64 is assumed.
+            checked against it. Otherwise the static prefix has it, or /64 is assumed.
 
     Returns:
         The specification, with defaults in place of what is wrong, and every

@@ -71,7 +71,7 @@ def imagine(specification: Specification, number: int = 0) -> Status | None:
 
     Args:
         specification: what it must agree with.
-        number: tells the prefixes of several apart.
+        number: distinguishes the prefixes of several DynamicPrefixes.
 
     Returns:
         None when a range or subnet fits prefixes of other lengths alone.
@@ -162,7 +162,7 @@ def _is_over(specification: Specification, past: PastPrefix, choice: Choice, now
 
 
 def _ends_at(past: PastPrefix) -> datetime | None:
-    """When the lifetime of a past prefix ends, as far as the status can tell."""
+    """When the lifetime of a past prefix ends, as far as the status says."""
     if past.valid_until is not None or past.deprecated_at is None:
         return past.valid_until
     return past.deprecated_at + UNKNOWN_LIFETIME
@@ -251,7 +251,7 @@ def replay(
 
 
 def _missing(status: Status | None, unpublished: Status) -> list[tuple[datetime, Prefix]]:
-    """The steps that the new tip does not know of, oldest first."""
+    """The steps that the new tip does not have, oldest first."""
     steps = _steps(unpublished)
     if status is None or status.acquired_at is None:
         return steps
