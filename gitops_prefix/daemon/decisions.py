@@ -211,7 +211,9 @@ class Decisions:
     def _show_standing(self, name: str, decision: Decision) -> None:
         firm = decision.standing in {Standing.CURRENT, Standing.STATIC}
         self._metrics.announced.labels(name).set(firm)
-        self._metrics.degraded.labels(name).set(decision.standing is Standing.HELD)
+        self._metrics.degraded.labels(name).set(
+            decision.standing in {Standing.HELD, Standing.CONTESTED}
+        )
         extra = {"current": str(decision.current or "")}
         level = logging.INFO if firm else logging.WARNING
         log.log(level, "%s: %s", name, decision.standing, extra=extra)

@@ -64,6 +64,8 @@ _STANDING_MARKS = {
     Standing.CURRENT: "good",
     Standing.STATIC: "good",
     Standing.HELD: "bad",
+    Standing.GONE: "bad",
+    Standing.CONTESTED: "bad",
 }
 
 Rows = Iterable[tuple[str, str]]
@@ -138,7 +140,7 @@ def _prefix(described: Described, decision: Decision | None) -> str:
         f'<span class="mark {style}">{escape(str(standing or "…"))}</span></header>'
     )
     # A condition of the hour: one that stands in Git would be a commit of its own.
-    rows = [("Degraded", str(standing is Standing.HELD))]
+    rows = [("Degraded", str(standing in {Standing.HELD, Standing.CONTESTED}))]
     rows += _status_rows(described.status) if described.status else ()
     bound = described.bindings
     rows += [("bound", f"{field_name(binding)} ({binding.path})") for binding in bound]

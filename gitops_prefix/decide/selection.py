@@ -43,6 +43,11 @@ Whoever heard our solicitation has answered by then (RFC 4861 10): it is sent wi
 the router's last one (MIN_DELAY_BETWEEN_RAS)."""
 
 
+MOST_UNDONE = 2
+"""Changes of ours that somebody may undo within an hour: two daemons of one repository that
+hear different prefixes would otherwise undo each other's commits for ever."""
+
+
 class Standing(StrEnum):
     """How firmly the current prefix stands. The text is shown to users."""
 
@@ -54,12 +59,13 @@ class Standing(StrEnum):
     LISTENING = "not announced yet; other routers have a few seconds to do so"
     STABILIZING = "another prefix waits for stabilizationWindow"
     HELD = "changed too often (maxChangesPerHour); held"
+    CONTESTED = "contested-by-another-daemon: it undid this change twice; held for an hour"
 
 
 _UNHEARD = frozenset({Standing.FAILED_STATIC, Standing.GONE, Standing.LISTENING})
 """The current prefix stands, but not because a router says so."""
 
-SETTLED = frozenset({Standing.CURRENT, Standing.STATIC, Standing.HELD})
+SETTLED = frozenset({Standing.CURRENT, Standing.STATIC, Standing.HELD, Standing.CONTESTED})
 """Nothing is waited for that the link may say within seconds."""
 
 
@@ -103,6 +109,9 @@ class Selection:
         returning: the prefix of a more preferred router that waits out `returnAfter`.
         changed_at: when the current prefix changed, within the last hour.
         proposed: the change that the repository may not have yet.
+        replaced: the prefix that our last change replaced.
+        undone_at: when somebody else brought such a prefix back, within the last hour.
+        looked_at: when it was decided last.
     """
 
     current: Prefix | None = None
@@ -112,6 +121,9 @@ class Selection:
     home: Router | None = None
     returning: Waiting | None = None
     proposed: ProposedChange | None = None
+    replaced: Prefix | None = None
+    undone_at: tuple[float, ...] = ()
+    looked_at: float = -inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +160,26 @@ def adopt(selection: Selection, current: Prefix | None) -> Selection:
 
     * A change that was proposed and is there now counts: the old prefix was given up.
     * A change that is not there was not made, and is proposed again.
-    * What somebody else wrote is current, and nothing was given up for it.
+    * What somebody else wrote is current, and nothing was given up for it. If it is what
+      our last change replaced, that change was undone.
     """
     before, proposed = selection.current, selection.proposed
     if current == before:
         return replace(selection, proposed=None)
     if proposed is None or proposed.prefix != current:
         given_up = tuple(item for item in selection.given_up if item[0] != current)
-        return replace(selection, current=current, given_up=given_up, home=None, proposed=None)
+        undone_at = selection.undone_at
+        if current is not None and current == selection.replaced:
+            undone_at = (*undone_at, selection.looked_at)[-MOST_UNDONE:]
+        return replace(
+            selection,
+            current=current,
+            given_up=given_up,
+            home=None,
+            proposed=None,
+            replaced=None,
+            undone_at=undone_at,
+        )
     if before is None:
         return replace(selection, current=current, home=proposed.router, proposed=None)
     given_up = tuple(item for item in selection.given_up if item[0] not in {current, before})
@@ -164,6 +188,9 @@ def adopt(selection: Selection, current: Prefix | None) -> Selection:
         ((before, proposed.at), *given_up),
         changed_at=(*selection.changed_at, proposed.at),
         home=proposed.router,
+        replaced=before,
+        undone_at=selection.undone_at,
+        looked_at=selection.looked_at,
     )
 
 
@@ -243,6 +270,8 @@ def _forget_old(selection: Selection, now: float) -> Selection:
         given_up=tuple(item for item in selection.given_up if now < item[1] + GIVEN_UP),
         changed_at=tuple(at for at in selection.changed_at if now < at + HOUR),
         proposed=None,
+        undone_at=tuple(at for at in selection.undone_at if now < at + HOUR),
+        looked_at=now,
     )
 
 
@@ -369,9 +398,19 @@ def _take(
     if now < max(listening_until, rival.since + window):
         early = Standing.LISTENING if now < listening_until else Standing.STABILIZING
         return selection, early
-    if len(selection.changed_at) >= specification.transition.max_changes_per_hour:
-        return selection, Standing.HELD
+    brake = _brake(selection, specification)
+    if brake is not None:
+        return selection, brake
     return replace(selection, proposed=proposed), Standing.CURRENT
+
+
+def _brake(selection: Selection, specification: Specification) -> Standing | None:
+    """Why the current prefix is held although another one is wanted."""
+    if len(selection.undone_at) >= MOST_UNDONE:
+        return Standing.CONTESTED
+    if len(selection.changed_at) >= specification.transition.max_changes_per_hour:
+        return Standing.HELD
+    return None
 
 
 def _gone(
@@ -442,6 +481,8 @@ def _look_again_at(
     if standing is Standing.STABILIZING and selection.rival:
         window = specification.transition.stabilization_window.total_seconds()
         moments.append(selection.rival.since + window)
+    if standing is Standing.CONTESTED:
+        moments.append(selection.undone_at[0] + HOUR)
     if standing is Standing.HELD:
         moments.append(selection.changed_at[0] + HOUR)
     return min((moment for moment in moments if moment > now), default=inf)

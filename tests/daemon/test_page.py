@@ -156,10 +156,11 @@ def test_what_was_read_once_is_shown_while_nothing_can_be_read():
 
 @pytest.mark.parametrize("standing", Standing)
 def test_degraded_is_true_only_while_the_prefix_is_held(standing):
-    """`maxChangesPerHour` holds it: a condition of the hour, which is not in Git."""
+    """By `maxChangesPerHour`, or another daemon: a condition of the hour, which is not in Git."""
     decisions = {"home": replace(DECISION, standing=standing)}
     page = render_page(replace(declined(), decisions=decisions)).decode()
-    assert f"<th>Degraded<td><code>{standing is Standing.HELD}</code>" in page
+    held = standing in {Standing.HELD, Standing.CONTESTED}
+    assert f"<th>Degraded<td><code>{held}</code>" in page
     assert str(standing) in page
 
 

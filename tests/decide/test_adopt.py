@@ -1,10 +1,11 @@
 """The repository says what is current; what it does not have is decided again."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from gitops_prefix.decide.selection import Selection, Standing, adopt, select
+from gitops_prefix.decide.selection import HOUR, Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Transition
 from tests.decide.routers_saying import (
     FIRST,
@@ -91,3 +92,24 @@ def test_a_prefix_that_somebody_wrote_is_not_given_up():
     selection = Selection(current=B, given_up=((A, 0.0),))
 
     assert adopt(selection, A) == Selection(current=A)
+
+
+def test_two_daemons_that_undo_each_other_hold_after_the_second_time():
+    """One repository, two links: each hears the other's prefix from nobody."""
+    routers, selection = knowing(Says(0, saying(A)), Says(1, saying(B)))
+    undone = adopt(replace(selection, looked_at=9), A)
+    standings = []
+    for now in (10, 20, 30):
+        decision = select(undone, watching(), routers, now)
+        standings.append(decision.standing)
+        undone = adopt(adopt(decision.selection, decision.current), A)
+
+    assert standings == [Standing.CURRENT, Standing.CONTESTED, Standing.CONTESTED]
+    assert decision.choice.prefix == A
+    assert select(undone, watching(), routers, 9 + HOUR).choice.prefix == B
+
+
+def test_another_prefix_that_somebody_wrote_undoes_nothing():
+    _, selection = knowing(Says(0, saying(A)), Says(1, saying(B)))
+
+    assert adopt(selection, C).undone_at == ()
