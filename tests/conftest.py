@@ -31,7 +31,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 
 # `make test-fast` leaves out what works with git, servers, links, clusters and whole daemons: these
 # directories, the modules that use anything of these, and tests with `@pytest.mark.slow`.
-SLOW = {"charts", "ci", "cluster", "daemon", "e2e", "examples", "faults", "lab"}
+SLOW = {"charts", "ci", "daemon", "e2e", "examples", "faults", "lab"}
 REAL = {
     "apiserver",
     "branch",
@@ -40,6 +40,7 @@ REAL = {
     "gitrepo",
     "lab_router",
     "netns",
+    "static_source",
     "topology",
 }
 _TESTS = Path(__file__).parent
