@@ -389,9 +389,17 @@ def _read_transition(fields: Fields) -> Transition:
         "maxChangesPerHour",
     )
     mode = fields.choice("mode", ("simple", "ha"), "simple")
+    most = fields.integer("maxPrefixHistory", 2, low=0, high=MOST_HISTORY)
+    if mode == "ha" and most == 0:
+        # Between the application of the pool and of a Service, nothing would be in both.
+        fields.problem(
+            "maxPrefixHistory",
+            "ha-needs-history",
+            "with 0, mode ha leaves Services without an address between two applies: write 1",
+        )
     return Transition(
         mode="ha" if mode == "ha" else "simple",
-        max_prefix_history=fields.integer("maxPrefixHistory", 2, low=0, high=MOST_HISTORY),
+        max_prefix_history=most,
         stabilization_window=fields.parsed("stabilizationWindow", parse_duration, timedelta(0)),
         retention=fields.parsed("retention", _parse_retention, None),
         dns_delay=fields.parsed("dnsDelay", parse_duration, timedelta(0)),

@@ -12,6 +12,7 @@ from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     ANNOTATIONS,
+    IPV6_ONLY,
     NAME,
     PARENT_POOL,
     SERVICE_ADDRESS_RANGE,
@@ -224,7 +225,7 @@ def _bind_annotated(manifest: Manifest, surroundings: Surroundings) -> Bound:
 
 
 def _misspelt(manifest: Manifest) -> Iterator[Problem]:
-    known = (*BINDING, SKIP_DNS, PARENT_POOL)
+    known = (*BINDING, SKIP_DNS, IPV6_ONLY, PARENT_POOL)
     for key in map(str, manifest.annotations):
         if key in known or not key.startswith(ANNOTATIONS):
             continue

@@ -8,18 +8,17 @@ from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import Source
 
 SETTINGS_FILE = "gitops-prefix.yaml"
-_PREFIXES = ("external-dns.alpha.kubernetes.io/",)
 
 
 class Settings(NamedTuple):
     """How a repository is rendered.
 
     Attributes:
-        dns_annotation_prefixes: what external-dns reads, for Services without a
-            target annotation.
+        dns_annotation_prefixes: of annotations that external-dns reads; empty where the
+            repository does not say.
     """
 
-    dns_annotation_prefixes: tuple[str, ...] = _PREFIXES
+    dns_annotation_prefixes: tuple[str, ...] = ()
 
 
 def read_settings(content: bytes | None) -> Settings:
@@ -49,4 +48,4 @@ def read_settings(content: bytes | None) -> Settings:
         raise InputError(
             *(Problem(problem.code, problem.message, place) for problem in fields.problems)
         )
-    return Settings(dns_annotation_prefixes=prefixes or _PREFIXES)
+    return Settings(dns_annotation_prefixes=prefixes)

@@ -227,11 +227,13 @@ class Ownership(NamedTuple):
         wanted: the addresses that are to be first, in this order.
         known: every address that is or was ours.
         prefixes: the prefixes that change; another address inside of one will not follow.
+        added: foreign entries to write behind ours.
     """
 
     wanted: tuple[int, ...]
     known: frozenset[int]
     prefixes: tuple[Prefix, ...]
+    added: tuple[str, ...] = ()
 
 
 def edit_address_text(binding: Binding, ownership: Ownership) -> FieldEdit:
@@ -259,7 +261,11 @@ def edit_address_text(binding: Binding, ownership: Ownership) -> FieldEdit:
         return binding.unchanged(problems)
     separator = ", " if isinstance(before, str) and ", " in before else ","
     after = separator.join(
-        [*map(format_address, ownership.wanted), *(entry for entry, _ in foreign)]
+        [
+            *map(format_address, ownership.wanted),
+            *(entry for entry, _ in foreign),
+            *ownership.added,
+        ]
     )
     edit = edit_text(manifest.text, manifest.root, binding.field_path, after)
     return FieldEdit(binding, (edit,), before, after, problems)

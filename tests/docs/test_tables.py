@@ -10,6 +10,7 @@ import pytest
 from gitops_prefix.render.binding import Target
 from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
+    IPV6_ONLY,
     NAME,
     PARENT_POOL,
     SERVICE_ADDRESS_RANGE,
@@ -45,6 +46,7 @@ def test_the_annotations_of_the_page_are_those_that_are_read():
         SERVICE_SUBNET,
         SUFFIX,
         SKIP_DNS,
+        IPV6_ONLY,
         VARIABLES,
         PARENT_POOL,
     }

@@ -33,7 +33,8 @@ def join(key: str, separator: str, theirs: list[str]) -> str:
 @st.composite
 def values(draw, key: str, *, in_flow: bool) -> tuple[str, str]:
     """An annotation's value as text, and what it is to say afterwards."""
-    theirs = draw(foreign)
+    # A target of hostnames alone is its author's CNAME, and stays.
+    theirs = draw(foreign.filter(lambda found: key != ALPHA or found != ["lb.example"]))
     separator = draw(separators)
     if not theirs:
         text = draw(nothing.filter(bool) if in_flow else nothing)
@@ -51,6 +52,7 @@ def entries(draw, *, in_flow: bool) -> tuple[list[tuple[str, str, str]], dict[st
     found = [
         ("dynamic-prefix.io/name", " ", draw(st.sampled_from(["home", "'home'", '"home"']))),
         ("dynamic-prefix.io/suffix", draw(blanks), '"::f000:0:0:10"'),
+        ("external-dns.alpha.kubernetes.io/hostname", " ", "web.example"),
         *(("note", " &note ", "text") for _ in range(draw(st.integers(0, 1)))),
     ]
     for key in sorted(managed):
@@ -58,6 +60,10 @@ def entries(draw, *, in_flow: bool) -> tuple[list[tuple[str, str, str]], dict[st
         # Null under an anchor is no empty field: it is refused.
         anchor = draw(st.sampled_from(["", "&own-" + key[:2] + " "])) if text[:1] in "'\"" else ""
         found.append((key, draw(blanks) + anchor if text else "", text))
+    if ALPHA not in managed:
+        # A target that is new holds the IPv4 address too.
+        ipv4 = [entry for entry in re.split(", ?", expected[IPS]) if entry == "192.0.2.7"]
+        expected[ALPHA] = join(ALPHA, ",", ipv4)
     return draw(st.permutations(found)), expected
 
 

@@ -53,7 +53,7 @@ HELD = {
     "beside an IPv4 in front, which goes behind": (
         [RANGE, f"{IPS}: 192.0.2.5, 2001:db8:a:0:f000::99", f"{ALPHA}: home.example.org"],
         "2001:db8:b:0:f000::99, 2001:db8:a:0:f000::99, 192.0.2.5",
-        "2001:db8:b:0:f000::99,home.example.org",
+        "home.example.org",
     ),
     "in a subnet": (
         ["dynamic-prefix.io/service-subnet: low", 'dynamic-prefix.io/suffix: "::7"'],
@@ -81,7 +81,9 @@ def test_the_past_leaves_with_the_history():
 
 
 DNS = {
-    "neither: the one that is configured": ([], {ALPHA}),
+    "neither: both of the defaults": ([], {ALPHA, BETA}),
+    "by its own hostname": (["external-dns.kubernetes.io/hostname: web.example.org"], {BETA}),
+    "a hostname alone is a CNAME of its author": ([f"{ALPHA}: lb.example.net"], set()),
     "the old one alone": ([f"{ALPHA}: 192.0.2.5"], {ALPHA}),
     "the new one alone": ([f"{BETA}: 192.0.2.5"], {BETA}),
     "both": ([f"{ALPHA}: 192.0.2.5", f"{BETA}: 192.0.2.5"], {ALPHA, BETA}),
@@ -280,6 +282,6 @@ def test_annotations_in_braces(newline):
         ' {dynamic-prefix.io/name: home, dynamic-prefix.io/suffix: "::7"}}}\n'
     ).replace("\n", newline)
     files = {"home.yaml": PREFIX, "web.yaml": text.encode()}
-    added = f', {IPS}: "2001:db8:a::7", {ALPHA}: "2001:db8:a::7"'
+    added = f', {IPS}: "2001:db8:a::7", {ALPHA}: "2001:db8:a::7", {BETA}: "2001:db8:a::7"'
     expected = text.replace('"::7"', f'"::7"{added}')
     assert render_once(files, A).files["web.yaml"].decode() == expected

@@ -61,7 +61,7 @@ def test_services_move_and_keep_what_is_theirs(services, steps):
         paths = {one: f"{number}.yaml" for number, one in enumerate(order)}
         files = {"home.yaml": home} | {paths[one]: contents[one] for one in contents}
         rendering = render_once(files, prefix, hour)
-        assert not rendering.problems
+        assert {one.code for one in rendering.problems} <= {"hostname-in-target"}
         files |= rendering.files
         home = files["home.yaml"]
         contents = {one: files[paths[one]] for one in contents}
@@ -77,7 +77,12 @@ def _check(content: bytes, prefix: Prefix, own: tuple[str, ...]) -> int:
     ips = found[IPS].split(",")
     address = parse_address(ips[0])
     assert prefix.network + FIRST <= address <= prefix.last
-    assert found[ALPHA].split(",") == [ips[0], *own]
+    if own == ("home.example.org",):
+        assert found[ALPHA] == "home.example.org", "a CNAME is its author's"
+    else:
+        # A target that is new holds the IPv4 address too.
+        beside = own or tuple(one for one in ips if ":" not in one)
+        assert found[ALPHA].split(",") == [ips[0], *beside]
     ours = [one for one in ips if ":" in one]
     assert {parse_address(one) & HOST for one in ours} == {address & HOST}
     assert len({parse_address(one) >> 64 for one in ours}) == len(ours) <= 3

@@ -5,7 +5,8 @@ import pytest
 from gitops_prefix.errors import InputError
 from gitops_prefix.render.settings import Settings, read_settings
 
-DEFAULT = ("external-dns.alpha.kubernetes.io/",)
+DEFAULT = ()
+"""Where nothing is said, both prefixes of external-dns are written."""
 READ = {
     "no file": (None, DEFAULT),
     "an empty file": (b"", DEFAULT),

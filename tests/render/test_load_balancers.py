@@ -1,0 +1,156 @@
+"""Services, each with the load balancer and the DNS that it has: what is written, and what is left."""
+
+import pytest
+from ruamel.yaml import YAML
+
+from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.settings import Settings
+from tests.render.lists import POOL
+from tests.render.repository import A, B, render_once
+from tests.render.services import ALPHA, BETA, IPS, PREFIX, TEN, service
+
+METALLB = "metallb.io/loadBalancerIPs"
+RANGE = "dynamic-prefix.io/service-address-range: lb"
+METALLB_POOL = (
+    POOL.replace("cilium.io/v2", "metallb.io/v1beta1").replace(
+        "CiliumLoadBalancerIPPool", "IPAddressPool"
+    )
+    + "spec: {addresses: [192.0.2.0/24]}\n"
+)
+CILIUM_POOL = POOL + "spec: {}\n"
+DUAL = "  ipFamilyPolicy: PreferDualStack\n"
+
+
+def render_service(text: str, *pools: str, spec: bytes = PREFIX) -> tuple[dict, list[str]]:
+    """The annotations after A and B, and the codes of all problems of the Service."""
+    files = {"home.yaml": spec, "web.yaml": text.encode()}
+    files |= {f"pool-{number}.yaml": pool.encode() for number, pool in enumerate(pools)}
+    codes: list[str] = []
+    for hour, prefix in enumerate((A, B)):
+        rendering = render_once(files, prefix, hour)
+        codes = [problem.code for problem in rendering.problems]
+        files |= rendering.files
+        assert render_once(files, prefix, hour).files == {}
+    return YAML(typ="safe").load(files["web.yaml"])["metadata"]["annotations"], codes
+
+
+NEW, OLD = "2001:db8:b:0:f000::10", "2001:db8:a:0:f000::10"
+WRITTEN = {
+    "Cilium's where nothing says which": (service(TEN), (), {IPS: f"{NEW},{OLD}"}),
+    "Cilium's by its pool": (service(TEN, RANGE), (CILIUM_POOL,), {IPS: f"{NEW},{OLD}"}),
+    "MetalLB's by its pool": (service(TEN, RANGE), (METALLB_POOL,), {METALLB: NEW}),
+    "MetalLB's by any key of its": (
+        service(TEN, "metallb.io/address-pool: home"), (), {METALLB: NEW}
+    ),
+    "MetalLB's older key, where it is there": (
+        service(TEN, "metallb.universe.tf/loadBalancerIPs: 192.0.2.7"), (),
+        {"metallb.universe.tf/loadBalancerIPs": f"{NEW},192.0.2.7"},
+    ),
+    "by its class, whatever the pools": (
+        service(TEN) + "  loadBalancerClass: io.cilium/l2-announcer\n", (METALLB_POOL,), {IPS: f"{NEW},{OLD}"}
+    ),
+    "by a class of MetalLB": (service(TEN) + "  loadBalancerClass: metallb\n", (), {METALLB: NEW}),
+    "a key of the Service decides between pools": (
+        service(TEN, "metallb.io/address-pool: home"), (METALLB_POOL, CILIUM_POOL), {METALLB: NEW}
+    ),
+    "IPv4 is kept, and dual stack may follow": (
+        service(TEN, f"{IPS}: 192.0.2.7") + DUAL, (), {IPS: f"{NEW},{OLD},192.0.2.7"}
+    ),
+    "IPv6 alone is meant": (
+        service(TEN, 'dynamic-prefix.io/ipv6-only: "true"') + DUAL, (), {IPS: f"{NEW},{OLD}"}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "pools", "expected"), WRITTEN.values(), ids=WRITTEN)
+def test_the_key_of_its_load_balancer_is_written_and_no_other(text, pools, expected):
+    found, codes = render_service(text, *pools)
+    assert {key: found[key] for key in (IPS, METALLB, *expected) if key in found} == expected
+    assert not codes
+
+
+LEFT = {
+    "another type": (service(TEN).replace("LoadBalancer", "ClusterIP"), "no-load-balancer"),
+    "IPv4 alone": (service(TEN) + "  ipFamilies: [IPv4]\n", "no-ipv6"),
+    "a class that is not known": (service(TEN) + "  loadBalancerClass: example.com/lb\n", "no-load-balancer"),
+    "Cilium would take the IPv4 away": (service(TEN) + DUAL, "ipv4-would-be-lost"),
+    "by its families": (service(TEN) + "  ipFamilies: [IPv6, IPv4]\n", "ipv4-would-be-lost"),
+    "MetalLB would give no address": (
+        service(TEN, f'{METALLB}: ""') + "  ipFamilyPolicy: RequireDualStack\n", "ipv4-would-be-lost"
+    ),
+    "MetalLB has no IPv6 alone": (
+        service(TEN, f'{METALLB}: ""', 'dynamic-prefix.io/ipv6-only: "true"') + DUAL, "ipv4-would-be-lost"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "code"), LEFT.values(), ids=LEFT)
+def test_a_service_that_cannot_have_the_address_is_left_alone(text, code):
+    before = YAML(typ="safe").load(text)["metadata"]["annotations"]
+    assert render_service(text) == (before, [code])
+
+
+def test_two_kinds_of_pool_on_one_range_are_an_error_that_names_both():
+    files = {"home.yaml": PREFIX, "web.yaml": service(TEN, RANGE).encode()}
+    files |= {"a.yaml": METALLB_POOL.encode(), "b.yaml": CILIUM_POOL.encode()}
+    (problem,) = render_once(files, A).problems
+    assert problem.code == "two-load-balancers" and problem.severity == "error"
+    assert "IPAddressPool p" in problem.message and "CiliumLoadBalancerIPPool p" in problem.message
+
+
+def test_a_list_that_has_ipv6_alone_follows_with_the_warning():
+    """Its IPv4 is gone already; to leave it alone would take the IPv6 as well."""
+    found, codes = render_service(service(TEN, f"{IPS}: {OLD}") + DUAL)
+    assert found[IPS] == f"{NEW},{OLD}"
+    assert codes == ["ipv4-would-be-lost"]
+    assert ALPHA not in found and BETA not in found, "a target would take the A record"
+
+
+@pytest.mark.parametrize("key", [IPS, METALLB])
+def test_a_target_that_is_new_holds_the_ipv4_addresses(key):
+    found, _ = render_service(service(TEN, f"{key}: 192.0.2.7"))
+    assert found[ALPHA] == found[BETA] == f"{NEW},192.0.2.7"
+
+
+ADVICE = {
+    "a target that lacks the IPv4 of the Service": (
+        service(TEN, f"{IPS}: 192.0.2.7", f'{ALPHA}: "{OLD}"'), "ipv4-leaves-dns"
+    ),
+    "a hostname beside an address": (service(TEN, f"{ALPHA}: 192.0.2.7,lb.example"), "hostname-in-target"),
+    "Cilium's key, and MetalLB": (
+        service(TEN, f"{IPS}: 192.0.2.7", "metallb.io/address-pool: home"), "unused-annotation"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "code"), ADVICE.values(), ids=ADVICE)
+def test_what_follows_with_a_warning(text, code):
+    assert render_service(text)[1] == [code]
+
+
+def test_with_metallb_dns_moves_with_the_address():
+    spec = PREFIX.replace(b"mode: ha", b"mode: ha, dnsDelay: 90m")
+    found, codes = render_service(service(TEN, f'{METALLB}: ""'), spec=spec)
+    assert (found[METALLB], found[ALPHA], codes) == (NEW, NEW, ["no-dns-delay"])
+
+
+def test_services_of_metallb_share_an_address_by_its_key():
+    shared = [TEN, "metallb.io/allow-shared-ip: web"]
+    files = {"home.yaml": PREFIX, "a.yaml": service(*shared).encode()}
+    files["b.yaml"] = service(*shared, name="other").encode()
+    assert not render_once(files, A).problems
+
+
+def test_settings_add_what_a_service_lacks():
+    """A target that an earlier version wrote does not keep the configured one away."""
+    files = {"home.yaml": PREFIX, "web.yaml": service(TEN, f"{ALPHA}: 192.0.2.5").encode()}
+    settings = Settings(dns_annotation_prefixes=("external-dns.kubernetes.io/",))
+    fields = [binding.field for binding in read_inventory(files, settings).bindings]
+    assert fields == [f"metadata.annotations.{key}" for key in (IPS, ALPHA, BETA)]
+
+
+def test_ha_needs_a_history():
+    """Between the application of the pool and of the Service, nothing would be in both."""
+    files = {"home.yaml": PREFIX.replace(b"mode: ha", b"mode: ha, maxPrefixHistory: 0")}
+    (problem,) = read_inventory(files, Settings()).problems
+    assert (problem.code, str(problem.place)) == ("ha-needs-history", "home.yaml:13:44")
