@@ -329,3 +329,14 @@ def test_two_speakers_behind_one_address_are_noticed():
     for turn in range(6):
         decision = walker.take(Says(10 * turn, saying(A)._replace(managed=bool(turn % 2))))
     assert decision.warnings == ((FIRST, RouterWarning.TWO_SPEAKERS),)
+
+
+def test_a_farewell_is_no_answer_to_the_question_that_it_raises():
+    """It carries the prefix, and the router is asked at once; nobody answers."""
+    routers = heard_after(Says(-10, saying(A)), Says(0, saying(A, lifetime=0)))
+    for second in (0, 4):
+        routers = solicited(routers, "eth0", second)
+
+    state = routers[FIRST]
+    assert state.is_silent(state.announcements[A], 8)
+    assert not state.is_silent(state.announcements[A], 7)
