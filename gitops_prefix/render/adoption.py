@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.fields import Path
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.service_address import (
     Claim,
@@ -30,7 +31,7 @@ from gitops_prefix.decide.service_address import (
     room_of,
 )
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.address_text import address_of, addresses_of
+from gitops_prefix.render.address_text import address_of, addresses_of, entries
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
 from gitops_prefix.render.edit import edit_text
@@ -42,7 +43,12 @@ from gitops_prefix.render.targets.service import (
     CILIUM,
     METALLB,
     TARGET,
+    LoadBalancer,
+    address_keys,
     claim_of,
+    ipv4_of,
+    load_balancer_of,
+    may_be_dual_stack,
     service_reference,
 )
 
@@ -57,13 +63,15 @@ class LiveService(NamedTuple):
 
     Attributes:
         held: IPv6 addresses of its status, in their order.
-        asked: the addresses of its annotations and of spec.loadBalancerIP.
+        asked: the IPv6 addresses of its annotations and of spec.loadBalancerIP.
+        ipv4: IPv4 addresses of its status, as they are written there.
     """
 
     namespace: str
     name: str
     held: tuple[int, ...] = ()
     asked: tuple[int, ...] = ()
+    ipv4: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"Service {self.namespace}/{self.name}"
@@ -80,12 +88,13 @@ def read_live_services(objects: Iterable[Mapping[str, Any]]) -> tuple[LiveServic
 def _read_live(service: Mapping[str, Any]) -> LiveService:
     metadata = _in(service, "metadata")
     ingress = _in(_in(service, "status"), "loadBalancer").get("ingress") or []
-    addresses = (address_of(text) for point in ingress if isinstance(text := point.get("ip"), str))
+    texts = [text for point in ingress if isinstance(text := point.get("ip"), str)]
     return LiveService(
         metadata.get("namespace") or "default",
         metadata.get("name") or "",
-        tuple(address for address in addresses if address is not None),
+        tuple(address for address in map(address_of, texts) if address is not None),
         tuple(_asked(service)),
+        tuple(address for text in texts for address in ipv4_of(text)),
     )
 
 
@@ -150,7 +159,7 @@ def adopt(inventory: Inventory, live: Sequence[LiveService]) -> Rendering:
         _take(inventory, service, findings)
     _drop_taken(written, findings)
     findings.problems += _strangers(inventory, live, written)
-    edits = [*_edit(written, findings)]
+    edits = [*_edit(inventory, written, findings)]
     return finish(edits, findings.problems, unchanged=findings.unchanged)
 
 
@@ -331,20 +340,43 @@ def _strangers(
                 yield Problem("not-in-repository", message, severity=Severity.NOTE)
 
 
-def _edit(written: Sequence[_Written], findings: _Findings) -> Iterator[FieldEdit]:
+def _edit(
+    inventory: Inventory, written: Sequence[_Written], findings: _Findings
+) -> Iterator[FieldEdit]:
     for service in written:
-        if service.claim not in findings.adopted:
-            continue
         name = service.claim.reference.dynamic_prefix
-        suffix = format_address(findings.adopted[service.claim])
-        binding = Binding(service.manifest, _PATH, name, partial(_write_suffix, suffix))
-        try:
-            yield binding.edit(binding, service.following)
-        except RefusedEditError as error:
-            findings.problems.append(refused(service.manifest, error))
+        texts: dict[Path, str] = {}
+        if service.claim in findings.adopted:
+            texts[_PATH] = format_address(findings.adopted[service.claim])
+        texts |= _pinned(inventory, service)
+        for path, text in texts.items():
+            binding = Binding(service.manifest, path, name, partial(_write, text))
+            try:
+                yield binding.edit(binding, service.following)
+            except RefusedEditError as error:
+                findings.problems.append(refused(service.manifest, error))
 
 
-def _write_suffix(suffix: str, binding: Binding, _: Following) -> FieldEdit:
+def _pinned(inventory: Inventory, service: _Written) -> dict[Path, str]:
+    """The addresses of a dual-stack Service that would lose its IPv4 address in mode `ha`.
+
+    They are what the Service holds now, so the annotation changes nothing in the cluster.
+    """
+    manifest, live = service.manifest, service.live
+    if live is None or not live.ipv4 or not may_be_dual_stack(manifest):
+        return {}
+    balancer = load_balancer_of(manifest, service.claim.reference, inventory.manifests)
+    if not isinstance(balancer, LoadBalancer):
+        return {}
+    key, *_ = address_keys(manifest, balancer)
+    before = manifest.annotations.get(key)
+    if ipv4_of(before):
+        return {}
+    held = entries(before) or [format_address(address) for address in live.held]
+    return {("metadata", "annotations", key): ",".join([*held, *live.ipv4])}
+
+
+def _write(text: str, binding: Binding, _: Following) -> FieldEdit:
     manifest = binding.manifest
-    edit = edit_text(manifest.text, manifest.root, _PATH, suffix)
-    return FieldEdit(binding, (edit,), None, suffix)
+    edit = edit_text(manifest.text, manifest.root, binding.field_path, text)
+    return FieldEdit(binding, (edit,), binding.before, text)

@@ -314,7 +314,8 @@ def test_what_a_live_service_says(document, held, asked):
         "spec": {"type": "LoadBalancer", **document.get("spec", {})},
         "status": document.get("status", {}),
     }
-    assert read_live_services([one]) == (live(*held, asked=asked),)
+    (found,) = read_live_services([one])
+    assert found._replace(ipv4=()) == live(*held, asked=asked)
 
 
 @pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "ExternalName", None])
@@ -360,3 +361,42 @@ def test_a_range_that_no_prefix_has_room_for_yet_adopts_nothing():
 def test_a_reference_that_is_wrong_adopts_nothing():
     """The inventory has said so already."""
     assert adopted(repository(service(part="unknown")), live(TEN)).files == {}
+
+
+PINNED = {
+    "Cilium's, which holds nothing yet": (service(), {"lbipam.cilium.io/ips": f"{TEN},192.0.2.7"}),
+    "Cilium's, which holds IPv6": (
+        service(f"lbipam.cilium.io/ips: {TEN}"), {"lbipam.cilium.io/ips": f"{TEN},192.0.2.7"}
+    ),
+    "MetalLB's": (
+        service("metallb.io/address-pool: home"), {"metallb.io/loadBalancerIPs": f"{TEN},192.0.2.7"}
+    ),
+    "an IPv4 that is there already": (
+        service("lbipam.cilium.io/ips: 192.0.2.8"), {"lbipam.cilium.io/ips": "192.0.2.8"}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("manifest", "expected"), PINNED.values(), ids=PINNED)
+def test_a_dual_stack_service_keeps_its_ipv4(manifest, expected):
+    """In mode ha the annotation is exclusive: what is not in it, the Service loses."""
+    files = repository(manifest + "  ipFamilyPolicy: PreferDualStack\n", mode="simple")
+    found = live(TEN)._replace(ipv4=("192.0.2.7",))
+    after = files | adopted(files, found).files
+    annotations = YAML(typ="safe").load(after["0.yaml"])["metadata"]["annotations"]
+    assert annotations[SUFFIX] == "::f000:0:0:10"
+    assert {key: annotations.get(key) for key in expected} == expected
+
+
+def test_a_service_of_one_family_gets_no_list():
+    files = repository(service(), mode="simple")
+    after = adopted(files, live(TEN)._replace(ipv4=("192.0.2.7",))).files
+    assert b"lbipam" not in after["0.yaml"]
+
+
+def test_the_ipv4_of_a_live_service_is_read():
+    status = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}, {"ip": TEN}, {"hostname": "x"}]}}
+    (found,) = read_live_services(
+        [{"metadata": {"name": "web"}, "spec": {"type": "LoadBalancer"}, "status": status}]
+    )
+    assert (found.ipv4, found.held) == (("192.0.2.7",), (parse_address(TEN),))

@@ -133,7 +133,7 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     unfit = claim if isinstance(claim, Problem) else _find_unfit(manifest, balancer)
     if unfit is not None or isinstance(claim, Problem) or not isinstance(balancer, LoadBalancer):
         return Bound(problems=(*problems, *filter(None, (unfit,))))
-    service = _Service(claim, balancer, _address_keys(manifest, balancer))
+    service = _Service(claim, balancer, address_keys(manifest, balancer))
     loss = _ipv4_would_be_lost(manifest, service)
     if loss is not None and not service.holds_ipv6(manifest):
         return Bound(problems=(*problems, loss))
@@ -304,7 +304,8 @@ def claim_of(manifest: Manifest, reference: Reference) -> Claim:
     )
 
 
-def _address_keys(manifest: Manifest, balancer: LoadBalancer) -> tuple[str, ...]:
+def address_keys(manifest: Manifest, balancer: LoadBalancer) -> tuple[str, ...]:
+    """The annotations in which a load balancer takes addresses of a Service; at least one."""
     if balancer is LoadBalancer.CILIUM:
         return (CILIUM,)
     return tuple(key for key in METALLB if key in manifest.annotations) or METALLB[:1]
