@@ -62,6 +62,8 @@ def _step(walk: Walk, step: Step, last: Step | None) -> Iterator[str]:
         place = f"{problem.place}: " if problem.place else ""
         words = f"{problem.severity}: {place}{problem.message} [{problem.code}]"
         yield "          " + click.style(words, fg="red")
+    for interface in step.solicited:
+        yield f"          asks the routers of {interface}: silence counts after two questions"
     yield from _commit(step)
 
 
@@ -140,6 +142,7 @@ def _step_document(step: Step) -> dict[str, object]:
         "changed": [change_document(change) for change in step.changes],
         "problems": [problem.document() for problem in step.problems],
         "repeated": step.repeated,
+        "solicited": list(step.solicited),
     }
 
 

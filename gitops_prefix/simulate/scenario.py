@@ -32,17 +32,21 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Announces:
-    """A router advertises, and repeats it until it says something else.
+    """A router advertises, and repeats this until it says something else.
 
     Attributes:
-        label: what the scenario calls it.
+        label: what the scenario calls the router. Two routers may share an address.
+        advertisements: the packets that are sent at one time: a router may spread its
+            options over several (RFC 4861 9).
         every: seconds between repetitions; 0 is never.
+        once: whether the router repeats its earlier words afterwards, and not this.
     """
 
     router: Router
     label: str
-    advertisement: RouterAdvertisement
+    advertisements: tuple[RouterAdvertisement, ...]
     every: int = 0
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,23 @@ class FallsSilent:
 
     router: Router
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaysFarewell:
+    """A router stops with a final advertisement: lifetime 0, no prefixes (RFC 4861 6.2.5)."""
+
+    router: Router
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class LosesPackets:
+    """What a router sends the next `times` times does not arrive, asked for or not."""
+
+    router: Router
+    label: str
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +99,17 @@ class Noted:
     """Words for the reader; nothing happens."""
 
 
-Action = Observed | Announces | FallsSilent | LinkChanges | Restarts | GitChanges | Noted
+Action = (
+    Observed
+    | Announces
+    | FallsSilent
+    | SaysFarewell
+    | LosesPackets
+    | LinkChanges
+    | Restarts
+    | GitChanges
+    | Noted
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from gitops_prefix.decide.advertisement import (
     PrefixInformation,
     Router,
     RouterAdvertisement,
+    UnknownOption,
 )
 from gitops_prefix.decide.fields import FieldProblem, Fields, nearest, parse_duration
-from gitops_prefix.decide.prefix import LINK_LOCAL
+from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
 from gitops_prefix.decide.status import parse_time
 from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.node import Node, duplicate_keys, nearest_node
@@ -30,8 +31,10 @@ from gitops_prefix.simulate.scenario import (
     FallsSilent,
     GitChanges,
     LinkChanges,
+    LosesPackets,
     Noted,
     Restarts,
+    SaysFarewell,
     Scenario,
     StandIns,
 )
@@ -39,22 +42,37 @@ from gitops_prefix.simulate.scenario import (
 VALID_LIFETIME, PREFERRED_LIFETIME = 2_592_000, 604_800
 """Seconds, when the scenario does not say: RFC 4861 6.2.1's defaults."""
 ROUTER_LIFETIME = 1800
+LONGEST_ROUTER_LIFETIME = 65_535
+"""Seconds: the field has 16 bits (RFC 4861 4.2)."""
 EVERY = 600
+MOST_LOST = 1000
+_ROUTE_INFORMATION = 24
+"""The type of the option (RFC 4191 2.3)."""
 MOST_SECONDS = 366 * 86_400
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 _FLAGS = {"on-link", "autonomous"}
-_ACTIONS = ("announces", "silent", "link", "daemon", "git")
+_ACTIONS = ("announces", "packets", "farewell", "silent", "lost", "link", "daemon", "git")
+_PACKET = ("announces", "routes", "lifetime")
+_BESIDE = {
+    "announces": {"routes", "lifetime", "every", "once"},
+    "packets": {"every", "once"},
+    "link": {"interface"},
+}
+"""The fields that say something beside an action."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """A router of the scenario, as its events use it."""
+    """A router of the scenario, as its events use it: its events may say otherwise."""
 
     router: Router
     label: str
-    preference: Preference
-    lifetime: int
-    every: int
+    preference: Preference = Preference.MEDIUM
+    lifetime: int = ROUTER_LIFETIME
+    every: int = EVERY
+    valid: int = VALID_LIFETIME
+    preferred: int = PREFERRED_LIFETIME
+    snac: bool = False
 
 
 def read_scenario(path: str, content: bytes, stand_ins: StandIns, now: datetime) -> Scenario:
@@ -139,18 +157,30 @@ class _Reader:
         return moment if moment >= self._start else moment + timedelta(days=1)
 
     def _read_sender(self, label: str, fields: Fields) -> _Sender:
-        fields.only("address", "interface", "preference", "lifetime", "every")
+        fields.only(
+            "address", "interface", "preference", "lifetime", "every", "valid", "preferred", "snac"
+        )
         router = Router(
             fields.text("interface", self._stand_ins.interface),
             fields.parsed("address", _parse_link_local, self._stand_ins.router),
         )
         names = [preference.name.lower() for preference in Preference]
         preference = Preference[fields.choice("preference", names, "medium").upper()]
-        lifetime = fields.parsed("lifetime", parse_seconds, ROUTER_LIFETIME)
-        return _Sender(router, label, preference, lifetime, _read_every(fields, EVERY))
+        valid, preferred = _read_lifetimes(fields, VALID_LIFETIME, PREFERRED_LIFETIME)
+        return _Sender(
+            router,
+            label,
+            preference,
+            _read_router_lifetime(fields, ROUTER_LIFETIME),
+            _read_every(fields, EVERY),
+            valid,
+            preferred,
+            fields.boolean("snac", default=False),
+        )
 
     def _read_event(self, fields: Fields, after: int) -> Event:
-        fields.only("at", "note", "router", "every", "interface", *_ACTIONS)
+        beside = {field for fields_beside in _BESIDE.values() for field in fields_beside}
+        fields.only("at", "note", "router", *sorted(beside), *_ACTIONS)
         at = self._read_moment(fields, after)
         note = " ".join(fields.text("note").split())
         named = [key for key in _ACTIONS if key in fields]
@@ -160,6 +190,9 @@ class _Reader:
             fields.problem(
                 None, "missing-field", f"an event needs one of {', '.join(_ACTIONS)}, or a note"
             )
+        for key in sorted(beside):
+            if named and key in fields and key not in _BESIDE.get(named[0], ()):
+                fields.problem(key, "invalid-value", f"says nothing beside {named[0]}")
         return Event(at, self._read_action(fields, named[0]) if named else Noted(), note)
 
     def _read_moment(self, fields: Fields, after: int) -> int:
@@ -194,16 +227,36 @@ class _Reader:
         if named == "git":
             return GitChanges(fields.choice("git", ("away", "back"), "back") == "away")
         sender = self._sender(fields)
-        if named == "silent":
-            if not fields.boolean("silent", default=True):
-                fields.problem("silent", "invalid-value", "false says nothing: leave the event out")
-            return FallsSilent(sender.router, sender.label)
-        advertisement = RouterAdvertisement(
-            64, False, False, sender.preference, sender.lifetime, 0, 0,  # noqa: FBT003  M and O
-            tuple(self._read_prefixes(fields)),
+        if named in {"silent", "farewell"}:
+            if not fields.boolean(named, default=True):
+                fields.problem(named, "invalid-value", "false says nothing: leave the event out")
+            stops = FallsSilent if named == "silent" else SaysFarewell
+            return stops(sender.router, sender.label)
+        if named == "lost":
+            times = fields.integer("lost", 1, low=1, high=MOST_LOST)
+            return LosesPackets(sender.router, sender.label, times)
+        packets = tuple(fields.mappings("packets")) if named == "packets" else (fields,)
+        if not packets:
+            fields.problem("packets", "missing-field", "needs a packet, as in {announces: [A]}")
+        for packet in packets:
+            if named == "packets":
+                packet.only(*_PACKET)
+        return Announces(
+            sender.router,
+            sender.label,
+            tuple(self._read_packet(packet, sender) for packet in packets),
+            _read_every(fields, sender.every),
+            fields.boolean("once", default=False),
+        )
+
+    def _read_packet(self, fields: Fields, sender: _Sender) -> RouterAdvertisement:
+        return RouterAdvertisement(
+            64, False, False, sender.preference,  # noqa: FBT003  M and O
+            _read_router_lifetime(fields, sender.lifetime), 0, 0,
+            tuple(self._read_prefixes(fields, sender)),
+            unknown=tuple(map(_route, fields.parsed_list("routes", Prefix.parse))),
+            snac_router=sender.snac,
         )  # fmt: skip
-        every = _read_every(fields, sender.every)
-        return Announces(sender.router, sender.label, advertisement, every)
 
     def _sender(self, fields: Fields) -> _Sender:
         label = fields.text("router")
@@ -220,11 +273,11 @@ class _Reader:
             f'"{label}" is not in routers (there is: {listed}){nearest(label, known)}',
         )
         stand_in = Router(self._stand_ins.interface, self._stand_ins.router)
-        return _Sender(stand_in, label, Preference.MEDIUM, ROUTER_LIFETIME, 0)
+        return _Sender(stand_in, label)
 
-    def _read_prefixes(self, fields: Fields) -> Iterator[PrefixInformation]:
+    def _read_prefixes(self, fields: Fields, sender: _Sender) -> Iterator[PrefixInformation]:
         """Each item of `announces`: a prefix alone, or with its lifetimes and flags."""
-        items = fields.content["announces"]
+        items = fields.content.get("announces", [])
         if isinstance(items, list):
             whole = [item if isinstance(item, dict) else {"prefix": item} for item in items]
             fields = replace(fields, content={**fields.content, "announces": whole})
@@ -235,11 +288,7 @@ class _Reader:
                 item.problem("prefix", "missing-field", 'a prefix, or a letter such as "A"')
                 continue
             prefix = item.parsed("prefix", self._stand_ins.prefix, None)
-            valid = item.parsed("valid", _parse_lifetime, VALID_LIFETIME)
-            preferred = item.parsed("preferred", _parse_lifetime, min(PREFERRED_LIFETIME, valid))
-            if preferred > valid:
-                # RFC 4862 5.5.3 c: such an option is ignored.
-                item.problem("preferred", "out-of-range", "longer than valid: hosts ignore that")
+            valid, preferred = _read_lifetimes(item, sender.valid, sender.preferred)
             flags = set(item.parsed_list("flags", _parse_flag)) if "flags" in item else _FLAGS
             if prefix in seen:
                 item.problem("prefix", "invalid-value", f"{prefix} is there already")
@@ -253,6 +302,30 @@ class _Reader:
 def _of_day(clock: re.Match[str]) -> timedelta:
     hours, minutes, seconds = (int(part or 0) for part in clock.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _read_lifetimes(fields: Fields, valid: int, preferred: int) -> tuple[int, int]:
+    """The valid and the preferred lifetime of a prefix; the arguments are the defaults."""
+    valid = fields.parsed("valid", _parse_lifetime, valid)
+    preferred = fields.parsed("preferred", _parse_lifetime, min(preferred, valid))
+    if preferred > valid:
+        # RFC 4862 5.5.3 c: such an option is ignored.
+        fields.problem("preferred", "out-of-range", "longer than valid: hosts ignore that")
+    return valid, preferred
+
+
+def _read_router_lifetime(fields: Fields, default: int) -> int:
+    lifetime = fields.parsed("lifetime", parse_seconds, default)
+    if lifetime > LONGEST_ROUTER_LIFETIME:
+        message = f"at most {LONGEST_ROUTER_LIFETIME}s: the field has 16 bits (RFC 4861 4.2)"
+        fields.problem("lifetime", "out-of-range", message)
+    return lifetime
+
+
+def _route(prefix: Prefix) -> UnknownOption:
+    """A Route Information option (RFC 4191 2.3) of medium preference, for half an hour."""
+    body = bytes([prefix.length, 0]) + ROUTER_LIFETIME.to_bytes(4) + prefix.network.to_bytes(16)
+    return UnknownOption(_ROUTE_INFORMATION, body)
 
 
 def _read_every(fields: Fields, default: int) -> int:

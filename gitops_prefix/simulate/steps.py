@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation, Router
+from gitops_prefix.decide.advertisement import (
+    INFINITY,
+    PrefixInformation,
+    Router,
+    RouterAdvertisement,
+)
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.decide.prefix import Prefix
@@ -24,9 +29,11 @@ from gitops_prefix.simulate.scenario import (
     FallsSilent,
     GitChanges,
     LinkChanges,
+    LosesPackets,
     Noted,
     Observed,
     Restarts,
+    SaysFarewell,
     Scenario,
 )
 
@@ -65,6 +72,7 @@ class Step:
         problems: new at this step; an error leaves everything as it was.
         repeated: advertisements since the step before that changed nothing.
         again: whether a router repeated itself at this very moment.
+        solicited: the links whose routers were asked: silence counts only after that.
     """
 
     at: float
@@ -79,6 +87,7 @@ class Step:
     problems: tuple[Problem, ...] = ()
     repeated: int = 0
     again: bool = False
+    solicited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +196,16 @@ def _action_words(event: Event) -> str:  # noqa: PLR0911  one return a kind of e
     match event.action:
         case Observed(name, prefix):
             return f"{name} is given {prefix}"
-        case Announces(router, label, advertisement):
-            listed = "; ".join(map(_announced_words, advertisement.prefixes))
-            return f"{label} ({router}) announces {listed or 'no prefix'}"
+        case Announces(router, label, advertisements):
+            packets = ", and in another packet ".join(map(_packet_words, advertisements))
+            once = " once" if event.action.once else ""
+            return f"{label} ({router}) announces{once} {packets}"
         case FallsSilent(router, label):
             return f"{label} ({router}) falls silent"
+        case SaysFarewell(router, label):
+            return f"{label} ({router}) says farewell: router lifetime 0, no prefix"
+        case LosesPackets(router, label, times):
+            return f"{label} ({router}) is not heard the next {_times(times)}"
         case LinkChanges(interface, up):
             return f"link {interface} {'comes up' if up else 'goes down'}"
         case Restarts():
@@ -201,6 +215,19 @@ def _action_words(event: Event) -> str:  # noqa: PLR0911  one return a kind of e
         case Noted():
             return ""
     assert_never(event.action)
+
+
+def _packet_words(advertisement: RouterAdvertisement) -> str:
+    listed = [_announced_words(information) for information in advertisement.prefixes]
+    if not listed:
+        listed = ["only routes" if advertisement.unknown else "no prefix"]
+    if not advertisement.router_lifetime:
+        listed.append("router lifetime 0")
+    return "; ".join(listed)
+
+
+def _times(times: int) -> str:
+    return "time" if times == 1 else f"{times} times"
 
 
 def _announced_words(announced: PrefixInformation) -> str:

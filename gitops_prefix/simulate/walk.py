@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil, inf
 
-from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.advertisement import Preference, RouterAdvertisement
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
@@ -26,8 +26,10 @@ from gitops_prefix.simulate.scenario import (
     FallsSilent,
     GitChanges,
     LinkChanges,
+    LosesPackets,
     Observed,
     Restarts,
+    SaysFarewell,
     Scenario,
 )
 from gitops_prefix.simulate.steps import Look, Step, Walk, held_fields
@@ -35,6 +37,8 @@ from gitops_prefix.simulate.steps import Look, Step, Walk, held_fields
 ANSWER = 1
 """Seconds after which routers answer a solicitation. One is sent when a link comes up and
 when the daemon starts (RFC 4861 6.3.7); an answer is at most 0.5 s late (6.2.6)."""
+FAREWELL = RouterAdvertisement(64, False, False, Preference.MEDIUM, 0, 0, 0, ())  # noqa: FBT003
+"""The last advertisement of a router that stops (RFC 4861 6.2.5)."""
 LONGEST_WAIT = 30 * 86_400.0
 """Seconds after the last event for which the walk waits for what time alone still ends."""
 MOST_INSTANTS = 30_000
@@ -82,19 +86,27 @@ class _Routers:
     """The routers of a scenario: who speaks, when next, and on which link nobody listens."""
 
     def __init__(self) -> None:
-        self._speaking: dict[Router, Announces] = {}
-        self._next: dict[Router, float] = {}
+        self._speaking: dict[str, Announces] = {}
+        self._next: dict[str, float] = {}
+        self._lost: dict[str, int] = {}
         self._down: set[str] = set()
 
     def take(self, action: Action, at: float) -> list[LinkEvent]:
         """What the daemon hears of an event."""
         match action:
+            case Announces(once=True):
+                return self._say(action, at)
             case Announces():
-                self._speaking[action.router] = action
+                self._speaking[action.label] = action
+                self._repeat_after(action, at)
                 return self._say(action, at)
             case FallsSilent():
-                self._speaking.pop(action.router, None)
-                self._next.pop(action.router, None)
+                self._stop(action.label)
+            case SaysFarewell(router, label):
+                self._stop(label)
+                return self._say(Announces(router, label, (FAREWELL,)), at)
+            case LosesPackets(_, label, times):
+                self._lost[label] = times
             case LinkChanges(interface, up):
                 (self._down.discard if up else self._down.add)(interface)
                 if up:
@@ -108,26 +120,46 @@ class _Routers:
 
     def repeat(self, at: float) -> list[LinkEvent]:
         """The advertisements that are due again and are heard."""
-        due_now = sorted(router for router, moment in self._next.items() if moment <= at)
-        return [event for router in due_now for event in self._say(self._speaking[router], at)]
+        labels = [label for label, moment in self._next.items() if moment <= at]
+        due_now = sorted(
+            (self._speaking[label] for label in labels),
+            key=lambda announces: (announces.router, announces.label),
+        )
+        for announces in due_now:
+            self._repeat_after(announces, at)
+        return [event for announces in due_now for event in self._say(announces, at)]
 
     @property
     def next_at(self) -> float:
         """When the next router repeats itself; inf if none does."""
         return min(self._next.values(), default=inf)
 
+    def _repeat_after(self, announces: Announces, at: float) -> None:
+        self._next[announces.label] = at + announces.every if announces.every else inf
+
+    def _stop(self, label: str) -> None:
+        self._speaking.pop(label, None)
+        self._next.pop(label, None)
+
     def _say(self, announces: Announces, at: float) -> list[LinkEvent]:
+        """What is heard of it: nothing on a link that is down, or when it is lost."""
         router = announces.router
-        self._next[router] = at + announces.every if announces.every else inf
         if router.interface in self._down:
             return []
-        return [Advertised(router, announces.advertisement, at, repeated=False)]
+        lost = self._lost.get(announces.label, 0)
+        if lost:
+            self._lost[announces.label] = lost - 1
+            return []
+        return [
+            Advertised(router, advertisement, at, repeated=False)
+            for advertisement in announces.advertisements
+        ]
 
     def solicit(self, at: float, interface: str | None = None) -> None:
         """The daemon asks: whoever speaks answers."""
-        for router in self._speaking:
-            if interface in {None, router.interface}:
-                self._next[router] = at + ANSWER
+        for label, announces in self._speaking.items():
+            if interface in {None, announces.router.interface}:
+                self._next[label] = at + ANSWER
 
 
 class _World:
@@ -169,7 +201,8 @@ class _World:
         now = self._calendar(at)
         watched = watch(self._inventory)
         self._ears = self._ears.follow(watched).decide(at)
-        for interface in self._ears.solicit:
+        solicited = tuple(sorted(self._ears.solicit))
+        for interface in solicited:
             self._ears = self._ears.asked(interface, at)
             self._routers.solicit(at, interface)
         choices = self._ears.choices | {
@@ -189,7 +222,8 @@ class _World:
         pushed = self._publish(planned.rendering)
         changed = shown != self._shown
         self._shown = shown
-        if not (first or events or planned.rendering.files or fresh or pushed or changed):
+        shows = (events, planned.rendering.files, fresh, pushed, changed, solicited)
+        if not (first or any(shows)):
             return None
         return Step(
             at,
@@ -202,6 +236,7 @@ class _World:
             waiting=self._waiting,
             pushed=pushed,
             problems=fresh,
+            solicited=solicited,
         )
 
     def next_moment(self, at: float, events: list[Event]) -> float:

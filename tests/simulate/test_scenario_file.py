@@ -66,6 +66,29 @@ WRONG = {
     "a preference that is none": (
         "routers: {isp: {preference: top}}\nevents: [{at: 0s, note: x}]\n", "invalid-value", "s.yaml:1:29",
     ),
+    "a router lifetime of a day": (
+        HEAD + "- {at: 0s, router: isp, announces: [A], lifetime: 24h}\n", "out-of-range", "s.yaml:3:51",
+    ),
+    "a lifetime beside silence": (
+        HEAD + "- {at: 0s, router: isp, silent: true, lifetime: 1h}\n", "invalid-value", "s.yaml:3:49",
+    ),
+    "a lifetime beside packets": (
+        HEAD + "- {at: 0s, router: isp, packets: [{announces: [A]}], lifetime: 1h}\n",
+        "invalid-value", "s.yaml:3:64",
+    ),
+    "no packet": (HEAD + "- {at: 0s, router: isp, packets: []}\n", "missing-field", "s.yaml:3:34"),
+    "a slip in a packet": (
+        HEAD + "- {at: 0s, router: isp, packets: [{announce: [A]}]}\n", "unknown-field", "s.yaml:3:46",
+    ),
+    "no farewell": (HEAD + "- {at: 0s, router: isp, farewell: false}\n", "invalid-value", "s.yaml:3:35"),
+    "nothing lost": (HEAD + "- {at: 0s, router: isp, lost: 0}\n", "out-of-range", "s.yaml:3:31"),
+    "a route that is none": (
+        HEAD + "- {at: 0s, router: isp, announces: [], routes: [A]}\n", "invalid-value", "s.yaml:3:49",
+    ),
+    "a router's preferred above its valid": (
+        "routers: {isp: {valid: 1h, preferred: 2h}}\nevents: [{at: 0s, note: x}]\n",
+        "out-of-range", "s.yaml:1:39",
+    ),
     "a link that is sideways": (HEAD + "- {at: 0s, link: left}\n", "invalid-value", "s.yaml:3:18"),
     "git gone": (HEAD + "- {at: 0s, git: gone}\n", "invalid-value", "s.yaml:3:17"),
     "a daemon that rests": (HEAD + "- {at: 0s, daemon: rests}\n", "invalid-value", "s.yaml:3:20"),
@@ -111,9 +134,34 @@ def test_what_is_left_out_is_a_common_router():
     scenario = read("routers: {isp: {}}\nevents: [{at: 0s, announces: [A]}]\n")
     action = scenario.events[0].action
     assert (str(action.router), action.every, scenario.start) == ("fe80::1%eth0", 600, NOW)
-    assert action.advertisement.preference is Preference.MEDIUM
-    [prefix] = action.advertisement.prefixes
+    [advertisement] = action.advertisements
+    assert advertisement.preference is Preference.MEDIUM
+    [prefix] = advertisement.prefixes
     assert prefix[1:5] == (True, True, 2_592_000, 604_800)
+
+
+def test_a_router_may_send_several_packets_each_with_a_lifetime_of_its_own():
+    scenario = read(
+        "routers: {isp: {preferred: 4h, valid: 24h, lifetime: 1h, snac: true}}\nevents: [{at: 0s, packets: "
+        "[{announces: [A]}, {announces: ['fd00::/64'], lifetime: 0s}, {routes: ['fd00:7::/64']}]}]\n"
+    )
+    packets = scenario.events[0].action.advertisements
+    assert [packet.router_lifetime for packet in packets] == [3600, 0, 3600]
+    assert [[prefix[3:5] for prefix in packet.prefixes] for packet in packets] == [
+        [(86400, 14400)], [(86400, 14400)], [],
+    ]  # fmt: skip
+    assert [len(packet.unknown) for packet in packets] == [0, 0, 1]
+    assert all(packet.snac_router for packet in packets)
+
+
+def test_a_route_is_an_option_of_rfc_4191():
+    """Type 24: prefix length, preference, lifetime, prefix."""
+    scenario = read(
+        "routers: {isp: {}}\nevents: [{at: 0s, announces: [], routes: ['fd00:7::/64']}]\n"
+    )
+    [advertisement] = scenario.events[0].action.advertisements
+    [option] = advertisement.unknown
+    assert (option.type, option.body[:6].hex(), len(option.body)) == (24, "400000000708", 22)
 
 
 def test_what_is_said_counts():
@@ -125,6 +173,7 @@ def test_what_is_said_counts():
     action = scenario.events[0].action
     assert (str(action.router), action.every) == ("fe80::9%lan", 300)
     assert scenario.start == NOW.replace(hour=4)
-    assert action.advertisement.preference is Preference.HIGH
-    [prefix] = action.advertisement.prefixes
+    [advertisement] = action.advertisements
+    assert advertisement.preference is Preference.HIGH
+    [prefix] = advertisement.prefixes
     assert prefix[1:5] == (False, True, INFINITY, 3600)

@@ -66,7 +66,8 @@ def test_what_git_does_not_get_waits_and_is_pushed_together():
         " {at: 2m, announces: [B]}, {at: 5m, announces: [C]}, {at: 20m, git: back}]}",
         files("transition: {}"),
     )
-    assert [(step.commit, step.waiting, step.pushed) for step in walk.steps] == [
+    steps = [step for step in walk.steps if not step.solicited]
+    assert [(step.commit, step.waiting, step.pushed) for step in steps] == [
         (1, 0, 1), (0, 0, 0), (2, 1, 0), (3, 2, 0), (0, 0, 2),
     ]  # fmt: skip
 
@@ -101,6 +102,45 @@ def test_a_prefix_that_does_not_fit_is_told_and_the_walk_goes_on():
         [], ["does-not-fit"], [],
     ]  # fmt: skip
     assert [step.commit for step in result.steps] == [1, 0, 2]
+
+
+def test_a_farewell_ends_in_the_standing_once_the_router_was_asked_twice():
+    walk = walked(
+        "{until: 1h, routers: {isp: {}}, events: [{at: 0s, announces: [A]}, {at: 30m, farewell: true}]}"
+    )
+    assert [(step.at, step.solicited) for step in walk.steps if step.solicited] == [
+        (1800, ("eth0",)), (1804, ("eth0",)),
+    ]  # fmt: skip
+    assert "router gone" in str(walk.steps[-1].looks["home-ipv6"].standing)
+
+
+def test_what_is_lost_is_not_heard_and_what_comes_after_it_is():
+    """Two packets at one time are lost together."""
+    walk = walked(
+        "{until: 1h, routers: {isp: {every: 5m}}, events: [{at: 0s, announces: [A]}, {at: 12m, lost: 2},"
+        " {at: 13m, packets: [{announces: [B]}, {announces: ['fd00::/64']}]}]}",
+        files("transition: {}"),
+    )
+    assert [(at, current) for at, current, _ in told(walk)] == [(0, A), (13 * 60 + 600, B)]
+
+
+def test_what_is_sent_once_is_not_repeated_and_the_router_goes_on():
+    walk = walked(
+        "{until: 1h, routers: {isp: {every: 5m}}, events: [{at: 0s, announces: [A]},"
+        " {at: 12m, announces: [B], once: true}]}",
+        files("transition: {}"),
+    )
+    assert [current for _, current, _ in told(walk)] == [A, B, A]
+
+
+def test_two_routers_may_share_an_address():
+    walk = walked(
+        "{until: 30m, routers: {isp: {every: 5m}, otbr: {every: 3m, lifetime: 0s}}, events:"
+        " [{at: 0s, router: isp, announces: [A]}, {at: 1s, router: otbr, announces: [], routes: ['fd00:7::/64']},"
+        " {at: 20m, router: otbr, silent: true}]}"
+    )
+    assert [current for _, current, _ in told(walk)] == [A]
+    assert sum(step.repeated for step in walk.steps) + walk.repeated > 10
 
 
 def test_a_million_repetitions_are_refused():
