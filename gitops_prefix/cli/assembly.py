@@ -49,7 +49,7 @@ from gitops_prefix.publish.loan import Transport
 from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.notify import Notifier, Secret, Webhook
 from gitops_prefix.publish.push_branches import check_pattern, is_branch_name
-from gitops_prefix.publish.repository import Repository, Scope
+from gitops_prefix.publish.repository import Repository, Scope, TimeLimits
 from gitops_prefix.publish.scrub import learn
 from gitops_prefix.publish.signing import Signing, signing_by
 
@@ -152,8 +152,13 @@ def assemble(settings: RunSettings) -> Assembly:
             committer=settings.commits.committer(),
             signing=signing,
             scope=Scope(where.path, where.exclude),
+            limits=TimeLimits(push=where.push_timeout.total_seconds()),
         ),
-        Pace(pace.settle.total_seconds(), max(1.0, pace.interval.total_seconds())),
+        Pace(
+            pace.settle.total_seconds(),
+            max(1.0, pace.interval.total_seconds()),
+            where.push_timeout.total_seconds(),
+        ),
         pace.interface,
         cluster,
         ApplyPolicy(settings.direct.apply, settings.direct.apply_after.total_seconds()),

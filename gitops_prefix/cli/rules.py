@@ -4,6 +4,7 @@ A rule returns its problems, and `check` returns those of all rules.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -17,10 +18,13 @@ from gitops_prefix.cli.settings import (
     ProposalSettings,
     RunSettings,
 )
+from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.forge.known import forge_of
 from gitops_prefix.publish.managed_files import Scope
 from gitops_prefix.publish.notify import check_webhook
+
+_SHORTEST_PUSH, _LONGEST_PUSH = timedelta(seconds=10), timedelta(minutes=10)
 
 
 class GivenSecrets(NamedTuple):
@@ -38,6 +42,7 @@ def check(settings: RunSettings, secrets: GivenSecrets = GivenSecrets()) -> tupl
     """Return everything that is wrong with the options, in the order of `--help`."""
     rules: tuple[Iterator[Problem], ...] = (
         _check_path(settings.repository.path),
+        _check_push_timeout(settings.repository.push_timeout),
         check_credentials(settings.credentials, settings.repository.repo, secrets),
         _check_commits(settings.commits),
         settings.messages.wrong_trailers(),
@@ -52,6 +57,13 @@ def check(settings: RunSettings, secrets: GivenSecrets = GivenSecrets()) -> tupl
 def _check_path(path: str) -> Iterator[Problem]:
     if Scope(path).outside:
         yield Problem("invalid-path", f'--path "{path}" leads out of the repository')
+
+
+def _check_push_timeout(timeout: timedelta) -> Iterator[Problem]:
+    """A pass pushes twice at most, and the probe of the loop waits for no longer pass."""
+    if not _SHORTEST_PUSH <= timeout <= _LONGEST_PUSH:
+        message = f'--push-timeout "{format_duration(timeout)}" is not 10s to 10m: write "2m"'
+        yield Problem("invalid-push-timeout", message)
 
 
 def check_credentials(

@@ -92,6 +92,11 @@ class RepositorySettings:
         help="Where the bare clone lives. [default: below $XDG_STATE_HOME]",
         chart=Chart("/var/lib/gitops-prefix/clone"),
     )
+    push_timeout: timedelta = duration(
+        "120s",
+        help="How long a push may take, with the hooks of the server: 10s to 10m.",
+        see="git.md",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,8 +52,9 @@ log = logging.getLogger(__name__)
 _MOST_CONTESTS = 10
 """Waits in a row for a branch that keeps moving; then for the next look at it."""
 
-_LONGEST_PASS = 900.0
-"""Seconds: a branch's first fetch over a slow line may take 600 (publish.remote.TimeLimits)."""
+_LONGEST_PASS = 660.0
+"""Seconds without the pushes: a branch's first fetch over a slow line may take 600
+(publish.remote.TimeLimits)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,12 @@ class Pace:
     Attributes:
         settle: changes within this time are one commit.
         interval: how often the branch is looked at when nothing else happens.
+        push: how long a push may take, with the hooks of the server.
     """
 
     settle: float = 0.2
     interval: float = 300.0
+    push: float = 120.0
 
 
 class Why(NamedTuple):
@@ -242,7 +245,7 @@ class Loop:
 
     def healthy(self) -> bool:
         """Whether the loop is alive: it wakes for the branch at the latest."""
-        longest = 2 * self._pace.interval + _LONGEST_PASS
+        longest = 2 * self._pace.interval + _LONGEST_PASS + 2 * self._pace.push
         return self._clocks.monotonic() - self.alive_at < longest
 
     def _pass(self, why: Why, *, settle: bool) -> Outcome:

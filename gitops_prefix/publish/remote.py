@@ -59,7 +59,7 @@ class TimeLimits:
     """
 
     ask: float = 60.0
-    push: float = 60.0
+    push: float = 120.0
     fetch: float = 600.0
     silence: float = 30.0
 

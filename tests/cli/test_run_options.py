@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 
 import click
 import pytest
@@ -174,6 +175,8 @@ RULES = {
         {"notify": ("argocd=https://a.example",), "push_branch": "ours"},
         "invalid-notify",
     ),
+    "a push with no time": ({"push_timeout": timedelta(seconds=1)}, "invalid-push-timeout"),
+    "a push without end": ({"push_timeout": timedelta(hours=1)}, "invalid-push-timeout"),
     "a lease for one pass": ({"leader_elect": True, "once": True}, "invalid-lease"),
     "apply for one pass": ({"apply": "always", "once": True}, "invalid-apply"),
     "apply of what others merge": ({"apply": "fallback", "push_branch": "a"}, "invalid-apply"),
