@@ -1,12 +1,37 @@
-"""Log lines: for people on a terminal, JSON for everything else."""
+"""Log lines: for people on a terminal, JSON for everything else; and what a pass is worth."""
 
 import json
 import logging
+import re
 import sys
 import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import TextIO
 
+from gitops_prefix.daemon.outcome import (
+    Committed,
+    Decided,
+    Invalid,
+    NotLeading,
+    Outcome,
+    Proposed,
+    Pushed,
+    Rehearsed,
+    Result,
+)
+from gitops_prefix.decide.fields import format_duration
+from gitops_prefix.plan.occasion import StatusChange
+from gitops_prefix.publish.message import change_line
 from gitops_prefix.publish.scrub import redact
+
+log = logging.getLogger(__name__)
+
+_HOUR = 3600.0
+_MOST_WORDS = 64
+"""Failures of one outage that are remembered; a server may say something new each time."""
+_NUMBERS = re.compile(r"[0-9a-f]{7,}|[0-9]+")
+"""Commit ids and counts: with others the words are the same words."""
 
 _STANDARD = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime"}
 
@@ -27,20 +52,38 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class _Redacting(logging.StreamHandler[TextIO]):
-    """The last door: no secret that was read leaves in a line, whoever wrote it."""
+class _Terminal(logging.Formatter):
+    """One line for people; only a traceback has more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's
+        return _visible(super().formatMessage(record), keep="")
+
+
+class _LastDoor(logging.StreamHandler[TextIO]):
+    """What every line passes, whoever wrote it.
+
+    No secret that was read leaves here, and no character that a terminal obeys or that shows
+    a text as another: escape sequences, bidirectional controls, zero-width characters.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return _visible(redact(super().format(record)), keep="\n")
+
+
+def _visible(text: str, *, keep: str) -> str:
+    """Escape as JSON does, so that a line of JSON stays one."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else json.dumps(each)[1:-1] for each in text
+    )
 
 
 def configure(stream: TextIO = sys.stderr, *, verbose: bool = False) -> None:
     """Send the project's log to `stream`, in the form that suits it."""
-    handler = _Redacting(stream)
+    handler = _LastDoor(stream)
     if stream.isatty():
-        handler.setFormatter(
-            logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
-        )
+        handler.setFormatter(_Terminal("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     else:
         handler.setFormatter(JsonLines())
     logger = logging.getLogger("gitops_prefix")
@@ -67,3 +110,174 @@ class OncePerMinute:
             return None
         self._since[key] = now
         return self._suppressed.pop(key, 0)
+
+
+class _Repeated:
+    """Says when words that come again and again are worth a line: when new, then once an hour."""
+
+    def __init__(self) -> None:
+        self._logged: dict[str, float] = {}
+
+    def admit(self, words: str, now: float) -> bool:
+        """Whether to log the words now."""
+        key = _NUMBERS.sub("#", words)
+        at = self._logged.get(key)
+        if at is not None and now - at < _HOUR:
+            return False
+        self._logged.pop(key, None)
+        self._logged[key] = now
+        if len(self._logged) > _MOST_WORDS:
+            del self._logged[next(iter(self._logged))]
+        return True
+
+    def keep(self, words: Iterable[str]) -> None:
+        """Forget what is not said any more: when it comes back, it is news."""
+        kept = {_NUMBERS.sub("#", each) for each in words}
+        self._logged = {key: at for key, at in self._logged.items() if key in kept}
+
+
+class _Outage:
+    """The passes that failed in a row: what is logged of them, and of their end."""
+
+    def __init__(self) -> None:
+        self._words = _Repeated()
+        self._began: float | None = None
+        self._result: Result | None = None
+        self._tries = 0
+
+    def fail(self, result: Result, words: str, now: float) -> str | None:
+        """Note a failed pass, and return its line; None if the line would say nothing new."""
+        if self._began is None:
+            self._began, self._tries = now, 0
+        self._tries += 1
+        self._result = result
+        line = f"{result}: {words}"
+        if not self._words.admit(line, now):
+            return None
+        return line if self._tries == 1 else f"{line} ({self._lasted(now)})"
+
+    def end(self, now: float) -> str:
+        """Note a pass that did not fail, and return the line about the end; empty without one."""
+        if self._began is None:
+            return ""
+        line = f"no longer {self._result} ({self._lasted(now)})"
+        self._began = None
+        self._words.keep(())
+        return line
+
+    def _lasted(self, now: float) -> str:
+        seconds = timedelta(seconds=round(now - (now if self._began is None else self._began)))
+        return f"{self._tries} failed {'try' if self._tries == 1 else 'tries'} in " + (
+            format_duration(seconds)
+        )
+
+
+class PassLog:
+    """The log lines of passes.
+
+    A failure is logged when its words change, then once an hour with a count, and its end
+    once. A change is "A -> B" only when the branch holds B.
+    """
+
+    def __init__(self, branch: str, clock: Callable[[], float]) -> None:
+        """Log passes over this branch."""
+        self._branch, self._clock = branch, clock
+        self._outage, self._problems, self._others = _Outage(), _Repeated(), OncePerMinute()
+        self._follows = False
+        # What our waiting commits change: by DynamicPrefix, and by field.
+        self._waiting: dict[str, StatusChange] = {}
+        self._fields: set[tuple[object, ...]] = set()
+
+    def report(self, outcome: Outcome, *, watches: bool) -> None:
+        """Log a pass.
+
+        Args:
+            outcome: of the pass.
+            watches: whether there is a DynamicPrefix.
+        """
+        now = self._clock()
+        self._report_problems(outcome, now)
+        failed = outcome.failed
+        if failed is None and (over := self._outage.end(now)):
+            log.info("%s", over)
+        if outcome.decided is not None:
+            self._report_decided(outcome, outcome.decided, now, watches=watches)
+        if isinstance(outcome, NotLeading) and not self._follows:
+            log.info("we do not lead: who does publishes this")
+        self._follows = isinstance(outcome, NotLeading)
+        if failed is not None:
+            waits = "; our commit is kept" if isinstance(outcome, Committed) else ""
+            line = self._outage.fail(outcome.result, f"{failed.words}{waits}", now)
+            if line is not None:
+                # Refused means that a person must act.
+                level = logging.ERROR if outcome.result is Result.REFUSED else logging.WARNING
+                log.log(level, "%s", line)
+
+    def _report_problems(self, outcome: Outcome, now: float) -> None:
+        level = logging.ERROR if isinstance(outcome, Invalid) else logging.WARNING
+        for problem in outcome.problems:
+            if self._problems.admit(str(problem), now):
+                log.log(level, "%s [%s]", problem, problem.code)
+        if outcome.decided is not None and outcome.failed is None:
+            self._problems.keep(map(str, outcome.problems))
+
+    def _report_decided(
+        self, outcome: Outcome, decided: Decided, now: float, *, watches: bool
+    ) -> None:
+        if not watches and self._others.admit("nothing to follow", now) is not None:
+            log.warning(
+                'no DynamicPrefix is on "%s" where it is searched (--path, --exclude), so nothing '
+                "is followed: `gitops-prefix init` writes one",
+                self._branch,
+            )
+        for line in map(change_line, decided.occasion.by_hand):
+            if self._others.admit(f"by hand {line}", now) is not None:
+                log.warning("edited by hand, and rendered again: %s", line)
+        match outcome:
+            case Committed():
+                self._report_waiting(decided)
+            case Rehearsed():
+                for change in decided.occasion.transitions:
+                    log.info("%s: would be %s instead of %s", *_sides(change))
+            case Pushed() | Proposed():
+                self._report_published(outcome, decided)
+            case _:
+                self._forget_waiting()
+
+    def _report_waiting(self, decided: Decided) -> None:
+        self._note(decided)
+        for change in decided.occasion.transitions:
+            if change.moved:
+                log.info("%s: %s instead of %s waits to be published", *_sides(change))
+
+    def _report_published(self, outcome: Pushed | Proposed, decided: Decided) -> None:
+        self._note(decided)
+        pushed = isinstance(outcome, Pushed)
+        line = "%s: %s -> %s" if pushed else "%s: %s -> %s is proposed"
+        for change in self._waiting.values():
+            if change.moved:
+                name, current, before = _sides(change)
+                log.info(line, name, before, current)
+        verb, count = "published" if pushed else "proposed", len(self._fields)
+        fields = f"{count} {'field' if count == 1 else 'fields'}"
+        # A commit of an earlier process, or one that only changes a status.
+        about = fields if count else "the status" if self._waiting else "what waited"
+        log.info("%s %s: %s", verb, outcome.commit[:12], about)
+        self._forget_waiting()
+
+    def _note(self, decided: Decided) -> None:
+        for change in decided.occasion.transitions:
+            first = self._waiting.get(change.name, change)
+            self._waiting[change.name] = StatusChange(
+                change.name, first.previous, change.current, change.router
+            )
+        self._fields |= {each[:6] for each in decided.changes}
+
+    def _forget_waiting(self) -> None:
+        self._waiting, self._fields = {}, set()
+
+
+def _sides(change: StatusChange) -> Sequence[str]:
+    """The name, the prefix after the change, and the one before it."""
+    before = str(change.previous.current) if change.previous else "none"
+    return change.name, str(change.current.current), before

@@ -23,18 +23,13 @@ from gitops_prefix.daemon.follow_ups import (
     follow_ups,
 )
 from gitops_prefix.daemon.listening import Listening
-from gitops_prefix.daemon.logs import OncePerMinute
+from gitops_prefix.daemon.logs import PassLog
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.outcome import (
-    Committed,
-    Decided,
     Invalid,
-    NotLeading,
     Outcome,
-    Proposed,
     Publisher,
-    Pushed,
     Rehearsed,
     Result,
     shown_commit,
@@ -45,7 +40,7 @@ from gitops_prefix.daemon.report import Report, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
-from gitops_prefix.publish.message import Wording, change_line
+from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.repository import Repository
 
 
@@ -139,8 +134,8 @@ class Service:
         self._reached = False
         self._away_since: float | None = None
         self._deaf_since: float | None = None
-        self._once = OncePerMinute()
         self._clocks = Clocks()
+        self._pass_log = PassLog(repository.branch, self._clocks.monotonic)
         self._leadership: Leadership | Alone = Alone()
         if candidacy is not None:
             clock = self._clocks.monotonic
@@ -309,36 +304,7 @@ class Service:
         self._note_reach(reached=outcome.result is not Result.UNREACHABLE)
         words = outcome.failed.words if outcome.failed else commit[:12]
         self._supervisor.status(f"{outcome.result} {words}".strip())
-        for problem in outcome.problems:
-            if self._once.admit(str(problem), self._clocks.monotonic()) is not None:
-                level = logging.ERROR if isinstance(outcome, Invalid) else logging.WARNING
-                log.log(level, "%s [%s]", problem, problem.code)
-        if outcome.decided is not None:
-            self._report_occasion(outcome.decided)
-        if isinstance(outcome, Pushed | Proposed):
-            log.info("published %s: %d fields", commit[:12], len(outcome.decided.changes))
-        elif isinstance(outcome, NotLeading):
-            log.info("we do not lead: who does publishes this")
-        elif outcome.failed is not None:
-            waits = "; our commit is kept" if isinstance(outcome, Committed) else ""
-            # Refused means that a person must act.
-            level = logging.ERROR if outcome.result is Result.REFUSED else logging.WARNING
-            log.log(level, "%s: %s%s", outcome.result, outcome.failed.words, waits)
-
-    def _report_occasion(self, decided: Decided) -> None:
-        now = self._clocks.monotonic()
-        if not self.loop.watched and self._once.admit("nothing to follow", now) is not None:
-            log.warning(
-                'no DynamicPrefix is on "%s" where it is searched (--path, --exclude), so nothing '
-                "is followed: `gitops-prefix init` writes one",
-                self._repository.branch,
-            )
-        for change in decided.occasion.transitions:
-            before = str(change.previous.current) if change.previous else "none"
-            log.info("%s: %s -> %s", change.name, before, change.current.current)
-        for line in map(change_line, decided.occasion.by_hand):
-            if self._once.admit(f"by hand {line}", now) is not None:
-                log.warning("edited by hand, and rendered again: %s", line)
+        self._pass_log.report(outcome, watches=bool(self.loop.watched))
 
     def _report_unsettled(self) -> None:
         """Log what is undecided after `--once`: silence must not look like success."""

@@ -26,7 +26,8 @@ RETURN_AFTER: timedelta | None = timedelta(minutes=10)
 """How long a more preferred router has to be back: longer than a modem takes to settle."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}")  # Linux's dev_valid_name
+_INTERFACE = re.compile(r"(?!\.{1,2}$)[!-.0-9;-~]{1,15}")
+"""Linux's dev_valid_name, and printable: the names are in logs and on pages."""
 _COMMUNITY = re.compile(r"[0-9]+:[0-9]+")
 
 
@@ -277,7 +278,7 @@ def _parse_return_after(text: str) -> timedelta | None:
 def _parse_interface(text: str) -> str:
     if not _INTERFACE.fullmatch(text):
         raise ValueError(
-            f'"{text}" cannot be a network interface: 1 to 15 characters, without blanks, '
+            f'"{text}" cannot be a network interface: 1 to 15 characters of ASCII, without blanks, '
             '"/" and ":", as in "eth0"; `ip link` lists them'
         )
     return text

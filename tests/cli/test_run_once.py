@@ -57,7 +57,7 @@ def test_a_dry_run_says_what_it_would_publish_and_leaves_no_trace(tmp_path, bare
     words = ["run", "--once", "--repo", str(bare), "--clone-dir", str(tmp_path / "clone")]
     answer = call(tmp_path, *words, "--dry-run", "--push-branch", "ours")
     assert answer.returncode == 0, answer.stderr
-    assert "home-ipv6: none -> 2001:db8:1234::/64" in answer.stderr
+    assert "home-ipv6: would be 2001:db8:1234::/64 instead of none" in answer.stderr
     assert "held: a dry run: " in answer.stderr
     assert "network/pool.yaml" in answer.stderr
     assert commits(bare) == before

@@ -15,7 +15,7 @@ from gitops_prefix.decide.specification import (
     read_specification,
 )
 from gitops_prefix.decide.subnet import Subnet
-from gitops_prefix.errors import Severity
+from gitops_prefix.errors import Problem, Severity
 
 
 def document(name="home", **spec):
@@ -141,7 +141,9 @@ def test_interfaces_are_those_named(fields, interfaces):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a/b", "eth 0", "..", ".", "averyveryverylong", "eth0:1"], ids=repr
+    "name",
+    ["", "a/b", "eth 0", "..", ".", "averyveryverylong", "eth0:1", "b\u00fcro", "a\u202eb"],
+    ids=repr,
 )
 def test_what_cannot_be_an_interface_is_told_at_once_and_not_waited_for(name):
     [(code, message)] = problems(advertisement(interface=name))
@@ -150,6 +152,13 @@ def test_what_cannot_be_an_interface_is_told_at_once_and_not_waited_for(name):
     assert message.startswith(
         f'spec.acquisition.routerAdvertisement.interface: "{name}" cannot be a network interface'
     )
+
+
+def test_an_interface_with_an_escape_sequence_is_refused_and_shown_harmless():
+    [(code, message)] = problems(advertisement(interface="\x1b[31m"))
+
+    assert code == "invalid-value"
+    assert Problem(code, message).message.isprintable()
 
 
 @pytest.mark.parametrize(
