@@ -233,11 +233,10 @@ def test_nothing_that_a_terminal_obeys_leaves(logging_to, text, stream):
 def test_a_traceback_keeps_its_lines(logging_to):
     out = Terminal()
     logging_to(out)
-    try:
-        int("\x1b[31m", base=37)
-    except ValueError as error:
-        harmful = ValueError("\x1b[31m").with_traceback(error.__traceback__)
-        logging.getLogger("gitops_prefix.x").error("it broke", exc_info=harmful)
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        int("\x1b[31m")
+    error = ValueError("\x1b[31m").with_traceback(caught.value.__traceback__)
+    logging.getLogger("gitops_prefix.x").warning("it broke", exc_info=error)
     assert "it broke\nTraceback" in out.getvalue()
     assert r"ValueError: \u001b[31m" in out.getvalue()
     assert "\x1b" not in out.getvalue()
