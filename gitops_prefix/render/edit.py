@@ -7,6 +7,8 @@ Each takes the document as its text and its root.
 from collections.abc import Mapping, Sequence
 
 from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.render.address_tokens import Moves, Token, find_moves
 from gitops_prefix.render.edit_items import (
     Item,
     RefusedEditError,
@@ -27,10 +29,19 @@ from gitops_prefix.render.node import (
     at_path,
     content_end,
     nearest_node,
+    scalars_in,
     value_at,
 )
-from gitops_prefix.render.source import Edit, column, line_end, newline_of
-from gitops_prefix.render.style import Style, Tree, block_lines, flow_text, resolve
+from gitops_prefix.render.source import Edit, column, line_end, newline_of, splice
+from gitops_prefix.render.style import (
+    Style,
+    Tree,
+    block_lines,
+    flow_text,
+    is_plain_safe,
+    quoted,
+    resolve,
+)
 
 
 def is_null(node: Node) -> bool:
@@ -172,6 +183,49 @@ def edit_entries(text: str, root: Node, key: str, wanted: Mapping[str, str]) -> 
     if not missing:
         return edits
     return [*edits, _add_entries(text, node, missing, style)]
+
+
+def move_addresses(text: str, node: Node, past: Sequence[Prefix], current: Prefix) -> Moves:
+    """The edits that move the addresses in every scalar at or below a node; comments stay.
+
+    Args:
+        text: the document.
+        node: a scalar or a collection; aliases below it stay.
+        past: the prefixes that are left.
+        current: the prefix that the addresses move to.
+    """
+    edits: list[Edit] = []
+    stuck: list[Token] = []
+    ours = 0
+    for scalar in scalars_in(node):
+        if isinstance(scalar, AliasNode):
+            continue
+        start, end = scalar.start, scalar.end
+        if scalar.style in {"|", ">"}:
+            # Behind the indicator is a comment, which may be the marker.
+            start = line_end(text, min(start + 1, end))
+        moves = find_moves(text[start:end], past, current)
+        ours += moves.ours
+        stuck += [token.shifted(start) for token in moves.stuck]
+        edits += _unquoted_edits(scalar, moves.edits, start, text)
+    return Moves(tuple(edits), ours, tuple(stuck))
+
+
+def _unquoted_edits(
+    scalar: ScalarNode, edits: Sequence[Edit], start: int, text: str
+) -> Sequence[Edit]:
+    """The edits in a scalar; a plain scalar that would be no string then gets quotes."""
+    written = text[start : scalar.end]
+    if (
+        edits
+        and scalar.style is None
+        and written == scalar.text
+        and is_plain_safe(written, in_flow=False)
+    ):
+        moved = splice(written, edits)
+        if not is_plain_safe(moved, in_flow=False):
+            return [Edit(start, scalar.end, quoted(moved))]
+    return [edit.shifted(start) for edit in edits]
 
 
 def _set_scalar(text: str, root: Node, entry: Entry, wanted: str, *, in_flow: bool) -> Edit:

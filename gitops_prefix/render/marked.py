@@ -6,7 +6,7 @@
 
 A marker is the comment that ends a line, and binds the value that ends on that line or
 whose key does. A marked scalar is replaced, its quotes kept; in a marked list our items
-are replaced, and the author's items stay.
+are replaced, and the author's items stay. `rewrite` moves the addresses inside any value.
 """
 
 import re
@@ -19,17 +19,19 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.address import parse_address
 from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.address_text import Span, address_span, dashed_span, entries
+from gitops_prefix.render.address_tokens import Moves, move
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
-from gitops_prefix.render.edit import is_null
+from gitops_prefix.render.edit import is_null, move_addresses
 from gitops_prefix.render.edit_items import RefusedEditError, replace_scalar
 from gitops_prefix.render.files import MARKER
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.marker import Marker, MarkerError, parse_marker
+from gitops_prefix.render.marker import REWRITE, Marker, MarkerError, parse_marker
 from gitops_prefix.render.node import (
     AliasNode,
     MappingNode,
@@ -53,7 +55,7 @@ _LISTS = ("cidrs", "addresses")
 _COMMENT = r"(?m)(?:^|(?<=[ \t]))#[^\r\n]*"
 _FORM = rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)"
 _ASIDE = rf'\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:'
-_PROPERTIES = r"\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*"
+_PROPERTIES = r"[-+0-9]*\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*"
 
 
 class _Position(NamedTuple):
@@ -131,9 +133,7 @@ def _oddities(comment: _Comment, place: Place) -> Iterator[Problem]:
 
 def _bind(manifest: Manifest, comment: _Comment, surroundings: Surroundings) -> Binding:
     if comment.in_block_scalar:
-        message = (
-            "is text inside of a block scalar, which is never edited: move the value out of it"
-        )
+        message = "is text inside of a block scalar: write NAME:rewrite behind its | or >"
         raise MarkerError("marker-misplaced", message)
     if comment.text is None:
         message = 'is not JSON of the form {"$dynamicprefix": "NAME:FIELD"}: correct the comment'
@@ -143,10 +143,11 @@ def _bind(manifest: Manifest, comment: _Comment, surroundings: Surroundings) -> 
     if position is None or not position.path:
         message = "follows no value: write it behind the value or the key, on the same line"
         raise MarkerError("marker-misplaced", message)
-    if not isinstance(position.node, ScalarNode | SequenceNode):
-        message = f"{dotted(position.path)} is not a string or list of its own: mark one"
-        raise MarkerError("marker-misplaced", message)
     name = marker.reference.dynamic_prefix
+    if marker.field == REWRITE and not isinstance(position.node, AliasNode):
+        edit = partial(_edit_rewritten, position)
+        return Binding(manifest, position.path, name, edit, at=position.key or position.node)
+    _check_replaceable(position, name)
     specification = surroundings.specifications[name]
     imagined = imagine(specification)
     if imagined is not None:
@@ -154,6 +155,17 @@ def _bind(manifest: Manifest, comment: _Comment, surroundings: Surroundings) -> 
     key = position.key if is_null(position.node) else None
     edit = partial(_edit_of(position, marker), position, marker)
     return Binding(manifest, position.path, name, edit, at=key or position.node)
+
+
+def _check_replaceable(position: _Position, name: str) -> None:
+    """Only `rewrite` edits inside of a block scalar or a mapping."""
+    node = position.node
+    if isinstance(node, ScalarNode) and node.style in {"|", ">"}:
+        message = f"marks a block scalar, which is not replaced: write {name}:rewrite"
+        raise MarkerError("marker-misplaced", message)
+    if not isinstance(node, ScalarNode | SequenceNode):
+        message = f"{dotted(position.path)} is not a string or list of its own: mark one"
+        raise MarkerError("marker-misplaced", message)
 
 
 def _edit_of(
@@ -211,6 +223,66 @@ def _edit_scalar(
     after = ",".join(wanted)
     edit = _replace(binding.manifest.text, position, after)
     return FieldEdit(binding, (edit,), binding.before, after)
+
+
+def _edit_rewritten(position: _Position, binding: Binding, following: Following) -> FieldEdit:
+    """Move what lies in a past prefix, wherever in the value it is."""
+    manifest = binding.manifest
+    current, *past = dict.fromkeys(
+        following.specification.base(prefix)
+        for status in following.statuses
+        for prefix in status.prefixes
+    )
+    moves = move_addresses(manifest.text, position.node, past, current)
+    problems = tuple(_rewriting_problems(binding, moves, current))
+    if not moves.edits:
+        return binding.unchanged(problems)
+    _refuse_alias_key(position, binding)
+    whole = _moved(binding.before, past, current)
+    before, after = binding.before, whole
+    if not isinstance(before, str) or "\n" in before:
+        # A whole file may be in a block scalar: only its addresses are reported.
+        before, after = ([*dict.fromkeys(words)] for words in _moved_words(manifest.text, moves))
+    return FieldEdit(binding, moves.edits, before, after, problems, whole)
+
+
+def _moved_words(text: str, moves: Moves) -> tuple[list[Value], list[Value]]:
+    """Each address that moves, before and after."""
+    ends = [re.compile(r"[\w:.]*").match(text, edit.end) for edit in moves.edits]
+    rests = [end.group() if end else "" for end in ends]
+    pairs = [*zip(moves.edits, rests, strict=True)]
+    return (
+        [text[edit.start : edit.end] + rest for edit, rest in pairs],
+        [edit.text + rest for edit, rest in pairs],
+    )
+
+
+def _moved(value: Value, past: Sequence[Prefix], current: Prefix) -> Value:
+    """A plain value with the addresses in all of its strings moved."""
+    if isinstance(value, str):
+        return move(value, past, current)
+    if isinstance(value, list):
+        return [_moved(item, past, current) for item in value]
+    if isinstance(value, dict):
+        return {
+            _moved(key, past, current): _moved(child, past, current) for key, child in value.items()
+        }
+    return value
+
+
+def _rewriting_problems(binding: Binding, moves: Moves, current: Prefix) -> Iterator[Problem]:
+    if not (moves.edits or moves.ours or moves.stuck):
+        message = (
+            f"{binding.field}: nothing in it lies in {current} or a past prefix, so it never "
+            "moves: write the first address, or remove the marker"
+        )
+        yield Problem("nothing-of-ours", message, binding.place, Severity.WARNING)
+    manifest = binding.manifest
+    for token in moves.stuck:
+        written = manifest.text[token.start : token.end]
+        message = f"{binding.field}: {written} has no place in {current}, and stays as it is"
+        place = manifest.source.place(manifest.span.start + token.start)
+        yield Problem("will-not-follow", message, place, Severity.WARNING)
 
 
 def _refuse_alias_key(position: _Position, binding: Binding) -> None:
@@ -273,7 +345,8 @@ def _comments(text: str, scalars: list[ScalarNode]) -> Iterator[tuple[re.Match[s
         index = bisect_right(scalars, comment.start(), key=lambda scalar: scalar.start) - 1
         inside = index >= 0 and comment.start() < scalars[index].end
         if not inside or scalars[index].style in {"|", ">"}:
-            yield comment, inside
+            begins = scalars[index].start if inside else 0
+            yield comment, inside and "\n" in text[begins : comment.start()]
             comment = pattern.search(text, comment.end())
         else:
             comment = pattern.search(text, scalars[index].end)
@@ -312,6 +385,8 @@ def _ends(root: Node, scalars: list[ScalarNode]) -> Iterator[tuple[int, _Positio
         beside = isinstance(node, AliasNode | ScalarNode) or node.flow
         if beside and node.end > node.start:
             yield node.end, position
+        if isinstance(node, ScalarNode) and node.style in {"|", ">"}:
+            yield node.start + 1, position
         if position.key is not None and (not beside or is_null(node)):
             yield position.key.end, position
 

@@ -13,7 +13,8 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends, range_text
 
 WITH_HOST = ("address", "addresses")
-FIELDS = ("prefix", "network", "start", "end", "cidr", "cidrs", "range", *WITH_HOST)
+REWRITE = "rewrite"
+FIELDS = ("prefix", "network", "start", "end", "cidr", "cidrs", "range", *WITH_HOST, REWRITE)
 _OF_THE_PREFIX = ("prefix", "network")
 _SHAPE = "NAME[:RANGE-OR-SUBNET]:FIELD[:HOST]"
 
@@ -97,6 +98,9 @@ def parse_marker(text: str, specifications: Mapping[str, Specification]) -> Mark
     if field not in FIELDS:
         raise _unknown("marker-field", "field", field, [*FIELDS])
     reference = Reference(name)
+    if part and field == REWRITE:
+        message = f'rewrite moves every address of {name}: remove ":{part}"'
+        raise MarkerError("marker-field", message)
     if part:
         reference = _part(specification, part)
     if len(words) > 1 and not host and field not in WITH_HOST:

@@ -24,7 +24,7 @@ from gitops_prefix.render.manifest import (
     Manifest,
 )
 from gitops_prefix.render.marked import bind_marked, is_marked
-from gitops_prefix.render.node import Value, duplicate_keys, value_at
+from gitops_prefix.render.node import ScalarNode, Value, at_path, duplicate_keys, value_at
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.render.source import DocumentSpan, Source
@@ -179,7 +179,9 @@ def _read_bindings(surroundings: Surroundings, problems: list[Problem]) -> Itera
                 if complete or problem.code != "unknown-dynamic-prefix"
             )
             for binding in bound.bindings:
-                other = _within(binding.field_path, bindings)
+                other = _within(binding.field_path, bindings) or _inside(
+                    manifest, binding, bindings
+                )
                 if other is not None:
                     problems.append(_bound_twice(binding, other))
                 bindings[binding.field_path] = binding
@@ -192,8 +194,20 @@ def _within(path: Path, bindings: Mapping[Path, Binding]) -> Binding | None:
     return next((bindings[head] for head in above if head in bindings), None)
 
 
+def _inside(
+    manifest: Manifest, binding: Binding, bindings: Mapping[Path, Binding]
+) -> Binding | None:
+    """The binding of a field inside the collection that another one rewrites."""
+    path = binding.field_path
+    if isinstance(at_path(manifest.root, path), ScalarNode):
+        return None
+    return next((other for head, other in bindings.items() if head[: len(path)] == path), None)
+
+
 def _bound_twice(binding: Binding, other: Binding) -> Problem:
     message = f"{binding.field} is in {other.field}, which follows already"
+    if len(binding.field_path) < len(other.field_path):
+        message = f"{binding.field} holds {other.field}, which follows already"
     if other.field_path == binding.field_path:
         message = f"{binding.field} follows by annotation already"
     return Problem("marker-misplaced", f"{message}: remove the marker", binding.place)

@@ -130,6 +130,91 @@ def test_wherever_it_stands(before: str, after: str):
     assert render_all(marked(before), A, B) == marked(after)
 
 
+REWRITTEN = {
+    "an address in a URL": (
+        "a: http://[2001:db8:a::10]:80/x <home:rewrite>\n",
+        "a: http://[2001:db8:b::10]:80/x <home:rewrite>\n",
+    ),
+    "a string with others": (
+        "a: '192.0.2.1, 2001:DB8:A::1/64' <home:rewrite>\n",
+        "a: '192.0.2.1, 2001:DB8:B::1/64' <home:rewrite>\n",
+    ),
+    "escapes in quotes": (
+        'a: "2001:db8:a::1\\n2001:db8:a::2 \\u00e9" <home:rewrite>\n',
+        'a: "2001:db8:b::1\\n2001:db8:b::2 \\u00e9" <home:rewrite>\n',
+    ),
+    "a block scalar": (
+        "a: |  <home:rewrite>\n  x 2001:db8:a::1 # 2001:db8:a::2\n\n  y\nb: 2001:db8:a::1\n",
+        "a: |  <home:rewrite>\n  x 2001:db8:b::1 # 2001:db8:b::2\n\n  y\nb: 2001:db8:a::1\n",
+    ),
+    "a block scalar with indicators": (
+        "- a: |+2 <home:rewrite>\n     2001:db8:a::1\n    2001:db8:a::2\n\n- |- <home:rewrite>\n  2001:db8:a::1",
+        "- a: |+2 <home:rewrite>\n     2001:db8:b::1\n    2001:db8:b::2\n\n- |- <home:rewrite>\n  2001:db8:b::1",
+    ),
+    "a list": (
+        "a: <home:rewrite>\n- '[2001:db8:a::1]:53' # 2001:db8:a::1\n- 10\n- ip: 2001:db8:a::2\n",
+        "a: <home:rewrite>\n- '[2001:db8:b::1]:53' # 2001:db8:a::1\n- 10\n- ip: 2001:db8:b::2\n",
+    ),
+    "a mapping and its keys": (
+        "a: <home:rewrite>\n  2001:db8:a::1: x\n  b: {c: [2001:db8:a::2/128]}\nd: 2001:db8:a::3\n",
+        "a: <home:rewrite>\n  2001:db8:b::1: x\n  b: {c: [2001:db8:b::2/128]}\nd: 2001:db8:a::3\n",
+    ),
+    "braces": (
+        "a: {b: '2001:db8:a::1', c: ~} <home:rewrite>\n",
+        "a: {b: '2001:db8:b::1', c: ~} <home:rewrite>\n",
+    ),
+    "a plain string over two lines": (
+        "a: <home:rewrite>\n  - x 2001:db8:a::1\n    2001:db8:a::2\n",
+        "a: <home:rewrite>\n  - x 2001:db8:b::1\n    2001:db8:b::2\n",
+    ),
+    "an anchor and its alias": (
+        "a: <home:rewrite>\n  - &x 2001:db8:a::1\n  - *x\n",
+        "a: <home:rewrite>\n  - &x 2001:db8:b::1\n  - *x\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), REWRITTEN.values(), ids=REWRITTEN)
+def test_rewrite_moves_the_addresses_inside(before: str, after: str):
+    """There and back, only these bytes change."""
+    assert render_all(marked(before), A, B) == marked(after)
+    assert render_all(marked(before), A, B, A) == marked(before)
+
+
+def test_a_plain_string_that_would_be_a_number_gets_quotes():
+    files = {"home.yaml": PREFIX, "m.yaml": marked("a: 2001:db8:a::1:2 <home:rewrite>\n").encode()}
+    files |= render_once(files, A).files
+    digits = Prefix.parse("2001:10:20:30::/64")
+    rendered = render_once(files, digits, 1).files["m.yaml"].decode()
+    assert rendered == marked("a: 2001:10:20:30::1:2 <home:rewrite>\n")
+    text = marked("a: 2001:db8:a:0:50:51:1:2 <home:rewrite>\n")
+    files = {"home.yaml": PREFIX, "m.yaml": text.encode()}
+    files |= render_once(files, A).files
+    rendered = render_once(files, digits, 1).files["m.yaml"].decode()
+    assert rendered == marked('a: "2001:10:20:30:50:51:1:2" <home:rewrite>\n')
+
+
+def test_a_rewritten_block_reports_its_addresses():
+    text = marked("a: | <home:rewrite>\n  2001:db8:a::1 [2001:db8:a:0:f::2]:80 2001:db8:a::1\n")
+    files = {"home.yaml": PREFIX, "manifest.yaml": text.encode()}
+    files |= render_once(files, A).files
+    change = render_once(files, B, 1).changes[-1]
+    assert change.before == ["2001:db8:a::1", "2001:db8:a:0:f::2"]
+    assert change.after == ["2001:db8:b::1", "2001:db8:b:0:f::2"]
+
+
+def test_an_address_without_room_in_the_next_prefix_is_a_warning():
+    text = marked("a: 2001:db8:0:110::1 <home:rewrite>\n")
+    home = PREFIX.replace(b"  subnets:\n    - {name: low, offset: 1, prefixLength: 72}\n", b"")
+    files = {"home.yaml": home, "manifest.yaml": text.encode()}
+    files |= render_once(files, Prefix.parse("2001:db8:0:100::/56")).files
+    rendering = render_once(files, Prefix.parse("2001:db8:0:230::/60"), 1)
+    assert [f"{problem.place} {problem.code}" for problem in rendering.problems] == [
+        "manifest.yaml:1:4 will-not-follow"
+    ]
+    assert "manifest.yaml" not in rendering.files
+
+
 SAID_ALREADY = {
     "in another notation": 'a: "2001:0DB8:000B::/64" <home:prefix>\n',
     "a range with blanks": "a: '2001:DB8:b:: - 2001:db8:b:0:ffff:ffff:ffff:ffff' <home:range>\n",
@@ -164,6 +249,11 @@ WARNED = {
         "3:3 will-not-follow",
     ),
     "behind a comment": (marked("a: x # the LAN <home:prefix>\n"), "1:6 marker-aside"),
+    "nothing to rewrite": (marked("a: 2001:db8:c::1 <home:rewrite>\n"), "1:1 nothing-of-ours"),
+    "nothing to rewrite in an empty block": (
+        marked("a: | <home:rewrite>"),
+        "1:1 nothing-of-ours",
+    ),
     "a key beside it": (
         'a: "2001:db8:a::/64" # {"$dynamicprefix": "home:prefix", "why": 1}\n',
         "1:22 marker-other-key",
@@ -184,6 +274,14 @@ def test_a_thousand_markers_in_a_document():
 
 
 REFUSED = {
+    "rewrite of a range": ("a: x <home:lb:rewrite>\n", "1:6 marker-field"),
+    "rewrite with a host": ("a: x <home:rewrite:::1>\n", "1:6 marker-field"),
+    "rewrite of an alias": ("a: &x 1\nb: *x <home:rewrite>\n", "2:7 marker-misplaced"),
+    "another field on a block scalar": ("a: | <home:prefix>\n  x\n", "1:6 marker-misplaced"),
+    "rewrite inside of a rewritten mapping": (
+        "a: <home:rewrite>\n  b: 2001:db8:a::1 <home:rewrite>\n",
+        "2:3 marker-misplaced",
+    ),
     "two in one comment": (
         'a: x # {"$dynamicprefix": "home:prefix", "$dynamicprefix": "home:start"}\n',
         "1:6 marker-not-json",
