@@ -216,6 +216,9 @@ class Decisions:
         )
         extra = {"current": str(decision.current or "")}
         level = logging.INFO if firm else logging.WARNING
+        if decision.standing is Standing.CONTESTED:
+            # A person has to give each link a DynamicPrefix of its own.
+            level = logging.ERROR
         log.log(level, "%s: %s", name, decision.standing, extra=extra)
 
     def _show_verdicts(self, name: str, known: Decision | None, decision: Decision) -> None:

@@ -51,7 +51,7 @@ class Metrics:
         )
         self.degraded = gauge(
             "degraded",
-            "Whether the current prefix is held because it changed too often.",
+            "Whether the prefix is held: it changed too often, or another daemon undoes it.",
             ["dynamic_prefix"],
         )
         self.overrides = gauge(

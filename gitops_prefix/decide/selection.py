@@ -44,8 +44,8 @@ the router's last one (MIN_DELAY_BETWEEN_RAS)."""
 
 
 MOST_UNDONE = 2
-"""Changes of ours that somebody may undo within an hour: two daemons of one repository that
-hear different prefixes would otherwise undo each other's commits for ever."""
+"""How often another daemon may undo one change of ours within an hour: two daemons of one
+repository that hear different prefixes would otherwise undo each other's commits for ever."""
 
 
 class Standing(StrEnum):
@@ -59,7 +59,10 @@ class Standing(StrEnum):
     LISTENING = "not announced yet; other routers have a few seconds to do so"
     STABILIZING = "another prefix waits for stabilizationWindow"
     HELD = "changed too often (maxChangesPerHour); held"
-    CONTESTED = "contested-by-another-daemon: it undid this change twice; held for an hour"
+    CONTESTED = (
+        "contested-by-another-daemon: it undid this change twice; "
+        "held until the link announces another prefix, or somebody changes the status"
+    )
 
 
 _UNHEARD = frozenset({Standing.FAILED_STATIC, Standing.GONE, Standing.LISTENING})
@@ -82,6 +85,13 @@ class ProposedChange(NamedTuple):
     prefix: Prefix
     router: Router | None
     at: float
+
+
+class UndoneChange(NamedTuple):
+    """A change of ours that another daemon undid, and when it did."""
+
+    prefix: Prefix
+    at: tuple[float, ...]
 
 
 class Question(NamedTuple):
@@ -109,8 +119,8 @@ class Selection:
         returning: the prefix of a more preferred router that waits out `returnAfter`.
         changed_at: when the current prefix changed, within the last hour.
         proposed: the change that the repository may not have yet.
-        replaced: the prefix that our last change replaced.
-        undone_at: when somebody else brought such a prefix back, within the last hour.
+        published: the prefix of our last change, while it is current.
+        undone: the change of ours that another daemon undid within the last hour.
         looked_at: when it was decided last.
     """
 
@@ -121,8 +131,8 @@ class Selection:
     home: Router | None = None
     returning: Waiting | None = None
     proposed: ProposedChange | None = None
-    replaced: Prefix | None = None
-    undone_at: tuple[float, ...] = ()
+    published: Prefix | None = None
+    undone: UndoneChange | None = None
     looked_at: float = -inf
 
 
@@ -155,43 +165,67 @@ class Decision:
         return proposed.prefix if proposed else self.selection.current
 
 
-def adopt(selection: Selection, current: Prefix | None) -> Selection:
+def adopt(
+    selection: Selection, current: Prefix | None, past: tuple[Prefix, ...] | None = None
+) -> Selection:
     """The selection, now that the repository was read and says `current`.
 
     * A change that was proposed and is there now counts: the old prefix was given up.
     * A change that is not there was not made, and is proposed again.
-    * What somebody else wrote is current, and nothing was given up for it. If it is what
-      our last change replaced, that change was undone.
+    * What somebody else wrote is current, and nothing was given up for it.
+
+    Args:
+        selection: what was remembered.
+        current: the prefix in the repository.
+        past: the history in the repository, which shows who wrote the prefix; None if
+            none is kept.
     """
     before, proposed = selection.current, selection.proposed
     if current == before:
         return replace(selection, proposed=None)
     if proposed is None or proposed.prefix != current:
         given_up = tuple(item for item in selection.given_up if item[0] != current)
-        undone_at = selection.undone_at
-        if current is not None and current == selection.replaced:
-            undone_at = (*undone_at, selection.looked_at)[-MOST_UNDONE:]
         return replace(
             selection,
             current=current,
             given_up=given_up,
             home=None,
             proposed=None,
-            replaced=None,
-            undone_at=undone_at,
+            published=None,
+            undone=_undone(selection, current, past),
         )
     if before is None:
-        return replace(selection, current=current, home=proposed.router, proposed=None)
+        return replace(
+            selection, current=current, home=proposed.router, proposed=None, published=current
+        )
     given_up = tuple(item for item in selection.given_up if item[0] not in {current, before})
     return Selection(
         current,
         ((before, proposed.at), *given_up),
         changed_at=(*selection.changed_at, proposed.at),
         home=proposed.router,
-        replaced=before,
-        undone_at=selection.undone_at,
+        published=current,
+        undone=selection.undone,
         looked_at=selection.looked_at,
     )
+
+
+def _undone(
+    selection: Selection, current: Prefix | None, past: tuple[Prefix, ...] | None
+) -> UndoneChange | None:
+    """What is remembered of undone changes, now that somebody else wrote `current`.
+
+    A daemon puts the prefix that it replaces into the history. A person who reverts a
+    commit, or edits the status, does not: then nothing is contested any more.
+    """
+    before, undone = selection.current, selection.undone
+    if current is None or (past is not None and before not in past):
+        return None
+    if before is None or before != selection.published or selection.proposed:
+        # It was not our change, or our link itself says something else by now.
+        return undone
+    earlier = undone.at if undone and undone.prefix == before else ()
+    return UndoneChange(before, (*earlier, selection.looked_at))
 
 
 def select(
@@ -270,9 +304,17 @@ def _forget_old(selection: Selection, now: float) -> Selection:
         given_up=tuple(item for item in selection.given_up if now < item[1] + GIVEN_UP),
         changed_at=tuple(at for at in selection.changed_at if now < at + HOUR),
         proposed=None,
-        undone_at=tuple(at for at in selection.undone_at if now < at + HOUR),
+        undone=_forget_undone(selection.undone, now),
         looked_at=now,
     )
+
+
+def _forget_undone(undone: UndoneChange | None, now: float) -> UndoneChange | None:
+    """What was undone within the last hour; once it is contested, it stays so."""
+    if undone is None or len(undone.at) >= MOST_UNDONE:
+        return undone
+    at = tuple(moment for moment in undone.at if now < moment + HOUR)
+    return undone._replace(at=at) if at else None
 
 
 def _home(selection: Selection, candidates: tuple[Candidate, ...]) -> Router | None:
@@ -398,15 +440,16 @@ def _take(
     if now < max(listening_until, rival.since + window):
         early = Standing.LISTENING if now < listening_until else Standing.STABILIZING
         return selection, early
-    brake = _brake(selection, specification)
+    brake = _brake(selection, specification, wanted.prefix)
     if brake is not None:
         return selection, brake
     return replace(selection, proposed=proposed), Standing.CURRENT
 
 
-def _brake(selection: Selection, specification: Specification) -> Standing | None:
+def _brake(selection: Selection, specification: Specification, wanted: Prefix) -> Standing | None:
     """Why the current prefix is held although another one is wanted."""
-    if len(selection.undone_at) >= MOST_UNDONE:
+    undone = selection.undone
+    if undone and undone.prefix == wanted and len(undone.at) >= MOST_UNDONE:
         return Standing.CONTESTED
     if len(selection.changed_at) >= specification.transition.max_changes_per_hour:
         return Standing.HELD
@@ -481,8 +524,6 @@ def _look_again_at(
     if standing is Standing.STABILIZING and selection.rival:
         window = specification.transition.stabilization_window.total_seconds()
         moments.append(selection.rival.since + window)
-    if standing is Standing.CONTESTED:
-        moments.append(selection.undone_at[0] + HOUR)
     if standing is Standing.HELD:
         moments.append(selection.changed_at[0] + HOUR)
     return min((moment for moment in moments if moment > now), default=inf)

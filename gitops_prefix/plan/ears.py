@@ -70,6 +70,13 @@ class Watched:
     specification: Specification
     status: Status | None
 
+    @property
+    def past(self) -> tuple[Prefix, ...] | None:
+        """The prefixes of the history; None if the transition keeps none."""
+        if self.status is None or not self.specification.transition.max_prefix_history:
+            return None
+        return self.status.prefixes[1:]
+
     def on(self, interface: str) -> "Watched":
         """The same DynamicPrefix, with `interface` in place of the links it names."""
         acquisition = self.specification.acquisition
@@ -118,6 +125,7 @@ class Ears:
             name: adopt(
                 self.selections.get(name, Selection()),
                 followed.status.current if followed.status else None,
+                followed.past,
             )
             for name, followed in watched.items()
         }

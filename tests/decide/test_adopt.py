@@ -1,6 +1,5 @@
 """The repository says what is current; what it does not have is decided again."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -94,22 +93,73 @@ def test_a_prefix_that_somebody_wrote_is_not_given_up():
     assert adopt(selection, A) == Selection(current=A)
 
 
-def test_two_daemons_that_undo_each_other_hold_after_the_second_time():
+ROUTERS = heard_after(Says(0, saying(A)))
+
+
+def published(selection, now):
+    """The selection, after the change that is decided at `now` was published."""
+    decision = select(selection, watching(), ROUTERS, now)
+    selection = adopt(decision.selection, decision.current)
+    return select(selection, watching(), ROUTERS, now).selection
+
+
+def undone_by_a_daemon(selection, by=B):
+    return adopt(selection, by, (A,))
+
+
+def contested(now=600):
+    """Our link announces A, and another daemon of the repository wrote B twice."""
+    once = undone_by_a_daemon(published(Selection(), 10))
+    return undone_by_a_daemon(published(once, now))
+
+
+def test_what_another_daemon_undid_twice_is_held():
     """One repository, two links: each hears the other's prefix from nobody."""
-    routers, selection = knowing(Says(0, saying(A)), Says(1, saying(B)))
-    undone = adopt(replace(selection, looked_at=9), A)
-    standings = []
-    for now in (10, 20, 30):
-        decision = select(undone, watching(), routers, now)
-        standings.append(decision.standing)
-        undone = adopt(adopt(decision.selection, decision.current), A)
-
-    assert standings == [Standing.CURRENT, Standing.CONTESTED, Standing.CONTESTED]
-    assert decision.choice.prefix == A
-    assert select(undone, watching(), routers, 9 + HOUR).choice.prefix == B
+    once = undone_by_a_daemon(published(Selection(), 10))
+    assert select(once, watching(), ROUTERS, 20).standing is Standing.CURRENT
+    for now in (620, HOUR * 2, HOUR * 48):
+        decision = select(contested(), watching(), ROUTERS, now)
+        assert (decision.standing, decision.current) == (Standing.CONTESTED, B)
 
 
-def test_another_prefix_that_somebody_wrote_undoes_nothing():
-    _, selection = knowing(Says(0, saying(A)), Says(1, saying(B)))
+def test_what_was_undone_more_than_an_hour_ago_does_not_count():
+    selection = contested(now=20 + HOUR)
+    assert select(selection, watching(), ROUTERS, HOUR + 30).standing is Standing.CURRENT
 
-    assert adopt(selection, C).undone_at == ()
+
+def test_another_prefix_of_the_link_ends_the_hold():
+    routers = heard_after(Says(0, saying(A)), Says(700, saying(C)))
+    decision = select(contested(), watching(), routers, 700)
+    assert (decision.standing, decision.current) == (Standing.CURRENT, C)
+
+
+ENDS_THE_HOLD = {
+    "a person wrote another prefix into the status": (C, (LOCAL,)),
+    "a person wrote the prefix alone": (C, ()),
+    "a person removed the status": (None, None),
+}
+
+
+@pytest.mark.parametrize(("current", "past"), ENDS_THE_HOLD.values(), ids=ENDS_THE_HOLD)
+def test_what_a_person_writes_ends_the_hold(current, past):
+    selection = adopt(contested(), current, past)
+    assert select(selection, watching(), ROUTERS, 700).current == A
+
+
+def test_the_other_daemon_does_not_end_the_hold():
+    selection = adopt(contested(), C, (B, A))
+    assert select(selection, watching(), ROUTERS, 700).standing is Standing.CONTESTED
+
+
+def test_a_person_may_revert_as_often_as_they_like():
+    """The daemon publishes again: Git says what a person wrote, and the link what is true."""
+    selection = Selection()
+    for now in (10, 20, 30, 40):
+        selection = adopt(published(selection, now), B, (C,))
+    assert select(selection, watching(), ROUTERS, 50).standing is Standing.CURRENT
+
+
+def test_what_our_own_link_moved_on_from_is_not_undone():
+    routers = heard_after(Says(0, saying(A)), Says(5, saying(C)))
+    selection = select(published(Selection(), 1), watching(), routers, 5).selection
+    assert adopt(selection, B, (A,)).undone is None
