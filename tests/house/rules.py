@@ -109,7 +109,8 @@ def nodes_of(path: Path) -> tuple[ast.AST, ...]:
 
 def pages() -> list[Path]:
     """The pages that users read. CONTRIBUTING.md quotes the words that it forbids."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    mine = [path for path in tracked() if path.suffix == ".md" and "golden" not in path.parts]
+    return sorted(path for path in mine if path.name != "CONTRIBUTING.md")
 
 
 def _prose_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -232,6 +233,21 @@ def references(_: str = ".") -> list[Fault]:
     return faults
 
 
+def conflicts(_: str = ".") -> list[Fault]:
+    """No file holds what git writes where two changes meet."""
+    marker = re.compile(rb"^(?:<{7}|>{7}|\|{7}) ", re.MULTILINE)
+    faults = []
+    for path in tracked():
+        content = path.read_bytes()
+        faults += [
+            Fault(
+                path, content.count(b"\n", 0, found.start()) + 1, "a conflict is left: resolve it"
+            )
+            for found in marker.finditer(content)
+        ]
+    return faults
+
+
 # What the standard library calls so, and means for everybody.
 _PUBLIC = {"_replace", "_asdict", "_fields", "_make", "_exit", "_getframe"}
 
@@ -322,7 +338,11 @@ BY_PACKAGE = {
     "class-names": class_names,
 }
 BY_DIRECTORY = {"private-members": private_members, "imports-of-tests": imports_of_tests}
-OF_ALL = {"phrases-of-pages": phrases_of_pages, "references": references}
+OF_ALL = {
+    "phrases-of-pages": phrases_of_pages,
+    "references": references,
+    "conflicts": conflicts,
+}
 
 
 def directories() -> list[str]:

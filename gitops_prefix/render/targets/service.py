@@ -60,7 +60,7 @@ class LoadBalancer(Enum):
     METALLB = "MetalLB"
 
 
-class Several(NamedTuple):
+class SeveralBalancers(NamedTuple):
     """Pools of two kinds have the range of a Service, and nothing on the Service decides."""
 
     pools: tuple[Manifest, ...]
@@ -68,7 +68,7 @@ class Several(NamedTuple):
 
 def load_balancer_of(
     manifest: Manifest, reference: Reference, manifests: Iterable[Manifest]
-) -> LoadBalancer | Several | None:
+) -> LoadBalancer | SeveralBalancers | None:
     """The load balancer of a Service; None when it is neither Cilium's nor MetalLB's.
 
     The class counts first, then an annotation of a load balancer on the Service, then the
@@ -87,7 +87,7 @@ def load_balancer_of(
             return balancer
     pools = {_BY_POOL[pool.kind]: pool for pool in _pools(reference, manifests)}
     if len(pools) > 1:
-        return Several(tuple(pools.values()))
+        return SeveralBalancers(tuple(pools.values()))
     return LoadBalancer(next(iter(pools), "Cilium"))
 
 
@@ -200,7 +200,9 @@ class _Service(NamedTuple):
         return tuple(address for text in texts for address in ipv4_of(text))
 
 
-def _find_unfit(manifest: Manifest, balancer: LoadBalancer | Several | None) -> Problem | None:
+def _find_unfit(
+    manifest: Manifest, balancer: LoadBalancer | SeveralBalancers | None
+) -> Problem | None:
     """Why a Service cannot have an address of ours, if it cannot."""
     kind = value_at(manifest.content, ("spec", "type"))
     if kind is not None and kind != "LoadBalancer":
@@ -211,7 +213,7 @@ def _find_unfit(manifest: Manifest, balancer: LoadBalancer | Several | None) -> 
     if not may_hold_ipv6(manifest):
         message = "the Service has IPv4 only (spec.ipFamilies): add IPv6, or remove " + NAME
         return _warning(manifest, "no-ipv6", message)
-    if isinstance(balancer, Several):
+    if isinstance(balancer, SeveralBalancers):
         first, second = balancer.pools[:2]
         message = (
             f"{first.kind} {first.name} and {second.kind} {second.name} both have the range of the "
