@@ -40,7 +40,7 @@ _WINDOW = 2 * 33  # 32 nibbles with their dots, and one nibble too many.
 _LONGEST_LABEL = 64
 
 
-class Token(NamedTuple):
+class AddressToken(NamedTuple):
     """An address in a text.
 
     Attributes:
@@ -57,7 +57,7 @@ class Token(NamedTuple):
     length: int | None = None
     reverse: bool = False
 
-    def shifted(self, offset: int) -> "Token":
+    def shifted(self, offset: int) -> "AddressToken":
         """The same token in a text that this one is a part of."""
         return self._replace(start=self.start + offset, end=self.end + offset)
 
@@ -90,10 +90,10 @@ class Moves(NamedTuple):
 
     edits: tuple[Edit, ...]
     ours: int
-    stuck: tuple[Token, ...]
+    stuck: tuple[AddressToken, ...]
 
 
-def find_tokens(text: str) -> Iterator[Token]:
+def find_tokens(text: str) -> Iterator[AddressToken]:
     """Every IPv6 address of a text, in order."""
     addresses = (_token(text, *span) for span in _candidates(text, _pattern(frozenset())))
     return merge((token for token in addresses if token is not None), _reverse_tokens(text))
@@ -124,7 +124,7 @@ class _Mover:
     def __init__(self, bases: Sequence[Prefix]) -> None:
         """Move what lies in one of the bases into the first one."""
         self.edits: list[Edit] = []
-        self.stuck: list[Token] = []
+        self.stuck: list[AddressToken] = []
         self.ours = 0
         self._bases = bases
         self._current = bases[0]
@@ -152,7 +152,7 @@ class _Mover:
         if token is not None:
             self.move_token(text, token)
 
-    def move_token(self, text: str, token: Token) -> None:
+    def move_token(self, text: str, token: AddressToken) -> None:
         """Move one address."""
         base = next((base for base in self._bases if token.lies_in(base)), None)
         if base is None:
@@ -183,7 +183,7 @@ class _Mover:
         """The groups in the current prefix; None where the zeros behind them change, too."""
         groups = [int(group, 16) for group in head.split(":")]
         padded = groups + [0] * (8 - len(groups))
-        token = Token(0, 0, _number(padded))
+        token = AddressToken(0, 0, _number(padded))
         base = next((base for base in self._bases if token.lies_in(base)), None)
         place = token.moved(base, self._current) if base is not None else None
         if place is None:
@@ -234,7 +234,7 @@ def _begins_word(text: str, start: int) -> bool:
     return dash is not None and (not dash[1] or ":" in dash[1])
 
 
-def _token(text: str, start: int, end: int) -> Token | None:
+def _token(text: str, start: int, end: int) -> AddressToken | None:
     """The address of a candidate; None for a name of letters, or an EUI-64."""
     written = text[start:end]
     if _EUI_64.fullmatch(written) or _NAMES.fullmatch(written):
@@ -242,8 +242,8 @@ def _token(text: str, start: int, end: int) -> Token | None:
     groups = _read_groups(written)
     length = _LENGTH.match(text, end)
     if length is not None and int(length[1]) <= BITS:
-        return Token(start, end, _number(groups), int(length[1]))
-    return Token(start, end, _number(groups))
+        return AddressToken(start, end, _number(groups), int(length[1]))
+    return AddressToken(start, end, _number(groups))
 
 
 def _read_groups(written: str) -> list[int]:
@@ -269,7 +269,7 @@ def _groups(address: int) -> list[int]:
     return [address >> shift & 0xFFFF for shift in range(112, -1, -16)]
 
 
-def _reverse_tokens(text: str) -> Iterator[Token]:
+def _reverse_tokens(text: str) -> Iterator[AddressToken]:
     """The nibbles in front of each `ip6.arpa`, the lowest one first."""
     for match in _ARPA.finditer(text):
         window = max(0, match.start() - _WINDOW)
@@ -279,7 +279,7 @@ def _reverse_tokens(text: str) -> Iterator[Token]:
         digits = found[0].replace(".", "")[::-1]
         length = 4 * len(digits)
         address = int(digits, 16) << BITS - length
-        yield Token(window + found.start(), match.start() - 1, address, length, reverse=True)
+        yield AddressToken(window + found.start(), match.start() - 1, address, length, reverse=True)
 
 
 def _nibbles(written: str, address: int) -> str:

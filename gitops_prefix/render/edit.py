@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.render.address_tokens import Moves, Token, find_moves
+from gitops_prefix.render.address_tokens import AddressToken, Moves, find_moves
 from gitops_prefix.render.edit_items import (
     Item,
     RefusedEditError,
@@ -195,7 +195,7 @@ def move_addresses(text: str, node: Node, past: Sequence[Prefix], current: Prefi
         current: the prefix that the addresses move to.
     """
     edits: list[Edit] = []
-    stuck: list[Token] = []
+    stuck: list[AddressToken] = []
     ours = 0
     for scalar in scalars_in(node):
         if isinstance(scalar, AliasNode):
