@@ -1,7 +1,8 @@
 """Addresses and prefixes in text: as people write them, and as our fields show them."""
 
 import ipaddress
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,6 +51,61 @@ def dashed_span(item: Value) -> Span | None:
         return None
     start, dash, end = (part.strip() for part in item.partition("-"))
     return range_span(start, end) if dash else address_span(start)
+
+
+def hextets_span(item: Value) -> Span | None:
+    """The span of whole groups of 16 bits, which `::/64` makes a CIDR of, or of an address."""
+    if not isinstance(item, str) or "::" in item or "/" in item:
+        return dashed_span(item)
+    return address_span(f"{item}::/{16 * len(item.split(':'))}")
+
+
+def _any_span(text: str) -> Span | None:
+    return dashed_span(text) or hextets_span(text)
+
+
+def is_shaped(field: str, text: str) -> bool:
+    """Whether a text is a possible value of a marker's field, in whatever prefix or family."""
+    span = hextets_span(text) if field == "network" else dashed_span(text)
+    if span is None or field == "network":
+        return span is not None
+    if field == "range":
+        return "-" in text
+    if field in {"prefix", "cidr", "cidrs"}:
+        # An interface has host bits behind its length, and these would be lost.
+        return "/" in text and address_span(text.partition("/")[0]) == span._replace(
+            last=span.first
+        )
+    return span.first == span.last and not {"/", "-"} & {*text}
+
+
+def replace_entries(text: str, wanted: Sequence[str], known: Sequence[str]) -> str:
+    """A list with commas, with the wanted entries in the place of ours.
+
+    The other entries stay in their places, with their separators. Without an entry of ours,
+    the wanted ones are first.
+
+    Args:
+        text: the list.
+        wanted: our entries.
+        known: every entry that is or was ours, in any notation.
+    """
+    spans = {span for entry in known if (span := _any_span(entry)) is not None}
+    found = [*re.finditer(r"[^,\s](?:[^,]*[^,\s])?", text)]
+    ours = [entry for entry in found if entry[0] in known or _any_span(entry[0]) in spans]
+    separator = ", " if ", " in text else ","
+    if not ours:
+        start = found[0].start()
+        return text[:start] + separator.join([*wanted, text[start:]])
+    parts = [*wanted[: len(ours) - 1], separator.join(wanted[len(ours) - 1 :])]
+    for entry, part in [*zip(ours, [*parts, *[""] * len(ours)], strict=False)][::-1]:
+        start, end = entry.span()
+        if not part:
+            # Another entry of ours is in front, so a comma is.
+            start = text.rindex(",", 0, start)
+        kept = _any_span(part) == _any_span(entry[0]) is not None
+        text = text[:start] + (entry[0] if kept else part) + text[end:]
+    return text
 
 
 def entries(text: Value) -> list[str]:

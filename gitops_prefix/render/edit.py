@@ -4,11 +4,12 @@ The functions keep the contract of the family, which is at the head of `edit_ite
 Each takes the document as its text and its root.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.render.address_tokens import AddressToken, Moves, find_moves
+from gitops_prefix.render.address_tokens import AddressToken, Moves, find_moves, move
 from gitops_prefix.render.edit_items import (
     Item,
     RefusedEditError,
@@ -26,6 +27,7 @@ from gitops_prefix.render.node import (
     Node,
     ScalarNode,
     SequenceNode,
+    Value,
     at_path,
     content_end,
     nearest_node,
@@ -209,6 +211,31 @@ def move_addresses(text: str, node: Node, past: Sequence[Prefix], current: Prefi
         stuck += [token.shifted(start) for token in moves.stuck]
         edits += _unquoted_edits(scalar, moves.edits, start, text)
     return Moves(tuple(edits), ours, tuple(stuck))
+
+
+def moved_words(text: str, moves: Moves) -> tuple[list[Value], list[Value]]:
+    """Each address that moves, before and after."""
+    ends = [re.compile(r"[\w:.]*").match(text, edit.end) for edit in moves.edits]
+    rests = [end.group() if end else "" for end in ends]
+    pairs = [*zip(moves.edits, rests, strict=True)]
+    return (
+        [text[edit.start : edit.end] + rest for edit, rest in pairs],
+        [edit.text + rest for edit, rest in pairs],
+    )
+
+
+def moved_value(value: Value, past: Sequence[Prefix], current: Prefix) -> Value:
+    """A plain value with the addresses in all of its strings moved."""
+    if isinstance(value, str):
+        return move(value, past, current)
+    if isinstance(value, list):
+        return [moved_value(item, past, current) for item in value]
+    if isinstance(value, dict):
+        return {
+            moved_value(key, past, current): moved_value(child, past, current)
+            for key, child in value.items()
+        }
+    return value
 
 
 def _unquoted_edits(

@@ -6,7 +6,8 @@
 
 A marker is the comment that ends a line, and binds the value that ends on that line or
 whose key does. A marked scalar is replaced, its quotes kept; in a marked list our items
-are replaced, and the author's items stay. `rewrite` moves the addresses inside any value.
+are replaced, and the author's items stay; so do the entries of a string with commas.
+`rewrite` moves the addresses inside any value.
 """
 
 import re
@@ -24,10 +25,16 @@ from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Place, Problem, Severity
-from gitops_prefix.render.address_text import Span, address_span, dashed_span, entries
-from gitops_prefix.render.address_tokens import Moves, move
+from gitops_prefix.render.address_text import (
+    dashed_span,
+    entries,
+    hextets_span,
+    is_shaped,
+    replace_entries,
+)
+from gitops_prefix.render.address_tokens import Moves
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
-from gitops_prefix.render.edit import is_null, move_addresses
+from gitops_prefix.render.edit import is_null, move_addresses, moved_value, moved_words
 from gitops_prefix.render.edit_items import RefusedEditError, replace_scalar
 from gitops_prefix.render.files import MARKER
 from gitops_prefix.render.manifest import Manifest
@@ -152,6 +159,7 @@ def _bind(manifest: Manifest, comment: _Comment, surroundings: Surroundings) -> 
     imagined = imagine(specification)
     if imagined is not None:
         marker.values(specification, imagined)
+    _check_overwriting(position, marker)
     key = position.key if is_null(position.node) else None
     edit = partial(_edit_of(position, marker), position, marker)
     return Binding(manifest, position.path, name, edit, at=key or position.node)
@@ -166,6 +174,28 @@ def _check_replaceable(position: _Position, name: str) -> None:
     if not isinstance(node, ScalarNode | SequenceNode):
         message = f"{dotted(position.path)} is not a string or list of its own: mark one"
         raise MarkerError("marker-misplaced", message)
+
+
+def _check_overwriting(position: _Position, marker: Marker) -> None:
+    """Refuse a string that is more than the value of the field: the rest would be lost.
+
+    A list with commas keeps its other entries, and needs one that is an address.
+    """
+    node = position.node
+    if not isinstance(node, ScalarNode) or marker.field == "addresses" or not node.text.strip():
+        return
+    written = entries(node.text)
+    if "," in node.text:
+        fits = any(is_shaped(marker.field, entry) for entry in written)
+    else:
+        fits = is_null(node) or is_shaped(marker.field, node.text.strip())
+    if not fits:
+        name = marker.reference.dynamic_prefix
+        message = (
+            f'would overwrite "{node.text}", which is no value of {marker.field}: empty it, or '
+            f"write {name}:rewrite to move only the addresses inside"
+        )
+        raise MarkerError("would-overwrite", message)
 
 
 def _edit_of(
@@ -197,7 +227,7 @@ def _edit_list(
     position: _Position, marker: Marker, binding: Binding, following: Following
 ) -> FieldEdit:
     _refuse_alias_key(position, binding)
-    span_of = _network_span if marker.field == "network" else dashed_span
+    span_of = hextets_span if marker.field == "network" else dashed_span
     rule = ListRule(span_of, partial(_values, position, marker))
     return edit_shared_list(rule, binding, following)
 
@@ -217,12 +247,19 @@ def _edit_addresses(
 def _edit_scalar(
     position: _Position, marker: Marker, binding: Binding, following: Following
 ) -> FieldEdit:
-    wanted = _values(position, marker, following.specification, following.after)
-    if _is_right(binding.before, wanted):
+    wanted, *old = (
+        _values(position, marker, following.specification, status) for status in following.statuses
+    )
+    before = binding.before
+    if _is_right(before, wanted):
         return binding.unchanged()
     after = ",".join(wanted)
+    if isinstance(before, str) and "," in before:
+        after = replace_entries(before, wanted, [*wanted, *chain.from_iterable(old)])
+        if after == before:
+            return binding.unchanged()
     edit = _replace(binding.manifest.text, position, after)
-    return FieldEdit(binding, (edit,), binding.before, after)
+    return FieldEdit(binding, (edit,), before, after)
 
 
 def _edit_rewritten(position: _Position, binding: Binding, following: Following) -> FieldEdit:
@@ -238,36 +275,12 @@ def _edit_rewritten(position: _Position, binding: Binding, following: Following)
     if not moves.edits:
         return binding.unchanged(problems)
     _refuse_alias_key(position, binding)
-    whole = _moved(binding.before, past, current)
+    whole = moved_value(binding.before, past, current)
     before, after = binding.before, whole
     if not isinstance(before, str) or "\n" in before:
         # A whole file may be in a block scalar: only its addresses are reported.
-        before, after = ([*dict.fromkeys(words)] for words in _moved_words(manifest.text, moves))
+        before, after = ([*dict.fromkeys(words)] for words in moved_words(manifest.text, moves))
     return FieldEdit(binding, moves.edits, before, after, problems, whole)
-
-
-def _moved_words(text: str, moves: Moves) -> tuple[list[Value], list[Value]]:
-    """Each address that moves, before and after."""
-    ends = [re.compile(r"[\w:.]*").match(text, edit.end) for edit in moves.edits]
-    rests = [end.group() if end else "" for end in ends]
-    pairs = [*zip(moves.edits, rests, strict=True)]
-    return (
-        [text[edit.start : edit.end] + rest for edit, rest in pairs],
-        [edit.text + rest for edit, rest in pairs],
-    )
-
-
-def _moved(value: Value, past: Sequence[Prefix], current: Prefix) -> Value:
-    """A plain value with the addresses in all of its strings moved."""
-    if isinstance(value, str):
-        return move(value, past, current)
-    if isinstance(value, list):
-        return [_moved(item, past, current) for item in value]
-    if isinstance(value, dict):
-        return {
-            _moved(key, past, current): _moved(child, past, current) for key, child in value.items()
-        }
-    return value
 
 
 def _rewriting_problems(binding: Binding, moves: Moves, current: Prefix) -> Iterator[Problem]:
@@ -290,13 +303,6 @@ def _refuse_alias_key(position: _Position, binding: Binding) -> None:
     if at_path(binding.manifest.root, position.path) is not position.node:
         message = f"{binding.field} has an alias as a key: write the key out"
         raise RefusedEditError(position.node, message)
-
-
-def _network_span(item: Value) -> Span | None:
-    """The span of what `network` writes: hextets, which `::/64` makes a CIDR of."""
-    if not isinstance(item, str) or "::" in item or "/" in item:
-        return dashed_span(item)
-    return address_span(f"{item}::/{16 * len(item.split(':'))}")
 
 
 def _is_right(before: Value, wanted: Sequence[str]) -> bool:
@@ -353,12 +359,14 @@ def _comments(text: str, scalars: list[ScalarNode]) -> Iterator[tuple[re.Match[s
 
 
 def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
-    """The marker's text, if there is exactly one, and the other keys beside it."""
+    """The marker's text, if there is exactly one, and the other keys; words may follow."""
     import json  # noqa: PLC0415  most repositories have no marker
 
     try:
-        pairs = json.loads(text, object_pairs_hook=tuple)
+        pairs, end = json.JSONDecoder(object_pairs_hook=tuple).raw_decode(text)
     except (ValueError, RecursionError):
+        return None, ()
+    if MARKER in text[end:]:
         return None, ()
     said = [value for key, value in pairs if key == MARKER]
     others = tuple(key for key, _ in pairs if key != MARKER)

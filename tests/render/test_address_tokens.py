@@ -176,7 +176,7 @@ def test_a_subnet_of_a_delegation_keeps_its_number():
 
 def test_a_prefix_of_few_bits_is_found_by_any_group():
     past, current = map(Prefix.parse, ("2000::/8", "3000::/8"))
-    assert move("20ab::1 {2001:db8::}", (past,), current) == "30ab::1 {3001:db8::}"
+    assert move("20ab::1 {2001:db8::} a::b", (past,), current) == "30ab::1 {3001:db8::} a::b"
 
 
 def test_what_has_no_room_in_a_longer_prefix_stays():

@@ -29,8 +29,17 @@ LISTS = {
     "home:odd:cidrs": [f"2001:db8:b::{one}" for one in CIDRS],
     "home:odd:range": [RANGE],
 }
-# What `addresses` would keep, being its author's, is none of these.
-WRITTEN = ["2001:db8:1::1", "::", "x", "", "80", "true", "2001:10:20:30:40:50:1:2", "ö"]
+# What was there before: of the shape that the field gives.
+WRITTEN = {
+    "prefix": ["2001:db8:1::/64", "::/0", "10.0.0.0/8"],
+    "network": ["2001:db8:1", "80"],
+    "start": ["2001:db8:1::1", "::"],
+    "cidr": ["2001:db8:1::/64", "::/0"],
+    "range": ["2001:db8::1-2001:db8::2", "::1 - ::2"],
+    "address": ["2001:10:20:30:40:50:1:2", "192.0.2.1"],
+    "addresses": [],
+    "cidrs": ["2001:db8:1::/64", "2001:db8:a::5/128,2001:db8:a::6/127"],
+}
 FOREIGN = ["10.0.0.0/8", "fd00::/48", "192.0.2.1", "2001:db8:ffff::/48"]
 words = st.from_regex(r"[a-z]{1,6}( [a-z]{1,6})?", fullmatch=True)
 comments = st.one_of(st.just(""), words.map(lambda text: f"# {text}"))
@@ -52,9 +61,10 @@ def marker(text: str) -> str:
 @st.composite
 def scalars(draw, *, in_flow: bool = False) -> Field:
     name = draw(st.sampled_from(sorted(SCALARS)))
-    written = "" if "addresses" in name else draw(st.sampled_from(WRITTEN))
+    field = next(word for word in name.split(":") if word in WRITTEN)
+    written = draw(st.sampled_from(["", *WRITTEN[field]]))
     # libyaml reads no plain `a:b` in braces, and ruamel.yaml no tab before a comment.
-    plain = written not in {"", "::"} and not (in_flow and ":" in written)
+    plain = bool(written) and not written.startswith("::") and not (in_flow and ":" in written)
     styles = ["'{}'", '"{}"', *(["{}"] if plain else [])]
     value = draw(st.sampled_from(styles)).format(written)
     comma = "," if in_flow else ""
