@@ -1,7 +1,8 @@
 """Keeps a Git repository of Kubernetes manifests true to the current IPv6 prefix.
 
-The packages, from the top: `cli`, `daemon`, `watch` and `publish`, `render`,
-`decide`, `errors`. Arrows point down only; docs/architecture.md draws them.
+The packages, from the top: `cli`, `daemon` and `lab`, `apply`, `watch` and `publish` and
+`simulate`, `plan`, `render`, `decide`, `errors`. A package imports only what is below it;
+docs/architecture.md draws the layers.
 """
 
 import os

@@ -1,5 +1,5 @@
 """The long-running process: it has the clock, the threads and the metrics.
 
-`reconcile` is one pass, `loop` calls it when something changed, `decisions` hears
-the link meanwhile. `watch` and `publish` meet here and nowhere else.
+`loop` makes the passes, `branch` and `proposals` publish what a pass decided, and `decisions`
+hears the links meanwhile. `service` joins the parts.
 """

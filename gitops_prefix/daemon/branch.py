@@ -184,7 +184,7 @@ class RehearsingPublisher:
             return UpToDate(decided)
         files = ", ".join(dict.fromkeys(change.path for change in decided.changes))
         words = f"a dry run: {len(decided.changes)} fields would change ({files})"
-        return Rehearsed(decided, Failed(Reason.HELD, words, Stage.PUSH))
+        return Rehearsed(decided, Failed(Reason.REHEARSED, words, Stage.PUSH))
 
 
 def statuses_at(repository: Repository, commit: str) -> dict[str, Status]:

@@ -267,7 +267,8 @@ class Loop:
         """Look, read, listen, decide, plan, publish.
 
         * Look at the branch, when that is due. While it is away, its last state counts.
-        * Found right before, and neither a reference nor a decision is new: read nothing.
+        * If the last pass found the branch right, and no reference and no decision is new,
+          read nothing.
         * Listen on the links that the repository names.
         * Plan and commit what was decided, push it.
         """
@@ -332,7 +333,7 @@ class Loop:
         """Decide, plan and commit; while a burst settles, and again if it changes the decision."""
         choices = self._decide()
         ready = self._commit(seen, inventory, choices)
-        if isinstance(ready, Ready) and ready.made:
+        if isinstance(ready, Ready) and ready.made and ready.commit:
             log.debug("pass: committed %s, for %d fields", ready.commit, len(ready.decided.changes))
         if not settle or not isinstance(ready, Ready) or not ready.made:
             return ready
@@ -397,15 +398,17 @@ class Loop:
             # Counted apart: after a long outage, a race is met again within a second.
             case Result.CONTESTED if self._contests.failures < _MOST_CONTESTS:
                 self._retry_at = now + self._contests.fail()
-            case Result.CONTESTED | Result.REFUSED | Result.HELD | Result.INVALID:
+            case (
+                Result.CONTESTED | Result.REFUSED | Result.HELD | Result.REHEARSED | Result.INVALID
+            ):
                 # Permanent until something changes: the branch, a token, a hook.
                 self._retry_at = now + max(self._backoff.fail(), self._pace.interval)
             case _:
                 self._backoff.succeed()
                 self._contests.succeed()
                 self._retry_at = inf
-        log.debug("pass: %s; the next try in %.1f s", outcome.result, self.seconds_to_sleep())
         self._remember(outcome)
+        log.debug("pass: %s; the next try in %.1f s", outcome.result, self.seconds_to_sleep())
 
     def _remember(self, outcome: Outcome) -> None:
         """Take over what was decided; without that, note what was tried."""

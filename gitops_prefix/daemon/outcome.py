@@ -32,6 +32,7 @@ class Result(StrEnum):
     CONTESTED = "contested"
     REFUSED = "refused"
     HELD = "held"
+    REHEARSED = "rehearsed"
     INVALID = "invalid"
     FOLLOWING = "following"
 
@@ -194,7 +195,7 @@ class Rehearsed:
 
     decided: Decided
     failed: Failed
-    result: ClassVar[Result] = Result.HELD
+    result: ClassVar[Result] = Result.REHEARSED
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -257,7 +258,7 @@ class Ready:
 
     Attributes:
         commit: ours that waits, from this pass or an earlier one; empty if none does.
-        made: whether this pass made it.
+        made: whether this pass made it; in a dry run, whether it would make a commit.
         managed: every field that follows a DynamicPrefix.
     """
 

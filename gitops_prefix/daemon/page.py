@@ -59,6 +59,7 @@ _MARKS = {
     Result.UNCHANGED: ("good", "up to date"),
     Result.FOLLOWING: ("good", "another daemon leads"),
     Result.CONTESTED: ("wait", "contested"),
+    Result.REHEARSED: ("wait", "dry run"),
 }
 _STANDING_MARKS = {
     Standing.CURRENT: "good",

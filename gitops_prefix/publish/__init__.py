@@ -1,5 +1,5 @@
-"""Edited files -> a commit -> the branch, and nothing but Git.
+"""Edited files -> a commit -> the branch; then pull requests and notices.
 
-What lives here talks to git (through `git.py` alone). It never watches a link and
-never decides: it is handed files and words, and says what became of them.
+Only `git.py` starts git, and only `http.py` sends requests. Nothing here watches a link or
+decides: files and words go in, and a report comes out.
 """

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     REFUSED = "refused"
     CONTESTED = "contested"
     HELD = "held"
+    REHEARSED = "rehearsed"
     INVALID = "invalid"
 
     @property
@@ -72,6 +73,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.REFUSED: "the server refused, and nothing more is known",
     Reason.CONTESTED: "the branch moved faster than we could follow",
     Reason.HELD: "somebody else's commit is on the branch that we would replace",
+    Reason.REHEARSED: "a dry run: nothing is published",
     Reason.INVALID: "the repository has errors",
 }
 

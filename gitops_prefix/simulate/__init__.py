@@ -1,5 +1,5 @@
-"""What would happen: a scenario walked through decide and render, step by step. PURE.
+"""What would happen: a scenario goes through `plan`, step by step. PURE.
 
-No I/O, no clock: files in, steps out, and pictures of them. It decides nothing by
-itself; what a router's word means is `decide`'s, what a manifest holds `render`'s.
+No I/O, no clock: files in, steps and pictures of them out. Nothing is decided here:
+`plan` hears, decides and renders, as in the daemon.
 """

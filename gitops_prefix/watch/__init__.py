@@ -1,5 +1,4 @@
 """Bytes on a link to observations: sockets, the codec, captures.
 
-Nothing here renders, publishes or decides; what a router said is handed upward as
-it is understood.
+Nothing here renders, publishes or decides. The watcher passes each event to its sink.
 """

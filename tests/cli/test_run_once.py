@@ -58,7 +58,7 @@ def test_a_dry_run_says_what_it_would_publish_and_leaves_no_trace(tmp_path, bare
     answer = call(tmp_path, *words, "--dry-run", "--push-branch", "ours")
     assert answer.returncode == 0, answer.stderr
     assert "home-ipv6: would be 2001:db8:1234::/64 instead of none" in answer.stderr
-    assert "held: a dry run: " in answer.stderr
+    assert "rehearsed: a dry run: " in answer.stderr
     assert "network/pool.yaml" in answer.stderr
     assert commits(bare) == before
     assert not [path for path in (tmp_path / "clone").rglob("*") if path.name == "unpublished"]
@@ -83,7 +83,7 @@ def test_a_daemon_on_trial_shows_it_on_its_page_and_does_not_spin(tmp_path, bare
                 return {}
 
         try:
-            until(lambda: publication().get("result") == "held", "the dry run on the page")
+            until(lambda: publication().get("result") == "rehearsed", "the dry run on the page")
             assert "a dry run: " in publication()["words"]
             until(lambda: publication()["next_try_in_seconds"] > 1, "a wait for the next pass")
         finally:

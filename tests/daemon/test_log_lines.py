@@ -39,7 +39,7 @@ ROUTE = Failed(Reason.UNREACHABLE, "No route to host", Stage.LOOK)
 HOOK = Failed(Reason.HOOK, "pre-receive hook declined; only on weekdays", Stage.PUSH)
 IDENTITY = Failed(Reason.IDENTITY, "Host key verification failed", Stage.LOOK)
 ERRORS = Failed(Reason.INVALID, "the repository has errors", Stage.RENDER)
-DRY = Failed(Reason.HELD, "a dry run: 1 fields would change (pool.yaml)", Stage.PUSH)
+DRY = Failed(Reason.REHEARSED, "a dry run: 1 fields would change (pool.yaml)", Stage.PUSH)
 WRONG = Problem("yaml-syntax", "what is this")
 
 
@@ -160,7 +160,7 @@ BY_FAULT: dict[str, tuple[Passes, list[str]]] = {
     ),
     "a dry run": (
         [(0, Rehearsed(moving(A, B, "spec.x"), DRY))],
-        [f"INFO home: would be {B} instead of {A}", f"WARNING held: {DRY.words}"],
+        [f"INFO home: would be {B} instead of {A}", f"WARNING rehearsed: {DRY.words}"],
     ),
     "another daemon leads": (
         [(0, NotLeading()), (300, NotLeading())],
