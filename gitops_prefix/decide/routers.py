@@ -393,6 +393,10 @@ def _interval(before: RouterState, advertisement: RouterAdvertisement, now: floa
     if is_default and not advertisement.router_lifetime:
         return before.every
     gap = now - (before.spoke_at if is_default else before.heard_at)
+    if before.asked and gap > before.silence:
+        # It was asked because it was silent, and it is there: it only speaks less often than
+        # was observed. At its start a router sends three, 16 s apart (RFC 4861 6.2.4).
+        return min(gap, LONGEST_INTERVAL)
     solicited = now < before.solicited_at + ANSWER
     if gap < SAME_BURST or solicited or gap > LONGEST_INTERVAL:
         # A solicited advertisement is heard out of turn, and an absence is no interval.
@@ -421,7 +425,7 @@ def _announcements(
     carried = {information.prefix: information for information in advertisement.prefixes}
     absent = {prefix: old for prefix, old in known.items() if prefix not in carried}
     rounds = _rounds(known, absent, carried, now, every) if absent else {}
-    after = _left_out(absent, rounds, now, every)
+    after = _left_out(absent, rounds, now, every) if absent else {}
     for prefix, information in carried.items():
         previous = known.get(prefix)
         if previous is None:

@@ -282,7 +282,8 @@ class Ears:
         if not (router in self.routers or self._has_room(router.interface) or self._admits(event)):
             return self
         routers = observe(self.routers, router, event.advertisement, event.at, self.vouched)
-        return replace(self, routers=routers)
+        # Written out: `replace` costs a tenth of what a repeated advertisement does.
+        return Ears(routers, self.watched, self.selections, self.decisions, self.vouched)
 
     def _hear_kernel(self, event: Accepted) -> "Ears":
         counts = partial(self._counts, Router(event.interface, KERNEL))

@@ -340,3 +340,26 @@ def test_a_farewell_is_no_answer_to_the_question_that_it_raises():
     state = routers[FIRST]
     assert state.is_silent(state.announcements[A], 8)
     assert not state.is_silent(state.announcements[A], 7)
+
+
+@pytest.mark.parametrize(
+    ("answered_at", "every"),
+    [
+        pytest.param(81, 49, id="it speaks less often than was observed"),
+        pytest.param(4000, LONGEST_INTERVAL, id="no router speaks less often than that"),
+    ],
+)
+def test_a_router_that_was_asked_for_its_silence_and_is_there(answered_at, every):
+    """At its start a router sends three advertisements, 16 s apart (RFC 4861 6.2.4)."""
+    says = saying(A, lifetime=9000)
+    routers = heard_after(*(Says(at, says) for at in (0, 16, 32)))
+    asked = solicited(routers, "eth0", answered_at - 1)
+    answered = observe(asked, FIRST, says, answered_at)
+    assert (routers[FIRST].every, answered[FIRST].every) == (16, every)
+
+
+def test_a_router_that_was_asked_for_its_farewell_keeps_its_interval():
+    says = saying(A, lifetime=9000)
+    routers = heard_after(Says(0, says), Says(100, says), Says(110, saying(lifetime=0)))
+    answered = observe(solicited(routers, "eth0", 110), FIRST, says, 111)
+    assert answered[FIRST].every == 100
