@@ -9,6 +9,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from math import inf
 
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
@@ -26,7 +27,11 @@ OTHERS = "other"
 
 
 class Decisions:
-    """What was heard and decided, for every thread."""
+    """What was heard and decided, for every thread.
+
+    Attributes:
+        changed_at: when a decision last changed, on the clock given.
+    """
 
     def __init__(
         self, metrics: Metrics, clock: Callable[[], float], wake: Callable[[], None]
@@ -39,6 +44,7 @@ class Decisions:
         self._ears = Ears()
         self._labelled: set[Router] = set()
         self._links: dict[str, tuple[bool, bool]] = {}
+        self.changed_at = -inf
 
     def take(self, event: Event) -> None:
         """Take in one event of the watcher; wake the loop if a decision changed."""
@@ -109,7 +115,10 @@ class Decisions:
                 self._show_standing(name, decision)
             if known is None or known.candidates != decision.candidates:
                 self._show_verdicts(name, known, decision)
-        return self._ears.differs(before)
+        differs = self._ears.differs(before)
+        if differs:
+            self.changed_at = now
+        return differs
 
     def _hear(self, event: Advertised) -> None:
         router = event.router

@@ -33,7 +33,7 @@ from gitops_prefix.daemon.outcome import (
     invalid,
     waiting_commit,
 )
-from gitops_prefix.daemon.report import Progress, show_progress
+from gitops_prefix.daemon.report import Progress, UnderWay, show_progress
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import SETTLED, Decision
@@ -152,7 +152,8 @@ class Loop:
         self._shown: dict[str, str] = {}
         # The choices of a pass that decided nothing: it would fail again until they change.
         self._tried: dict[str, Prefix | None] | None = None
-        self.progress = Progress()
+        self._progress = Progress()
+        self._pass_began: Moment | None = None
         self.alive_at = self.began_at = clocks.monotonic()
         self._repository.stages.observe = Stopwatch(metrics.publish_seconds, clocks.monotonic)
         show_progress(metrics, clocks, lambda: self.progress)
@@ -243,6 +244,31 @@ class Loop:
         """What the repository last said."""
         return self._watched
 
+    @property
+    def progress(self) -> Progress:
+        """How publishing goes, also while a pass runs. Any thread may ask."""
+        progress, began = self._progress, self._pass_began
+        if began is None:
+            return progress
+        under_way = UnderWay(began, self._repository.stages.last)
+        since = progress.pending_since
+        follows = progress.outcome is not None and progress.outcome.result is Result.FOLLOWING
+        if since is None and not follows:
+            since = self._news_since()
+        return replace(progress, under_way=under_way, pending_since=since)
+
+    def _news_since(self) -> Moment | None:
+        """Since when the links say what the branch does not, as far as a pass has not ended."""
+        watched, decided = self._watched, _choices(self.decisions.latest())
+        choices = {name: decided.get(name, NOTHING_OBSERVED) for name in watched}
+        now = self._clocks.now()
+        if not would_change(watched, choices, now.calendar):
+            return None
+        succeeded = self._progress.succeeded
+        ended = succeeded.monotonic if succeeded else self.began_at
+        since = min(now.monotonic, max(ended, self.decisions.changed_at))
+        return Moment(since, now.calendar - timedelta(seconds=now.monotonic - since))
+
     def healthy(self) -> bool:
         """Whether the loop is alive: it wakes for the branch at the latest."""
         longest = 2 * self._pace.interval + _LONGEST_PASS + 2 * self._pace.push
@@ -250,7 +276,8 @@ class Loop:
 
     def _pass(self, why: Why, *, settle: bool) -> Outcome:
         """One pass, what it means for the next, and what follows it."""
-        now = self.began_at = self._clocks.monotonic()
+        self._pass_began = self._clocks.now()
+        now = self.began_at = self._pass_began.monotonic
         self._called.clear()
         log.debug("pass: %s", why)
         outcome = self._attempt(why, settle=settle)
@@ -427,12 +454,13 @@ class Loop:
         metrics = self._metrics
         metrics.reconciliations.labels(outcome.result.value).inc()
         now = self._clocks.now()
-        self.progress = self.progress.after(
+        self._progress = self._progress.after(
             outcome,
             now,
             waiting=None if outcome.result in RIGHT else self._waiting_since(outcome, now),
             next_try_at=min(self._look_at, self._retry_at),
         )
+        self._pass_began = None
         if outcome.result is Result.PUBLISHED:
             metrics.publish_seconds.labels(Stage.WHOLE.value).observe(seconds)
         if outcome.failed is not None:

@@ -93,6 +93,10 @@ class Metrics:
             "pending_change_age_seconds",
             "How long a change waits to be published; 0 when none does.",
         )
+        self.pass_age = gauge(
+            "pass_age_seconds",
+            "How long the pass under way has been running; 0 between passes.",
+        )
         self.pending_since = gauge(
             "pending_since_timestamp_seconds",
             "Since when a change waits to be published; 0 when none does.",

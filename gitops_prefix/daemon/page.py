@@ -110,6 +110,8 @@ def _publication(report: Report) -> str:
     if report.pending_since is not None:
         waited = _seconds(report.pending_seconds or 0)
         rows.append(("waits since", f"{format_time(report.pending_since)} ({waited})"))
+    if report.pass_seconds is not None:
+        rows.append(("under way", f"{report.pass_stage}, for {_seconds(report.pass_seconds)}"))
     if report.progress.failures:
         rows.append(("retries", f"{report.progress.failures} in a row failed"))
     if report.next_try_in is not None:

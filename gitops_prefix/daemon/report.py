@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf, isinf
+from typing import NamedTuple
 
 from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.metrics import Metrics
@@ -14,7 +15,45 @@ from gitops_prefix.daemon.outcome import RIGHT, Outcome, shown_commit
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.status import format_time
 from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.inventory import Described
+
+_LOST_AFTER_SECONDS = 600.0
+"""Without a process or memory for git; then only a new process of ours may help."""
+
+
+class Starts:
+    """Whether git can be started on this machine."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Git can be started, as far as is known."""
+        self._clock = clock
+        self._since: float | None = None
+
+    def note(self, outcome: Outcome) -> None:
+        """Note a pass."""
+        failed = outcome.failed
+        if failed is None or not failed.could_not_start:
+            self._since = None
+        elif self._since is None:
+            self._since = self._clock()
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last pass could not start git."""
+        return self._since is not None
+
+    def lost(self) -> bool:
+        """Whether git could not be started for ten minutes."""
+        since = self._since
+        return since is not None and self._clock() - since >= _LOST_AFTER_SECONDS
+
+
+class UnderWay(NamedTuple):
+    """A pass that has not ended yet, and the stage it is at."""
+
+    began: Moment
+    stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +67,7 @@ class Progress:
         failures: passes in a row that failed.
         next_try_at: by the monotonic clock; inf if nothing is retried.
         described: every DynamicPrefix, as it was last read.
+        under_way: the pass that runs now; None between passes.
     """
 
     outcome: Outcome | None = None
@@ -36,6 +76,7 @@ class Progress:
     failures: int = 0
     next_try_at: float = inf
     described: tuple[Described, ...] = ()
+    under_way: UnderWay | None = None
 
     def after(
         self, outcome: Outcome, now: Moment, *, waiting: Moment | None, next_try_at: float
@@ -67,7 +108,12 @@ def show_progress(metrics: Metrics, clocks: Clocks, latest: Callable[[], Progres
         since = latest().pending_since
         return clocks.age(since) if since else 0.0
 
+    def pass_age() -> float:
+        under_way = latest().under_way
+        return clocks.age(under_way.began) if under_way else 0.0
+
     metrics.pending_age.set_function(age)
+    metrics.pass_age.set_function(pass_age)
     metrics.pending_since.set_function(lambda: date(latest().pending_since))
     metrics.last_success.set_function(lambda: date(latest().succeeded))
 
@@ -82,6 +128,7 @@ class Report:
         pending_seconds: how long that is.
         last_success: when the branch was last found or made right.
         next_try_in: seconds; None when nothing is to be tried again.
+        pass_seconds: how long the pass under way has been running; None between passes.
         decisions: what the link says, by name.
         delivered: what became of pull requests and notices, as lines.
     """
@@ -93,6 +140,7 @@ class Report:
     pending_seconds: float | None = None
     last_success: datetime | None = None
     next_try_in: float | None = None
+    pass_seconds: float | None = None
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     delivered: tuple[str, ...] = ()
 
@@ -100,6 +148,12 @@ class Report:
     def outcome(self) -> Outcome | None:
         """The outcome of the last pass; None before the first has ended."""
         return self.progress.outcome
+
+    @property
+    def pass_stage(self) -> str | None:
+        """The stage of the pass under way; None between passes."""
+        under_way = self.progress.under_way
+        return under_way.stage.value if under_way else None
 
     @property
     def commit(self) -> str:
@@ -132,6 +186,8 @@ class Report:
             "last_success": format_time(self.last_success),
             "failures": self.progress.failures,
             "next_try_in_seconds": self.next_try_in,
+            "pass_seconds": self.pass_seconds,
+            "pass_stage": self.pass_stage,
             "delivered": list(self.delivered),
             "problems": [problem.document() for problem in outcome.problems] if outcome else [],
         }
@@ -157,6 +213,7 @@ def report(  # noqa: PLR0913  all that there is to know
         pending_seconds=round(clocks.age(since), 1) if since else None,
         last_success=clocks.date(succeeded) if succeeded else None,
         next_try_in=None if isinf(wait) else round(max(0.0, wait), 1),
+        pass_seconds=round(clocks.age(progress.under_way.began), 1) if progress.under_way else None,
         decisions=decisions,
         delivered=delivered,
     )

@@ -32,14 +32,16 @@ from gitops_prefix.daemon.outcome import (
     Publisher,
     Rehearsed,
     Result,
+    UpToDate,
     shown_commit,
 )
 from gitops_prefix.daemon.page import render_page
 from gitops_prefix.daemon.proposals import ProposalPublisher
-from gitops_prefix.daemon.report import Report, report
+from gitops_prefix.daemon.report import Report, Starts, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
+from gitops_prefix.publish.failure import Failed, Kind
 from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.repository import Repository
 
@@ -131,10 +133,13 @@ class Service:
         self._repository = repository
         self._supervisor = supervisor
         self._metrics = Metrics()
+        self._clocks = Clocks()
         self._reached = False
         self._away_since: float | None = None
         self._deaf_since: float | None = None
-        self._clocks = Clocks()
+        self._starts = Starts(self._clocks.monotonic)
+        self._refusal = ""
+        self._rehearses = not (dry_run or delivery.push_branch)
         self._pass_log = PassLog(repository.branch, self._clocks.monotonic)
         self._leadership: Leadership | Alone = Alone()
         if candidacy is not None:
@@ -206,6 +211,8 @@ class Service:
             if self._repository.tip is None:
                 # A daemon that has seen the branch waits: what is not published is in the clone.
                 _raise_if_refused(outcome)
+            if self._rehearses and isinstance(outcome, UpToDate):
+                self._rehearse_push()
             for passed in self.loop.turns():
                 if passed is not None:
                     self._report(passed)
@@ -259,12 +266,29 @@ class Service:
             "/": lambda: html_page(render_page(self._snapshot())),
             "/status": lambda: json_page(self._snapshot().document()),
             "/healthz": lambda: _answer(self._alive(), "alive"),
-            "/readyz": lambda: _answer(self._reached and self._listening.alive(), "ready"),
+            "/readyz": lambda: _answer(self._ready(), "ready"),
             "/metrics": lambda: text_page(self._metrics.exposition().decode().rstrip("\n")),
         }
 
     def _alive(self) -> bool:
-        return self.loop.healthy() and self._listening.alive() and self._applying.alive()
+        alive = self.loop.healthy() and self._listening.alive() and self._applying.alive()
+        return alive and not self._starts.lost()
+
+    def _ready(self) -> bool:
+        """Whether a renumbering would be heard and published, as far as is known."""
+        hears = bool(self.loop.watched) and self.loop.decisions.has_link()
+        return self._reached and self._listening.alive() and hears and not self._starts.failing
+
+    def _rehearse_push(self) -> None:
+        """Find out before the first renumbering that the remote takes no push from us."""
+        try:
+            answer = self._repository.rehearse_push()
+        except (InputError, OutsideError) as error:
+            log.debug("the push was not rehearsed: %s", error)
+            return
+        if isinstance(answer, Failed) and answer.kind is Kind.REFUSED:
+            self._refusal = f"a push would be refused: {answer.words}"
+            log.warning("%s", self._refusal)
 
     def _lead(self) -> None:
         self._applying.lead()
@@ -304,6 +328,10 @@ class Service:
         self._note_reach(reached=outcome.result is not Result.UNREACHABLE)
         words = outcome.failed.words if outcome.failed else commit[:12]
         self._supervisor.status(f"{outcome.result} {words}".strip())
+        self._starts.note(outcome)
+        if outcome.result in {Result.PUBLISHED, Result.REFUSED}:
+            # The push itself has spoken.
+            self._refusal = ""
         self._pass_log.report(outcome, watches=bool(self.loop.watched))
 
     def _report_unsettled(self) -> None:
@@ -320,6 +348,7 @@ class Service:
             self.loop.decisions.latest(),
             self._clocks,
             delivered=(
+                *filter(None, (self._refusal,)),
                 *(line for each in self._follow_ups for line in each.lines()),
                 *self._applying.lines(),
             ),

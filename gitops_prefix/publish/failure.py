@@ -97,6 +97,11 @@ class Failed:
         """What helps."""
         return self.reason.kind
 
+    @property
+    def could_not_start(self) -> bool:
+        """Whether this machine could not start git, or git a child: no process or memory left."""
+        return self.reason is Reason.LOCAL and bool(_NOT_STARTED.search(self.words))
+
 
 class FailedError(OutsideError):
     """A failure as an exception.
@@ -218,6 +223,7 @@ _TABLE = tuple(
     for reason, patterns in _ROWS
 )
 _ADDRESS = re.compile(r"'[^'\s]*[:/][^'\s]*'|\b[a-z+]+://\S+")
+_NOT_STARTED = re.compile(r"cannot fork\(\)|git cannot be started")
 # The option that gives what git or ssh would ask a person for.
 _REMEDIES = (
     (re.compile(r"could not read username", re.IGNORECASE), "give --token-file"),

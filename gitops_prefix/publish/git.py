@@ -84,6 +84,9 @@ _SETTINGS = {
     "safe.directory": "*",
 }
 
+_ENV_FAILED = (126, 127)
+"""How env(1) ends when it cannot start what it was to start."""
+
 
 class Answer(NamedTuple):
     """What git answered."""
@@ -209,7 +212,10 @@ class Git:
             end_group(process)
             return Answer(-1, b"", ended.early)
         reap_group(process.pid)
-        return Answer(process.returncode, ended.stdout, scrub(ended.stderr))
+        stderr = scrub(ended.stderr)
+        if process.returncode in _ENV_FAILED and stderr.startswith(f"{self._env}: "):
+            return Answer(-1, b"", f"git cannot be started: {stderr}")
+        return Answer(process.returncode, ended.stdout, stderr)
 
     def run(
         self,

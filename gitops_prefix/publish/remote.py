@@ -33,6 +33,8 @@ from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stages
 
 _ORIGIN = "origin"
+_REHEARSAL_SECONDS = 15.0
+"""For a push that changes nothing and runs no hook; a change that comes meanwhile waits for it."""
 _REDIRECTED = re.compile(r"returned error: 30[12378]\b")
 _NEW_ADDRESS = re.compile(r"warning: redirecting to (\S+)|could not read Username for '(\S+)'")
 
@@ -174,7 +176,7 @@ class Remote:
 
     def rehearse_push(self, commit: str) -> PushReport:
         """Ask whether a push of what is there already would be taken; nothing is changed."""
-        return self._push(commit, self._reference, commit, "--dry-run")
+        return self._push(commit, self._reference, commit, "--dry-run", seconds=_REHEARSAL_SECONDS)
 
     def heads(self, pattern: str) -> dict[str, str]:
         """The branches that match a glob, and the commit of each.
@@ -220,13 +222,15 @@ class Remote:
             raise ValueError("the branch itself is never forced")
         return self._push(commit, f"refs/heads/{branch}", seen)
 
-    def _push(self, commit: str, reference: str, seen: str, *more: str) -> PushReport:
+    def _push(
+        self, commit: str, reference: str, seen: str, *more: str, seconds: float | None = None
+    ) -> PushReport:
         lease = f"--force-with-lease={reference}:{seen}"
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no")
         refspec = f"{commit}:{reference}"
         try:
             words = ("push", *options, *more, lease, "--", self._url, refspec)
-            answer = self._ask(*words, limits=remote_limits(self._limits.push))
+            answer = self._ask(*words, limits=remote_limits(seconds or self._limits.push))
         except FailedError as error:
             return error.failed
         stdout = scrub(answer.stdout.decode(errors="replace"))

@@ -88,6 +88,7 @@ class Given:
     default: Choice = NOTHING_OBSERVED
     by_name: Mapping[str, Choice] = field(default_factory=dict)
     watched: Mapping[str, Watched] = field(default_factory=dict)
+    changed_at: float = -inf
 
     def follow(self, watched: Mapping[str, Watched]) -> None:
         self.watched = watched

@@ -108,6 +108,8 @@ def test_the_json_has_the_keys_that_docs_promise():
             "last_success": "2026-11-24T12:00:00Z",
             "failures": 2,
             "next_try_in_seconds": 12.5,
+            "pass_seconds": None,
+            "pass_stage": None,
             "delivered": [],
             "problems": [
                 {

@@ -17,7 +17,7 @@ from gitops_prefix.daemon.outcome import (
     Unconfirmed,
     UpToDate,
 )
-from gitops_prefix.daemon.report import Progress, show_progress
+from gitops_prefix.daemon.report import Progress, Starts, show_progress
 from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.stages import Stage
 
@@ -133,3 +133,20 @@ def test_what_never_was_is_zero():
     seen = scrape(metrics)
     assert seen["pending_since_timestamp_seconds"] == seen["pending_change_age_seconds"] == 0
     assert seen["last_success_timestamp_seconds"] == 0
+
+
+def test_ten_minutes_without_git_are_the_end():
+    """Of this process: a new one may get what git needs."""
+    hands = Hands()
+    starts = Starts(hands.clocks.monotonic)
+    no_process = Failed(Reason.LOCAL, "git ls-remote: error: cannot fork() for ssh", Stage.LOOK)
+    starts.note(Unconfirmed(DECIDED, no_process))
+    assert starts.failing
+    hands.pass_by(599)
+    starts.note(Unconfirmed(DECIDED, no_process))
+    assert not starts.lost()
+    hands.pass_by(2)
+    assert starts.lost()
+    starts.note(Unconfirmed(DECIDED, AWAY))
+    assert not starts.failing
+    assert not starts.lost()

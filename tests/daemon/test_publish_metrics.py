@@ -1,12 +1,15 @@
 """What real git makes of real trouble, counted: where and why, how long, since when."""
 
 import shutil
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from gitops_prefix.daemon.outcome import Result
+from gitops_prefix.daemon.page import render_page
+from gitops_prefix.daemon.report import report
 from gitops_prefix.publish.credentials import Token
 from gitops_prefix.publish.failure import Reason
 from gitops_prefix.publish.repository import TimeLimits
@@ -244,3 +247,40 @@ def test_what_a_daemon_before_us_left_waits_since_then(tmp_path, remote):
         away.rename(remote)
         assert home.looks().result is Result.PUBLISHED
         assert home.scrape()["pending_change_age_seconds",] == 0
+
+
+def test_a_change_waits_from_its_first_second_also_while_a_pass_hangs(tmp_path, remote):
+    """The remote does not answer, and the prefix changes; page, status and metrics know."""
+    seen = {}
+    with at_home(tmp_path / "clone", remote) as home:
+        home.looks()
+        home.hears(A)
+        observe = home.repository.stages.observe
+
+        @contextmanager
+        def hangs(stage: Stage):
+            if stage is Stage.LOOK and not seen:
+                home.waits(5)
+                seen["before"] = home.scrape()
+                home.announces(B)
+                home.waits(7)
+                seen["since"] = home.scrape()
+                snapshot = report("/x", "main", home.loop.progress, {}, home.time.clocks)
+                seen["status"] = snapshot.document()["publication"]
+                seen["page"] = render_page(snapshot).decode()
+            with observe(stage):
+                yield
+
+        home.repository.stages.observe = hangs
+        home.looks()
+        assert seen["before"]["pending_change_age_seconds",] == 0
+        assert seen["before"]["pass_age_seconds",] == 5
+        assert seen["since"]["pending_change_age_seconds",] == 7
+        assert seen["since"]["pass_age_seconds",] == 12
+        status = seen["status"]
+        assert (status["pass_seconds"], status["pass_stage"]) == (12.0, "look")
+        assert status["pending_seconds"] == 7
+        assert "waits since" in seen["page"]
+        assert "look, for 12s" in seen["page"]
+        after = home.scrape()
+        assert after["pending_change_age_seconds",] == after["pass_age_seconds",] == 0

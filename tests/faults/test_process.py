@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,16 @@ import pytest
 
 from tests import netns
 from tests.faults.conftest import Forge
-from tests.faults.house import change, first, hook, is_whole, prefixes_of, remote_home, subjects
+from tests.faults.house import (
+    change,
+    first,
+    hook,
+    is_whole,
+    prefixes_of,
+    remote_home,
+    somebody_pushes,
+    subjects,
+)
 from tests.git_servers import SshServer, free_port, ssh_server, start_here
 from tests.gitrepo import git
 from tests.netns import until
@@ -221,3 +231,81 @@ def test_a_hook_slower_than_the_push_timeout(tmp_path, limit, code):
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=90)
     assert ended.returncode == code, ended.stderr
     assert ("no answer within 10 s" in ended.stderr) == (code == 3)
+
+
+def is_ready(daemon: Running) -> bool:
+    try:
+        return daemon.page("/readyz") == "ready\n"
+    except urllib.error.HTTPError:
+        return False
+
+
+def test_a_key_that_may_only_read_is_known_before_the_first_change(tmp_path, ssh, sshd):
+    """A rehearsal at the start reports it; once the key may write, the change is published."""
+    fixed(ssh.tree, A)
+    with running(ssh, tmp_path) as daemon:
+        until(lambda: daemon.logged("published"), "the commit", 60)
+    ssh.credentials.key.write_bytes((sshd.directory / "reader").read_bytes())
+    with running(ssh, tmp_path) as daemon:
+        until(lambda: daemon.logged("a push would be refused"), "the warning", 60)
+        assert daemon.publishing["result"] == "unchanged"
+        [line] = daemon.publishing["delivered"]
+        assert "marked as read only" in line
+        assert "a push would be refused" in daemon.page("/")
+        ssh.credentials.key.write_bytes((sshd.directory / "deploy").read_bytes())
+        git(ssh.tree, "fetch", "-q", "origin", "main")
+        git(ssh.tree, "reset", "-q", "--hard", "FETCH_HEAD")
+        text = (ssh.tree / "prefix.yaml").read_text()
+        somebody_pushes(
+            ssh.tree, "prefix.yaml", text.replace(f'prefix: "{A}"', f'prefix: "{B}"', 1)
+        )
+        until(lambda: daemon.logged(f"{A} -> {B}"), "the change", 60)
+        assert daemon.publishing["delivered"] == []
+
+
+def test_nothing_to_listen_to(tmp_path, ssh):
+    """No DynamicPrefix is on the branch: alive, and not ready until there is one."""
+    git(ssh.tree, "rm", "-qr", "prefix.yaml", "network")
+    git(ssh.tree, "commit", "-qm", "nothing")
+    git(ssh.tree, "push", "-q", "origin", "main")
+    with running(ssh, tmp_path) as daemon:
+        until(lambda: daemon.logged("no DynamicPrefix is on"), "the warning", 60)
+        assert not is_ready(daemon)
+        assert daemon.page("/healthz") == "alive\n"
+        git(ssh.tree, "revert", "--no-edit", "HEAD")
+        fixed(ssh.tree, A)
+        until(lambda: is_ready(daemon), "a probe that is ready", 60)
+
+
+def test_git_that_cannot_be_started(tmp_path):
+    """Not ready at once; when git can be started again, the daemon goes on."""
+    remote = remote_home(tmp_path)
+    fixed(tmp_path / "tree", A)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    ours = programs / "git"
+    right = f'#!/bin/sh\nexec {shutil.which("git")} "$@"\n'
+    ours.write_text(right)
+    ours.chmod(0o755)
+    daemon = Running(tmp_path / "log", free_port())
+    words = [sys.executable, "-m", "gitops_prefix", "run", "--repo", str(remote)]
+    words += ["--clone-dir", str(tmp_path / "clone"), "--interval", "2s"]
+    words += ["--listen", f"127.0.0.1:{daemon.port}"]
+    with (
+        daemon.log.open("w") as log,
+        start_here(
+            *words,
+            stderr=log,
+            cwd=tmp_path,
+            env={"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())},
+        ) as process,
+    ):
+        until(lambda: daemon.answers() and is_ready(daemon), "a daemon that is ready", 60)
+        ours.write_text("#!/nonexistent/interpreter\n")
+        until(lambda: daemon.logged("git cannot be started"), "the failure", 60)
+        until(lambda: not is_ready(daemon), "a probe that is not ready", 10)
+        assert daemon.page("/healthz") == "alive\n"
+        ours.write_text(right)
+        until(lambda: daemon.logged("no longer unreachable"), "the recovery", 90)
+        assert is_ready(daemon)
+        assert process.poll() is None, daemon.log.read_text()
