@@ -152,7 +152,7 @@ def test_a_line_on_which_little_moves(tmp_path, ssh):
     with house(tmp_path / "clone", ssh.url, ssh.credentials) as ours:
         ours.lives(1)
     ssh.line.rate = 100
-    limits = TimeLimits(ask=1.0, fetch=1.0)
+    limits = TimeLimits(ask=1.0, fetch=1.0, push=1.0)
     with house(tmp_path / "clone", ssh.url, ssh.credentials, limits=limits) as ours:
         # Its first pass, in which it reads what to listen for; and another.
         ours.lives(0)
