@@ -113,9 +113,11 @@ def find_moves(text: str, past: Sequence[Prefix], current: Prefix) -> Moves:
     mover = _Mover((current, *past))
     for start, end in _candidates(text, mover.pattern):
         mover.move_address(text, start, end)
-    for token in _reverse_tokens(text):
-        mover.move_token(text, token)
-    return Moves(tuple(sorted(mover.edits)), mover.ours, tuple(mover.stuck))
+    if ".arpa" in text.lower():
+        for token in _reverse_tokens(text):
+            mover.move_token(text, token)
+        mover.edits.sort()
+    return Moves(tuple(mover.edits), mover.ours, tuple(mover.stuck))
 
 
 class _Mover:
