@@ -254,7 +254,7 @@ class ObjectEvents:
             self._condition.notify_all()
 
     def drain(self, seconds: float) -> bool:
-        """Wait until nothing waits any more; whether that came within `seconds`."""
+        """Wait until no Event waits; return whether that happened within `seconds`."""
         with self._condition:
             return self._condition.wait_for(lambda: not (self._waiting or self._busy), seconds)
 

@@ -246,7 +246,7 @@ class Reverts:
     def learn(
         self, wanted: Iterable[ApplyConfiguration], reports: Iterable[ObjectReport]
     ) -> tuple["Reverts", tuple[ObjectReport, ...]]:
-        """Count what was put back, after an apply or a dry run of one.
+        """Count the objects that others put back, after an apply or its dry run.
 
         Args:
             wanted: what was asked for, in the order of the reports.

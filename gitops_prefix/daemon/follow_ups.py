@@ -180,7 +180,7 @@ class OffTheLoop:
             self._condition.notify_all()
 
     def settle(self, seconds: float) -> bool:
-        """Wait until nothing runs or waits; whether that came within `seconds`."""
+        """Wait until nothing runs or waits; return whether that happened within `seconds`."""
         with self._condition:
             return self._condition.wait_for(lambda: not self._busy, seconds)
 

@@ -345,7 +345,7 @@ class Loop:
     def _solicit(self) -> None:
         """Have the watcher send the solicitations that are due.
 
-        On a link without a raw socket of ours it is the kernel that solicits.
+        On a link without a raw socket of ours the kernel solicits by itself.
         """
         ours = interfaces_of(self._watched)
         for interface in self.decisions.solicitations():

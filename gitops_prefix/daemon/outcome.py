@@ -83,7 +83,7 @@ class UpToDate:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What else there is to say about the repository."""
+        """Notes and warnings about the repository."""
         return self.decided.problems
 
 
@@ -103,7 +103,7 @@ class Pushed:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What else there is to say about the repository."""
+        """Notes and warnings about the repository."""
         return self.decided.problems
 
 
@@ -118,7 +118,7 @@ class Proposed:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What else there is to say about the repository."""
+        """Notes and warnings about the repository."""
         return self.decided.problems
 
 
@@ -199,7 +199,7 @@ class Rehearsed:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What else there is to say about the repository."""
+        """Notes and warnings about the repository."""
         return self.decided.problems
 
 
@@ -269,7 +269,10 @@ class Ready:
 
 
 class Publisher(Protocol):
-    """Where commits go. The two: the branch itself, or branches of ours that others merge."""
+    """Where commits go: the branch itself, or branches of ours that others merge.
+
+    In a dry run they go nowhere.
+    """
 
     @property
     def repository(self) -> Repository:

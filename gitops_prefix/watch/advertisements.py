@@ -312,7 +312,7 @@ class AdvertisementSource:
     def _resist(self, now: float) -> Iterator[Flooded]:
         """Leave a flood to the kernel, so that the routers that count are heard in it.
 
-        Without vouched routers, anybody may be the router: then everybody is heard on.
+        Without vouched routers any sender may be the router, so every sender is heard.
         """
         vouched = sorted(socket.inet_pton(socket.AF_INET6, text) for text in self._vouched())
         if vouched:

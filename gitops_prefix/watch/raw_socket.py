@@ -171,7 +171,7 @@ class RouterAdvertisementSocket:
         return Packet(payload, source, hop_limit, interface_index, fragmented)
 
     def hear_only(self, sources: Iterable[bytes]) -> None:
-        """Have the kernel drop every packet that is not of one of these (16 octets each)."""
+        """Have the kernel drop every packet from another source than these (16 octets each)."""
         _attach(self._socket, _program(sources))
 
     def hear_all(self) -> None:
