@@ -46,6 +46,7 @@ from gitops_prefix.cli.output import (
 from gitops_prefix.cli.settings import ClusterSettings
 from gitops_prefix.cli.worktree import write_files
 from gitops_prefix.errors import InputError, OutsideError, Place, Problem, Severity
+from gitops_prefix.plan.plan import Advanced
 from gitops_prefix.render.adoption import MENDED, LiveService, adopt, read_live_services
 from gitops_prefix.render.binding import change_document, field_name
 from gitops_prefix.render.node import Value
@@ -105,9 +106,9 @@ def _read(directory: Directory) -> tuple[tuple[ApplyConfiguration, ...], list[Pr
     """
     files, inventory = directory.read()
     refuse_errors(inventory.problems)
-    statuses = advance(inventory, (), None, now_or_clock(None))
-    rendering = render(inventory, statuses)
-    problems = [*rendering.problems, *waiting(inventory, statuses)]
+    advanced = advance(inventory, (), None, now_or_clock(None))
+    rendering = render(inventory, advanced.statuses)
+    problems = [*advanced.misfits, *rendering.problems, *waiting(inventory, advanced)]
     refuse_errors(problems)
     if rendering.files:
         problems += [_not_rendered(path) for path in rendering.files]
@@ -269,7 +270,7 @@ def adopt_command(  # noqa: PLR0913  one parameter an option
     refuse_errors(problem for problem in inventory.problems if problem.code != MENDED)
     statuses = {n: d.status for n, d in inventory.dynamic_prefixes.items() if d.status is not None}
     adoption = adopt(inventory, _live_services(cluster))
-    problems = [*adoption.problems, *waiting(inventory, statuses)]
+    problems = [*adoption.problems, *waiting(inventory, Advanced(statuses, ()))]
     refuse_errors(problems)
     if not (check or show_diff):
         write_files(directory, adoption.files, read=files)

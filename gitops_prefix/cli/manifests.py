@@ -13,7 +13,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import InputError, Problem, Severity
-from gitops_prefix.plan.plan import advance_all
+from gitops_prefix.plan.plan import Advanced, advance_all
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
@@ -66,6 +66,15 @@ def has_errors(problems: Iterable[Problem]) -> bool:
     return any(problem.severity is Severity.ERROR for problem in problems)
 
 
+def problems_document(problems: Sequence[Problem]) -> dict[str, object]:
+    """The problems as JSON: what holds something back, apart from what is only reported."""
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    return {
+        "errors": [problem.document() for problem in errors],
+        "warnings": [problem.document() for problem in problems if problem not in errors],
+    }
+
+
 def refuse_errors(problems: Iterable[Problem]) -> None:
     """Stop when a problem is an error.
 
@@ -82,14 +91,14 @@ def advance(
     observations: Iterable[tuple[str, Prefix]],
     now: datetime | None,
     clock: datetime,
-) -> dict[str, Status]:
-    """The status of each DynamicPrefix, after the observations.
+) -> Advanced:
+    """The status of each DynamicPrefix, after the observations, and each that does not fit.
 
     Time ends nothing (retention, DNS delay) unless an observation or `now` asks for
     it: the answer of `render --check` must not depend on the hour.
 
     Raises:
-        InputError: observations name no DynamicPrefix, or do not fit its ranges; with all of them.
+        InputError: observations name no DynamicPrefix; with all of them.
     """
     given: dict[str, list[Prefix]] = {}
     problems = []
@@ -102,9 +111,10 @@ def advance(
         name: _choices(document.specification, document.status, given.get(name, ()), now)
         for name, document in inventory.dynamic_prefixes.items()
     }
-    statuses, misfits = advance_all(inventory, before, observed, now or clock)
-    refuse_errors([*problems, *misfits])
-    return statuses
+    advanced = advance_all(inventory, before, observed, now or clock)
+    if problems:
+        raise InputError(*problems, *advanced.misfits)
+    return advanced
 
 
 def _choices(
@@ -136,8 +146,9 @@ def _unknown(inventory: Inventory, name: str, prefix: Prefix) -> Problem:
     return Problem("unknown-dynamic-prefix", message)
 
 
-def waiting(inventory: Inventory, statuses: dict[str, Status]) -> list[Problem]:
+def waiting(inventory: Inventory, advanced: Advanced) -> list[Problem]:
     """A note for each DynamicPrefix that has no prefix yet."""
+    misfits = {problem.place for problem in advanced.misfits}
     return [
         Problem(
             "waits-for-prefix",
@@ -147,7 +158,7 @@ def waiting(inventory: Inventory, statuses: dict[str, Status]) -> list[Problem]:
             Severity.NOTE,
         )
         for name, document in inventory.dynamic_prefixes.items()
-        if name not in statuses
+        if name not in advanced.statuses and document.place not in misfits
     ]
 
 
@@ -156,9 +167,6 @@ def find_problems(inventory: Inventory) -> list[Problem]:
 
     What is wrong in one file hides nothing in another.
     """
-    try:
-        statuses = advance(inventory, (), None, now_or_clock(None))
-    except InputError as error:
-        return [*inventory.problems, *error.problems]
-    found = render(inventory, statuses).problems
-    return list(dict.fromkeys([*inventory.problems, *found, *waiting(inventory, statuses)]))
+    advanced = advance(inventory, (), None, now_or_clock(None))
+    found = (*advanced.misfits, *render(inventory, advanced.statuses).problems)
+    return list(dict.fromkeys([*inventory.problems, *found, *waiting(inventory, advanced)]))

@@ -3,7 +3,7 @@
 Checking and showing are the same call without the write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -12,8 +12,8 @@ import click
 from gitops_prefix.cli.manifests import (
     Directory,
     advance,
-    find_problems,
     has_errors,
+    problems_document,
     refuse_errors,
     refuse_nothing,
     waiting,
@@ -30,11 +30,19 @@ from gitops_prefix.cli.options import (
     path_option,
     prefix_option,
 )
-from gitops_prefix.cli.output import DONE, NO, Format, print_json, print_problems, unified_diff
+from gitops_prefix.cli.output import (
+    BAD_INPUT,
+    DONE,
+    NO,
+    Format,
+    print_json,
+    print_problems,
+    unified_diff,
+)
 from gitops_prefix.cli.worktree import read_managed_files, write_files
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
-from gitops_prefix.errors import InputError, Place, Problem, Severity
+from gitops_prefix.errors import InputError, Place, Problem, Severity, shown
 from gitops_prefix.render.binding import change_document, field_name
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.rendering import Rendering, render
@@ -75,20 +83,23 @@ def command(  # noqa: PLR0913  one parameter an option
 ) -> int:
     """Render the manifests below DIR in place, from the statuses in the files.
 
-    Edits managed fields only, and nothing at all when something is wrong. In a Git
-    checkout nothing is staged or committed.
+    Edits managed fields only. A document or a DynamicPrefix with an error stays as it
+    is, all others go on, and the exit code is 2. In a Git checkout nothing is staged or
+    committed.
     """
     if output_dir is not None:
         exclude = (*exclude, *_inside(directory, output_dir))
     files, inventory = Directory(directory, path, exclude).read()
     if check:
         refuse_nothing(files, directory / path)
-    if has_errors(inventory.problems):
-        refuse_errors(find_problems(inventory))
-    statuses = advance(inventory, observations, now, now_or_clock(now))
-    rendering = render(inventory, statuses)
-    problems = [*rendering.problems, *waiting(inventory, statuses)]
-    refuse_errors(problems)
+    if inventory.stopped:
+        refuse_errors(inventory.problems)
+    advanced = advance(inventory, observations, now, now_or_clock(now))
+    rendering = render(inventory, advanced.statuses)
+    problems = [*advanced.misfits, *rendering.problems, *waiting(inventory, advanced)]
+    statuses = {
+        name: status for name, status in advanced.statuses.items() if name not in rendering.held
+    }
     if not (check or show_diff):
         _write(directory, output_dir, files, rendering)
     # A runner takes any line of its log that begins with `::`, blanks or not, for a command.
@@ -96,6 +107,8 @@ def command(  # noqa: PLR0913  one parameter an option
         click.echo(unified_diff(files, rendering.files), nl=False)
     written = not (check or show_diff)
     _report(form, inventory, rendering, statuses, problems, quiet=show_diff, written=written)
+    if has_errors(problems):
+        return BAD_INPUT
     return NO if check and rendering.files else DONE
 
 
@@ -147,7 +160,8 @@ def _report(  # noqa: PLR0913  all that there is to report
     written: bool,
 ) -> None:
     if form is Format.JSON:
-        print_json(rendering_document(inventory, rendering, statuses))
+        document = rendering_document(inventory, rendering, statuses)
+        print_json(document | (problems_document(problems) if has_errors(problems) else {}))
         print_problems(problems, Format.TEXT)
         return
     if form is Format.GITHUB and not written:
@@ -157,6 +171,17 @@ def _report(  # noqa: PLR0913  all that there is to report
         for change in rendering.changes:
             click.echo(f"{change.path}: {field_name(change)}")
         click.echo(f"{len(rendering.changes)} changed, {rendering.unchanged} unchanged", err=True)
+        if has_errors(problems):
+            held = sorted({*rendering.held_paths, *_paths_of_errors(problems)})
+            click.echo(f"held back by errors: {', '.join(map(shown, held))}", err=True)
+
+
+def _paths_of_errors(problems: Iterable[Problem]) -> set[str]:
+    return {
+        problem.place.path
+        for problem in problems
+        if problem.severity is Severity.ERROR and problem.place is not None
+    }
 
 
 def _notice(path: str, rendering: Rendering) -> Problem:

@@ -78,11 +78,13 @@ def command(  # noqa: PLR0913  one parameter an option
     if is_sample or not observations:
         # From the prefix that it has, else from one that is made up.
         waiting = [name for name, status in before.items() if status is None]
-        before |= advance(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
+        first = advance(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
+        refuse_errors(first.misfits)
+        before |= first.statuses
     observations = observations or _made_up(inventory, before, _NEXT)
-    statuses = advance(inventory, observations, now, clock)
+    statuses, misfits = advance(inventory, observations, now, clock)
     rendering = render(inventory, statuses)
-    refuse_errors(rendering.problems)
+    refuse_errors([*misfits, *rendering.problems])
     routers = dict.fromkeys(statuses, _ROUTER)
     planned = Plan(inventory, before, statuses, rendering, routers=routers)
     try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.manifests import Directory, find_problems, refuse_nothing
+from gitops_prefix.cli.manifests import Directory, find_problems, problems_document, refuse_nothing
 from gitops_prefix.cli.options import (
     Command,
     config_option,
@@ -33,12 +33,7 @@ def command(*, directory: Path, form: Format, path: str, exclude: tuple[str, ...
     problems = find_problems(inventory)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if form is Format.JSON:
-        print_json(
-            {
-                "errors": [problem.document() for problem in errors],
-                "warnings": [problem.document() for problem in problems if problem not in errors],
-            }
-        )
+        print_json(problems_document(problems))
     else:
         print_problems(problems, form)
     if form is Format.TEXT:

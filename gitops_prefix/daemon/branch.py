@@ -143,6 +143,7 @@ class BranchPublisher:
             problems,
             about,
             planned.rendering.changes,
+            held=planned.held,
         )
         waits = commit or repository.unpublished or ""
         return Ready(decided, waits, bool(commit), managed_fields(planned.inventory))
@@ -172,6 +173,7 @@ class RehearsingPublisher:
             planned.problems,
             occasion(planned, Drift()) if changes else Occasion(),
             planned.rendering.changes,
+            held=planned.held,
         )
         return Ready(decided, made=changes)
 

@@ -19,6 +19,8 @@ from gitops_prefix.apply.policy import BranchState
 from gitops_prefix.daemon.clocks import Backoff
 from gitops_prefix.daemon.outcome import (
     Committed,
+    Decided,
+    Invalid,
     Outcome,
     Proposed,
     Pushed,
@@ -428,7 +430,10 @@ def branch_state(outcome: Outcome) -> BranchState:
             return BranchState.AWAY if failed.kind is Kind.AWAY else BranchState.REFUSED
         case Pushed():
             return BranchState.PUBLISHED
-        case UpToDate() if not any(each.commit for each in outcome.decided.proposals):
+        case UpToDate(decided=decided) | Invalid(decided=Decided() as decided) if not any(
+            each.commit for each in decided.proposals
+        ):
+            # What an error holds back is on the branch as it is.
             return BranchState.RIGHT
         case _:
             # What waits to be merged is not behind, and not right either.

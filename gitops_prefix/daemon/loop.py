@@ -30,7 +30,9 @@ from gitops_prefix.daemon.outcome import (
     Seen,
     Stopped,
     UpToDate,
+    has_errors,
     invalid,
+    or_invalid,
     waiting_commit,
 )
 from gitops_prefix.daemon.report import Progress, UnderWay, show_progress
@@ -38,7 +40,6 @@ from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import SETTLED, Decision
 from gitops_prefix.decide.transition import due
-from gitops_prefix.errors import Severity
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.plan.occasion import Occasion
 from gitops_prefix.plan.plan import plan, read_repository, watch, would_change
@@ -152,6 +153,8 @@ class Loop:
         self._shown: dict[str, str] = {}
         # The choices of a pass that decided nothing: it would fail again until they change.
         self._tried: dict[str, Prefix | None] | None = None
+        # What was decided for each DynamicPrefix that an error holds back.
+        self._held: dict[str, Prefix | None] = {}
         self._progress = Progress()
         self._pass_began: Moment | None = None
         self.alive_at = self.began_at = clocks.monotonic()
@@ -231,7 +234,7 @@ class Loop:
         moments.append(self.decisions.look_again_at())
         decided = self.decisions.latest()
         for name, watched in self._watched.items() if self._tried is None else ():
-            if watched.status is None:
+            if watched.status is None or name in self._held:
                 continue
             choice = decided[name].choice if name in decided else NOTHING_OBSERVED
             moment = due(watched.specification, watched.status, choice)
@@ -321,14 +324,15 @@ class Loop:
             len(inventory.dynamic_prefixes),
             len(inventory.bindings),
         )
-        if any(problem.severity is Severity.ERROR for problem in inventory.problems):
+        if inventory.stopped:
             return invalid(inventory.problems, Stage.RENDER)
         self._listen(watch(inventory, seen.left))
         ready = self._prepare(seen, inventory, settle=settle)
         if not isinstance(ready, Ready):
             return ready
-        outcome = self._publisher.push(ready, away)
-        if outcome.result in {Result.PUBLISHED, Result.UNCHANGED}:
+        outcome = or_invalid(self._publisher.push(ready, away))
+        is_right = outcome.result in {Result.PUBLISHED, Result.UNCHANGED}
+        if is_right and not has_errors(outcome.problems):
             self._right = _Right(self._repository.refs, _without_occasion(ready, outcome))
         return outcome
 
@@ -413,7 +417,14 @@ class Loop:
         choices = _choices(self.decisions.decide())
         if self._tried is not None:
             return self._tried != _prefixes(choices)
-        return would_change(self._watched, choices, self._clocks.calendar())
+        # What an error holds back is tried again when the links or the branch say something new.
+        prefixes = _prefixes(choices)
+        watched = {
+            name: each
+            for name, each in self._watched.items()
+            if name not in self._held or self._held[name] != prefixes.get(name)
+        }
+        return would_change(watched, choices, self._clocks.calendar())
 
     def _plan_next(self, outcome: Outcome, *, looked: bool) -> None:
         now = self._clocks.monotonic()
@@ -444,6 +455,8 @@ class Loop:
             return
         self._tried = None
         statuses = outcome.decided.statuses
+        latest = _prefixes(_choices(self.decisions.latest()))
+        self._held = {name: latest.get(name) for name in outcome.decided.held}
         self._watched = {
             name: Watched(watched.specification, statuses.get(name, watched.status))
             for name, watched in self._watched.items()

@@ -4,14 +4,14 @@ An outcome is one of a few frozen types, and none has two meanings. Every outcom
 `result` (the label of the metric), what was `decided`, what `failed`, and the `problems`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol, TypeAlias
 
 from gitops_prefix.decide.status import Status
-from gitops_prefix.errors import Problem
+from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.plan.occasion import Occasion
 from gitops_prefix.plan.plan import NOTHING_LEFT, Left, Plan
 from gitops_prefix.publish.failure import Failed, Kind, Reason, failed_by
@@ -58,10 +58,11 @@ class Decided:
         base: the commit that was read: what our commit stands on, or would.
         statuses: by DynamicPrefix, as they are written.
         described: each DynamicPrefix with its status and what is bound to it.
-        problems: notes and warnings; an error would have stopped the pass.
+        problems: notes, warnings, and errors, each of which holds back a part.
         occasion: what the commit of this pass is about; empty when it made none.
         changes: the fields that this commit changes.
         proposals: what branches of ours hold at the remote, where others merge the changes.
+        held: the DynamicPrefixes that an error holds back.
     """
 
     base: str
@@ -71,6 +72,7 @@ class Decided:
     occasion: Occasion = field(default_factory=Occasion)
     changes: tuple[Change, ...] = ()
     proposals: tuple[BranchProposal, ...] = ()
+    held: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +169,15 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """The repository has errors, so nothing is written."""
+    """The repository has errors, and nothing else is left to write.
+
+    Attributes:
+        decided: what the branch holds of the rest; None when the errors stop everything.
+    """
 
     failed: Failed
     problems: tuple[Problem, ...]
-    decided: ClassVar[None] = None
+    decided: Decided | None = None
     result: ClassVar[Result] = Result.INVALID
 
 
@@ -229,8 +235,8 @@ def shown_commit(outcome: Outcome) -> str:
     match outcome:
         case Pushed() | Proposed() | Committed():
             return outcome.commit
-        case UpToDate() | Unconfirmed() | Rehearsed():
-            return outcome.decided.base
+        case UpToDate() | Unconfirmed() | Rehearsed() | Invalid(decided=Decided()):
+            return outcome.decided.base if outcome.decided else ""
         case _:
             return ""
 
@@ -306,6 +312,19 @@ def stopped_by(error: Exception, stage: Stage) -> Stopped:
 def invalid(problems: tuple[Problem, ...], stage: Stage) -> Invalid:
     """The outcome of a pass over a repository with errors."""
     return Invalid(Failed(Reason.INVALID, "the repository has errors", stage), problems)
+
+
+def has_errors(problems: Iterable[Problem]) -> bool:
+    """Whether a part of the repository is held back by an error."""
+    return any(problem.severity is Severity.ERROR for problem in problems)
+
+
+def or_invalid(outcome: Outcome) -> Outcome:
+    """A branch is not right while an error holds back a part of it."""
+    if isinstance(outcome, UpToDate) and has_errors(outcome.problems):
+        failed = Failed(Reason.INVALID, "the repository has errors", Stage.RENDER)
+        return Invalid(failed, outcome.problems, outcome.decided)
+    return outcome
 
 
 def never_seen(stage: Stage) -> Stopped:

@@ -177,6 +177,7 @@ class ProposalPublisher:
             _together(occasions),
             tuple(change for each in new for change in each.planned.rendering.changes),
             tuple(self._propose(each) for each in wanted),
+            planned.held,
         )
         waits = next(iter([*commits, *self._branches.waiting().values()]), "")
         return Ready(decided, waits, bool(commits), managed_fields(planned.inventory))

@@ -33,6 +33,7 @@ from gitops_prefix.daemon.outcome import (
     Rehearsed,
     Result,
     UpToDate,
+    has_errors,
     shown_commit,
 )
 from gitops_prefix.daemon.page import render_page
@@ -244,6 +245,9 @@ class Service:
             raise InputError(*outcome.problems)
         if outcome.failed is not None and not isinstance(outcome, Rehearsed):
             raise OutsideError(outcome.failed.words)
+        if has_errors(outcome.problems):
+            # The rest is published.
+            raise InputError(*outcome.problems)
         failing = [
             line
             for follow_up in self._follow_ups

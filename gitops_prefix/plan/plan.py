@@ -11,7 +11,7 @@ from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import advance, replay, settle
-from gitops_prefix.errors import InputError, Problem, Severity
+from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.render.inventory import Described, Inventory, describe
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
@@ -55,11 +55,12 @@ class Plan:
     Attributes:
         inventory: what the files hold.
         before: the statuses in the files.
-        statuses: the statuses to write; empty when an error stops the pass.
+        statuses: the statuses to write; a DynamicPrefix that an error holds back has none.
         rendering: the edits; empty when nothing has to change.
-        problems: errors, any of which stops the pass, and notes.
+        problems: errors, each of which holds back a part, and notes.
         described: each DynamicPrefix with the status to write and what is bound to it.
         routers: by DynamicPrefix, the router whose advertisement decided.
+        held: the DynamicPrefixes that an error holds back.
     """
 
     inventory: Inventory = field(default_factory=Inventory)
@@ -69,11 +70,12 @@ class Plan:
     problems: tuple[Problem, ...] = ()
     described: tuple[Described, ...] = ()
     routers: Mapping[str, Router] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
 
     @property
     def invalid(self) -> bool:
-        """Whether an error stops the pass."""
-        return any(problem.severity is Severity.ERROR for problem in self.problems)
+        """Whether the pass stops: the parts of the repository cannot be told apart."""
+        return self.inventory.stopped
 
 
 class Advanced(NamedTuple):
@@ -88,7 +90,7 @@ def read_repository(files: Mapping[str, bytes]) -> Inventory:
     try:
         return read_inventory(files, read_settings(files.get(SETTINGS_FILE)))
     except InputError as error:
-        return Inventory(problems=error.problems)
+        return Inventory(problems=error.problems, stopped=True)
 
 
 def plan(
@@ -99,7 +101,7 @@ def plan(
     * Make again what dropped commits of ours decided.
     * Advance each status by what was decided since.
     * Forget a proposal that is given up for the prefix that the tip still has.
-    * Render.
+    * Render. An error holds back its document, or its DynamicPrefix with all that follows it.
 
     Args:
         inventory: of the files on the tip.
@@ -108,7 +110,7 @@ def plan(
         left: what commits of ours decided that is not on the tip.
     """
     before = {name: document.status for name, document in inventory.dynamic_prefixes.items()}
-    if any(problem.severity is Severity.ERROR for problem in inventory.problems):
+    if inventory.stopped:
         return Plan(inventory, before, problems=inventory.problems)
     statuses, misfits = _advance_left(inventory, choices, now, left)
     returned = {
@@ -116,21 +118,27 @@ def plan(
     }
     if returned:
         statuses, misfits = _advance_left(inventory, choices, now, left.without(returned))
-    if misfits:
-        return Plan(inventory, before, problems=misfits)
     rendering = render(inventory, statuses)
+    misfitting = {problem.place for problem in misfits}
+    held = rendering.held | {
+        name
+        for name, document in inventory.dynamic_prefixes.items()
+        if document.place in misfitting
+    }
+    statuses = {name: each for name, each in statuses.items() if name not in rendering.held}
     return Plan(
         inventory,
         before,
         statuses,
         rendering,
-        rendering.problems,
+        (*rendering.problems, *misfits),
         describe(inventory, statuses),
         {
             name: choice.router
             for name, choice in choices.items()
             if choice.router and name in statuses and choice.prefix == statuses[name].current
         },
+        held,
     )
 
 

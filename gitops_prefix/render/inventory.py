@@ -1,26 +1,76 @@
 """The inventory of a repository: its DynamicPrefixes and the fields that follow them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from gitops_prefix.decide.status import Status, format_time, status_document
-from gitops_prefix.errors import Problem
+from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, FieldIdentity
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
 from gitops_prefix.render.manifest import Manifest
 
+NOT_YAML = "not-yaml"
+"""The code of a document that does not parse: nothing of it is rendered anyway."""
+
+
+class DocumentSpot(NamedTuple):
+    """One document of a repository: its file, and its number there."""
+
+    path: str
+    number: int
+
 
 class Inventory(NamedTuple):
-    """What `reading` found, and every problem; an error forbids any rendering.
+    """What `reading` found, and every problem.
 
     Attributes:
         manifests: every document that has an annotation or a marker of ours.
+        held: the documents that an error holds back; all others go on.
+        stopped: whether nothing may be rendered, because two DynamicPrefixes have one name, or
+            because the settings cannot be read.
     """
 
     dynamic_prefixes: Mapping[str, DynamicPrefixDocument] = {}
     bindings: tuple[Binding, ...] = ()
     problems: tuple[Problem, ...] = ()
     manifests: tuple[Manifest, ...] = ()
+    held: frozenset[DocumentSpot] = frozenset()
+    stopped: bool = False
+
+
+def documents_in_error(
+    manifests: Iterable[Manifest], problems: Iterable[Problem]
+) -> set[DocumentSpot]:
+    """The documents in which errors stand; every document of the file when it cannot be told."""
+    places = [
+        problem.place
+        for problem in problems
+        if problem.severity is Severity.ERROR
+        and problem.place is not None
+        and problem.code != NOT_YAML
+    ]
+    paths = {place.path for place in places}
+    by_path: dict[str, list[Manifest]] = {}
+    for manifest in manifests:
+        if manifest.path in paths:
+            by_path.setdefault(manifest.path, []).append(manifest)
+    found: set[DocumentSpot] = set()
+    for place in places:
+        beside = by_path.get(place.path, [])
+        around = [manifest for manifest in beside if _stands_in(place, manifest)]
+        found.update(spot_of(manifest) for manifest in around or beside)
+    return found
+
+
+def spot_of(manifest: Manifest) -> DocumentSpot:
+    """Which document of the repository."""
+    return DocumentSpot(manifest.path, manifest.span.number)
+
+
+def _stands_in(place: Place, manifest: Manifest) -> bool:
+    # An empty value at the end of a document has its place on the line of the next `---`.
+    source, span = manifest.source, manifest.span
+    return source.place(span.start).line <= place.line <= source.place(span.end).line
 
 
 class Described(NamedTuple):

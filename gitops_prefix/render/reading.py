@@ -8,7 +8,13 @@ from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, Bound, Surroundings, Target
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
 from gitops_prefix.render.files import text_looks_managed
-from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.inventory import (
+    NOT_YAML,
+    DocumentSpot,
+    Inventory,
+    documents_in_error,
+    spot_of,
+)
 from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     ANNOTATIONS,
@@ -41,6 +47,7 @@ BINDING = (
 )
 """Annotations that bind a field; the others only change how."""
 _ANNOTATIONS = ("metadata", "annotations")
+_SAME_NAME = "duplicate-dynamic-prefix"
 
 
 def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
@@ -56,14 +63,17 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
         for path, content in sorted(files.items())
         for manifest in _read_file(path, content, problems)
     )
-    documents = _read_dynamic_prefixes(manifests, problems)
+    documents, complete = _read_dynamic_prefixes(manifests, problems)
     surroundings = Surroundings(
         {name: document.specification for name, document in documents.items()},
         settings.dns_annotation_prefixes,
         manifests,
     )
-    bindings = tuple(_read_bindings(surroundings, problems))
-    return Inventory(documents, bindings, tuple(problems), manifests)
+    unknown: set[DocumentSpot] = set()
+    bindings = tuple(_read_bindings(surroundings, problems, unknown if not complete else None))
+    held = frozenset(unknown | documents_in_error(manifests, problems))
+    stopped = any(problem.code == _SAME_NAME for problem in problems)
+    return Inventory(documents, bindings, tuple(problems), manifests, held, stopped)
 
 
 def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[Manifest]:
@@ -88,7 +98,7 @@ def _read_document(
     except (NotYamlError, ValueError) as error:
         offset = error.offset if isinstance(error, NotYamlError) else 0
         message = f"does not parse as YAML, and has a managed field: {error}"
-        problems.append(Problem("not-yaml", message, source.place(span.start + offset)))
+        problems.append(Problem(NOT_YAML, message, source.place(span.start + offset)))
         return
     if root is None:
         return
@@ -145,27 +155,37 @@ def _managed_by(item: Value) -> Path | None:
 
 def _read_dynamic_prefixes(
     manifests: Iterable[Manifest], problems: list[Problem]
-) -> dict[str, DynamicPrefixDocument]:
+) -> tuple[dict[str, DynamicPrefixDocument], bool]:
+    """The DynamicPrefixes, and whether no other one may be in what cannot be read."""
+    complete = not any(problem.severity is Severity.ERROR for problem in problems)
     documents: dict[str, DynamicPrefixDocument] = {}
+    places: dict[str, Place] = {}
     for manifest in filter(_is_dynamic_prefix, manifests):
         document, found = read_dynamic_prefix(manifest)
         problems.extend(found)
-        if document is None:
+        complete = complete and document is not None
+        name, place = manifest.name, manifest.place_of(("metadata", "name"))
+        if name and name in places:
+            message = f'DynamicPrefix "{name}" is also in {places[name]}: rename or remove one'
+            problems.append(Problem(_SAME_NAME, message, place))
             continue
-        name = document.specification.name
-        if name in documents:
-            message = (
-                f'DynamicPrefix "{name}" is also in {documents[name].place}: rename or remove one'
-            )
-            problems.append(Problem("duplicate-dynamic-prefix", message, document.place))
-            continue
-        documents[name] = document
-    return dict(sorted(documents.items()))
+        places[name] = place
+        if document is not None:
+            documents[name] = document
+    return dict(sorted(documents.items())), complete
 
 
-def _read_bindings(surroundings: Surroundings, problems: list[Problem]) -> Iterator[Binding]:
-    # A DynamicPrefix that cannot be read is not also reported as missing.
-    complete = not any(problem.severity is Severity.ERROR for problem in problems)
+def _read_bindings(
+    surroundings: Surroundings, problems: list[Problem], unknown: set[DocumentSpot] | None
+) -> Iterator[Binding]:
+    """The managed fields.
+
+    Args:
+        surroundings: all documents.
+        problems: is added to.
+        unknown: gets the documents whose DynamicPrefix is not there; None when that is a problem.
+            A DynamicPrefix that cannot be read is not also reported as missing.
+    """
     for manifest in surroundings.manifests:
         if _is_dynamic_prefix(manifest):
             problems.extend(_marked_in_vain(manifest, surroundings))
@@ -173,11 +193,11 @@ def _read_bindings(surroundings: Surroundings, problems: list[Problem]) -> Itera
         bindings: dict[Path, Binding] = {}
         for bind in (_bind_annotated, bind_marked):
             bound = bind(manifest, surroundings)
-            problems.extend(
-                problem
-                for problem in bound.problems
-                if complete or problem.code != "unknown-dynamic-prefix"
-            )
+            for problem in bound.problems:
+                if unknown is None or problem.code != "unknown-dynamic-prefix":
+                    problems.append(problem)
+                else:
+                    unknown.add(spot_of(manifest))
             for binding in bound.bindings:
                 other = _within(binding.field_path, bindings) or _inside(
                     manifest, binding, bindings

@@ -18,7 +18,7 @@ from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Binding, Change, FieldEdit, Following, change_of
 from gitops_prefix.render.dynamic_prefix import edit_status
 from gitops_prefix.render.edit_items import RefusedEditError
-from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.inventory import DocumentSpot, Inventory, documents_in_error, spot_of
 from gitops_prefix.render.manifest import SUFFIX, Manifest
 from gitops_prefix.render.proof import prove_edits, splice_files
 
@@ -27,14 +27,23 @@ class Rendering(NamedTuple):
     """The result of a rendering.
 
     Attributes:
-        files: the new content of each file that changes; empty when a problem is an error.
+        files: the new content of each file that changes.
         unchanged: how many managed fields are right already.
+        held: the DynamicPrefixes that stay as they are, because of an error.
+        held_documents: the documents that stay as they are, because of an error.
     """
 
     files: Mapping[str, bytes] = {}
     changes: tuple[Change, ...] = ()
     unchanged: int = 0
     problems: tuple[Problem, ...] = ()
+    held: frozenset[str] = frozenset()
+    held_documents: frozenset[DocumentSpot] = frozenset()
+
+    @property
+    def held_paths(self) -> frozenset[str]:
+        """The files with a document that stays as it is, because of an error."""
+        return frozenset(spot.path for spot in self.held_documents)
 
 
 def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
@@ -42,30 +51,77 @@ def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
 
     * Edit each status that has another decision.
     * Edit each bound field; a field that waits for a first prefix stays as it is.
+    * Leave out each document with an error, whole, and all that follows a DynamicPrefix with an
+      error or without a place to write to.
     * Splice, and prove that nothing else changes.
 
     Args:
-        inventory: of the files, without errors.
+        inventory: of the files.
         statuses: by name; a DynamicPrefix without a status renders nothing.
     """
     problems = list(inventory.problems)
+    if inventory.stopped:
+        return Rendering(problems=tuple(problems))
     edits = [*_edit_statuses(inventory, statuses, problems)]
     edits += _edit_bindings(inventory, statuses, problems)
-    return finish(edits, problems)
+    held = inventory.held | documents_in_error(inventory.manifests, problems)
+    return _finish_the_rest(inventory, edits, problems, held)
+
+
+def _finish_the_rest(
+    inventory: Inventory,
+    edits: Sequence[FieldEdit],
+    problems: list[Problem],
+    held: frozenset[DocumentSpot],
+) -> Rendering:
+    """Splice what no error holds back; an edit that cannot be proved holds back its document."""
+    while True:
+        names, documents = _held_back(inventory, held)
+        going = [edit for edit in edits if spot_of(edit.binding.manifest) not in documents]
+        refusals = [*prove_edits([edit for edit in going if edit.edits])]
+        if not refusals:
+            finished = _splice(going, problems, unchanged=0)
+            return finished._replace(held=names, held_documents=documents)
+        problems += refusals
+        held |= documents_in_error(inventory.manifests, refusals)
+
+
+def _held_back(
+    inventory: Inventory, held: frozenset[DocumentSpot]
+) -> tuple[frozenset[str], frozenset[DocumentSpot]]:
+    """The DynamicPrefixes that errors hold back, and every document that stays with them."""
+    names = frozenset(
+        name
+        for name, document in inventory.dynamic_prefixes.items()
+        if spot_of(document.manifest) in held
+    )
+    following = {
+        spot_of(binding.manifest)
+        for binding in inventory.bindings
+        if binding.dynamic_prefix in names
+    }
+    return names, held | following
 
 
 def finish(
     edits: Sequence[FieldEdit], problems: Sequence[Problem], *, unchanged: int = 0
 ) -> Rendering:
     """Prove the edits and splice them, or return what is wrong."""
-    changed = [edit for edit in edits if edit.edits]
-    found = tuple(dict.fromkeys([*problems, *prove_edits(changed)]))
+    found = [*problems, *prove_edits([edit for edit in edits if edit.edits])]
     if any(problem.severity is Severity.ERROR for problem in found):
-        return Rendering(problems=found)
+        return Rendering(problems=tuple(dict.fromkeys(found)))
+    return _splice(edits, found, unchanged=unchanged)
+
+
+def _splice(
+    edits: Sequence[FieldEdit], problems: Sequence[Problem], *, unchanged: int
+) -> Rendering:
+    changed = [edit for edit in edits if edit.edits]
     changes = sorted(
         map(change_of, changed), key=lambda change: (change.path, change.document, change.field)
     )
     unchanged += len(edits) - len(changed)
+    found = tuple(dict.fromkeys(problems))
     return Rendering(splice_files(changed), tuple(changes), unchanged, found)
 
 

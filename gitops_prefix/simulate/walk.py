@@ -212,7 +212,7 @@ class _World:
         planned = Plan()
         if first or would_change(watched, choices, now):
             planned = plan(self._inventory, choices, now)
-        after = {**before, **({} if planned.invalid else planned.statuses)}
+        after = {**before, **planned.statuses}
         drift = find_drift(self._inventory) if first and planned.rendering.files else Drift()
         looks = {name: self._look(name, before[name], after[name]) for name in before}
         shown: dict[str, object] = {

@@ -87,7 +87,10 @@ def test_one_message_with_its_place_and_nothing_changes(home, files, place, code
     assert len(errors) == 1, err
     assert errors[0].startswith(f"{place}: error: ")
     assert errors[0].endswith(f"[{code}]")
-    assert snapshot(home) == before
+    after = snapshot(home)
+    wrong = place.partition(":")[0]
+    assert (after.keys(), after[wrong]) == (before.keys(), before[wrong])
+    assert after == before or command == ["render"], "only `render` writes what is right"
 
 
 def test_every_error_is_told_in_one_run(home, capsys):
@@ -123,7 +126,7 @@ def test_what_stops_a_rendering_stands_apart_from_what_is_only_told(home, capsys
     for command in ("validate", "render"):
         assert enter([command, "--output", "json"]) == 2
         answers.append(json.loads(capsys.readouterr().out))
-    assert answers[0] == answers[1]
+    assert all(answers[0][key] == answers[1][key] for key in ("errors", "warnings"))
     assert [one["code"] for one in answers[0]["errors"]] == ["unknown-address-range"]
     assert [one["code"] for one in answers[0]["warnings"]] == ["old-api-version"]
 

@@ -268,14 +268,16 @@ def test_a_hook_that_declines_is_told_and_the_commit_is_kept(tmp_path, remote):
     assert daemon.hears(A).result is Result.PUBLISHED
 
 
-def test_a_repository_with_an_error_is_left_alone(tmp_path, remote):
+def test_what_an_error_does_not_hold_back_is_proposed(tmp_path, remote):
     tree = tmp_path / "tree"
     pool = tree / "network" / "pool.yaml"
     pool.write_text(pool.read_text().replace("address-range: loadbalancers", "address-range: nope"))
     git(tree, "commit", "-qam", "a slip")
     git(tree, "push", "-q", "origin", "HEAD:refs/heads/main")
-    assert daemon_of(tmp_path / "clone", remote).hears(A).result is Result.INVALID
-    assert set(heads(remote)) == {"main"}
+    outcome = daemon_of(tmp_path / "clone", remote).hears(A)
+    assert outcome.result is Result.PUBLISHED
+    assert [problem.code for problem in outcome.problems] == ["unknown-address-range"]
+    assert len(heads(remote)) == 2
 
 
 def test_a_prefix_whose_branch_would_be_main_is_an_error(tmp_path, remote):

@@ -129,8 +129,8 @@ def test_a_hook_that_declines_is_told_in_its_own_words(tmp_path, remote):
     assert status_of(remote).current == A
 
 
-def test_a_repository_with_an_error_is_left_alone(tmp_path, remote):
-    """Invalid: every problem is told, and no half of a change is committed."""
+def test_what_an_error_does_not_hold_back_is_published(tmp_path, remote):
+    """The error is reported until it is mended."""
     tree = tmp_path / "tree"
     pool = tree / "network" / "pool.yaml"
     pool.write_text(pool.read_text().replace("address-range: loadbalancers", "address-range: nope"))
@@ -138,8 +138,23 @@ def test_a_repository_with_an_error_is_left_alone(tmp_path, remote):
     git(tree, "push", "-q", "origin", "main")
     daemon = daemon_of(tmp_path / "clone", remote)
     outcome = daemon.hears(A)
+    assert outcome.result is Result.PUBLISHED
+    assert [problem.code for problem in outcome.problems] == ["unknown-address-range"]
+    assert status_of(remote).current == A
+    outcome = daemon.looks()
     assert outcome.result is Result.INVALID
     assert [problem.code for problem in outcome.problems] == ["unknown-address-range"]
+
+
+def test_two_dynamic_prefixes_of_one_name_stop_everything(tmp_path, remote):
+    tree = tmp_path / "tree"
+    (tree / "again.yaml").write_text(next(tree.rglob("prefix.yaml")).read_text())
+    git(tree, "add", ".")
+    git(tree, "commit", "-qm", "twice")
+    git(tree, "push", "-q", "origin", "main")
+    outcome = daemon_of(tmp_path / "clone", remote).hears(A)
+    assert outcome.result is Result.INVALID
+    assert [problem.code for problem in outcome.problems] == ["duplicate-dynamic-prefix"]
     assert len(subjects(remote)) == 2
 
 

@@ -109,11 +109,12 @@ def test_a_remote_that_has_it_no_more(tmp_path, remote, trouble):
 def test_a_repository_with_errors(tmp_path, remote):
     """A prefix that is decided and cannot be written waits, too."""
     tree = tmp_path / "tree"
-    pool = tree / "network" / "pool.yaml"
+    prefix = next(tree.rglob("prefix.yaml"))
     with at_home(tmp_path / "clone", remote) as home:
         home.looks()
-        pool.write_text(pool.read_text().replace("range: loadbalancers", "range: nope"))
-        git(tree, "commit", "-qam", "a slip")
+        (tree / "again.yaml").write_text(prefix.read_text())
+        git(tree, "add", ".")
+        git(tree, "commit", "-qm", "a slip")
         git(tree, "push", "-q", "origin", "main")
         assert home.looks().result is Result.INVALID
         assert home.failures() == {(Stage.RENDER, Reason.INVALID): 1}

@@ -124,21 +124,37 @@ def test_what_was_decided_under_another_specification_does_not_stop_the_pass():
     assert planned.statuses["home"].prefixes == (A,)
 
 
-INVALID = {
-    "a prefix that does not fit": (inventory(), Choice(Prefix.parse("2001:db8::/72")), "does-not-fit"),
+AWAY = HOME.replace("name: home", "name: away")
+GARDEN = POOL.replace("name: home", "name: away")
+LONG = Choice(Prefix.parse("2001:db8::/72"))
+HELD = {
+    "a prefix that does not fit": ({}, {"home": LONG, "away": Choice(B)}, "does-not-fit", {"home"}),
     "a manifest that does not parse": (
-        inventory(broken="# dynamic-prefix.io/name\na: ["),
-        Choice(A),
-        "not-yaml",
+        {"broken": "# dynamic-prefix.io/name\na: ["}, {"home": NOTHING_OBSERVED, "away": Choice(B)},
+        "not-yaml", set(),
+    ),
+    "a status that cannot be written": (
+        {"home": HOME + f'status: &x {{currentPrefix: "{A}"}}\n'},
+        {"home": Choice(C), "away": Choice(B)}, "edit-refused", {"home"},
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("found", "choice", "code"), INVALID.values(), ids=INVALID)
-def test_an_error_stops_the_pass(found, choice, code):
-    planned = plan(found, {"home": choice}, NOON)
-    assert planned.invalid
+@pytest.mark.parametrize(("files", "choices", "code", "held"), HELD.values(), ids=HELD)
+def test_an_error_holds_back_its_own_part_and_the_rest_goes_on(files, choices, code, held):
+    planned = plan(inventory(**files, away=AWAY, garden=GARDEN), choices, NOON)
+    assert not planned.invalid
     assert code in {problem.code for problem in planned.problems}
+    assert planned.held == held
+    assert planned.statuses.keys() == {"away"}
+    assert sorted(planned.rendering.files) == ["away.yaml", "garden.yaml"]
+
+
+def test_two_dynamic_prefixes_of_one_name_stop_the_pass():
+    found = inventory(again=HOME, away=AWAY, garden=GARDEN)
+    planned = plan(found, {"home": Choice(A), "away": Choice(B)}, NOON)
+    assert planned.invalid
+    assert [problem.code for problem in planned.problems] == ["duplicate-dynamic-prefix"]
     assert (planned.statuses, planned.rendering.files) == ({}, {})
 
 
