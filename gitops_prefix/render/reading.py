@@ -9,7 +9,6 @@ from gitops_prefix.render.binding import Binding, Bound, Surroundings, Target
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
 from gitops_prefix.render.files import text_looks_managed
 from gitops_prefix.render.inventory import (
-    NOT_YAML,
     DocumentSpot,
     Inventory,
     documents_in_error,
@@ -98,7 +97,7 @@ def _read_document(
     except (NotYamlError, ValueError) as error:
         offset = error.offset if isinstance(error, NotYamlError) else 0
         message = f"does not parse as YAML, and has a managed field: {error}"
-        problems.append(Problem(NOT_YAML, message, source.place(span.start + offset)))
+        problems.append(Problem("not-yaml", message, source.place(span.start + offset)))
         return
     if root is None:
         return
@@ -167,7 +166,7 @@ def _read_dynamic_prefixes(
         name, place = manifest.name, manifest.place_of(("metadata", "name"))
         if name and name in places:
             message = f'DynamicPrefix "{name}" is also in {places[name]}: rename or remove one'
-            problems.append(Problem(_SAME_NAME, message, place))
+            problems.append(Problem("duplicate-dynamic-prefix", message, place))
             continue
         places[name] = place
         if document is not None:

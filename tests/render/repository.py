@@ -8,6 +8,7 @@ from gitops_prefix.decide.transition import advance
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import Settings
+from gitops_prefix.render.source import Source
 
 A, B, C = (Prefix.parse(f"2001:db8:{letter}::/64") for letter in "abc")
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -46,6 +47,15 @@ def render_all(manifest: str, *prefixes: Prefix) -> str:
         files |= rendering.files
         assert render_once(files, prefix, hour + 1).files == {}, "rendering twice changes something"
     return files["manifest.yaml"].decode()
+
+
+def assert_held(files: dict[str, bytes], rendering: Rendering) -> None:
+    """No document with an error, or behind a DynamicPrefix with one, changes by a byte."""
+    for spot in rendering.held_documents:
+        source = Source.decode(spot.path, files[spot.path])
+        after = Source.decode(spot.path, rendering.files.get(spot.path, files[spot.path]))
+        (span,) = (span for span in source.documents() if span.number == spot.number)
+        assert source.text[span.start : span.end].removesuffix("\n") in after.text
 
 
 def problems_of(manifest: str, prefix: Prefix = A) -> list[str]:

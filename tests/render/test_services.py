@@ -8,7 +8,7 @@ from gitops_prefix.decide.transition import advance
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings
-from tests.render.repository import NOON, A, B, C, render_once
+from tests.render.repository import NOON, A, B, C, assert_held, render_once
 from tests.render.services import ALPHA, BETA, IPS, PREFIX, TEN, service
 
 RANGE = "dynamic-prefix.io/service-address-range: lb"
@@ -192,11 +192,12 @@ REFUSED = {
 
 @pytest.mark.parametrize(("manifests", "places", "said"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused(manifests, places, said):
-    """With its place; and no file is touched."""
+    """With its place; and what is refused is not touched."""
     files = {"home.yaml": PREFIX}
     files |= {f"{number}.yaml": text.encode() for number, text in enumerate(manifests)}
     rendering = render_once(files, A)
-    assert rendering.files == {}
+    assert_held(files, rendering)
+    assert {place.partition(":")[0] for place in places}.isdisjoint(rendering.files)
     assert [f"{one.place} {one.code}" for one in rendering.problems] == places
     assert said in str(rendering.problems[0])
 

@@ -209,16 +209,16 @@ def test_what_a_restart_forgets_includes_how_often_it_changed():
     assert 1200 < moments[2] < 1210
 
 
-def test_what_render_refuses_is_not_shown_as_current():
-    """An entry of the user's that the next prefix would overlap: nothing moves."""
+def test_what_render_refuses_is_shown_as_held_back():
+    """An entry of the user's that the next prefix would overlap: its pool stays as it is."""
     home = files("transition: {}")
     mine = b'    - cidr: "2001:db8:1235:0:f000::/72"\n'
     home["pool.yaml"] = home["pool.yaml"].rstrip(b"\n") + b"\n" + mine
     walk = walked(RENUMBER.format(second="B", until="1h"), home)
-    assert told(walk) == [(0, A, A)]
     refused = walk.steps[1]
     assert [one.code for one in refused.problems] == ["overlap"]
-    assert str(refused.looks["home-ipv6"].after.current) == A
+    assert str(refused.looks["home-ipv6"].after.current) == B
+    assert "pool.yaml" not in {change.path for change in refused.changes}
     assert walk.refused
 
 
