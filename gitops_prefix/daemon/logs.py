@@ -12,7 +12,6 @@ from typing import TextIO
 from gitops_prefix.daemon.outcome import (
     Committed,
     Decided,
-    Invalid,
     NotLeading,
     Outcome,
     Proposed,
@@ -21,6 +20,7 @@ from gitops_prefix.daemon.outcome import (
     Result,
 )
 from gitops_prefix.decide.fields import format_duration
+from gitops_prefix.errors import Severity
 from gitops_prefix.plan.occasion import StatusChange
 from gitops_prefix.publish.message import change_line
 from gitops_prefix.publish.scrub import redact
@@ -214,9 +214,10 @@ class PassLog:
                 log.log(level, "%s", line)
 
     def _report_problems(self, outcome: Outcome, now: float) -> None:
-        level = logging.ERROR if isinstance(outcome, Invalid) else logging.WARNING
         for problem in outcome.problems:
             if self._problems.admit(str(problem), now):
+                wrong = problem.severity is Severity.ERROR
+                level = logging.ERROR if wrong else logging.WARNING
                 log.log(level, "%s [%s]", problem, problem.code)
         if outcome.decided is not None and outcome.failed is None:
             self._problems.keep(map(str, outcome.problems))

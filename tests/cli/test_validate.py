@@ -88,7 +88,7 @@ def test_one_message_with_its_place_and_nothing_changes(home, files, place, code
     assert errors[0].startswith(f"{place}: error: ")
     assert errors[0].endswith(f"[{code}]")
     after = snapshot(home)
-    wrong = place.partition(":")[0]
+    wrong = str(home / place.partition(":")[0])
     assert (after.keys(), after[wrong]) == (before.keys(), before[wrong])
     assert after == before or command == ["render"], "only `render` writes what is right"
 

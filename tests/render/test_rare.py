@@ -74,8 +74,6 @@ PROBLEMS = {
         [
             'duplicate-key: "a" is here twice in one mapping: keep one of them',
             "marker-misplaced: marker: a has another marker already: keep one",
-            "edit-refused: a cannot be edited without changing something else (an anchor, an alias?): "
-            "write it out plainly",
         ],
     ),
     "a marker behind a value and a key": (
