@@ -31,6 +31,7 @@ from gitops_prefix.cli.options import (
 from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, print_json, printable
 from gitops_prefix.cli.settings import RunSettings
 from gitops_prefix.cli.sightings import Sighting, findings, from_link
+from gitops_prefix.decide.specification import Acquisition
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.failure import Failed
 from gitops_prefix.publish.repository import Repository
@@ -86,7 +87,7 @@ def command(*, directory: Path, settings: RunSettings, form: Format) -> int:
     """Check whether `run` with the same options would work on this machine.
 
     Checks the options, git, the remote (reading and writing), the DynamicPrefixes on the
-    branch, each link, and what the API server allows. Without --repo the manifests are
+    branch, each link and file, and what the API server allows. Without --repo the manifests are
     those below DIR. Exit code 1 when something is wrong.
     """
     checks: list[Check] = []
@@ -132,6 +133,7 @@ def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
         yield Check("manifests", Finding.SKIPPED, words)
         return
     yield from _dynamic_prefixes(inventory)
+    yield from _files(settings, inventory)
     yield from _links(settings, inventory)
     yield from _cluster(settings, inventory)
 
@@ -197,7 +199,7 @@ def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
     for name, document in inventory.dynamic_prefixes.items():
         bound = sum(binding.dynamic_prefix == name for binding in inventory.bindings)
         acquisition = document.specification.acquisition
-        source = _source_of(acquisition.static, acquisition.interfaces, acquisition.kernel)
+        source = _sources_of(acquisition)
         if not source:
             words = "no source: it waits for ever"
             remedy = "write spec.acquisition.routerAdvertisement.interface"
@@ -209,12 +211,35 @@ def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
             yield Check(name, Finding.OK, f"{source}; {bound} fields follow it")
 
 
-def _source_of(static: object, interfaces: tuple[str, ...], kernel: str) -> str:
-    if static:
-        return f"static {static}"
-    if interfaces:
-        return f"advertisements on {', '.join(interfaces)}"
-    return f"what the kernel has on {kernel}" if kernel else ""
+def _sources_of(acquisition: Acquisition) -> str:
+    """Every source in its order; empty without any."""
+    links, kernel = acquisition.watched_links, acquisition.watched_kernel
+    named = (
+        f"static {acquisition.static}" if acquisition.static else "",
+        f"the file {acquisition.watched_file}" if acquisition.watched_file else "",
+        f"advertisements on {', '.join(links)}" if links else "",
+        f"what the kernel has on {kernel}" if kernel else "",
+    )
+    return ", else ".join(filter(None, named))
+
+
+def _files(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
+    """Each file that `run` would watch: can it be read, and does it hold a prefix?"""
+    from gitops_prefix.watch.prefix_file import read_file  # noqa: PLC0415  ctypes is 1 MiB
+
+    documents = inventory.dynamic_prefixes.values()
+    for path in dict.fromkeys(
+        document.specification.acquisition.watched_file for document in documents
+    ):
+        if not path:
+            continue
+        try:
+            content = read_file(path, settings.pace.source_dir)
+        except ValueError as error:
+            yield Check(path, Finding.WRONG, str(error), "docs/sources.md has the format")
+        else:
+            words = ", ".join(str(found.prefix) for found in content.prefixes)
+            yield Check(path, Finding.OK, f"holds {words}")
 
 
 def _links(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
@@ -223,9 +248,9 @@ def _links(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
         document.specification.acquisition for document in inventory.dynamic_prefixes.values()
     ]
     given = settings.pace.interface
-    watched = dict.fromkeys(link for each in acquisitions for link in each.interfaces)
+    watched = dict.fromkeys(link for each in acquisitions for link in each.watched_links)
     names = ([given] if given else list(watched)) if watched else []
-    kernels = dict.fromkeys(each.kernel for each in acquisitions if each.kernel)
+    kernels = dict.fromkeys(each.watched_kernel for each in acquisitions if each.watched_kernel)
     for name in kernels:
         found = findings(name, Counter())
         yield Check(name, Finding.WRONG if found else Finding.OK, "; ".join(found) or "is up")

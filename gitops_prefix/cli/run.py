@@ -54,6 +54,7 @@ def command(*, settings: RunSettings) -> int:
         delivery=made.delivery,
         notices=made.telling,
         dry_run=settings.pace.dry_run,
+        source_dir=settings.pace.source_dir,
     )
     once, listen = settings.pace.once, settings.pace.listen
     # With --once, whoever waits for the exit code must not take a push that hung for done.

@@ -111,6 +111,13 @@ class PaceSettings:
         shell_complete=complete_link,
         chart=_value(".Values.interface"),
     )
+    source_dir: Path | None = text(
+        type=click.Path(file_okay=False, readable=False, path_type=Path),
+        metavar="DIR",
+        help="Read the files that DynamicPrefixes name only below this directory. Without it, no "
+        "file is read.",
+        see="sources.md",
+    )
     listen: str = text(
         "",
         metavar="[HOST]:PORT",

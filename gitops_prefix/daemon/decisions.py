@@ -13,12 +13,12 @@ from math import inf
 
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
+from gitops_prefix.decide.advertisement import FILE, KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.decide.selection import Decision, Standing
-from gitops_prefix.plan.ears import Accepted, Advertised, Ears, LinkChanged, Watched
-from gitops_prefix.watch.watcher import Deaf, Dropped, Event, Flooded, Solicited
+from gitops_prefix.plan.ears import Accepted, Advertised, Ears, FileGiven, LinkChanged, Watched
+from gitops_prefix.watch.watcher import Deaf, Dropped, Event, FileRefused, Flooded, Solicited
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,10 @@ class Decisions:
                 self._hear(event)
             case Accepted():
                 self._hear_kernel(event)
+            case FileGiven():
+                self._hear_file(event)
+            case FileRefused():
+                self._count_refused_file(event)
             case LinkChanged():
                 self._follow_link(event)
             case Dropped():
@@ -141,12 +145,26 @@ class Decisions:
     def _hear_kernel(self, event: Accepted) -> None:
         router = Router(event.interface, KERNEL)
         just_now = [found.information for found in event.prefixes if found.heard_at == event.at]
+        self._take_in(event, router, just_now)
+
+    def _hear_file(self, event: FileGiven) -> None:
+        found = ", ".join(str(information.prefix) for information in event.prefixes)
+        log.debug("the file %s holds %s", event.path, found)
+        self._take_in(event, Router(event.path, FILE), event.prefixes)
+
+    def _take_in(
+        self, event: Accepted | FileGiven, source: Router, news: Collection[PrefixInformation]
+    ) -> None:
         with self._lock:
-            self._show_refusals(router, just_now, event.at)
+            self._show_refusals(source, news, event.at)
             self._ears = self._ears.hear(event)
             changed = self._decide(event.at)
         if changed:
             self._wake()
+
+    def _count_refused_file(self, event: FileRefused) -> None:
+        self._metrics.source_failures.labels("file").inc()
+        log.warning("the file %s does not count: %s", event.path, event.reason)
 
     def _note_solicitation(self, event: Solicited) -> None:
         log.debug("solicited the routers of %s", event.interface)

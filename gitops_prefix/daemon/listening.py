@@ -3,7 +3,10 @@
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.ears import Watched
@@ -11,6 +14,17 @@ from gitops_prefix.watch.advertisements import AdvertisementSource
 from gitops_prefix.watch.watcher import Event, Request, WatchedSource, Watcher
 
 log = logging.getLogger(__name__)
+
+
+class _Sources(NamedTuple):
+    """What each source watches: links, links again, and paths."""
+
+    links: frozenset[str] = frozenset()
+    kernels: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
+
+
+_NOTHING = _Sources()
 
 
 class CannotListenError(OutsideError):
@@ -25,6 +39,7 @@ class Listening:
         sink: Callable[[Event], None],
         clock: Callable[[], float],
         vouched: Callable[[], Collection[str]] = tuple,
+        source_dir: Path | None = None,
     ) -> None:
         """Listen to nothing yet.
 
@@ -32,11 +47,13 @@ class Listening:
             sink: takes every event, in the watcher's thread.
             clock: seconds, that only go forward.
             vouched: the addresses of routers that must be heard in a flood, too.
+            source_dir: files are read below this directory alone; None: no file is.
         """
+        self._source_dir = source_dir
         self._sink, self._clock, self._vouched = sink, clock, vouched
         self._watcher: Watcher | None = None
         self._thread: threading.Thread | None = None
-        self._followed: tuple[frozenset[str], ...] = (frozenset(), frozenset())
+        self._followed = _NOTHING
 
     def follow(self, watched: Mapping[str, Watched]) -> None:
         """Listen on the links that these name.
@@ -44,18 +61,18 @@ class Listening:
         Raises:
             CannotListenError: no permission for the raw socket.
         """
-        links, kernel_links = interfaces_of(watched), kernel_interfaces_of(watched)
-        if (links, kernel_links) == self._followed:
+        names = _Sources(interfaces_of(watched), kernel_interfaces_of(watched), files_of(watched))
+        if names == self._followed:
             return
         self.stop()
-        sources = self._open(links, kernel_links)
+        sources = self._open(names)
         if sources:
             self._watcher = Watcher(sources, self._sink, clock=self._clock)
             self._thread = threading.Thread(
                 target=_watch, args=(self._watcher,), name="watch", daemon=True
             )
             self._thread.start()
-        self._followed = (links, kernel_links)
+        self._followed = names
 
     def request(self, request: Request) -> None:
         """Have the watcher carry out a request, if it listens to anything."""
@@ -72,21 +89,28 @@ class Listening:
             self._watcher.stop()
             self._thread.join(timeout=2)
         self._watcher = self._thread = None
-        self._followed = (frozenset(), frozenset())
+        self._followed = _NOTHING
 
-    def _open(self, links: frozenset[str], kernel_links: frozenset[str]) -> list[WatchedSource]:
+    def _open(self, names: _Sources) -> list[WatchedSource]:
         sources: list[WatchedSource] = []
-        if links:
+        if names.files:
+            # ctypes is 1 MiB: only for those who need it.
+            from gitops_prefix.watch.prefix_file import FileSource  # noqa: PLC0415
+
+            sources.append(FileSource(names.files, self._source_dir, calendar=time.time))
+        if names.links:
             try:
-                source = AdvertisementSource(links, chance=random.random, vouched=self._vouched)
+                source = AdvertisementSource(
+                    names.links, chance=random.random, vouched=self._vouched
+                )
             except OutsideError as error:
                 raise CannotListenError(str(error)) from error
             sources.append(source)
-        if kernel_links:
+        if names.kernels:
             # pyroute2 is 8 MiB: only for those who need it (docs/dependencies.md).
             from gitops_prefix.watch.kernel import KernelSource  # noqa: PLC0415
 
-            sources.append(KernelSource(kernel_links))
+            sources.append(KernelSource(names.kernels))
         return sources
 
 
@@ -103,12 +127,17 @@ def interfaces_of(watched: Mapping[str, Watched]) -> frozenset[str]:
     return frozenset(
         interface
         for followed in watched.values()
-        if followed.specification.acquisition.static is None
-        for interface in followed.specification.acquisition.interfaces
+        for interface in followed.specification.acquisition.watched_links
     )
 
 
 def kernel_interfaces_of(watched: Mapping[str, Watched]) -> frozenset[str]:
     """The links whose prefixes, as the kernel took them, some DynamicPrefix follows."""
-    kernels = (followed.specification.acquisition.kernel for followed in watched.values())
+    kernels = (followed.specification.acquisition.watched_kernel for followed in watched.values())
     return frozenset(filter(None, kernels))
+
+
+def files_of(watched: Mapping[str, Watched]) -> frozenset[str]:
+    """The files that some DynamicPrefix follows."""
+    files = (followed.specification.acquisition.watched_file for followed in watched.values())
+    return frozenset(filter(None, files))

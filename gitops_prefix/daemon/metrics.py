@@ -74,6 +74,11 @@ class Metrics:
             "Whether advertised prefixes reach the kernel, where it is asked.",
             ["interface"],
         )
+        self.source_failures = counter(
+            "source_failures",
+            "Times that a source could not be read, or held no prefix; what it said before counts.",
+            ["source"],
+        )
         self.reconciliations = counter("reconciliations", "Passes, by how they ended.", ["outcome"])
         self.publish_seconds = histogram(
             "publish_duration_seconds",

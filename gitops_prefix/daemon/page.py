@@ -153,6 +153,7 @@ def _prefix(described: Described, decision: Decision | None) -> str:
 def _status_rows(status: Status) -> list[tuple[str, str]]:
     return [
         ("current", f"{status.current} since {format_time(status.acquired_at) or '?'}"),
+        ("source", str(status.source)),
         *(
             ("history", f"{past.prefix} until {format_time(past.deprecated_at) or '?'}")
             for past in status.history

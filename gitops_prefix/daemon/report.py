@@ -12,6 +12,7 @@ from typing import NamedTuple
 from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.outcome import RIGHT, Outcome, shown_commit
+from gitops_prefix.decide.candidate import source_of
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.status import format_time
 from gitops_prefix.publish.scrub import scrub
@@ -228,6 +229,7 @@ def _live(decision: Decision | None) -> dict[str, object]:
                 "prefix": str(candidate.prefix),
                 "router": candidate.router.address,
                 "interface": candidate.router.interface,
+                "source": str(source_of(candidate.router)),
                 "verdict": str(candidate.verdict),
             }
             for candidate in (decision.candidates if decision else ())

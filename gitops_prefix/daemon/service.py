@@ -4,6 +4,7 @@ import logging
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from gitops_prefix.apply.applying import Applying
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
@@ -112,6 +113,7 @@ class Service:
         delivery: Delivery = Delivery(),  # noqa: B008  frozen
         notices: ClusterNotices = ClusterNotices(),  # noqa: B008  frozen
         dry_run: bool = False,
+        source_dir: Path | None = None,
     ) -> None:
         """Put it together; `run` starts it.
 
@@ -127,6 +129,7 @@ class Service:
             delivery: where commits go, and who is notified.
             notices: what the cluster is asked and shown.
             dry_run: publish nothing, and report what would be published.
+            source_dir: `file` sources are read below this directory alone.
 
         Raises:
             InputError: no branches can be made of what `delivery` says.
@@ -169,7 +172,7 @@ class Service:
             *([PublicationEvents(self._cluster.events)] if self._cluster.events else []),
         )
         decisions = Decisions(self._metrics, clock, wakeup.nudge)
-        self._listening = Listening(decisions.take, clock, decisions.vouched)
+        self._listening = Listening(decisions.take, clock, decisions.vouched, source_dir)
         self.loop = Loop(
             publisher,
             decisions,

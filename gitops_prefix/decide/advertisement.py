@@ -14,6 +14,8 @@ INFINITY = 0xFFFFFFFF
 
 KERNEL = "kernel"
 """The address under which the prefixes of the kernel are kept, whoever announced them."""
+FILE = "file"
+"""The address under which the prefixes of a file are kept; its path is the interface."""
 
 
 class Preference(IntEnum):
@@ -28,14 +30,21 @@ class Router(NamedTuple):
     """Who sent it: a link-local source on an interface.
 
     Attributes:
-        interface: the name of the link, as the kernel has it.
-        address: the link-local source, as RFC 5952 writes it; or KERNEL.
+        interface: the name of the link, as the kernel has it; or the path of a file.
+        address: the link-local source, as RFC 5952 writes it; or KERNEL, or FILE.
     """
 
     interface: str
     address: str
 
+    @property
+    def advertises(self) -> bool:
+        """Whether it sends Router Advertisements: the kernel and a file do not."""
+        return self.address not in {KERNEL, FILE}
+
     def __str__(self) -> str:
+        if self.address == FILE:
+            return f"{self.address} {self.interface}"
         return f"{self.address}%{self.interface}"
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
+from gitops_prefix.decide.advertisement import FILE, KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.announcement import is_global, is_usable
 from gitops_prefix.decide.prefix import (
     GLOBAL_UNICAST,
@@ -23,9 +23,21 @@ from gitops_prefix.decide.prefix import (
 )
 from gitops_prefix.decide.routers import Heard, Routers, heard
 from gitops_prefix.decide.specification import Acquisition
+from gitops_prefix.decide.status import PrefixSource
 
 LOOPBACK = Prefix.parse("::1/128")
 NOT_UNICAST = (LINK_LOCAL, MULTICAST, LOOPBACK)
+
+
+SOURCES = (PrefixSource.FILE, PrefixSource.ROUTER_ADVERTISEMENT, PrefixSource.KERNEL)
+"""The watched sources, in their order: the first that has a prefix counts. Somebody wrote a
+file on purpose, an advertisement says who sent it, and the kernel keeps what a router dropped."""
+
+
+def source_of(router: Router) -> PrefixSource:
+    """The source that a prefix of this router is from."""
+    of_address = {FILE: PrefixSource.FILE, KERNEL: PrefixSource.KERNEL}
+    return of_address.get(router.address, PrefixSource.ROUTER_ADVERTISEMENT)
 
 
 class Verdict(StrEnum):
@@ -230,6 +242,13 @@ def _life(item: Heard, now: float) -> Verdict:
     return next((rule.verdict for rule in LIFE if rule.applies(item, now)), Verdict.CANDIDATE)
 
 
+def of_first_source(candidates: Collection[Candidate]) -> list[Candidate]:
+    """The candidates of the first source, in the order of SOURCES, that has any."""
+    ranks = {found.router: SOURCES.index(source_of(found.router)) for found in candidates}
+    first = min(ranks.values(), default=0)
+    return [found for found in candidates if ranks[found.router] == first]
+
+
 class Pick(NamedTuple):
     """What the candidates are ranked by, beside themselves.
 
@@ -315,7 +334,7 @@ def vouched(routers: Routers, followed: Iterable[Followed]) -> frozenset[Router]
     for acquisition, current in followed:
         named = {
             Router(interface, address)
-            for interface in acquisition.interfaces
+            for interface in acquisition.watched_links
             for address in acquisition.routers
         }
         announcers = [
@@ -323,7 +342,7 @@ def vouched(routers: Routers, followed: Iterable[Followed]) -> frozenset[Router]
             for router, state in routers.items()
             if current in state.announcements
             and acquisition.hears(router)
-            and router.address != KERNEL
+            and router.advertises
             and not named
         ]
         found |= named

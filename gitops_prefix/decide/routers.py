@@ -13,7 +13,7 @@ local) with a preferred lifetime:
   stand, and one is gone only after three intervals without it.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
@@ -264,6 +264,42 @@ def solicited(routers: Routers, interface: str, now: float) -> Routers:
         router: _ask(state, now) if router.interface == interface else state
         for router, state in routers.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class GivenState(RouterState):
+    """What a source says that gives all its prefixes at once, and answers no question."""
+
+    @property
+    def answers(self) -> bool:
+        """A file is read when it changes: there is nobody to ask."""
+        return False
+
+
+def given(
+    routers: Routers,
+    source: Router,
+    prefixes: Iterable[PrefixInformation],
+    since: float,
+    now: float,
+) -> Routers:
+    """The routers, now that a source gives these prefixes, and no others.
+
+    Args:
+        routers: as they were before.
+        source: which source.
+        prefixes: every prefix, with the lifetimes it had at `since`.
+        since: when the source wrote them.
+        now: when they were read.
+    """
+    before = routers.get(source)
+    state = GivenState(
+        Preference.MEDIUM,
+        now,
+        before.known_since if before else now,
+        {found.prefix: Announcement(found, since) for found in prefixes},
+    )
+    return {**routers, source: state}
 
 
 def forget(routers: Routers, interface: str) -> Routers:

@@ -25,6 +25,8 @@ from gitops_prefix.decide.candidate import (
     announcer,
     best,
     judge,
+    of_first_source,
+    source_of,
 )
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
@@ -234,6 +236,8 @@ def select(
     """Decide which prefix is current at `now`.
 
     * A static prefix is itself.
+    * Of several sources the first that has a candidate counts (`candidate.SOURCES`); a
+      later one is used while the earlier ones have nothing.
     * The best candidate becomes current: at once if there is no current one, or
       the current one is no candidate any more; after the stabilization window,
       if there is one; not at all beyond `maxChangesPerHour`.
@@ -248,25 +252,27 @@ def select(
     candidates = judge(routers, acquisition, now)
     announced = tuple(heard(believed))
     selection = replace(selection, home=_home(selection, candidates))
-    eligible = _eligible(candidates, selection.current, acquisition)
+    eligible = of_first_source(_eligible(candidates, selection.current, acquisition))
     pick = _pick(selection, eligible, acquisition)
     wanted = best(eligible, pick)
     wanted, selection = _return(selection, eligible, wanted, acquisition, now)
-    listening_until = _listening_until(believed, acquisition, selection.current)
+    listening_until = _listening_until(believed, acquisition, selection.current, wanted)
     selection, standing = _take(selection, specification, wanted, now, listening_until)
     if standing in _FIRM_OR_FAILED:
         standing = _gone(standing, selection, routers, eligible, now)
     ends_in = _longest(announced, now)
     current = _current(selection)
+    # A file and a router may have the same prefix: the source that counts is named.
+    announcing = current and (announcer(eligible, current) or announcer(candidates, current))
     return Decision(
         selection,
         # Before any router was heard, after a restart, silence says nothing yet.
         Choice(
             current if standing not in _UNHEARD else None,
-            PrefixSource.KERNEL if acquisition.kernel else PrefixSource.ROUTER_ADVERTISEMENT,
+            source_of(announcing) if announcing else PrefixSource.ROUTER_ADVERTISEMENT,
             _valid_for(announced, now) if believed else None,
             ends_in,
-            announcer(candidates, current) if current else None,
+            announcing or None,
         ),
         standing,
         candidates,
@@ -400,13 +406,20 @@ def _preferred_rival(
     return best(rivals, pick)
 
 
-def _listening_until(believed: Routers, acquisition: Acquisition, current: Prefix | None) -> float:
+def _listening_until(
+    believed: Routers,
+    acquisition: Acquisition,
+    current: Prefix | None,
+    wanted: Candidate | None,
+) -> float:
     """Until when a current prefix that nobody announced or withdrew yet is kept.
 
     After a start, or when a link came up, the first router to be heard need not be the
     one that announces the current prefix. Once it was heard, or all routers that are
-    believed were, there is nothing to wait for.
+    believed were, there is nothing to wait for. A file says at once all that it has.
     """
+    if wanted is not None and source_of(wanted.router) is PrefixSource.FILE:
+        return -inf
     said = any(current in state.announcements for state in believed.values())
     heard_all = set(acquisition.routers) and set(acquisition.routers) <= {
         router.address for router in believed

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gitops_prefix.decide.address import BITS, format_address, parse_address
 from gitops_prefix.decide.address_range import AddressRange, check_suffix
-from gitops_prefix.decide.advertisement import KERNEL, Router
+from gitops_prefix.decide.advertisement import FILE, KERNEL, Router
 from gitops_prefix.decide.fields import FieldProblem, Fields, dotted, parse_duration
 from gitops_prefix.decide.prefix import GLOBAL_UNICAST, LINK_LOCAL, USUAL_LENGTH, Prefix
 from gitops_prefix.decide.subnet import Subnet
@@ -25,9 +25,13 @@ MOST_HISTORY = 10
 RETURN_AFTER: timedelta | None = timedelta(minutes=10)
 """How long a more preferred router has to be back: longer than a modem takes to settle."""
 
+MOST_PATH = 4095
+"""The longest path of a file: PATH_MAX of linux/limits.h, without the end."""
+
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[!-.0-9;-~]{1,15}")
 """Linux's dev_valid_name, and printable: the names are in logs and on pages."""
+_FILE = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[ -.0-~]+)+")
 _COMMUNITY = re.compile(r"[0-9]+:[0-9]+")
 
 
@@ -42,6 +46,7 @@ class Acquisition:
         require_global_unicast: only 2000::/3 counts.
         within: only prefixes inside one of these count; empty is all.
         kernel_interface: the link whose kernel-accepted prefixes count, or empty.
+        file: the absolute path of the file whose prefixes count, or empty.
         static: the prefix, when nothing is to be watched.
         prefer_routers: link-local sources in the order in which they are preferred;
             empty is by RFC 4191's preference.
@@ -58,11 +63,22 @@ class Acquisition:
     static: Prefix | None = None
     prefer_routers: tuple[str, ...] = ()
     return_after: timedelta | None = RETURN_AFTER
+    file: str = ""
 
     @property
-    def kernel(self) -> str:
-        """The link whose kernel is asked: only where no advertisement is listened to."""
-        return "" if self.interfaces or self.static else self.kernel_interface
+    def watched_links(self) -> tuple[str, ...]:
+        """The links whose advertisements are heard: none beside a static prefix."""
+        return () if self.static else self.interfaces
+
+    @property
+    def watched_kernel(self) -> str:
+        """The link whose kernel is asked, or empty."""
+        return "" if self.static else self.kernel_interface
+
+    @property
+    def watched_file(self) -> str:
+        """The file that is read, or empty."""
+        return "" if self.static else self.file
 
     @property
     def admits_global(self) -> bool:
@@ -71,13 +87,15 @@ class Acquisition:
 
     def hears(self, router: Router) -> bool:
         """Whether a router is on a link of this DynamicPrefix, by the source it asks for."""
+        if router.address == FILE:
+            return router.interface == self.watched_file
         if router.address == KERNEL:
-            return bool(self.kernel) and router.interface == self.kernel
+            return router.interface == self.watched_kernel
         return router.interface in self.interfaces
 
     def believes(self, router: Router) -> bool:
-        """Whether `routers` lets it count. The kernel does not say who announced what."""
-        return not self.routers or router.address in {*self.routers, KERNEL}
+        """Whether `routers` lets it count. The kernel and a file do not say who announced what."""
+        return not self.routers or not router.advertises or router.address in self.routers
 
     def names(self, router: Router) -> bool:
         """Whether `routers` names it."""
@@ -182,7 +200,7 @@ def _read_name(root: Fields) -> str:
 
 def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
     fields = spec.mapping("acquisition")
-    fields.only("routerAdvertisement", "prefixFilter", "kernel", "static", "dhcpv6pd")
+    fields.only("routerAdvertisement", "prefixFilter", "kernel", "file", "static", "dhcpv6pd")
     advertisement = fields.mapping("routerAdvertisement")
     advertisement.only(
         "interface",
@@ -202,6 +220,10 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
     kernel, static = fields.mapping("kernel"), fields.mapping("static")
     kernel.only("interface")
     static.only("prefix")
+    file = fields.mapping("file")
+    file.only("path")
+    if "file" in fields and "path" not in file:
+        file.problem("path", "missing-field", 'a file needs its path, as in "/run/prefix"')
     if "static" in fields and "prefix" not in static:
         static.problem("prefix", "missing-field", 'a static acquisition needs its prefix, "…/64"')
     delegated = None
@@ -219,9 +241,10 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
             dict.fromkeys(advertisement.parsed_list("preferRouters", _parse_router))
         ),
         return_after=advertisement.parsed("returnAfter", _parse_return_after, RETURN_AFTER),
+        file=file.parsed("path", _parse_path, ""),
     )
     _warn_of_routers(advertisement, acquisition)
-    _warn_of_kernel(fields, acquisition)
+    _warn_of_static(fields, acquisition)
     return acquisition, _read_delegation(fields)
 
 
@@ -244,22 +267,25 @@ def _warn_of_routers(advertisement: Fields, acquisition: Acquisition) -> None:
         )
 
 
-def _warn_of_kernel(fields: Fields, acquisition: Acquisition) -> None:
-    """Advertisements say more: who announced a prefix, and what is left out."""
-    if acquisition.kernel_interface and acquisition.interfaces and not acquisition.static:
+def _warn_of_static(fields: Fields, acquisition: Acquisition) -> None:
+    """A static prefix is always there, so no source below it is ever used."""
+    always = "static is there, too, and always counts"
+    if acquisition.static and acquisition.kernel_interface:
+        message = f"spec.acquisition.kernel: {always}; the kernel is not asked"
         path = (*fields.path, "kernel")
-        message = (
-            "spec.acquisition.kernel: routerAdvertisement is there, too, and is used alone; "
-            f'the kernel on "{acquisition.kernel_interface}" is not asked'
-        )
         fields.problems.append(FieldProblem(path, "kernel-not-watched", message, Severity.WARNING))
+    if acquisition.static and acquisition.file:
+        message = f"spec.acquisition.file: {always}; the file is not read"
+        path = (*fields.path, "file")
+        fields.problems.append(FieldProblem(path, "file-not-watched", message, Severity.WARNING))
 
 
 def _read_delegation(acquisition: Fields) -> int:
     """The length that a jr42 `dhcpv6pd` asks for; we only read it, and say so."""
     delegation = acquisition.mapping("dhcpv6pd")
     delegation.only("interface", "requestedPrefixLength")
-    if "dhcpv6pd" in acquisition and "routerAdvertisement" not in acquisition:
+    others = ("static", "file", "routerAdvertisement", "kernel")
+    if "dhcpv6pd" in acquisition and not any(other in acquisition for other in others):
         path = (*acquisition.path, "dhcpv6pd")
         message = (
             "spec.acquisition.dhcpv6pd: gitops-prefix sends no DHCPv6; watch the link with "
@@ -280,6 +306,15 @@ def _parse_interface(text: str) -> str:
         raise ValueError(
             f'"{text}" cannot be a network interface: 1 to 15 characters of ASCII, without blanks, '
             '"/" and ":", as in "eth0"; `ip link` lists them'
+        )
+    return text
+
+
+def _parse_path(text: str) -> str:
+    if not _FILE.fullmatch(text) or len(text) > MOST_PATH:
+        raise ValueError(
+            f'"{text}" is not the path of a file: write an absolute path without ".", ".." and '
+            '"//", as in "/run/prefix"'
         )
     return text
 

@@ -25,6 +25,7 @@ class PrefixSource(StrEnum):
     DHCPV6_PD = "dhcpv6-pd"
     ROUTER_ADVERTISEMENT = "router-advertisement"
     KERNEL = "kernel"
+    FILE = "file"
     STATIC = "static"
     UNKNOWN = "unknown"
 

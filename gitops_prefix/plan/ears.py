@@ -11,6 +11,7 @@ from math import inf
 from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.advertisement import (
+    FILE,
     KERNEL,
     PrefixInformation,
     Router,
@@ -20,7 +21,7 @@ from gitops_prefix.decide.candidate import Followed, Verdict, refusal, vouched
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe, solicited
+from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, given, observe, solicited
 from gitops_prefix.decide.selection import Decision, Selection, adopt, select
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
@@ -51,6 +52,19 @@ class Accepted(NamedTuple):
     at: float
 
 
+class FileGiven(NamedTuple):
+    """The prefixes that a file holds, all of them.
+
+    Attributes:
+        since: when it was written: its lifetimes count from then.
+    """
+
+    path: str
+    prefixes: tuple[PrefixInformation, ...]
+    since: float
+    at: float
+
+
 class LinkChanged(NamedTuple):
     """A watched link came up, went down or disappeared."""
 
@@ -60,7 +74,7 @@ class LinkChanged(NamedTuple):
     at: float
 
 
-LinkEvent: TypeAlias = Advertised | Accepted | LinkChanged
+LinkEvent: TypeAlias = Advertised | Accepted | FileGiven | LinkChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +143,14 @@ class Ears:
             )
             for name, followed in watched.items()
         }
-        return replace(self, watched=dict(watched), selections=selections)
+        # A file that is watched no more must not count by what it once held.
+        files = {each.specification.acquisition.watched_file for each in watched.values()}
+        routers = {
+            router: state
+            for router, state in self.routers.items()
+            if router.address != FILE or router.interface in files
+        }
+        return replace(self, watched=dict(watched), selections=selections, routers=routers)
 
     def written(self) -> "Ears":
         """The same, after every decision was carried out, for those who have no repository."""
@@ -151,6 +172,10 @@ class Ears:
                 return self._hear_router(event)
             case Accepted():
                 return self._hear_kernel(event)
+            case FileGiven():
+                source = Router(event.path, FILE)
+                routers = given(self.routers, source, event.prefixes, event.since, event.at)
+                return replace(self, routers=routers)
             case LinkChanged(up=False):
                 # After a router was unplugged, what it said before is out of date.
                 return replace(self, routers=forget(self.routers, event.interface))
@@ -220,13 +245,14 @@ class Ears:
 
         That is so when one router replaced its own prefix in one advertisement, and no
         other DynamicPrefix listens to that router: the new prefix is then current, and
-        the current prefix stays. The kernel reports prefix by prefix, so it never is.
+        the current prefix stays. The kernel reports prefix by prefix, and a file says
+        nothing of the prefix it replaced, so they never are.
         """
         moved = [name for name in self.watched if self._moves(name)]
         if len(moved) != 1:
             return False
         router = self.decisions[moved[0]].choice.router
-        if router is None or router.address == KERNEL or not self._replaced(moved[0], router):
+        if router is None or not router.advertises or not self._replaced(moved[0], router):
             return False
         return not any(
             followed.specification.acquisition.hears(router)

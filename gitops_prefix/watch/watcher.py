@@ -1,6 +1,7 @@
 """Watches links in one thread: one loop, and a source for each way to learn a prefix.
 
-A source is one file: `advertisements`, `kernel`. `WatchedSource` is the contract of them all.
+A source is one module: `advertisements`, `kernel`, `prefix_file`. `WatchedSource` is the
+contract of them all.
 What a source learns it returns as events; the watcher hands them to its sink, in order.
 """
 
@@ -10,9 +11,9 @@ import socket
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf, isinf
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
-from gitops_prefix.plan.ears import Accepted, Advertised, LinkChanged
+from gitops_prefix.plan.ears import Accepted, Advertised, FileGiven, LinkChanged
 from gitops_prefix.watch.advertisements import Dropped, Flooded, Solicit, Solicited
 from gitops_prefix.watch.learnt import Deaf
 from gitops_prefix.watch.links import Links, LinkState
@@ -21,6 +22,7 @@ __all__ = [
     "Deaf",
     "Dropped",
     "Event",
+    "FileRefused",
     "Flooded",
     "Request",
     "Solicit",
@@ -29,7 +31,26 @@ __all__ = [
     "Watcher",
 ]
 
-Event: TypeAlias = Advertised | Dropped | Flooded | Solicited | Accepted | Deaf | LinkChanged
+
+class FileRefused(NamedTuple):
+    """A file could not be read, or holds no prefix; what it said before still counts."""
+
+    path: str
+    reason: str
+    at: float
+
+
+Event: TypeAlias = (
+    Advertised
+    | Dropped
+    | Flooded
+    | Solicited
+    | Accepted
+    | Deaf
+    | FileGiven
+    | FileRefused
+    | LinkChanged
+)
 Request: TypeAlias = Solicit
 
 LONGEST_WAIT = 86400.0

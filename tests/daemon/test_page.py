@@ -124,7 +124,13 @@ def test_the_json_has_the_keys_that_docs_promise():
     }
     assert home["standing"] == Standing.CURRENT
     assert home["announced"] == [
-        {"prefix": str(A), "router": "fe80::1", "interface": "eth0", "verdict": "candidate"}
+        {
+            "prefix": str(A),
+            "router": "fe80::1",
+            "interface": "eth0",
+            "source": "router-advertisement",
+            "verdict": "candidate",
+        }
     ]
     assert {key: home[key] for key in HOME.document()} == HOME.document()
 

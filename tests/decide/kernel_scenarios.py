@@ -104,7 +104,7 @@ SCENARIOS = {
         [repeats(0, A)], None, Standing.WAITING,
         specification=Specification("home", Acquisition(kernel_interface="eth1")),
     ),
-    "where advertisements are listened to, the kernel is not asked": Scenario(
-        [repeats(0, A)], None, Standing.WAITING, specification=following(interfaces=("eth0",))
+    "beside advertisements, while no router speaks": Scenario(
+        [repeats(0, A)], A, specification=following(interfaces=("eth0",))
     ),
 }  # fmt: skip

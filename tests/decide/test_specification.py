@@ -50,6 +50,7 @@ def test_the_document_of_the_design_is_read_whole():
                     },
                     "prefixFilter": {"requireGlobalUnicast": False, "within": ["2001:db8::/32"]},
                     "kernel": {"interface": "eth1"},
+                    "file": {"path": "/run/prefix"},
                     "static": {"prefix": "2001:db8:1234::/64"},
                 },
                 "addressRanges": [
@@ -79,7 +80,11 @@ def test_the_document_of_the_design_is_read_whole():
         }
     )
 
-    assert [problem.code for problem in found] == ["returns-to-nobody"]
+    assert [problem.code for problem in found] == [
+        "returns-to-nobody",
+        "kernel-not-watched",
+        "file-not-watched",
+    ]
     assert specification == Specification(
         name="home-ipv6",
         acquisition=Acquisition(
@@ -92,6 +97,7 @@ def test_the_document_of_the_design_is_read_whole():
             static=Prefix.parse("2001:db8:1234::/64"),
             prefer_routers=("fe80::1", "fe80::2"),
             return_after=timedelta(hours=1),
+            file="/run/prefix",
         ),
         ranges=(AddressRange("loadbalancers", 0xF000 << 48, (1 << 64) - 1),),
         subnets=(Subnet("pods", 1, 64, advertise=True, community="65001:100"),),
@@ -441,13 +447,24 @@ def test_everything_wrong_is_told_in_one_reading():
             document(
                 acquisition={
                     "kernel": {"interface": "eth0"},
-                    "routerAdvertisement": {"interface": "eth1"},
+                    "static": {"prefix": "2001:db8::/64"},
                 }
             ),
             "kernel-not-watched",
-            "spec.acquisition.kernel: routerAdvertisement is there, too, and is used alone; "
-            'the kernel on "eth0" is not asked',
-            id="the kernel beside advertisements",
+            "spec.acquisition.kernel: static is there, too, and always counts; "
+            "the kernel is not asked",
+            id="the kernel beside a static prefix",
+        ),
+        pytest.param(
+            document(
+                acquisition={
+                    "file": {"path": "/run/prefix"},
+                    "static": {"prefix": "2001:db8::/64"},
+                }
+            ),
+            "file-not-watched",
+            "spec.acquisition.file: static is there, too, and always counts; the file is not read",
+            id="a file beside a static prefix",
         ),
     ],
 )
@@ -514,14 +531,48 @@ def test_an_operators_dhcpv6_beside_advertisements_is_no_problem():
             "eth0",
             id="beside the length of the delegation",
         ),
+        pytest.param(
+            {
+                "kernel": {"interface": "eth0"},
+                "routerAdvertisement": {"interface": "eth1"},
+                "file": {"path": "/run/prefix"},
+            },
+            "eth0",
+            id="beside other sources",
+        ),
         pytest.param({}, "", id="not named"),
     ],
 )
-def test_the_kernel_is_asked_where_nothing_else_is(acquisition, kernel):
+def test_the_kernel_is_asked_unless_the_prefix_is_static(acquisition, kernel):
     specification, found = read_specification(document(acquisition=acquisition))
 
     assert found == ()
-    assert specification.acquisition.kernel == kernel
+    assert specification.acquisition.watched_kernel == kernel
+
+
+@pytest.mark.parametrize("path", ["/run/prefix", "/run/gitops prefix/eth0..txt", "/a", "/..a/.b"])
+def test_a_file_is_an_absolute_path(path):
+    specification, found = read_specification(document(acquisition={"file": {"path": path}}))
+
+    assert found == ()
+    assert specification.acquisition.watched_file == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "run", "/run/", "//run", "/run/../etc", "/..", "/./a", "/run/a\n", "/" + "a" * 4095],
+)
+def test_what_could_lead_elsewhere_is_no_path(path):
+    [(_, message)] = problems(document(acquisition={"file": {"path": path}}))
+
+    assert message.startswith("spec.acquisition.file.path: ")
+
+
+def test_a_file_needs_its_path():
+    [(code, message)] = problems(document(acquisition={"file": {}}))
+
+    assert code == "missing-field"
+    assert message == 'spec.acquisition.file.path: a file needs its path, as in "/run/prefix"'
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ROOT / "gitops_prefix"
-MOST_MODULES = 160
+MOST_MODULES = 161
 BUDGETS = {
     "apply": 14,
     "cli": 28,
@@ -28,7 +28,7 @@ BUDGETS = {
     "publish": 28,
     "render": 30,
     "simulate": 6,
-    "watch": 9,
+    "watch": 10,
 }
 
 # What a reader stumbles over, and what to write instead. CONTRIBUTING.md has the rules.

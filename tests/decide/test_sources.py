@@ -1,0 +1,153 @@
+"""Several sources in one DynamicPrefix: the first that has a prefix counts."""
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitops_prefix.decide import routers as said
+from gitops_prefix.decide.advertisement import FILE, KERNEL, Router
+from gitops_prefix.decide.candidate import SOURCES, Verdict, source_of
+from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.routers import observe
+from gitops_prefix.decide.selection import Selection, Standing, adopt, select
+from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.decide.status import PrefixSource
+from tests.decide.routers_saying import FIRST, LOCAL, A, B, C, pio, saying
+
+PATH = "/run/prefix"
+ALL = Specification("home", Acquisition(("eth0",), kernel_interface="eth0", file=PATH))
+D = Prefix.parse("2001:db8:d:d00::/56")
+NEVER = 0xFFFFFFFF
+
+
+class Given(NamedTuple):
+    """What each source has, by the lifetime of its prefix; None is nothing."""
+
+    file: int | None = None
+    router: int | None = None
+    kernel: int | None = None
+
+
+def heard(given_: Given, now: float = 0.0, routers=None):
+    """The routers after every source spoke."""
+    routers = dict(routers or {})
+    if given_.kernel is not None:
+        routers = accept(
+            routers, "eth0", [KernelPrefix(pio(C, given_.kernel, given_.kernel), now, now)], now
+        )
+    if given_.router is not None:
+        routers = observe(routers, FIRST, saying(pio(B, given_.router, given_.router)), now)
+    if given_.file is not None:
+        routers = said.given(
+            routers, Router(PATH, FILE), [pio(A, given_.file, given_.file)], now, now
+        )
+    return routers
+
+
+@pytest.mark.parametrize(
+    ("has", "current", "source"),
+    [
+        pytest.param(Given(9, 9, 9), A, PrefixSource.FILE, id="all: the file"),
+        pytest.param(
+            Given(None, 9, 9), B, PrefixSource.ROUTER_ADVERTISEMENT, id="no file: the router"
+        ),
+        pytest.param(
+            Given(0, 9, 9), B, PrefixSource.ROUTER_ADVERTISEMENT, id="a file that withdraws"
+        ),
+        pytest.param(Given(None, 0, 9), C, PrefixSource.KERNEL, id="a router that withdraws"),
+        pytest.param(Given(9, None, None), A, PrefixSource.FILE, id="the file alone"),
+    ],
+)
+def test_the_first_source_that_has_a_prefix_counts(has, current, source):
+    decision = select(Selection(), ALL, heard(has), 0)
+    assert (decision.current, decision.choice.source) == (current, source)
+    assert decision.standing is Standing.CURRENT
+
+
+def test_a_file_that_is_new_counts_at_once_and_again_after_a_withdrawal():
+    routers, selection = heard(Given(router=900)), Selection(A)
+    for at, has, current in (
+        (10.0, Given(file=900), A),
+        (20.0, Given(file=0), B),
+        (90.0, Given(file=900), A),
+    ):
+        routers = heard(has, at, routers)
+        decision = select(selection, ALL, routers, at)
+        assert decision.current == current
+        selection = adopt(decision.selection, decision.current)
+
+
+def test_after_a_restart_a_file_that_changed_meanwhile_is_followed_at_once():
+    assert select(Selection(B), ALL, heard(Given(file=900)), 0).current == A
+
+
+def test_a_lifetime_of_a_file_ends_by_time_alone():
+    routers = heard(Given(file=60, router=900))
+    before = select(Selection(A), ALL, routers, 59.9)
+    after = select(Selection(A), ALL, routers, 60.0)
+    assert (before.current, before.look_again_at, after.current) == (A, 60.0, B)
+
+
+def test_a_file_with_nothing_beside_it_that_ended_is_fail_static():
+    decision = select(Selection(A), ALL, heard(Given(file=60)), 61)
+    assert (decision.current, decision.standing) == (A, Standing.FAILED_STATIC)
+
+
+def test_the_policy_holds_for_a_file():
+    routers = said.given({}, Router(PATH, FILE), [pio(LOCAL)], 0, 0)
+    decision = select(Selection(), ALL, routers, 0)
+    assert decision.current is None
+    assert [found.verdict for found in decision.candidates] == [Verdict.NOT_GLOBAL]
+
+
+def test_routers_are_no_filter_for_a_file():
+    acquisition = Acquisition(("eth0",), routers=("fe80::9",), file=PATH)
+    specification = Specification("home", acquisition)
+    assert select(Selection(), specification, heard(Given(9, 9)), 0).current == A
+
+
+def test_a_delegation_counts_as_it_is():
+    routers = said.given({}, Router(PATH, FILE), [pio(D)], 0, 0)
+    assert select(Selection(), ALL, routers, 0).current == D
+
+
+def test_the_source_that_counts_is_named_where_two_have_the_same_prefix():
+    routers = said.given(heard(Given(router=9)), Router(PATH, FILE), [pio(B)], 0, 0)
+    choice = select(Selection(), ALL, routers, 0).choice
+    assert (choice.prefix, choice.source) == (B, PrefixSource.FILE)
+    assert str(choice.router) == "file /run/prefix"
+
+
+def test_each_router_has_its_source():
+    named = [Router(PATH, FILE), FIRST, Router("eth0", KERNEL)]
+    assert [source_of(router) for router in named] == list(SOURCES)
+    assert [router.advertises for router in named] == [False, True, False]
+
+
+lifetimes = st.sampled_from([None, 0, 30, 900, NEVER])
+houses = st.builds(Given, lifetimes, lifetimes, lifetimes)
+
+
+@given(st.lists(houses, min_size=1, max_size=6), st.sampled_from([None, A, B, C, D]))
+def test_whatever_they_have_no_later_source_is_taken_before_an_earlier_one(steps, known):
+    routers, selection = {}, Selection(known)
+    for step, has in enumerate(steps):
+        at = step * 10.0
+        routers = heard(has, at, routers)
+        decision = select(selection, ALL, routers, at)
+        counting = {
+            source_of(found.router)
+            for found in decision.candidates
+            if found.verdict is Verdict.CANDIDATE
+        }
+        if decision.selection.proposed is not None:
+            first = next(source for source in SOURCES if source in counting)
+            assert decision.choice.source is first
+        if not counting:
+            assert decision.current == selection.current
+        again = select(selection, ALL, routers, at)
+        assert again == decision
+        selection = adopt(decision.selection, decision.current)
