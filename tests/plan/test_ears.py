@@ -16,6 +16,7 @@ from gitops_prefix.plan.ears import (
     Accepted,
     Advertised,
     Ears,
+    FileGiven,
     LinkChanged,
     Watched,
 )
@@ -231,3 +232,14 @@ def test_without_a_repository_a_decision_is_carried_out_at_once():
     heard = ears().hear(says(A)).decide(0).written().decide(1)
     assert heard.selections["home"].current == A
     assert heard.decisions["home"].standing is Standing.CURRENT
+
+
+def test_a_file_counts_before_a_router_as_long_as_it_is_watched():
+    both = Acquisition(interfaces=("eth0",), file="/run/prefix")
+    given = FileGiven("/run/prefix", (pio(B, INFINITY, INFINITY),), 0.0, 0.0)
+    heard = ears(home=both).hear(says(A)).hear(given).decide(0)
+    assert (heard.choices["home"].prefix, heard.choices["home"].source) == (B, PrefixSource.FILE)
+    assert not heard.final
+    without = heard.follow({"home": Watched(Specification("home", ETH0), None)}).decide(0)
+    assert without.choices["home"].prefix == A
+    assert without.routers.keys() == {FIRST}
