@@ -74,7 +74,7 @@ class Plan:
 
     @property
     def invalid(self) -> bool:
-        """Whether the pass stops: the parts of the repository cannot be told apart."""
+        """Whether the pass stops: the parts of the repository cannot be distinguished."""
         return self.inventory.stopped
 
 

@@ -41,7 +41,7 @@ class Inventory(NamedTuple):
 def documents_in_error(
     manifests: Iterable[Manifest], problems: Iterable[Problem]
 ) -> set[DocumentSpot]:
-    """The documents in which errors stand; every document of the file when it cannot be told."""
+    """The documents with errors; all of the file when the place of an error is in no document."""
     places = [
         problem.place
         for problem in problems
