@@ -401,6 +401,15 @@ def test_a_prefix_that_has_no_such_value_is_refused():
         assert codes == ([("edit-refused", True)] if "network" in text else [])
 
 
+def test_a_subnet_that_fits_no_usual_prefix_is_tried_in_the_real_one():
+    home = PREFIX.replace(b"offset: 1, prefixLength: 72", b"offset: 1, prefixLength: 56")
+    files = {"home.yaml": home, "manifest.yaml": marked("a: '' <home:low:cidr>\n").encode()}
+    rendering = render_once(files, Prefix.parse("2001:db8:a::/48"))
+    assert rendering.files["manifest.yaml"].decode() == marked(
+        "a: '2001:db8:a:100::/56' <home:low:cidr>\n"
+    )
+
+
 def test_an_empty_value_may_become_a_list():
     """The fields `cidrs` and `addresses` have several values."""
     text = marked("a: <home:addresses:::1>\n")

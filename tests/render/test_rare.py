@@ -70,7 +70,7 @@ PROBLEMS = {
         ["unknown-api-version: cilium.io/v9 is unknown to gitops-prefix, which reads it as v2"],
     ),
     "two marked values of one key": (
-        f"a: x # {WHOLE}\na: y # {WHOLE}\n",
+        f"a: 0::/0 # {WHOLE}\na: 0::/1 # {WHOLE}\n",
         [
             'duplicate-key: "a" is here twice in one mapping: keep one of them',
             "marker-misplaced: marker: a has another marker already: keep one",
@@ -183,7 +183,7 @@ def test_an_advertisement_that_is_not_a_mapping_is_passed_over():
 
 def test_a_prefix_that_ends_inside_of_a_group_has_no_network():
     said = problems_of(
-        'a: x # {"$dynamicprefix": "home:network"}\n', Prefix.parse("2001:db8:b::/60")
+        'a: 2001:db8 # {"$dynamicprefix": "home:network"}\n', Prefix.parse("2001:db8:b::/60")
     )
     assert [problem.partition(" ")[2] for problem in said] == [
         "edit-refused: marker: network gives whole groups of 16 bits, and 2001:db8:b::/60 ends inside "
