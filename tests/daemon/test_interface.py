@@ -37,7 +37,7 @@ def test_only_what_is_heard_on_the_link_counts(tmp_path, given, heard_on, counts
 SOURCES = {
     "advertisements": (Acquisition(interfaces=("eth0", "eth1")), {"br0"}, set()),
     "the kernel": (Acquisition(kernel_interface="eth0"), set(), {"br0"}),
-    "both: advertisements": (Acquisition(("eth0",), kernel_interface="eth0"), {"br0"}, set()),
+    "both": (Acquisition(("eth0",), kernel_interface="eth0"), {"br0"}, {"br0"}),
     "a static prefix": (Acquisition(("eth0",), kernel_interface="eth0", static=A), set(), set()),
     "none": (Acquisition(), set(), set()),
 }
