@@ -184,6 +184,9 @@ def read_specification(
     )
     if static:
         _check_subnets(spec, specification, static)
+    elif acquisition.delegated_length:
+        # The delegation says how much room there is, whatever the prefix will be.
+        _check_subnets(spec, specification, Prefix(0, prefix_length or USUAL_LENGTH))
     return specification, tuple(root.problems)
 
 

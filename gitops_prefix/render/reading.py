@@ -1,5 +1,6 @@
 """Files -> inventory: documents are parsed, and bound by annotations and by markers."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from gitops_prefix.decide.fields import Path, nearest
@@ -45,6 +46,8 @@ BINDING = (
     VARIABLES,
 )
 """Annotations that bind a field; the others only change how."""
+_OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
+"""What PKizzle/dynamic-prefix-operator notes on live objects."""
 _ANNOTATIONS = ("metadata", "annotations")
 _SAME_NAME = "duplicate-dynamic-prefix"
 
@@ -261,6 +264,12 @@ def _misspelt(manifest: Manifest) -> Iterator[Problem]:
     known = (*BINDING, SKIP_DNS, IPV6_ONLY, PARENT_POOL)
     for key in map(str, manifest.annotations):
         if key in known or not key.startswith(ANNOTATIONS):
+            continue
+        if _OPERATORS.fullmatch(key):
+            message = f"{key} is a record of the operator, which nothing reads here: remove it"
+            yield manifest.annotation_problem(
+                "operator-annotation", message, key=key, severity=Severity.WARNING
+            )
             continue
         hint = nearest(key, known)
         if hint:

@@ -349,6 +349,15 @@ PODS = {"name": "pods", "offset": 1, "prefixLength": 64}
             id="a subnet outside the static prefix",
         ),
         pytest.param(
+            document(
+                acquisition={"routerAdvertisement": {"delegatedPrefixLength": 60}},
+                subnets=[{**PODS, "offset": 16}],
+            ),
+            "subnet-outside",
+            "spec.subnets[0]: subnet pods at offset 16 lies outside ::/60",
+            id="a subnet outside every delegation of that length",
+        ),
+        pytest.param(
             document(transition={"mode": "HA"}),
             "invalid-value",
             'spec.transition.mode: "HA" is not one of simple, ha',

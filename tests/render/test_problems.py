@@ -124,6 +124,14 @@ CASES = {
         "manifest.yaml:5:79 unknown-annotation: gitops-prefix reads no annotation "
         'dynamic-prefix.io/adress-range. Did you mean "dynamic-prefix.io/address-range"?',
     ),
+    **{
+        f"the operator's {record}": (
+            POOL.replace("address-range: lb", f"address-range: lb, dynamic-prefix.io/{record}: x"),
+            f"manifest.yaml:5:{104 + len(record)} operator-annotation: dynamic-prefix.io/{record} is "
+            "a record of the operator, which nothing reads here: remove it",
+        )
+        for record in ("last-sync", "managed-blocks", "managed-cidrs", "managed-ips")
+    },
     "a kind without a field of ours": (
         POOL.replace("cilium.io/v2", "v1").replace("CiliumLoadBalancerIPPool", "Secret"),
         'manifest.yaml:5:41 kind-not-managed: v1 Secret "p" has no field that gitops-prefix writes '
