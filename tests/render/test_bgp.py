@@ -71,7 +71,7 @@ def test_an_entry_that_is_no_mapping_is_not_followed():
         (
             ADVERTISED,
             ADVERTISEMENT.replace("- adv", "- &a\n      adv") + "    - *a\n",
-            "manifest.yaml:11:7 error edit-refused",
+            "manifest.yaml:12:7 error edit-refused",
         ),
     ],
 )

@@ -20,8 +20,8 @@ spec:
     - 192.0.2.0/24
 ---
 values:
-  prefix: x   # {"$dynamicprefix": "home:prefix"}
-  network: x   # {"$dynamicprefix": "home:network"}
+  prefix: 2001:db8::/64   # {"$dynamicprefix": "home:prefix"}
+  network: 2001:db8:0:0   # {"$dynamicprefix": "home:network"}
 """
 NEW = """\
 ---
