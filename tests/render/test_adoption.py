@@ -388,6 +388,14 @@ def test_a_dual_stack_service_keeps_its_ipv4(manifest, expected):
     assert {key: annotations.get(key) for key in expected} == expected
 
 
+def test_a_service_of_another_load_balancer_gets_no_list():
+    manifest = (
+        service() + "  ipFamilyPolicy: PreferDualStack\n  loadBalancerClass: example.com/lb\n"
+    )
+    after = adopted(repository(manifest), live(TEN)._replace(ipv4=("192.0.2.7",))).files
+    assert b"192.0.2.7" not in after["0.yaml"]
+
+
 def test_a_service_of_one_family_gets_no_list():
     files = repository(service(), mode="simple")
     after = adopted(files, live(TEN)._replace(ipv4=("192.0.2.7",))).files

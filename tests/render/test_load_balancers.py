@@ -53,6 +53,10 @@ WRITTEN = {
     "a key of the Service decides between pools": (
         service(TEN, "metallb.io/address-pool: home"), (METALLB_POOL, CILIUM_POOL), {METALLB: NEW}
     ),
+    "a pool on another range does not decide": (
+        service(TEN, RANGE), (METALLB_POOL.replace("address-range: lb", "address-range: two"),),
+        {IPS: f"{NEW},{OLD}"},
+    ),
     "IPv4 is kept, and dual stack may follow": (
         service(TEN, f"{IPS}: 192.0.2.7") + DUAL, (), {IPS: f"{NEW},{OLD},192.0.2.7"}
     ),
