@@ -78,7 +78,9 @@ def expected(document: dict) -> dict:
         annotations = metadata["annotations"]
         part = annotations["dynamic-prefix.io/suffix"].removeprefix("::").replace(":0:0:", "::")
         held = [f"{one}{part}" for one in NETWORKS]
-        now = {IPS: ",".join([*held, annotations[IPS]]), TARGET: held[0]}
+        # A target that is new needs the IPv4 addresses too, for the A record.
+        ipv4 = [entry.strip() for entry in annotations[IPS].split(",") if "." in entry]
+        now = {IPS: ",".join([*held, annotations[IPS]]), TARGET: ",".join([held[0], *ipv4])}
         return document | {"metadata": metadata | {"annotations": annotations | now}}
     return document
 
