@@ -27,7 +27,8 @@ PREFIX = (
 )
 NETWORKS = [f"2001:db8:{letter}:0:" for letter in "cba"]
 """After A, B and C: the current one, then the past."""
-IPS, TARGET = "lbipam.cilium.io/ips", "external-dns.alpha.kubernetes.io/target"
+IPS = "lbipam.cilium.io/ips"
+ALPHA, BETA = "external-dns.alpha.kubernetes.io/target", "external-dns.kubernetes.io/target"
 POOLS = "dynamic-prefix.io/address-range: lb"
 SERVICES = 'dynamic-prefix.io/suffix: "::f000:0:0:%x"'
 ADVERTISEMENTS = "dynamic-prefix.io/subnet: low"
@@ -80,7 +81,10 @@ def expected(document: dict) -> dict:
         held = [f"{one}{part}" for one in NETWORKS]
         # A target that is new needs the IPv4 addresses too, for the A record.
         ipv4 = [entry.strip() for entry in annotations[IPS].split(",") if "." in entry]
-        now = {IPS: ",".join([*held, annotations[IPS]]), TARGET: ",".join([held[0], *ipv4])}
+        target = ",".join([held[0], *ipv4])
+        now = {IPS: ",".join([*held, annotations[IPS]]), ALPHA: target}
+        if not any(key.endswith("/hostname") for key in annotations):
+            now[BETA] = target
         return document | {"metadata": metadata | {"annotations": annotations | now}}
     return document
 
