@@ -6,11 +6,10 @@ What binds a manifest to a prefix, whoever wrote it down: an annotation or a mar
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.subnet import PlacedSubnet
 
 Placed: TypeAlias = PlacedRange | PlacedSubnet | Prefix
 """What a reference means inside one prefix."""

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.address import BITS
-from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.subnet import PlacedSubnet
 
 
 @dataclass(frozen=True, slots=True)

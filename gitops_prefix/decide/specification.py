@@ -11,11 +11,10 @@ from datetime import timedelta
 from typing import Literal
 
 from gitops_prefix.decide.address import BITS, format_address, parse_address
-from gitops_prefix.decide.address_range import AddressRange, check_suffix
 from gitops_prefix.decide.advertisement import FILE, KERNEL, Router
 from gitops_prefix.decide.fields import FieldProblem, Fields, dotted, parse_duration
+from gitops_prefix.decide.parts import AddressRange, Subnet, check_suffix
 from gitops_prefix.decide.prefix import GLOBAL_UNICAST, LINK_LOCAL, USUAL_LENGTH, Prefix
-from gitops_prefix.decide.subnet import Subnet
 from gitops_prefix.errors import Severity
 
 API_VERSION = "dynamic-prefix.io/v1alpha1"

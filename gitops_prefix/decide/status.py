@@ -11,10 +11,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from gitops_prefix.decide.address import format_address, parse_address
-from gitops_prefix.decide.address_range import PlacedRange
 from gitops_prefix.decide.fields import FieldProblem, Fields
+from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.subnet import PlacedSubnet
 
 LAST_YEAR = 9000
 

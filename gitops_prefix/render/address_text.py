@@ -7,10 +7,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gitops_prefix.decide.address import BITS, format_address, parse_address
-from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Placed
-from gitops_prefix.decide.subnet import PlacedSubnet
 from gitops_prefix.render.node import Value
 
 

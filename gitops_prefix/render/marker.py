@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gitops_prefix.decide.address import format_address, parse_address
-from gitops_prefix.decide.address_range import PlacedRange, check_suffix
 from gitops_prefix.decide.fields import nearest
+from gitops_prefix.decide.parts import PlacedRange, check_suffix
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import Specification

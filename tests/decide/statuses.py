@@ -2,9 +2,8 @@
 
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
 from gitops_prefix.decide.status import Condition, PastPrefix, PrefixSource, Status
-from gitops_prefix.decide.subnet import PlacedSubnet
 from tests.decide.strategies import addresses, moments, names, prefixes
 
 texts = st.text(max_size=8)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.address import BITS, LIMIT
-from gitops_prefix.decide.address_range import AddressRange, host_mask
+from gitops_prefix.decide.parts import AddressRange, host_mask
 from gitops_prefix.decide.prefix import Prefix
 
 # Zero runs, full hextets and powers of two are where arithmetic goes wrong.

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.address import format_address, parse_address
-from gitops_prefix.decide.address_range import AddressRange, PlacedRange
+from gitops_prefix.decide.parts import AddressRange, PlacedRange
 from gitops_prefix.decide.prefix import Prefix
 from tests.decide.strategies import prefixes, ranges
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gitops_prefix.decide.address import parse_address
-from gitops_prefix.decide.address_range import AddressRange
+from gitops_prefix.decide.parts import AddressRange, Subnet
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import (
@@ -16,7 +16,6 @@ from gitops_prefix.decide.service_address import (
 )
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
-from gitops_prefix.decide.subnet import Subnet
 from gitops_prefix.decide.transition import settle
 
 A, B = Prefix.parse("2001:db8:a::/64"), Prefix.parse("2001:db8:b::/64")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address_range import AddressRange
 from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.parts import AddressRange
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification, Transition
 from gitops_prefix.decide.status import PrefixSource

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address_range import AddressRange
+from gitops_prefix.decide.parts import AddressRange, Subnet
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import (
     Acquisition,
@@ -14,7 +14,6 @@ from gitops_prefix.decide.specification import (
     Transition,
     read_specification,
 )
-from gitops_prefix.decide.subnet import Subnet
 from gitops_prefix.errors import Problem, Severity
 
 

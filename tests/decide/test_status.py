@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import (
     Condition,
@@ -18,7 +18,6 @@ from gitops_prefix.decide.status import (
     read_status,
     status_document,
 )
-from gitops_prefix.decide.subnet import PlacedSubnet
 from tests.decide.statuses import statuses
 from tests.decide.strategies import moments
 

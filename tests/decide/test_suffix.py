@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.address import BITS, parse_address
-from gitops_prefix.decide.address_range import check_suffix, host_mask
+from gitops_prefix.decide.parts import check_suffix, host_mask
 from tests.decide.strategies import addresses, lengths
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address_range import AddressRange
 from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
+from gitops_prefix.decide.parts import AddressRange, Subnet
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification, Transition
 from gitops_prefix.decide.status import (
@@ -20,7 +20,6 @@ from gitops_prefix.decide.status import (
     read_status,
     status_document,
 )
-from gitops_prefix.decide.subnet import Subnet
 from gitops_prefix.decide.transition import advance, due, imagine, settle
 from tests.decide.strategies import link_prefix
 

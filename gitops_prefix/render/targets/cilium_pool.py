@@ -8,7 +8,7 @@ prefix. In mode `ha` Services pin their addresses, and blocks stay whole.
 """
 
 from gitops_prefix.decide.address import format_address
-from gitops_prefix.decide.address_range import PlacedRange
+from gitops_prefix.decide.parts import PlacedRange
 from gitops_prefix.decide.reference import Placed
 from gitops_prefix.render.address_text import (
     Span,
