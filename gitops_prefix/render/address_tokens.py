@@ -21,8 +21,9 @@ _ANY_FIRST = rf"(?:(?<![\w.])|(?<=\\[nrt]))(?:{_GROUP}(?=:)|(?=::))"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _AFTER_OCTET = "(?:(?<=:[0-9])|(?<=:[1-9][0-9])|(?<=:1[0-9][0-9])|(?<=:2[0-4][0-9])|(?<=:25[0-5]))"
 _REST = (
-    rf"(?::{_GROUP})*+(?:::(?:{_GROUP}(?::{_GROUP})*+)?+)?+"
-    rf"(?:{_AFTER_OCTET}(?:\.{_OCTET}){{3}})?+"
+    # A lookahead does not backtrack, as `*+` would not: Python 3.11.2 of Debian reads that wrongly.
+    rf"(?=(?P<rest>(?::{_GROUP})*(?:::(?:{_GROUP}(?::{_GROUP})*)?)?"
+    rf"(?:{_AFTER_OCTET}(?:\.{_OCTET}){{3}})?))(?P=rest)"
     # Neither a word nor a further group may follow; a colon, a dot or a dash may.
     r"(?!\w|\.\w|:[0-9a-fA-F:]|-(?![0-9a-fA-F:.]+(?![\w-]))\w)"
 )
