@@ -203,7 +203,7 @@ class PassLog:
         if outcome.decided is not None:
             self._report_decided(outcome, outcome.decided, now, watches=watches)
         if isinstance(outcome, NotLeading) and not self._follows:
-            log.info("another daemon leads, and publishes this")
+            log.info("we do not lead, so we do not publish this")
         self._follows = isinstance(outcome, NotLeading)
         if failed is not None:
             waits = "; our commit is kept" if isinstance(outcome, Committed) else ""

@@ -183,7 +183,7 @@ class Invalid:
 
 @dataclass(frozen=True, slots=True)
 class NotLeading:
-    """There is something to publish, and another daemon leads and publishes it."""
+    """There is something to publish, and we do not lead: that is left to the one that does."""
 
     problems: tuple[Problem, ...] = ()
     decided: ClassVar[None] = None

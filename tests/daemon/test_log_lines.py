@@ -164,7 +164,7 @@ BY_FAULT: dict[str, tuple[Passes, list[str]]] = {
     ),
     "another daemon leads": (
         [(0, NotLeading()), (300, NotLeading())],
-        ["INFO another daemon leads, and publishes this"],
+        ["INFO we do not lead, so we do not publish this"],
     ),
 }
 
