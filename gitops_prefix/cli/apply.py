@@ -39,6 +39,7 @@ from gitops_prefix.cli.output import (
     OUTSIDE_FAILED,
     Format,
     colour_diff,
+    log_line,
     print_json,
     print_problems,
     unified_diff,
@@ -302,5 +303,5 @@ def _report_adoption(
     print_problems(problems, form)
     if not quiet:
         for change in adoption.changes:
-            click.echo(f"{change.path}: {field_name(change)}: {change.after}")
+            click.echo(log_line(f"{change.path}: {field_name(change)}: {change.after}"))
         click.echo(f"{len(adoption.changes)} changed, {adoption.unchanged} unchanged", err=True)

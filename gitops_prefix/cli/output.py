@@ -48,6 +48,15 @@ def printable(text: str) -> str:
     )
 
 
+def log_line(text: str) -> str:
+    """Return a line that begins with a path, `printable`, and no command of a GitHub runner.
+
+    A runner takes any line of its log that begins with `::`, blanks or not, for a command.
+    """
+    line = printable(text)
+    return f"./{line}" if line.lstrip().startswith("::") else line
+
+
 def print_json(answer: object) -> None:
     """Print one JSON document on stdout."""
     import json  # noqa: PLC0415  most answers are text
@@ -81,7 +90,7 @@ def print_problems(problems: Iterable[Problem], form: Format) -> None:
             label = click.style(
                 f"{problem.severity}", fg=_SEVERITY_COLOURS[problem.severity], bold=True
             )
-            place = f"{problem.place}: " if problem.place else ""
+            place = log_line(f"{problem.place}: ") if problem.place else ""
             line = f"{place}{label}: {problem.message} [{problem.code}]"
             click.echo(line, err=True, color=colour_wish())
 

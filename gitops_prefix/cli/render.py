@@ -35,6 +35,7 @@ from gitops_prefix.cli.output import (
     DONE,
     NO,
     Format,
+    log_line,
     print_json,
     print_problems,
     unified_diff,
@@ -169,7 +170,7 @@ def _report(  # noqa: PLR0913  all that there is to report
     print_problems(problems, form)
     if form is Format.TEXT and not quiet:
         for change in rendering.changes:
-            click.echo(f"{change.path}: {field_name(change)}")
+            click.echo(log_line(f"{change.path}: {field_name(change)}"))
         click.echo(f"{len(rendering.changes)} changed, {rendering.unchanged} unchanged", err=True)
         if has_errors(problems):
             held = sorted({*rendering.held_paths, *_paths_of_errors(problems)})

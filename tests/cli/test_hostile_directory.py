@@ -105,6 +105,22 @@ def test_a_name_is_shown_in_one_line_that_no_terminal_obeys(tree, capfd, name, c
         assert not line.startswith("::")
 
 
+@pytest.mark.parametrize("name", [*NAMES, "  ::error::.yaml"])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
+def test_so_is_that_of_a_wrong_file_and_of_an_object_in_the_first_folder(
+    tree, capfd, name, command
+):
+    """The place of an error begins its line, and so does a file that is rendered."""
+    named = '"x\\n::error::y\\a"'
+    (tree / "right.yaml").write_text(POOL_A.replace("pool-1", named))
+    (tree / name).write_text(POOL_A.replace("loadbalancers", "nope").replace("pool-1", named))
+    assert enter([*command]) == 2
+    captured = capfd.readouterr()
+    for line in (captured.out + captured.err).splitlines():
+        assert line.isprintable()
+        assert not line.lstrip().startswith("::")
+
+
 @pytest.mark.parametrize(
     "setting",
     ["output-dir: ../elsewhere", "outputDir: /tmp/elsewhere", "output_dir: ~/../x/../../.."],
