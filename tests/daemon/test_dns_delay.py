@@ -7,7 +7,7 @@ import pytest
 from gitops_prefix.decide.prefix import Prefix
 from tests.daemon.house import House, opened
 from tests.gitrepo import bare_clone, commit_all, git
-from tests.render.services import ALPHA, PREFIX, TEN, service
+from tests.render.services import ALPHA, BETA, PREFIX, TEN, service
 
 A, B = Prefix.parse("2001:db8:a::/64"), Prefix.parse("2001:db8:b::/64")
 
@@ -40,5 +40,7 @@ def test_a_name_follows_its_address_in_a_commit_of_its_own(remote: Path, tmp_pat
     lines = [line.strip() for line in moved.splitlines() if line[:2] in {"- ", "+ "}]
     assert lines == [
         f'-    {ALPHA}: "2001:db8:a:0:f000::10"',
+        f'-    {BETA}: "2001:db8:a:0:f000::10"',
         f'+    {ALPHA}: "2001:db8:b:0:f000::10"',
+        f'+    {BETA}: "2001:db8:b:0:f000::10"',
     ]

@@ -373,6 +373,6 @@ TARGET = Target(
     kind="Service",
     group="",
     versions=("v1",),
-    fields=(CILIUM, f"{DNS_PREFIXES[0]}target"),
+    fields=(CILIUM, *(f"{prefix}target" for prefix in DNS_PREFIXES)),
     bind=_bind,
 )
