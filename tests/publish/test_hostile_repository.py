@@ -28,7 +28,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 import logging.handlers, tempfile  # what is loaded late is none of the repository's doing
 from gitops_prefix.daemon.branch import BranchPublisher
-from gitops_prefix.daemon.outcome import Ready, Seen
+from gitops_prefix.daemon.outcome import Ready, Seen, or_invalid
 from gitops_prefix.plan.plan import plan, read_repository
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
@@ -53,10 +53,10 @@ if isinstance(outcome, Seen):
     choices = dict.fromkeys(inventory.dynamic_prefixes, choice)
     outcome = publisher.commit(outcome, plan(inventory, choices, now, outcome.left), now)
 if isinstance(outcome, Ready):
-    outcome = publisher.push(outcome, None)
+    outcome = or_invalid(publisher.push(outcome, None))
 changes = outcome.decided.changes if outcome.decided else ()
 print(json.dumps({"result": outcome.result, "words": outcome.failed.words if outcome.failed else "", "changed": sorted({one.path for one in changes}),
-    "problems": [[one.code, str(one)] for one in outcome.problems], **seen}))
+    "problems": [[one.code, str(one), one.severity] for one in outcome.problems], **seen}))
 repository.close()
 """
 
@@ -98,6 +98,7 @@ def commit(directory: Path, entries: dict[str, tuple[str, bytes]]) -> Path:
 
 def run_pass(directory: Path, bare: Path, below: str = "") -> dict[str, object]:
     """What a daemon's pass came to, what it opened and what it started."""
+    directory.mkdir(exist_ok=True)
     canary = directory / "canary"
     canary.mkdir()
     (directory / "tmp").mkdir()
@@ -207,40 +208,66 @@ def test_it_is_left_alone(tmp_path, entries):
     assert not Path("/ran").exists()
 
 
-REFUSED = {
+HELD_BACK = {
     "a billion laughs": ({"a.yaml": LAUGHS + MARKED}, "not-yaml", "aliases repeat more than"),
     "laughs as a key": ({"a.yaml": LAUGHS + b"? *a14\n: x\n" + MARKED}, "not-yaml", "aliases repeat more than"),
-    "laughs in the settings": ({"gitops-prefix.yaml": LAUGHS}, "config-not-yaml", "aliases repeat more than"),
     "deep brackets": ({"a.yaml": MARKED + b"b: " + b"[" * 10000}, "not-yaml", "nested deeper than 200"),
     "deep blocks": ({"a.yaml": MARKED + b"b:\n" + b"".join(b" " * n + b"a:\n" for n in range(1, 1000))}, "not-yaml", "nested deeper"),
     "deep lists": ({"a.yaml": MARKED + b"b:\n " + b"- " * 10000 + b"x"}, "not-yaml", "nested deeper"),
     "deep keys": ({"a.yaml": MARKED + b"b:\n " + b"? " * 10000 + b"x"}, "not-yaml", "nested deeper"),
-    "a deep status": ({"prefix.yaml": PREFIX.encode() + b"status: " + b"[" * 10000}, "not-yaml", "nested deeper"),
     "deep behind an annotation": ({"a.yaml": POOL_A.replace(b"[]", b"[" * 10000)}, "not-yaml", "nested deeper"),
-    "deep settings": ({"gitops-prefix.yaml": b"a: " + b"[" * 10000}, "config-not-yaml", "nested deeper"),
-    "settings of another encoding": ({"gitops-prefix.yaml": "a: b".encode("utf-16")}, "config-not-yaml", "is not YAML"),
     "a deep marker": ({"a.yaml": b'a: x # {"$dynamicprefix": ' + b"[" * 100000 + b"}\n"}, "marker-not-json", "is not JSON"),
     "an annotation of a MiB": ({"a.yaml": POOL_A.replace(b"loadbalancers", b"l" * (1 << 20))}, "unknown-address-range", "[...]"),
     "an annotation that a terminal obeys": ({"a.yaml": POOL_A.replace(b"loadbalancers", b'"\\e[2J\\n::error::x"')}, "unknown-address-range", "\\x1b[2J\\n::error"),
     "a surrogate": ({"a.yaml": POOL_A + b"x: \xed\xa0\x80\n"}, "not-utf8", "is not UTF-8"),
     "a written surrogate": ({"a.yaml": POOL_A.replace(b"pool-1", b'"\\ud800"')}, "not-yaml", "invalid Unicode character"),
     "more values than anybody reads": ({"a.yaml": MARKED + b"b: [%s]" % (b"x," * 300000)}, "not-yaml", "more than 200000 values"),
+}  # fmt: skip
+STOPS_ALL = {
+    "laughs in the settings": ({"gitops-prefix.yaml": LAUGHS}, "config-not-yaml", "aliases repeat more than"),
+    "a deep status": ({"prefix.yaml": PREFIX.encode() + b"status: " + b"[" * 10000}, "not-yaml", "nested deeper"),
+    "deep settings": ({"gitops-prefix.yaml": b"a: " + b"[" * 10000}, "config-not-yaml", "nested deeper"),
+    "settings of another encoding": ({"gitops-prefix.yaml": "a: b".encode("utf-16")}, "config-not-yaml", "is not YAML"),
     "an ignore file of a MiB": ({".gitops-prefixignore": b"*a" * (1 << 19)}, "ignore-file-too-long", "64 KiB"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("files", "code", "words"), REFUSED.values(), ids=REFUSED)
-def test_it_is_an_error_with_its_place(tmp_path, files, code, words):
+def error_of(told: dict[str, object], files: dict[str, bytes], code: str, words: str) -> None:
+    """The error is reported, short, with its place and all that is wrong."""
+    [problem] = [one for one in told["problems"] if one[0] == code]
+    assert words in problem[1]
+    assert problem[1].startswith(next(iter(files)))
+    assert problem[1].isprintable()
+    assert len(problem[1]) < 3000
+    assert problem[2] == "error"
+
+
+@pytest.mark.parametrize(("files", "code", "words"), STOPS_ALL.values(), ids=STOPS_ALL)
+def test_what_all_depends_on_is_an_error_with_its_place(tmp_path, files, code, words):
     """And no commit: a pass that never ended would end this test's patience."""
     bare = commit(tmp_path, {path: ("100644", content) for path, content in files.items()})
     before = git(bare, "rev-parse", "main")
     told = run_pass(tmp_path, bare)
     assert told["result"] == "invalid"
-    [problem] = [one for one in told["problems"] if one[0] == code]
-    assert words in problem[1]
-    assert problem[1].startswith(next(iter(files)))
-    assert len(problem[1]) < 3000
+    error_of(told, files, code, words)
     assert git(bare, "rev-parse", "main") == before
+
+
+@pytest.mark.parametrize(("files", "code", "words"), HELD_BACK.values(), ids=HELD_BACK)
+def test_it_is_an_error_with_its_place(tmp_path, files, code, words):
+    """Only the rest is published, once; the file stays to the byte, and the error is not forgotten."""
+    bare = commit(tmp_path, {path: ("100644", content) for path, content in files.items()})
+    before = git(bare, "rev-parse", "main").strip()
+    told = run_pass(tmp_path, bare)
+    assert (told["result"], told["changed"]) == ("published", ["prefix.yaml"])
+    error_of(told, files, code, words)
+    published = git(bare, "rev-parse", "main").strip()
+    assert git(bare, "rev-parse", "main~1").strip() == before
+    assert git(bare, "diff", "--name-only", before, "main").splitlines() == ["prefix.yaml"]
+    told = run_pass(tmp_path / "again", bare)
+    assert told["result"] == "invalid"
+    error_of(told, files, code, words)
+    assert git(bare, "rev-parse", "main").strip() == published
 
 
 @pytest.mark.parametrize("name", ["../a.yaml", "./a.yaml"])
