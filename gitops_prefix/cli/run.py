@@ -12,7 +12,7 @@ from gitops_prefix.cli.assembly import assemble, find_problems
 from gitops_prefix.cli.options import Command, config_option, read_settings, settings_option
 from gitops_prefix.cli.output import DONE, OUTSIDE_FAILED
 from gitops_prefix.cli.settings import RunSettings
-from gitops_prefix.daemon.listening import interfaces_of, kernel_interfaces_of
+from gitops_prefix.daemon.listening import CannotListenError, interfaces_of, kernel_interfaces_of
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service, Supervisor
@@ -63,7 +63,13 @@ def command(*, settings: RunSettings) -> int:
     server = Server(listen, service.pages) if listen else None
     try:
         if once:
-            service.run_once(settings.pace.wait.total_seconds())
+            try:
+                service.run_once(settings.pace.wait.total_seconds())
+            except CannotListenError:
+                # No permission helps a link that is not there.
+                if problems := _missing_links(service.loop.watched):
+                    raise InputError(*problems) from None
+                raise
             _refuse_what_is_missing(settings, repository, service.loop.watched)
         else:
             service.run()
@@ -82,18 +88,22 @@ def _refuse_what_is_missing(
     Raises:
         InputError: with every one.
     """
-    problems = []
-    there = [name for _, name in socket.if_nameindex()]
-    for link in sorted(interfaces_of(watched) | kernel_interfaces_of(watched)):
-        if link not in there:
-            message = f'there is no link "{link}" (there are: {", ".join(there)})'
-            problems.append(Problem("no-such-link", message))
+    problems = _missing_links(watched)
     path = settings.repository.path
     if path and not watched and not repository.has_directory(path):
         message = f'--path "{path}" is not a directory on {repository.branch}'
         problems.append(Problem("invalid-path", message))
     if problems:
         raise InputError(*problems)
+
+
+def _missing_links(watched: Mapping[str, Watched]) -> list[Problem]:
+    there = [name for _, name in socket.if_nameindex()]
+    return [
+        Problem("no-such-link", f'there is no link "{link}" (there are: {", ".join(there)})')
+        for link in sorted(interfaces_of(watched) | kernel_interfaces_of(watched))
+        if link not in there
+    ]
 
 
 def _stop_on_signals(service: Service, *, hung: int) -> None:
