@@ -60,8 +60,8 @@ def entries(draw, *, in_flow: bool) -> tuple[list[tuple[str, str, str]], dict[st
         # Null under an anchor is no empty field: it is refused.
         anchor = draw(st.sampled_from(["", "&own-" + key[:2] + " "])) if text[:1] in "'\"" else ""
         found.append((key, draw(blanks) + anchor if text else "", text))
-    if ALPHA not in managed:
-        # A target that is new holds the IPv4 address too.
+    if expected[ALPHA] == OURS[ALPHA]:
+        # A target that is new, or was empty, holds the IPv4 address too.
         ipv4 = [entry for entry in re.split(", ?", expected[IPS]) if entry == "192.0.2.7"]
         expected[ALPHA] = join(ALPHA, ",", ipv4)
     return draw(st.permutations(found)), expected

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.watch.advertisements import LONGEST, Requested, Solicitation
 
 LEAST, MIDDLE, MOST = 0.0, 0.5, 1.0
@@ -112,7 +113,7 @@ def test_a_router_that_was_heard_need_not_be_asked_but_all_still_are():
 
 def test_more_routers_than_are_remembered_are_not_asked_for():
     requested = Requested()
-    for number in range(100):
+    for number in range(MOST_ROUTERS + 40):
         requested.add(f"fe80::{number:x}", 10.0, 0.0)
 
-    assert len(requested.due(10.0)) == 64
+    assert len(requested.due(10.0)) == MOST_ROUTERS

@@ -353,7 +353,7 @@ def _edit(service: _Service, key: str, binding: Binding, following: Following) -
         return edit_address_text(binding, Ownership(held[:1] if metallb else held, known, prefixes))
     target = held[0] if metallb else _in_dns(following, held)
     # A target that is new replaces the A record too, so it needs the IPv4 addresses.
-    added = () if binding.before is not None else service.ipv4(binding.manifest)
+    added = () if entries(binding.before) else service.ipv4(binding.manifest)
     return edit_address_text(binding, Ownership((target,), known, prefixes, added))
 
 
