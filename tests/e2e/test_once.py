@@ -108,7 +108,8 @@ def test_a_key_that_is_not_known_is_3_and_one_that_is_not_there_is_2(timer):
     assert "--ssh-key /nonexistent" in missing.stderr
 
 
-def test_errors_in_the_repository_are_2_and_nothing_is_published(timer):
+def test_errors_in_the_repository_are_2_and_the_rest_is_published(timer):
+    """What is wrong is held back alone."""
     pool = timer.directory / "tree" / "network" / "pool.yaml"
     pool.write_text(pool.read_text().replace("range: loadbalancers", "range: nope"))
     git(timer.directory / "tree", "commit", "-qam", "a slip")
@@ -116,7 +117,9 @@ def test_errors_in_the_repository_are_2_and_nothing_is_published(timer):
     answer = timer.fires()
     assert answer.returncode == 2
     assert "network/pool.yaml:" in answer.stderr
-    assert timer.subjects()[0] == "a slip"
+    assert timer.subjects()[:2] == ["prefix(home-ipv6): 2001:db8:1234::/64", "a slip"]
+    git(timer.directory / "tree", "pull", "-q", "origin", "main")
+    assert "2001:db8" not in pool.read_text()
 
 
 def test_a_branch_that_is_not_there_is_2(timer):

@@ -71,14 +71,14 @@ def hook(kind: str, url: str, secret=lambda: SECRET, **options) -> Webhook:
 def test_flux_takes_what_is_signed():
     with stand_in(flux) as server:
         assert hook("flux", f"{server.url}/hook/abc").notify(NOTICE) is None
-        wrong = hook("flux", f"{server.url}/hook/abc", lambda: b"another").notify(NOTICE)
+        wrong = hook("flux", f"{server.url}/hook/abc", lambda: b"s3cret-of-another").notify(NOTICE)
     assert isinstance(wrong, Refused)
 
 
 def test_argocd_takes_what_is_signed():
     with stand_in(argocd) as server:
         assert hook("argocd", f"{server.url}/api/webhook").notify(NOTICE) is None
-        wrong = hook("argocd", f"{server.url}/api/webhook", lambda: b"another").notify(NOTICE)
+        wrong = hook("argocd", f"{server.url}/api/webhook", lambda: b"s3cret-of-another").notify(NOTICE)
         unsigned = hook("argocd", f"{server.url}/api/webhook", None).notify(NOTICE)
     for answer in (wrong, unsigned):
         assert isinstance(answer, Refused)

@@ -235,7 +235,7 @@ def locked_gpg(tmp_path, home):
 
 
 def wrong_passphrase(tmp_path, home):
-    (tmp_path / "passphrase").write_text("another\n")
+    (tmp_path / "passphrase").write_text("wrong-passphrase\n")
     key = GpgKey(home, PASSPHRASE).export(tmp_path / "key", "--armor")
     return signing_by(key, passphrase_file=tmp_path / "passphrase")
 
