@@ -78,7 +78,9 @@ def test_flux_takes_what_is_signed():
 def test_argocd_takes_what_is_signed():
     with stand_in(argocd) as server:
         assert hook("argocd", f"{server.url}/api/webhook").notify(NOTICE) is None
-        wrong = hook("argocd", f"{server.url}/api/webhook", lambda: b"s3cret-of-another").notify(NOTICE)
+        wrong = hook("argocd", f"{server.url}/api/webhook", lambda: b"s3cret-of-another").notify(
+            NOTICE
+        )
         unsigned = hook("argocd", f"{server.url}/api/webhook", None).notify(NOTICE)
     for answer in (wrong, unsigned):
         assert isinstance(answer, Refused)
