@@ -4,6 +4,7 @@ The proof is the status of the Services. LB-IPAM runs as its package has it
 (tests/neighbours/lbipam), against the real API server.
 """
 
+import json
 import os
 from collections import Counter
 from contextlib import contextmanager
@@ -101,9 +102,21 @@ class Home:
         )
 
 
+def _serve_the_status_of_pools(cluster) -> None:
+    """LB-IPAM writes its counts into the status of a pool, and stops where it cannot."""
+    definition = "ciliumloadbalancerippools.cilium.io"
+    versions = cluster.get("crd", definition)["spec"]["versions"]
+    patch = [
+        {"op": "add", "path": f"/spec/versions/{number}/subresources", "value": {"status": {}}}
+        for number, _ in enumerate(versions)
+    ]
+    cluster.kubectl("patch", "crd", definition, "--type=json", "-p", json.dumps(patch))
+
+
 @pytest.fixture
 def home(cluster, namespace):
     require("lbipam")
+    _serve_the_status_of_pools(cluster)
     home = Home(cluster, namespace)
     yield home
     cluster.kubectl("delete", "services", "--all", "-n", namespace)
