@@ -1,8 +1,10 @@
 """What holds for every test."""
 
+import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The cluster, and a namespace in it, for every test that asks for them.
 _cluster, _namespace = apiserver.fixtures
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """A command that ran in this process configured the log; the next test reads its own lines."""
+    logger = logging.getLogger("gitops_prefix")
+    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
+    logger.setLevel(level)
+
 
 # The same examples on every machine, so that a run says something about a change.
 # HYPOTHESIS_PROFILE=thorough (`make soak`) tries ten times as many, and `explore` looks for new

@@ -207,21 +207,12 @@ HARMFUL = {
 }
 
 
-@pytest.fixture
-def logging_to():
-    logger = logging.getLogger("gitops_prefix")
-    before = (logger.handlers[:], logger.level, logger.propagate)
-    yield configure
-    logger.handlers[:], level, logger.propagate = before
-    logger.setLevel(level)
-
-
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["JSON", "terminal"])
 @pytest.mark.parametrize("text", HARMFUL.values(), ids=HARMFUL)
-def test_nothing_that_a_terminal_obeys_leaves(logging_to, text, stream):
+def test_nothing_that_a_terminal_obeys_leaves(text, stream):
     """Whoever wrote it, in the message and beside it."""
     out = stream()
-    logging_to(out)
+    configure(out)
     logging.getLogger("gitops_prefix.x").warning("link %s", text, extra={"router": text})
     line = out.getvalue()
     assert line.endswith("\n")
@@ -230,9 +221,9 @@ def test_nothing_that_a_terminal_obeys_leaves(logging_to, text, stream):
         assert json.loads(line)["message"] == f"link {text}"
 
 
-def test_a_traceback_keeps_its_lines(logging_to):
+def test_a_traceback_keeps_its_lines():
     out = Terminal()
-    logging_to(out)
+    configure(out)
     with pytest.raises(ValueError, match="invalid literal") as caught:
         int("\x1b[31m")
     error = ValueError("\x1b[31m").with_traceback(caught.value.__traceback__)
