@@ -4,20 +4,23 @@ docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app. T
 is for one repository, lives an hour, and is in the memory of this process alone.
 """
 
+import json
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
-from gitops_prefix.publish.app_jwt import sign
 from gitops_prefix.publish.credentials import Token, read_secret
 from gitops_prefix.publish.failure import FailedError, Reason, of_kind, read_failure
 from gitops_prefix.publish.http import Answer, Refused, Request, Response, Send
 from gitops_prefix.publish.loan import Loan
-from gitops_prefix.publish.scrub import learn
+from gitops_prefix.publish.scrub import learn, scrub
 from gitops_prefix.publish.stages import Stage
 
 _LIFETIME = 540
@@ -29,6 +32,9 @@ _SKEW = 30.0
 """A clock difference, in seconds, that explains a refusal."""
 _MARGIN = 300.0
 """Seconds before its end at which a token is renewed: it must not expire during a push."""
+_SIGNING_SECONDS = 30.0
+_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
+"""The variables that the signing process gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,7 @@ class GitHubApp:
         key = read_secret(path, "--github-app-key-file").decode(errors="replace")
         learn(key)
         try:
-            token = sign(claims, key, str(path))
+            token = _sign_apart(claims, key, str(path))
         except OutsideError as error:
             raise _failed(Reason.UNREACHABLE, str(error)) from error
         learn(token)
@@ -195,3 +201,63 @@ def _seconds(date: str) -> float | None:
         return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _sign_apart(claims: Mapping[str, object], key: str, name: str) -> str:
+    """Return the claims as a token (RS256, RFC 7515), signed by a separate process.
+
+    pyjwt and cryptography would add 10 MiB to the daemon. The key goes in by a pipe, and the
+    token comes out by another.
+
+    Args:
+        claims: as in RFC 7519.
+        key: an RSA private key in PEM.
+        name: the key's file, for messages.
+
+    Raises:
+        InputError: the key is not such a key.
+        OutsideError: the process does not answer.
+    """
+    # -P: files in the working directory must not be imported.
+    command = [sys.executable, "-P", "-m", "gitops_prefix.publish.github_app"]
+    try:
+        answer = subprocess.run(
+            command,
+            input=json.dumps({"claims": dict(claims), "key": key}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SIGNING_SECONDS,
+            env={variable: os.environ[variable] for variable in _KEPT if variable in os.environ},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise OutsideError(f"a GitHub App's token cannot be signed: {error}") from error
+    if answer.returncode == 2:
+        message = f"--github-app-key-file {name} {scrub(answer.stderr.strip())}"
+        raise InputError(Problem("invalid-app-key", message))
+    if answer.returncode != 0:
+        words = scrub(answer.stderr.strip()).splitlines() or [f"exit code {answer.returncode}"]
+        raise OutsideError(f"a GitHub App's token cannot be signed: {words[-1]}")
+    return answer.stdout.strip()
+
+
+def main() -> int:
+    """Read claims and key from standard input; write the token."""
+    import jwt  # noqa: PLC0415  only this process needs it
+
+    asked = json.loads(sys.stdin.read())
+    try:
+        token = jwt.encode(asked["claims"], asked["key"], algorithm="RS256")
+    # The words of a key parser are unbounded, and may quote the key.
+    except (ValueError, TypeError, AttributeError, jwt.PyJWTError):
+        sys.stderr.write(
+            "is no RSA private key in PEM that opens without a passphrase: generate one in the "
+            "settings of the App"
+        )
+        return 2
+    sys.stdout.write(token)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

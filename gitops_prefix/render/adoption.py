@@ -37,20 +37,18 @@ from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
 from gitops_prefix.render.edit import edit_text
 from gitops_prefix.render.edit_items import RefusedEditError
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.render.manifest import NAME, SUFFIX, Manifest
-from gitops_prefix.render.rendering import Rendering, finish, refused
-from gitops_prefix.render.targets.service import (
+from gitops_prefix.render.load_balancers import (
     CILIUM,
     METALLB,
-    TARGET,
     LoadBalancer,
-    address_keys,
-    claim_of,
     ipv4_of,
+    keys_of,
     load_balancer_of,
     may_be_dual_stack,
-    service_reference,
 )
+from gitops_prefix.render.manifest import NAME, SUFFIX, Manifest
+from gitops_prefix.render.rendering import Rendering, finish, refused
+from gitops_prefix.render.targets.service import TARGET, claim_of, service_reference
 
 _PATH = ("metadata", "annotations", SUFFIX)
 MENDED = "no-address"
@@ -100,7 +98,7 @@ def _read_live(service: Mapping[str, Any]) -> LiveService:
 
 def _asked(service: Mapping[str, Any]) -> Iterator[int]:
     annotations = _in(_in(service, "metadata"), "annotations")
-    for key in (CILIUM, *METALLB):
+    for key in (*CILIUM, *METALLB):
         yield from addresses_of(annotations.get(key))
     yield from addresses_of(_in(service, "spec").get("loadBalancerIP"))
 
@@ -180,7 +178,8 @@ def _written(inventory: Inventory) -> Iterator[_Written]:
             continue
         room = room_of(reference, document.specification, document.status)
         try:
-            claim = claim_of(manifest, reference)
+            balancer = load_balancer_of(manifest, reference, inventory.manifests)
+            claim = claim_of(manifest, reference, balancer)
         except ValueError:
             # Mode `simple` does not report a wrong suffix; in mode `ha` nothing is adopted.
             continue
@@ -310,7 +309,7 @@ def _drop_taken(written: Sequence[_Written], findings: _Findings) -> None:
             host_part = format_address(assignment.host_parts[first])
             message = (
                 f"{service} and {other} ({other.manifest.path}) are both on host part {host_part}: "
-                "give one of them another address, or both the same lbipam.cilium.io/sharing-key"
+                "give one of them another address, or both the same sharing key"
             )
             findings.problems.append(
                 service.manifest.annotation_problem(
@@ -368,7 +367,7 @@ def _pinned(inventory: Inventory, service: _Written) -> dict[Path, str]:
     balancer = load_balancer_of(manifest, service.claim.reference, inventory.manifests)
     if not isinstance(balancer, LoadBalancer):
         return {}
-    key, *_ = address_keys(manifest, balancer)
+    key, *_ = keys_of(manifest, balancer)
     before = manifest.annotations.get(key)
     if ipv4_of(before):
         return {}

@@ -231,7 +231,7 @@ def _host_part_problems(
         message = (
             f"{_service(second)} and {_service(first)} ({claiming[first].place}) are both on host "
             f"part {host_part}: give one of them another {SUFFIX}, or both the same "
-            "lbipam.cilium.io/sharing-key"
+            "lbipam.cilium.io/sharing-key (of MetalLB: metallb.io/allow-shared-ip)"
         )
         yield Problem("address-taken", message, claiming[second].place)
     for claim in assignment.outside:

@@ -42,7 +42,8 @@ def read_settings(content: bytes | None) -> Settings:
         {str(key): field for key, field in value.items()} if isinstance(value, dict) else {}
     )
     fields = Fields(content_of)
-    prefixes = tuple(text for _, text in fields.mapping("externalDNS").texts("annotationPrefixes"))
+    written = fields.mapping("externalDNS").texts("annotationPrefixes")
+    prefixes = tuple(f"{text.removesuffix('/')}/" for _, text in written)
     if fields.problems:
         place = Place(SETTINGS_FILE)
         raise InputError(

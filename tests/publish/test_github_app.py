@@ -343,6 +343,6 @@ def test_a_process_that_signs_shows_neither_key_nor_token(key, tmp_path, monkeyp
     with github(key) as (_, _, ours), pytest.raises(FailedError, check=refused):
         ours.app.read()
     text = seen.read_text()
-    assert "app_jwt" in text
+    assert "github_app" in text
     assert "planted-secret" not in text
     assert not re.search("BEGIN|PRIVATE", text)

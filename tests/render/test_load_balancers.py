@@ -53,6 +53,19 @@ WRITTEN = {
     "a key of the Service decides between pools": (
         service(TEN, "metallb.io/address-pool: home"), (METALLB_POOL, CILIUM_POOL), {METALLB: NEW}
     ),
+    "a key of Cilium decides between pools": (
+        service(TEN, RANGE, f"{IPS}: 192.0.2.7"), (METALLB_POOL, CILIUM_POOL), {IPS: f"{NEW},{OLD},192.0.2.7"}
+    ),
+    "Cilium's older key, where it is there": (
+        service(TEN, "io.cilium/lb-ipam-ips: 192.0.2.7") + DUAL, (),
+        {"io.cilium/lb-ipam-ips": f"{NEW},{OLD},192.0.2.7"},
+    ),
+    "MetalLB's by its key, whatever the name of its class": (
+        service(TEN, f'{METALLB}: ""') + "  loadBalancerClass: example.com/lb\n", (), {METALLB: NEW}
+    ),
+    "an IPv4 that Cilium is asked for by the old field": (
+        service(TEN) + DUAL + "  loadBalancerIP: 192.0.2.7\n", (), {IPS: f"{NEW},{OLD}"}
+    ),
     "a pool on another range does not decide": (
         service(TEN, RANGE), (METALLB_POOL.replace("address-range: lb", "address-range: two"),),
         {IPS: f"{NEW},{OLD}"},
@@ -73,8 +86,27 @@ def test_the_key_of_its_load_balancer_is_written_and_no_other(text, pools, expec
     assert not codes
 
 
+def test_what_an_earlier_version_wrote_does_not_decide():
+    """It wrote Cilium's key on every Service, those of MetalLB too."""
+    found, codes = render_service(service(TEN, RANGE, f'{IPS}: "{OLD}"'), METALLB_POOL)
+    assert (found[METALLB], codes) == (NEW, ["unused-annotation"])
+
+
 LEFT = {
     "another type": (service(TEN).replace("LoadBalancer", "ClusterIP"), "no-load-balancer"),
+    "another type, without an address to be given": (
+        service().replace("LoadBalancer", "ExternalName"), "no-load-balancer"
+    ),
+    "a suffix that is wrong, of IPv4 alone": (
+        service("dynamic-prefix.io/suffix: x") + "  ipFamilies: [IPv4]\n", "no-ipv6"
+    ),
+    "MetalLB refuses both": (
+        service(TEN, "metallb.io/address-pool: home") + "  loadBalancerIP: 192.0.2.7\n", "load-balancer-ip"
+    ),
+    "MetalLB gives an IPv6 Service no IPv4": (
+        service(TEN, f"{METALLB}: 192.0.2.7") + "  ipFamilies: [IPv6]\n", "no-ipv4"
+    ),
+    "MetalLB takes one IPv6 address": (service(TEN, f'{METALLB}: "fd00::5"'), "second-ipv6"),
     "IPv4 alone": (service(TEN) + "  ipFamilies: [IPv4]\n", "no-ipv6"),
     "a class that is not known": (service(TEN) + "  loadBalancerClass: example.com/lb\n", "no-load-balancer"),
     "Cilium would take the IPv4 away": (service(TEN) + DUAL, "ipv4-would-be-lost"),
@@ -106,8 +138,13 @@ def test_a_list_that_has_ipv6_alone_follows_with_the_warning():
     """Its IPv4 is gone already; to leave it alone would take the IPv6 as well."""
     found, codes = render_service(service(TEN, f"{IPS}: {OLD}") + DUAL)
     assert found[IPS] == f"{NEW},{OLD}"
-    assert codes == ["ipv4-would-be-lost"]
+    assert codes == ["ipv4-would-be-lost", "ipv4-leaves-dns"]
     assert ALPHA not in found and BETA not in found, "a target would take the A record"
+
+
+def test_a_new_target_holds_the_ipv4_of_the_old_field():
+    found, _ = render_service(service(TEN) + DUAL + "  loadBalancerIP: 192.0.2.7\n")
+    assert found[ALPHA] == f"{NEW},192.0.2.7"
 
 
 @pytest.mark.parametrize("key", [IPS, METALLB])
@@ -138,10 +175,27 @@ def test_with_metallb_dns_moves_with_the_address():
     assert (found[METALLB], found[ALPHA], codes) == (NEW, NEW, ["no-dns-delay"])
 
 
-def test_services_of_metallb_share_an_address_by_its_key():
-    shared = [TEN, "metallb.io/allow-shared-ip: web"]
+SHARED = {
+    "Cilium": ("lbipam.cilium.io/sharing-key: web",),
+    "Cilium, older": ("io.cilium/lb-ipam-sharing-key: web",),
+    "MetalLB": ("metallb.io/allow-shared-ip: web",),
+    "MetalLB, older": ("metallb.universe.tf/allow-shared-ip: web",),
+}
+
+
+@pytest.mark.parametrize("keys", SHARED.values(), ids=SHARED)
+def test_services_share_an_address_by_the_key_of_their_load_balancer(keys):
+    shared = [TEN, *keys]
     files = {"home.yaml": PREFIX, "a.yaml": service(*shared).encode()}
     files["b.yaml"] = service(*shared, name="other").encode()
+    assert not render_once(files, A).problems
+
+
+def test_the_sharing_key_of_another_load_balancer_does_not_count():
+    files = {"home.yaml": PREFIX}
+    for name in ("web", "other"):
+        keys = ("metallb.io/allow-shared-ip: web", f"lbipam.cilium.io/sharing-key: {name}")
+        files[f"{name}.yaml"] = service(TEN, *keys, name=name).encode()
     assert not render_once(files, A).problems
 
 

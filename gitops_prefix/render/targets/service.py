@@ -4,12 +4,11 @@ docs.cilium.io, "LoadBalancer IPAM"; metallb.io, "Usage"; external-dns, "annotat
 A target annotation replaces A and AAAA records alike, so the author's entries stay.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from enum import Enum
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import parse_address
+from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import Claim, room_of
 from gitops_prefix.decide.specification import Specification
@@ -24,6 +23,18 @@ from gitops_prefix.render.binding import (
     Surroundings,
     Target,
 )
+from gitops_prefix.render.load_balancers import (
+    CILIUM,
+    METALLB,
+    LoadBalancer,
+    SeveralBalancers,
+    families_of,
+    ipv4_of,
+    keys_of,
+    load_balancer_of,
+    may_be_dual_stack,
+    may_hold_ipv6,
+)
 from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     IPV6_ONLY,
@@ -36,91 +47,13 @@ from gitops_prefix.render.manifest import (
     Manifest,
     read_reference,
 )
-from gitops_prefix.render.node import Value, value_at
+from gitops_prefix.render.node import value_at
 from gitops_prefix.render.shared_list import Ownership, edit_address_text
 
-CILIUM = "lbipam.cilium.io/ips"
-METALLB = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs")
-SHARING_KEYS = (
-    "lbipam.cilium.io/sharing-key",
-    "metallb.io/allow-shared-ip",
-    "metallb.universe.tf/allow-shared-ip",
-)
-_OF_CILIUM = ("lbipam.cilium.io/", "io.cilium/")
-_OF_METALLB = ("metallb.io/", "metallb.universe.tf/")
-_BY_POOL = {"CiliumLoadBalancerIPPool": "Cilium", "IPAddressPool": "MetalLB"}
+_LOAD_BALANCER_IP = ("spec", "loadBalancerIP")
+_LOST = "ipv4-would-be-lost"
 DNS_PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
 """What external-dns reads by default: before release 0.22, and since."""
-
-
-class LoadBalancer(Enum):
-    """A load balancer that takes addresses from annotations."""
-
-    CILIUM = "Cilium"
-    METALLB = "MetalLB"
-
-
-class SeveralBalancers(NamedTuple):
-    """Pools of two kinds have the range of a Service, and nothing on the Service decides."""
-
-    pools: tuple[Manifest, ...]
-
-
-def load_balancer_of(
-    manifest: Manifest, reference: Reference, manifests: Iterable[Manifest]
-) -> LoadBalancer | SeveralBalancers | None:
-    """The load balancer of a Service; None when it is neither Cilium's nor MetalLB's.
-
-    The class counts first, then an annotation of a load balancer on the Service, then the
-    kind of the pools of its range, then Cilium.
-    """
-    chosen = value_at(manifest.content, ("spec", "loadBalancerClass"))
-    if isinstance(chosen, str) and chosen:
-        if chosen.startswith(_OF_CILIUM):
-            return LoadBalancer.CILIUM
-        return LoadBalancer.METALLB if "metallb" in chosen.lower() else None
-    for balancer, prefixes in (
-        (LoadBalancer.METALLB, _OF_METALLB),
-        (LoadBalancer.CILIUM, _OF_CILIUM),
-    ):
-        if any(str(key).startswith(prefixes) for key in manifest.annotations):
-            return balancer
-    pools = {_BY_POOL[pool.kind]: pool for pool in _pools(reference, manifests)}
-    if len(pools) > 1:
-        return SeveralBalancers(tuple(pools.values()))
-    return LoadBalancer(next(iter(pools), "Cilium"))
-
-
-def _pools(reference: Reference, manifests: Iterable[Manifest]) -> Iterator[Manifest]:
-    """The pools that may have the addresses of a reference."""
-    for pool in manifests:
-        if pool.kind not in _BY_POOL or pool.annotations.get(NAME) != reference.dynamic_prefix:
-            continue
-        part = pool.annotations.get(ADDRESS_RANGE) or pool.annotations.get(SUBNET)
-        wanted = reference.address_range or reference.subnet
-        if not part or not wanted or part == wanted:
-            yield pool
-
-
-def may_be_dual_stack(manifest: Manifest) -> bool:
-    """Whether a Service may have an IPv4 address beside an IPv6 address."""
-    policy = value_at(manifest.content, ("spec", "ipFamilyPolicy"))
-    return policy in {"PreferDualStack", "RequireDualStack"} or len(_families(manifest)) > 1
-
-
-def may_hold_ipv6(manifest: Manifest) -> bool:
-    """Whether a Service may have an IPv6 address at all."""
-    return may_be_dual_stack(manifest) or _families(manifest) in ([], ["IPv6"])
-
-
-def _families(manifest: Manifest) -> list[Value]:
-    families = value_at(manifest.content, ("spec", "ipFamilies"))
-    return families if isinstance(families, list) else []
-
-
-def ipv4_of(text: Value) -> list[str]:
-    """The IPv4 addresses of a list with commas, as they are written."""
-    return [entry for entry in entries(text) if (span := address_span(entry)) and span.version == 4]
 
 
 def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
@@ -128,21 +61,20 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     if reference is None:
         return Bound(problems=problems)
     specification = surroundings.specifications[reference.dynamic_prefix]
-    claim = _read_claim(manifest, reference, specification)
     balancer = load_balancer_of(manifest, reference, surroundings.manifests)
-    unfit = claim if isinstance(claim, Problem) else _find_unfit(manifest, balancer)
-    if unfit is not None or isinstance(claim, Problem) or not isinstance(balancer, LoadBalancer):
-        return Bound(problems=(*problems, *filter(None, (unfit,))))
-    service = _Service(claim, balancer, address_keys(manifest, balancer))
-    loss = _ipv4_would_be_lost(manifest, service)
-    if loss is not None and not service.holds_ipv6(manifest):
+    claim = _find_unfit(manifest) or _read_claim(manifest, reference, specification, balancer)
+    if isinstance(claim, Problem):
+        return Bound(problems=(*problems, claim))
+    if not isinstance(balancer, LoadBalancer):
+        return Bound(problems=(*problems, _undecided(manifest, balancer)))
+    service = _Service(claim, balancer, keys_of(manifest, balancer))
+    loss = _families_would_differ(manifest, service)
+    if loss is not None and not (loss.code == _LOST and service.holds_ipv6(manifest)):
         return Bound(problems=(*problems, loss))
-    dns = [
-        key
-        for key in _dns_keys(manifest, surroundings.dns_annotation_prefixes)
-        # A new target would replace an A record of an address that is not known here.
-        if loss is None or key in manifest.annotations
-    ]
+    dns = tuple(_dns_keys(manifest, surroundings.dns_annotation_prefixes))
+    # A new target would replace an A record of an address that is not known here.
+    without = tuple(key for key in dns if loss is not None and key not in manifest.annotations)
+    dns = tuple(key for key in dns if key not in without)
     bindings = (
         Binding(
             manifest,
@@ -153,12 +85,19 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
         )
         for key in (*service.keys, *dns)
     )
-    advice = _advise(manifest, service, specification, dns)
-    return Bound(tuple(bindings), (*problems, *filter(None, (loss,)), *advice))
+    advice = (
+        *filter(None, (loss,)),
+        *_advise(manifest, service, specification, dns),
+        *(_without_target(manifest, key, service) for key in without[:1]),
+    )
+    return Bound(tuple(bindings), (*problems, *advice))
 
 
 def _read_claim(
-    manifest: Manifest, reference: Reference, specification: Specification
+    manifest: Manifest,
+    reference: Reference,
+    specification: Specification,
+    balancer: LoadBalancer | SeveralBalancers | None,
 ) -> Claim | Problem:
     """The host part that a Service wants, or why the Service gets none."""
     if specification.transition.mode != "ha":
@@ -168,7 +107,7 @@ def _read_claim(
         )
         return _warning(manifest, "mode-simple", message)
     try:
-        claim = claim_of(manifest, reference)
+        claim = claim_of(manifest, reference, balancer)
     except ValueError as error:
         message = f'{SUFFIX}: {error}; write a host part, as in "::f000:0:0:10"'
         return manifest.annotation_problem("invalid-value", message, key=SUFFIX)
@@ -195,15 +134,16 @@ class _Service(NamedTuple):
         return any(True for text in texts for _ in addresses_of(text))
 
     def ipv4(self, manifest: Manifest) -> tuple[str, ...]:
-        """The IPv4 addresses of the address annotations, as they are written."""
-        texts = (manifest.annotations.get(key) for key in self.keys)
-        return tuple(address for text in texts for address in ipv4_of(text))
+        """The IPv4 addresses that a Service asks for, as they are written."""
+        texts = [manifest.annotations.get(key) for key in self.keys]
+        if self.balancer is LoadBalancer.CILIUM:
+            # LB-IPAM adds this address to those of the annotation.
+            texts.append(value_at(manifest.content, _LOAD_BALANCER_IP))
+        return tuple(dict.fromkeys(address for text in texts for address in ipv4_of(text)))
 
 
-def _find_unfit(
-    manifest: Manifest, balancer: LoadBalancer | SeveralBalancers | None
-) -> Problem | None:
-    """Why a Service cannot have an address of ours, if it cannot."""
+def _find_unfit(manifest: Manifest) -> Problem | None:
+    """Why a Service of any load balancer cannot have an address of ours, if it cannot."""
     kind = value_at(manifest.content, ("spec", "type"))
     if kind is not None and kind != "LoadBalancer":
         message = (
@@ -213,54 +153,79 @@ def _find_unfit(
     if not may_hold_ipv6(manifest):
         message = "the Service has IPv4 only (spec.ipFamilies): add IPv6, or remove " + NAME
         return _warning(manifest, "no-ipv6", message)
-    if isinstance(balancer, SeveralBalancers):
-        first, second = balancer.pools[:2]
-        message = (
-            f"{first.kind} {first.name} and {second.kind} {second.name} both have the range of the "
-            "Service: set its spec.loadBalancerClass, or write the annotation of one load balancer"
-        )
-        return manifest.annotation_problem("two-load-balancers", message)
+    return None
+
+
+def _undecided(manifest: Manifest, balancer: SeveralBalancers | None) -> Problem:
+    """Why it is not known which annotation the load balancer of a Service reads."""
     if balancer is None:
         chosen = value_at(manifest.content, ("spec", "loadBalancerClass"))
         message = f"spec.loadBalancerClass {chosen} is not known: write the address with a marker"
         return _warning(manifest, "no-load-balancer", message)
-    return None
+    first, second = balancer.pools[:2]
+    message = (
+        f"{first.kind} {first.name} and {second.kind} {second.name} both have the range of the "
+        "Service: set its spec.loadBalancerClass, or write the annotation of one load balancer"
+    )
+    return manifest.annotation_problem("two-load-balancers", message)
 
 
-def _ipv4_would_be_lost(manifest: Manifest, service: _Service) -> Problem | None:
-    """A warning when our address would take the IPv4 address from a Service.
+def _families_would_differ(manifest: Manifest, service: _Service) -> Problem | None:
+    """A warning when our address would take the other addresses from a Service.
 
     `lbipam.cilium.io/ips` is exclusive. MetalLB wants exactly the families of the Service.
     A list with IPv6 alone has taken the IPv4 address already, so it goes on following.
     """
-    if not may_be_dual_stack(manifest) or service.ipv4(manifest):
+    key, ipv4 = service.keys[0], service.ipv4(manifest)
+    if service.balancer is LoadBalancer.METALLB:
+        if value_at(manifest.content, _LOAD_BALANCER_IP):
+            message = (
+                f"MetalLB gives no address to a Service with spec.loadBalancerIP and {key}: write "
+                "that address into the annotation instead"
+            )
+            return _warning(manifest, "load-balancer-ip", message)
+        if ipv4 and families_of(manifest) == ["IPv6"] and not may_be_dual_stack(manifest):
+            message = (
+                f"MetalLB gives no address to a Service with IPv6 only and {ipv4[0]} in {key}: "
+                "remove that address, or add IPv4 to spec.ipFamilies"
+            )
+            return _warning(manifest, "no-ipv4", message, key)
+    if not may_be_dual_stack(manifest) or ipv4:
         return None
     if service.balancer is LoadBalancer.METALLB:
         message = (
-            f"MetalLB gives a dual-stack Service no address without an IPv4 in {service.keys[0]}: "
-            "write its IPv4 address there, or make the Service single stack"
+            f"MetalLB gives a dual-stack Service no address without an IPv4 in {key}: write its "
+            "IPv4 address there, or make the Service single stack"
         )
     elif manifest.annotations.get(IPV6_ONLY) == "true":
         return None
     else:
         message = (
-            f"the Service may be dual stack, and Cilium gives it only the addresses of {CILIUM}: "
+            f"the Service may be dual stack, and Cilium gives it only the addresses of {key}: "
             f'write its IPv4 address there, or set {IPV6_ONLY}: "true"'
         )
-    return _warning(manifest, "ipv4-would-be-lost", message)
+    return _warning(manifest, _LOST, message)
+
+
+def _without_target(manifest: Manifest, key: str, service: _Service) -> Problem:
+    message = (
+        f"{key} is not made, since it would replace the A record, and the IPv4 address of the "
+        f"Service is not known: write it into {service.keys[0]}"
+    )
+    return _warning(manifest, "ipv4-leaves-dns", message)
 
 
 def _advise(
-    manifest: Manifest, service: _Service, specification: Specification, dns: list[str]
+    manifest: Manifest, service: _Service, specification: Specification, dns: tuple[str, ...]
 ) -> Iterator[Problem]:
     """Warnings that do not keep the Service from following."""
     if service.balancer is LoadBalancer.METALLB:
         if dns and specification.transition.dns_delay:
             message = "MetalLB holds one address, so the DNS target moves with it, without dnsDelay"
             yield _warning(manifest, "no-dns-delay", message)
-        if CILIUM in manifest.annotations:
-            message = f"{CILIUM} is not read by MetalLB: remove it"
-            yield _warning(manifest, "unused-annotation", message, CILIUM)
+        for key in filter(manifest.annotations.__contains__, CILIUM):
+            message = f"{key} is not read by MetalLB: remove it"
+            yield _warning(manifest, "unused-annotation", message, key)
     for key in dns:
         written = entries(manifest.annotations.get(key))
         if any(address_span(entry) is None for entry in written):
@@ -287,14 +252,17 @@ def service_reference(
     )
 
 
-def claim_of(manifest: Manifest, reference: Reference) -> Claim:
+def claim_of(
+    manifest: Manifest, reference: Reference, balancer: LoadBalancer | SeveralBalancers | None
+) -> Claim:
     """The host part that a Service wants.
 
     Raises:
         ValueError: its suffix is not an address.
     """
     suffix = manifest.annotations.get(SUFFIX)
-    held = (manifest.annotations.get(key) for key in (CILIUM, *METALLB))
+    held = (manifest.annotations.get(key) for key in (*CILIUM, *METALLB))
+    sharing = balancer.sharing_keys if isinstance(balancer, LoadBalancer) else ()
     return Claim(
         manifest.namespace,
         manifest.name,
@@ -302,15 +270,8 @@ def claim_of(manifest: Manifest, reference: Reference) -> Claim:
         f"{manifest.path}:{manifest.span.number}",
         parse_address(suffix) if isinstance(suffix, str) else None,
         tuple(address for text in held for address in addresses_of(text)),
-        next((str(key) for key in map(manifest.annotations.get, SHARING_KEYS) if key), ""),
+        next((str(key) for key in map(manifest.annotations.get, sharing) if key), ""),
     )
-
-
-def address_keys(manifest: Manifest, balancer: LoadBalancer) -> tuple[str, ...]:
-    """The annotations in which a load balancer takes addresses of a Service; at least one."""
-    if balancer is LoadBalancer.CILIUM:
-        return (CILIUM,)
-    return tuple(key for key in METALLB if key in manifest.annotations) or METALLB[:1]
 
 
 def _dns_keys(manifest: Manifest, configured: tuple[str, ...]) -> Iterator[str]:
@@ -348,6 +309,8 @@ def _edit(service: _Service, key: str, binding: Binding, following: Following) -
     )
     held = _held(claim, following, following.after, following.host_part or 0)
     metallb = service.balancer is LoadBalancer.METALLB
+    if metallb and (other := _find_another(service, binding.manifest, known)):
+        return binding.unchanged((other,))
     if key in service.keys:
         # MetalLB takes one address of a family (metallb.io, "Requesting specific IPs").
         return edit_address_text(binding, Ownership(held[:1] if metallb else held, known, prefixes))
@@ -355,6 +318,20 @@ def _edit(service: _Service, key: str, binding: Binding, following: Following) -
     # A target that is new replaces the A record too, so it needs the IPv4 addresses.
     added = () if entries(binding.before) else service.ipv4(binding.manifest)
     return edit_address_text(binding, Ownership((target,), known, prefixes, added))
+
+
+def _find_another(service: _Service, manifest: Manifest, known: frozenset[int]) -> Problem | None:
+    """A warning when a Service of MetalLB asks for an IPv6 address that is not ours."""
+    for key in service.keys:
+        for address in addresses_of(manifest.annotations.get(key)):
+            if address not in known:
+                message = (
+                    f"MetalLB takes one IPv6 address, and {key} has {format_address(address)}, "
+                    f"which is not of the range; the Service stays as it is: remove that address, "
+                    f"or write its host part as {SUFFIX}"
+                )
+                return _warning(manifest, "second-ipv6", message, key)
+    return None
 
 
 def _held(claim: Claim, following: Following, status: Status, host_part: int) -> tuple[int, ...]:
@@ -373,6 +350,6 @@ TARGET = Target(
     kind="Service",
     group="",
     versions=("v1",),
-    fields=(CILIUM, *(f"{prefix}target" for prefix in DNS_PREFIXES)),
+    fields=(CILIUM[0], *(f"{prefix}target" for prefix in DNS_PREFIXES)),
     bind=_bind,
 )
