@@ -65,6 +65,8 @@ class LeaseRecord:
         acquired: when the holder got it, as text, by the holder's clock: it says nothing to us.
         renewed: likewise.
         transitions: how often it went from one to another.
+        unfit: the holder cannot do a leader's work, and leads because nobody else did.
+        wanted_by: a candidate that can, and that asks an unfit holder for the lead.
     """
 
     holder: str
@@ -72,6 +74,8 @@ class LeaseRecord:
     acquired: str = ""
     renewed: str = ""
     transitions: int = 0
+    unfit: bool = False
+    wanted_by: str = ""
 
 
 class LeaseStep(Enum):
@@ -80,6 +84,7 @@ class LeaseStep(Enum):
     CREATE = "create"
     TAKE = "take"
     RENEW = "renew"
+    ASK = "ask"
     RELEASE = "release"
     WAIT = "wait"
 
@@ -91,7 +96,8 @@ class Election:
     Attributes:
         identity: ours, and nobody else's.
         fit: whether we can do a leader's work now. Who cannot gives the Lease up, and takes
-            it again only if nobody else does for two of its durations.
+            it again only if nobody else does for one of its durations. Who leads in this way
+            says so in the Lease, and gives it up when a candidate asks that can.
         record: as it was last seen; None when there was no Lease.
         version: the resourceVersion of what was seen.
         changed_at: when we saw the record become what it is.
@@ -118,23 +124,30 @@ class Election:
     def step(self, now: float) -> LeaseStep:
         """What to do with the record that was seen."""
         record = self.record
-        patience = 0.0 if self.fit else 2 * self.durations.lease
+        patience = 0.0 if self.fit else self.durations.lease
         if record is None:
             return LeaseStep.CREATE if now >= self.changed_at + patience else LeaseStep.WAIT
         if record.holder == self.identity:
-            return LeaseStep.RENEW if self.fit else LeaseStep.RELEASE
+            stays = self.fit or (record.unfit and not record.wanted_by)
+            return LeaseStep.RENEW if stays else LeaseStep.RELEASE
         alive = record.seconds if record.holder else 0.0
         if now >= self.changed_at + alive + patience:
             return LeaseStep.TAKE
-        return LeaseStep.WAIT
+        asks = self.fit and record.unfit and not record.wanted_by
+        return LeaseStep.ASK if asks else LeaseStep.WAIT
 
     def claim(self, calendar: datetime) -> LeaseRecord:
         """The record to write for CREATE, TAKE and RENEW."""
-        before, time = self.record, micro_time(calendar)
+        before, time, seconds = self.record, micro_time(calendar), self.durations.lease
+        unfit = not self.fit
         if before is not None and before.holder == self.identity:
-            return replace(before, seconds=self.durations.lease, renewed=time)
+            return replace(before, seconds=seconds, renewed=time, unfit=unfit, wanted_by="")
         transitions = before.transitions + 1 if before is not None else 0
-        return LeaseRecord(self.identity, self.durations.lease, time, time, transitions)
+        return LeaseRecord(self.identity, seconds, time, time, transitions, unfit)
+
+    def request(self) -> LeaseRecord:
+        """The record to write for ASK: the holder's own, with our name as who wants it."""
+        return replace(self.record or LeaseRecord("", 0.0), wanted_by=self.identity)
 
     def release(self, calendar: datetime) -> LeaseRecord:
         """The record that lets the next candidate in at once."""

@@ -43,6 +43,8 @@ _SHORT_SECONDS = 10.0
 _AT_ONCE = 4
 """Objects of one question: a slow API server delays each, and not their sum."""
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_UNFIT, _WANTED_BY = "gitops-prefix.io/unfit", "gitops-prefix.io/wanted-by"
+"""Annotations of the Lease."""
 _EVENTS = Served("events.k8s.io/v1", "Event", "events", namespaced=True)
 _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVERS_OWN = 403, 404, 409, 429, 500
 
@@ -187,13 +189,15 @@ def _read_lease(connection: Connection, lease: LeaseName) -> tuple[LeaseRecord |
         if error.status == _NOT_FOUND:
             return None, ""
         raise
-    spec = found.get("spec") or {}
+    spec, annotations = found.get("spec") or {}, found["metadata"].get("annotations") or {}
     record = LeaseRecord(
         spec.get("holderIdentity") or "",
         float(spec.get("leaseDurationSeconds") or 0),
         spec.get("acquireTime") or "",
         spec.get("renewTime") or "",
         int(spec.get("leaseTransitions") or 0),
+        annotations.get(_UNFIT) == "true",
+        annotations.get(_WANTED_BY) or "",
     )
     return record, str(found["metadata"]["resourceVersion"])
 
@@ -203,8 +207,13 @@ def _write_lease(
 ) -> Election:
     if step is LeaseStep.WAIT:
         return election
-    release = step is LeaseStep.RELEASE
-    record = election.release(_now()) if release else election.claim(_now())
+    match step:
+        case LeaseStep.RELEASE:
+            record = election.release(_now())
+        case LeaseStep.ASK:
+            record = election.request()
+        case _:
+            record = election.claim(_now())
     began = time.monotonic()
     creates = step is LeaseStep.CREATE
     document = _lease_document(lease, record, "" if creates else election.version)
@@ -221,10 +230,16 @@ def _write_lease(
 
 def _lease_document(lease: LeaseName, record: LeaseRecord, version: str) -> dict[str, object]:
     metadata = {"name": lease.name, "namespace": lease.namespace}
+    said = {_UNFIT: "true" if record.unfit else "", _WANTED_BY: record.wanted_by}
+    annotations = {key: value for key, value in said.items() if value}
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {**metadata, **({"resourceVersion": version} if version else {})},
+        "metadata": {
+            **metadata,
+            **({"resourceVersion": version} if version else {}),
+            **({"annotations": annotations} if annotations else {}),
+        },
         "spec": {
             "holderIdentity": record.holder,
             # An integer in the API; rather longer than shorter: the others wait for it.

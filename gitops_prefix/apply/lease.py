@@ -1,7 +1,8 @@
 """Whether this daemon leads: a thread that renews the Lease through the child process.
 
-The daemon itself asks for each renewal, so a daemon that is stopped or hangs loses the lead
-within the Lease's duration. `election` has the rules. Both processes read CLOCK_MONOTONIC.
+The daemon itself asks for each renewal, and only while its loop turns: a daemon that is stopped
+or hangs loses the lead within the Lease's duration. `election` has the rules. Both processes
+read CLOCK_MONOTONIC.
 """
 
 import logging
@@ -23,10 +24,6 @@ log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 3.0
 """How long giving the Lease up may take at the end."""
-_UNFIT_SECONDS = 60.0
-"""How long a leader that cannot work leads at least: else nobody would lead most of the time."""
-
-
 _CHANCE = secrets.SystemRandom().random
 
 
@@ -82,6 +79,7 @@ class Leadership:
         clock: Callable[[], float],
         on_lead: Callable[[], None],
         *,
+        turns: Callable[[], bool] = lambda: True,
         fit: Callable[[], bool] = lambda: True,
         chance: Callable[[], float] = _CHANCE,
     ) -> None:
@@ -92,16 +90,17 @@ class Leadership:
             process: talks to the API server; it is closed with us.
             clock: the monotonic one, which the child reads too.
             on_lead: called in a thread when we begin to lead.
+            turns: whether the loop turns; while it does not, the Lease is given up.
             fit: whether we can do a leader's work; who cannot gives the Lease up.
             chance: between 0 and 1, so that two candidates do not stay in step.
         """
         self._process, self._clock, self._on_lead = process, clock, on_lead
-        self._fit, self._chance, self._retry = fit, chance, candidacy.retry
+        self._turns, self._fit = turns, fit
+        self._chance, self._retry = chance, candidacy.retry
         self._lease = LeaseName(candidacy.name, candidacy.namespace)
         durations = Durations(candidacy.lease, candidacy.renew, candidacy.retry)
         self._election = Election(f"{platform.node()}_{secrets.token_hex(8)}", durations)
         self._until = -inf
-        self._led_since = -inf
         self._holder: str | None = None
         self._words = ""
         self._stopping = threading.Event()
@@ -140,10 +139,11 @@ class Leadership:
             self._process.ask(ReleaseLease(self._lease, self._election))
 
     def _try(self) -> None:
-        now = self._clock()
-        fit = self._fit() or (self.leads() and now - self._led_since < _UNFIT_SECONDS)
+        question = self._question()
+        if question is None:
+            return
         try:
-            election = self._process.ask(TryLease(self._lease, replace(self._election, fit=fit)))
+            election = self._process.ask(question)
         except GitopsPrefixError as error:
             words = str(error)
             if words != self._words and not self._stopping.is_set():
@@ -152,6 +152,14 @@ class Leadership:
             return
         self._words = ""
         self._learn(election)
+
+    def _question(self) -> TryLease | ReleaseLease | None:
+        """What to ask for; None while the loop hangs, and another may lead."""
+        if self._turns():
+            return TryLease(self._lease, replace(self._election, fit=self._fit()))
+        # Also when our lead has ended meanwhile: the others need not wait for the record to age.
+        ours = self._election.renewed_at is not None
+        return ReleaseLease(self._lease, self._election) if ours else None
 
     def _learn(self, election: Election) -> None:
         led = self.leads()
@@ -162,25 +170,27 @@ class Leadership:
         if (leads, holder) != (led, self._holder):
             if leads:
                 log.info("we lead")
+            elif led and not self._turns():
+                log.error("we give the lead up: the loop hangs, and another may publish")
             elif led and not election.fit:
                 log.warning("we give the lead up: we cannot publish now, and another may")
             else:
                 log.info("%s leads", holder or "nobody")
         self._holder = holder
         if leads and not led:
-            self._led_since = self._clock()
             self._on_lead()
 
 
-def leadership(
+def leadership(  # noqa: PLR0913  as `Leadership`
     candidacy: Candidacy,
     access: ClusterAccess,
     clock: Callable[[], float],
     on_lead: Callable[[], None],
     *,
+    turns: Callable[[], bool] = lambda: True,
     fit: Callable[[], bool] = lambda: True,
 ) -> Leadership:
     """A leadership with a child process of its own: no other question delays a renewal."""
     # client-go's: a request that takes longer would miss the next try.
     process = ClusterProcess(access, seconds=max(2.0, candidacy.renew / 2), idle=inf)
-    return Leadership(candidacy, process, clock, on_lead, fit=fit)
+    return Leadership(candidacy, process, clock, on_lead, turns=turns, fit=fit)

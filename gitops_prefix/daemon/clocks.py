@@ -121,8 +121,20 @@ class Wakeup:
 class Stopwatch:
     """Observes stages (`publish.stages.Observe`) into a histogram with the label `stage`."""
 
-    def __init__(self, histogram: Histogram, clock: Callable[[], float]) -> None:
-        self._histogram, self._clock = histogram, clock
+    def __init__(
+        self,
+        histogram: Histogram,
+        clock: Callable[[], float],
+        moves: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Observe nothing yet.
+
+        Args:
+            histogram: takes the seconds.
+            clock: the monotonic one.
+            moves: called at the begin and the end of each stage.
+        """
+        self._histogram, self._clock, self._moves = histogram, clock, moves
         for stage in Stage:
             # A row that begins at 0 is seen to rise by the first observation.
             histogram.labels(stage.value)
@@ -131,7 +143,9 @@ class Stopwatch:
     def __call__(self, stage: Stage) -> Iterator[None]:
         """Time one stage; a failure took its time, too."""
         begin = self._clock()
+        self._moves()
         try:
             yield
         finally:
+            self._moves()
             self._histogram.labels(stage.value).observe(self._clock() - begin)

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 OTHERS = "other"
 """The label of routers beyond those that have a name of their own in the metrics."""
+_SILENT = frozenset({Standing.WAITING, Standing.LISTENING, Standing.FAILED_STATIC, Standing.GONE})
+"""Nobody announces a prefix that counts."""
 
 
 class Decisions:
@@ -103,6 +105,12 @@ class Decisions:
         """Whether a link is up, or none is watched."""
         states = [*self._links.values()]
         return not states or any(up for _, up in states)
+
+    def hears(self) -> bool:
+        """Whether a link or a file says something that counts, or none is asked."""
+        standings = [decision.standing for decision in self.latest().values()]
+        asked = [standing for standing in standings if standing is not Standing.STATIC]
+        return not asked or any(standing not in _SILENT for standing in asked)
 
     def look_again_at(self) -> float:
         """When time alone may change a decision, on the clock given; inf if never."""

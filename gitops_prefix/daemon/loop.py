@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 _MOST_CONTESTS = 10
 """Waits in a row for a branch that keeps moving; then for the next look at it."""
 
+_OF_THE_REMOTE = frozenset({Stage.LOOK, Stage.FETCH, Stage.PUSH, Stage.CONFIRM})
 _LONGEST_PASS = 660.0
 """Seconds without the pushes: a branch's first fetch over a slow line may take 600
 (publish.remote.TimeLimits)."""
@@ -157,8 +158,11 @@ class Loop:
         self._held: dict[str, Prefix | None] = {}
         self._progress = Progress()
         self._pass_began: Moment | None = None
-        self.alive_at = self.began_at = clocks.monotonic()
-        self._repository.stages.observe = Stopwatch(metrics.publish_seconds, clocks.monotonic)
+        self._asleep = False
+        self.alive_at = self.began_at = self._moved_at = clocks.monotonic()
+        self._repository.stages.observe = Stopwatch(
+            metrics.publish_seconds, clocks.monotonic, self._move
+        )
         show_progress(metrics, clocks, lambda: self.progress)
 
     def stop(self) -> None:
@@ -184,7 +188,8 @@ class Loop:
             if outcome is None:
                 seconds = self.seconds_to_sleep()
                 log.debug("no pass: nothing is due, and nothing is new; asleep for %.1f s", seconds)
-                self._wakeup.wait(seconds)
+                self._wait(seconds)
+            self._move()
             self.alive_at = self._clocks.monotonic()
             yield outcome
 
@@ -276,6 +281,26 @@ class Loop:
         """Whether the loop is alive: it wakes for the branch at the latest."""
         longest = 2 * self._pace.interval + _LONGEST_PASS + 2 * self._pace.push
         return self._clocks.monotonic() - self.alive_at < longest
+
+    def turning(self, most: float, most_remote: float) -> bool:
+        """Whether the loop sleeps, or went on within these seconds. Any thread may ask.
+
+        Args:
+            most: between two stages of a pass.
+            most_remote: while the remote is waited for: git has a limit of its own.
+        """
+        waits = self._pass_began is not None and self._repository.stages.last in _OF_THE_REMOTE
+        limit = max(most, most_remote) if waits else most
+        return self._asleep or self._clocks.monotonic() - self._moved_at < limit
+
+    def _move(self) -> None:
+        self._moved_at = self._clocks.monotonic()
+
+    def _wait(self, seconds: float) -> None:
+        self._asleep = True
+        self._wakeup.wait(seconds)
+        self._move()
+        self._asleep = False
 
     def _pass(self, why: Why, *, settle: bool) -> Outcome:
         """One pass, what it means for the next, and what follows it."""
@@ -394,7 +419,7 @@ class Loop:
         """Wait for the end of a burst; a stop ends the wait."""
         until = self._clocks.monotonic() + self._pace.settle
         while not self._stopping and (left := until - self._clocks.monotonic()) > 0:
-            self._wakeup.wait(left)
+            self._wait(left)
 
     def _listen_until(self, until: float) -> None:
         """Wait until every decision has settled."""

@@ -90,10 +90,11 @@ log = logging.getLogger(__name__)
 
 _END_SECONDS = 2.0
 """For a notice that is under way when the daemon ends."""
-_UNFIT_AFTER_SECONDS = 60.0
-"""Without the remote: then somebody else may lead, who can publish."""
-_UNFIT_WITHOUT_LINK_SECONDS = 15.0
-"""Without a link that is up; a cable that is plugged in again costs nobody the lead."""
+_UNFIT_AFTER = (4.0, 40.0)
+"""Without the remote somebody else may lead, who publishes within a minute: after so many renewal
+deadlines, and so many seconds at most."""
+_UNFIT_DEAF = (1.5, 15.0)
+"""Without a router, likewise; a cable that is plugged in again costs nobody the lead."""
 
 
 class Service:
@@ -139,8 +140,10 @@ class Service:
         self._metrics = Metrics()
         self._clocks = Clocks()
         self._reached = False
-        self._away_since: float | None = None
+        self._failing_since: float | None = None
+        self._refused = False
         self._deaf_since: float | None = None
+        self._most_away, self._most_deaf = _UNFIT_AFTER[1], _UNFIT_DEAF[1]
         self._starts = Starts(self._clocks.monotonic)
         self._refusal = ""
         self._rehearses = not (dry_run or delivery.push_branch)
@@ -148,7 +151,18 @@ class Service:
         self._leadership: Leadership | Alone = Alone()
         if candidacy is not None:
             clock = self._clocks.monotonic
-            self._leadership = leadership(candidacy, cluster, clock, self._lead, fit=self._fit)
+            most = candidacy.renew
+            self._most_away, self._most_deaf = (
+                min(times * most, seconds) for times, seconds in (_UNFIT_AFTER, _UNFIT_DEAF)
+            )
+            self._leadership = leadership(
+                candidacy,
+                cluster,
+                clock,
+                self._lead,
+                turns=lambda: self.loop.turning(most, self._most_away),
+                fit=self._fit,
+            )
         self._metrics.leads.set_function(self._leadership.leads)
         leads = self._leadership.leads
         branch = BranchPublisher(repository, leads, wording=wording)
@@ -302,24 +316,28 @@ class Service:
         self.loop.look_now()
 
     def _fit(self) -> bool:
-        """Whether we can publish: the remote is reached, and a link is up.
+        """Whether we can publish: the remote takes what we push, and a router is heard.
 
         It is asked at each renewal.
         """
-        now = self._clocks.monotonic()
-        if self.loop.decisions.has_link():
+        now, decisions = self._clocks.monotonic(), self.loop.decisions
+        if decisions.has_link() and decisions.hears():
             self._deaf_since = None
         elif self._deaf_since is None:
             self._deaf_since = now
-        deaf, away = self._deaf_since, self._away_since
-        hears = deaf is None or now - deaf <= _UNFIT_WITHOUT_LINK_SECONDS
-        reaches = away is None or now - away <= _UNFIT_AFTER_SECONDS
+        deaf, failing = self._deaf_since, self._failing_since
+        hears = deaf is None or now - deaf <= self._most_deaf
+        reaches = failing is None or now - failing <= self._most_away
         return self._listening.alive() and hears and reaches
 
-    def _note_reach(self, *, reached: bool) -> None:
-        self._reached |= reached
-        since = self.loop.began_at if self._away_since is None else self._away_since
-        self._away_since = None if reached else since
+    def _note_reach(self, result: Result) -> None:
+        self._reached |= result is not Result.UNREACHABLE
+        if result in {Result.UNREACHABLE, Result.REFUSED}:
+            self._failing_since = self._failing_since or self.loop.began_at
+        elif result is not Result.FOLLOWING or not self._refused:
+            # Who follows does not push, and so does not learn whether a push is taken again.
+            self._failing_since = None
+        self._refused = result is Result.REFUSED or (self._refused and result is Result.FOLLOWING)
 
     def _count_applied(self, applied: ObjectReport) -> None:
         self._metrics.direct_applies.labels(applied.result.value).inc()
@@ -332,7 +350,7 @@ class Service:
         """Report a pass: to direct apply, to systemd, and in the log."""
         commit = shown_commit(outcome)
         self._applying.take(branch_state(outcome), commit, self.loop.began_at)
-        self._note_reach(reached=outcome.result is not Result.UNREACHABLE)
+        self._note_reach(outcome.result)
         words = outcome.failed.words if outcome.failed else commit[:12]
         self._supervisor.status(f"{outcome.result} {words}".strip())
         self._starts.note(outcome)

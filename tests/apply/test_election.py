@@ -12,6 +12,7 @@ from gitops_prefix.apply.election import Durations, Election, LeaseRecord, Lease
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 OTHERS = LeaseRecord("other", 15, "a", "b", 3)
 US = Election("us")
+UNFIT_US = LeaseRecord("us", 15, "a", "b", 3, unfit=True)
 
 
 def seeing(record: LeaseRecord | None, at: float = 100) -> Election:
@@ -47,10 +48,38 @@ STEPS = {
         LeaseStep.WAIT,
     ),
     "who cannot work gives it up": (unfit(replace(OTHERS, holder="us")), 100, LeaseStep.RELEASE),
-    "who cannot work leaves a free one to others": (unfit(replace(OTHERS, holder="")), 129.9, LeaseStep.WAIT),
-    "but not for ever": (unfit(replace(OTHERS, holder="")), 130, LeaseStep.TAKE),
-    "nor one that nobody renews": (unfit(OTHERS), 145, LeaseStep.TAKE),
-    "who cannot work does not make it at once": (unfit(None), 129.9, LeaseStep.WAIT),
+    "who cannot work leaves a free one to others": (unfit(replace(OTHERS, holder="")), 114.9, LeaseStep.WAIT),
+    "but not for ever": (unfit(replace(OTHERS, holder="")), 115, LeaseStep.TAKE),
+    "nor one that nobody renews": (unfit(OTHERS), 130, LeaseStep.TAKE),
+    "who cannot work does not make it at once": (unfit(None), 114.9, LeaseStep.WAIT),
+    "then it stays, as long as nobody better asks": (unfit(UNFIT_US), 100, LeaseStep.RENEW),
+    "who is asked by a better one gives it up": (
+        unfit(replace(UNFIT_US, wanted_by="other")),
+        100,
+        LeaseStep.RELEASE,
+    ),
+    "who can work again need not": (
+        seeing(replace(UNFIT_US, wanted_by="other")),
+        100,
+        LeaseStep.RENEW,
+    ),
+    "who can work asks one who cannot": (seeing(replace(OTHERS, unfit=True)), 100, LeaseStep.ASK),
+    "once is enough": (
+        seeing(replace(OTHERS, unfit=True, wanted_by="third")),
+        100,
+        LeaseStep.WAIT,
+    ),
+    "who cannot work does not ask": (unfit(replace(OTHERS, unfit=True)), 100, LeaseStep.WAIT),
+    "who asked waits for the answer": (
+        seeing(replace(OTHERS, unfit=True, wanted_by="us")),
+        114,
+        LeaseStep.WAIT,
+    ),
+    "and takes what is not renewed": (
+        seeing(replace(OTHERS, unfit=True, wanted_by="us")),
+        115,
+        LeaseStep.TAKE,
+    ),
     "deleted meanwhile": (seeing(OTHERS).see(None, "1", 101), 101, LeaseStep.CREATE),
 }  # fmt: skip
 
@@ -92,6 +121,15 @@ def test_a_record_says_since_when_and_how_often_it_changed_hands():
     assert renewed == LeaseRecord("us", 15, micro_time(NOON), micro_time(later), 0)
     taken = seeing(OTHERS).claim(NOON)
     assert (taken.holder, taken.transitions, taken.acquired) == ("us", 4, micro_time(NOON))
+
+
+def test_a_record_says_whether_its_holder_can_work_and_who_else_could():
+    cannot = replace(US, fit=False).claim(NOON)
+    assert cannot.unfit and not US.claim(NOON).unfit
+    asked = Election("next").see(cannot, "1", 100).request()
+    assert asked == replace(cannot, wanted_by="next")
+    back = US.see(asked, "2", 101).claim(NOON)
+    assert (back.unfit, back.wanted_by) == (False, "")
 
 
 def test_what_is_given_up_is_free_at_once():

@@ -1,5 +1,7 @@
 """Two daemons on one repository and one API server: each change is one commit."""
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -27,26 +29,38 @@ LEASE = ["--leader-elect", "--lease-duration=6s", "--renew-deadline=4s", "--retr
 class Daemon:
     """`run` in a process of its own, whose commits have its name."""
 
-    def __init__(self, name: str, directory: Path, remote: Path, *options: str) -> None:
+    def __init__(
+        self, name: str, directory: Path, remote: Path, *options: str, stderr: int | None = None
+    ) -> None:
         self.name = name
         self.log = directory / f"{name}.log"
         words = [sys.executable, "-m", "gitops_prefix", "run", f"--repo={remote}"]
         words += [f"--clone-dir={directory / name}", f"--author-name={name}", "--interval=1s"]
-        with self.log.open("w") as stderr:
-            self.process = subprocess.Popen([*words, *options], stderr=stderr, cwd=directory)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*words, *options], stderr=log if stderr is None else stderr, cwd=directory
+            )
 
     def says(self, words: str) -> bool:
         return words in self.log.read_text()
 
 
 @contextmanager
+def running(name: str, *words: object, **streams: int) -> Iterator[Daemon]:
+    daemon = Daemon(name, *words, **streams)
+    try:
+        yield daemon
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
+
+
+@contextmanager
 def daemons(directory: Path, remote: Path, *options: str) -> Iterator[tuple[Daemon, Daemon]]:
     with ExitStack() as stack:
-        both = tuple(Daemon(name, directory, remote, *options) for name in ("one", "two"))
-        for daemon in both:
-            stack.callback(daemon.process.wait)
-            stack.callback(daemon.process.kill)
-        yield both
+        start = stack.enter_context
+        one = start(running("one", directory, remote, *options))
+        yield one, start(running("two", directory, remote, *options))
 
 
 def renumber(directory: Path, remote: Path, number: int) -> None:
@@ -145,3 +159,66 @@ def test_without_a_lease_they_converge(tmp_path, remote):
     status = git(remote, "show", "main:prefix.yaml").partition("status:")[2]
     assert 'currentPrefix: "2001:db8:5::/64"' in status
     assert status.count('prefix: "2001:db8:4::/64"') == status.count('"2001:db8:3::/64"') == 1
+
+
+def test_a_leader_whose_loop_hangs_loses_the_lead(cluster, namespace, tmp_path, remote):
+    """Nobody reads its log, so it waits for ever in a write; its other threads go on."""
+    options = [
+        *LEASE,
+        f"--lease-namespace={namespace}",
+        f"--kubeconfig={cluster.kubeconfig('admin')}",
+    ]
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    with ExitStack() as stack:
+        stack.callback(os.close, reader)
+        leader = stack.enter_context(
+            running("one", tmp_path, remote, *options, "--verbose", stderr=writer)
+        )
+        os.close(writer)
+        said = b""
+        while b"we lead" not in said:
+            chunk = os.read(reader, 512)
+            assert chunk, said
+            said += chunk
+        follower = stack.enter_context(running("two", tmp_path, remote, *options))
+        until(lambda: follower.says("leads"), "the follower", 30)
+        renumber(tmp_path, remote, 2)
+        until(lambda: follower.says("we lead"), "the follower's lead", 60)
+        renumber(tmp_path, remote, 3)
+        until(lambda: authors(remote)[0] == follower.name, "the follower's commit", 30)
+        assert leader.process.poll() is None
+
+
+def test_a_leader_that_alone_does_not_reach_the_remote_gives_the_lead_up(
+    cluster, namespace, tmp_path, remote
+):
+    options = [
+        *LEASE,
+        f"--lease-namespace={namespace}",
+        f"--kubeconfig={cluster.kubeconfig('admin')}",
+    ]
+    way = tmp_path / "way.git"
+    way.symlink_to(remote)
+    with running("one", tmp_path, way, *options) as leader:
+        until(lambda: authors(remote)[0] == leader.name, "the leader's commit", 30)
+        with running("two", tmp_path, remote, *options) as follower:
+            until(lambda: follower.says("leads"), "the follower", 30)
+            way.unlink()
+            renumber(tmp_path, remote, 2)
+            until(lambda: authors(remote)[0] == follower.name, "the follower's commit", 60)
+            assert leader.says("we give the lead up: we cannot publish now")
+            # Who cannot publish does not ask for the lead again.
+            renumber(tmp_path, remote, 3)
+            until(lambda: authors(remote)[0] == follower.name, "the next commit", 60)
+        # Nobody else is left: it leads again, and says that it cannot work.
+        until(lambda: unfit(cluster, namespace), "the lead of who cannot work", 60)
+        with running("three", tmp_path, remote, *options) as third:
+            renumber(tmp_path, remote, 4)
+            until(lambda: authors(remote)[0] == third.name, "the third's commit", 60)
+
+
+def unfit(cluster, namespace: str) -> bool:
+    lease = cluster.get("lease", "gitops-prefix", namespace)
+    annotations = lease["metadata"].get("annotations", {})
+    return bool(lease["spec"]["holderIdentity"]) and "gitops-prefix.io/unfit" in annotations
