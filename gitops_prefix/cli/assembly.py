@@ -38,6 +38,7 @@ from gitops_prefix.publish.credentials import (
     Token,
     check_url,
     local_path,
+    one_line,
     read_secret,
     token_from,
 )
@@ -70,6 +71,7 @@ class Assembly(NamedTuple):
     wording: Wording
     delivery: Delivery
     telling: ClusterNotices
+    listen_token: Callable[[], str] | None
 
 
 class _Problems:
@@ -132,6 +134,7 @@ def assemble(settings: RunSettings) -> Assembly:
     wording = problems.attempt(settings.messages.wording)
     notify_secrets = problems.attempt(lambda: _notify_secrets(settings.notices, secrets))
     cluster = problems.attempt(settings.cluster.access)
+    listen_token = problems.attempt(lambda: _listen_token(settings.pace.listen_token_file))
     problems.refuse()
     assert credentials is not None and wording is not None  # noqa: S101, PT018
     assert notify_secrets is not None and cluster is not None  # noqa: S101, PT018
@@ -168,6 +171,7 @@ def assemble(settings: RunSettings) -> Assembly:
         ClusterNotices(
             tuple(dict.fromkeys(settings.notices.request_reconcile)), settings.notices.events
         ),
+        listen_token,
     )
     return _without_effects(made) if pace.dry_run else made
 
@@ -284,15 +288,15 @@ def _forge_token(
         # `rules` holds that there is one.
         assert isinstance(credentials, Token | GitHubApp)  # noqa: S101
         read = credentials.read
+    return one_line(read, "the forge's token")
 
-    def learnt() -> str:
-        token = read().strip()
-        if not token or not token.isprintable():
-            raise InputError(Problem("no-token", "the forge's token must be one line, not empty"))
-        learn(token)
-        return token
 
-    return learnt
+def _listen_token(path: Path | None) -> Callable[[], str] | None:
+    if path is None:
+        return None
+    read = one_line(token_from(path, "--listen-token-file").read, f"--listen-token-file {path}")
+    read()
+    return read
 
 
 def _notifiers(

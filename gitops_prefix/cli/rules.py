@@ -43,6 +43,7 @@ def check(settings: RunSettings, secrets: GivenSecrets = GivenSecrets()) -> tupl
     rules: tuple[Iterator[Problem], ...] = (
         _check_path(settings.repository.path),
         _check_push_timeout(settings.repository.push_timeout),
+        _check_listener(settings),
         check_credentials(settings.credentials, settings.repository.repo, secrets),
         _check_commits(settings.commits),
         settings.messages.wrong_trailers(),
@@ -64,6 +65,12 @@ def _check_push_timeout(timeout: timedelta) -> Iterator[Problem]:
     if not _SHORTEST_PUSH <= timeout <= _LONGEST_PUSH:
         message = f'--push-timeout "{format_duration(timeout)}" is not 10s to 10m: write "2m"'
         yield Problem("invalid-push-timeout", message)
+
+
+def _check_listener(settings: RunSettings) -> Iterator[Problem]:
+    if settings.pace.listen_token_file and not settings.pace.listen:
+        message = "--listen-token-file is for what --listen serves: give --listen, too"
+        yield Problem("invalid-listen", message)
 
 
 def check_credentials(

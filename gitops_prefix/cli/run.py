@@ -1,5 +1,6 @@
 """`run`: the daemon."""
 
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ from gitops_prefix.daemon.service import Service, Supervisor
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.publish.repository import Repository
+
+log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 9
 """SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""
@@ -59,9 +62,12 @@ def command(*, settings: RunSettings) -> int:
     once, listen = settings.pace.once, settings.pace.listen
     # With --once, whoever waits for the exit code must not take a push that hung for done.
     _stop_on_signals(service, hung=OUTSIDE_FAILED if once else DONE)
-    repository.open()
-    server = Server(listen, service.pages) if listen else None
+    # Opening the clone may wait for git of an earlier process; probes are answered meanwhile.
+    server = Server(listen, service.pages, made.listen_token) if listen else None
     try:
+        if server is not None and server.warning:
+            log.warning("%s", server.warning)
+        repository.open()
         if once:
             try:
                 service.run_once(settings.pace.wait.total_seconds())

@@ -121,12 +121,17 @@ class PaceSettings:
     listen: str = text(
         "",
         metavar="[HOST]:PORT",
-        help="Serve probes, metrics and a page at this address.",
+        help="Serve probes, metrics and a page at this address. Without HOST: at all of them.",
         see="monitoring.md",
         chart=Chart(
             '{{ printf "%s:%d" (include "gitops-prefix.httpHost" .) (int .Values.http.port) '
             "| quote }}"
         ),
+    )
+    listen_token_file: Path | None = file(
+        help="A file that holds a token; whoever asks at --listen must give it. Probes need none.",
+        see="security.md",
+        chart=_mounted("listen", ".Values.http.tokenKey", "(.Values.http).existingSecret"),
     )
     once: bool = flag(
         help="Publish what the links say now, then exit.", see="once.md", chart=_NOT_IN_A_POD

@@ -44,15 +44,29 @@ class _Bound(NamedTuple):
     metavar="URL",
     help='Ask the daemon at this address (its --listen) instead, as in "http://localhost:8080".',
 )
+@option(
+    "--listen-token-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A file that holds the token of that daemon's --listen-token-file.",
+)
 @output_option(Format.TEXT, Format.JSON)
 @path_option
 @exclude_option
-def command(*, directory: Path, url: str, form: Format, path: str, exclude: tuple[str, ...]) -> int:
+def command(  # noqa: PLR0913  each is one option
+    *,
+    directory: Path,
+    url: str,
+    listen_token_file: Path | None,
+    form: Format,
+    path: str,
+    exclude: tuple[str, ...],
+) -> int:
     """Show each DynamicPrefix below DIR: current, since when, history, what is bound to it.
 
     With --url, a running daemon answers: also what the link says, and the last publication.
     """
-    answer = _ask(url) if url else _read(Directory(directory, path, exclude))
+    answer = _ask(url, listen_token_file) if url else _read(Directory(directory, path, exclude))
     if form is Format.JSON:
         print_json(answer)
         return DONE
@@ -85,14 +99,15 @@ def _read(directory: Directory) -> Document:
     return {"prefixes": [described.document() for described in describe(inventory)]}
 
 
-def _ask(url: str) -> Document:
+def _ask(url: str, token_file: Path | None) -> Document:
     """Return the answer of a daemon's /status.
 
     Raises:
-        InputError: the URL is not one of http.
+        InputError: the URL is not one of http, or the token cannot be read.
         OutsideError: nobody answers there, or another program does.
     """
     # Only this way of asking needs an HTTP client.
+    from gitops_prefix.publish.credentials import one_line, token_from  # noqa: PLC0415
     from gitops_prefix.publish.http import HttpClient, Request, Response  # noqa: PLC0415
 
     if not url.startswith(("http://", "https://")):
@@ -100,7 +115,12 @@ def _ask(url: str) -> Document:
         raise InputError(Problem("invalid-value", message))
     place = url.rstrip("/")
     place = place if place.endswith("/status") else f"{place}/status"
-    answer = HttpClient(seconds=_SECONDS).send(Request("GET", place))
+    headers = {}
+    if token_file is not None:
+        name = "--listen-token-file"
+        token = one_line(token_from(token_file, name).read, f"{name} {token_file}")()
+        headers = {"Authorization": f"Bearer {token}"}
+    answer = HttpClient(seconds=_SECONDS).send(Request("GET", place, headers))
     if not isinstance(answer, Response):
         raise OutsideError(f"--url {url}: {answer.words}")
     document = answer.json()

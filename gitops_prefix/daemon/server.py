@@ -1,16 +1,21 @@
 """/healthz, /readyz, /metrics, /status and the status page, over HTTP.
 
-Read-only, without a framework: a few fixed answers and no input but the path.
+Read-only, without a framework: a few fixed answers, and no input but the path, the Host and
+a token.
 """
 
+import base64
+import binascii
+import hmac
 import json
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET, AF_INET6, SHUT_RDWR, getaddrinfo, socket
+from ipaddress import ip_address
+from socket import AF_INET, AF_INET6, SHUT_RDWR, getaddrinfo, gethostname, socket
 from typing import Any, NamedTuple
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
@@ -18,6 +23,8 @@ from gitops_prefix.publish.scrub import redact
 
 MOST_AT_ONCE = 64
 """Connections; git needs descriptors, too. Who came first makes room: probes get through."""
+PROBES = frozenset({"/healthz", "/readyz"})
+"""One word each; the kubelet has no token."""
 
 
 class Page(NamedTuple):
@@ -30,6 +37,8 @@ class Page(NamedTuple):
 
 Pages = Mapping[str, Callable[[], Page]]
 """What to answer for each path."""
+ReadToken = Callable[[], str]
+"""Returns the token that opens the pages; called for each request: its file may be replaced."""
 
 
 def text_page(text: str, *, ok: bool = True) -> Page:
@@ -52,12 +61,14 @@ def json_page(answer: object) -> Page:
 class Server:
     """Answers in a thread of its own until it is closed."""
 
-    def __init__(self, listen: str, pages: Pages) -> None:
+    def __init__(self, listen: str, pages: Pages, token: ReadToken | None = None) -> None:
         """Bind at once, so that a taken port is known at the start.
 
         Args:
             listen: "[HOST]:PORT"; without a host, every address of the machine.
             pages: what to answer for each path.
+            token: returns the token that a request must carry, except for the probes; None:
+                nobody needs one.
 
         Raises:
             InputError: `listen` is not of that form.
@@ -65,10 +76,13 @@ class Server:
         """
         host, port = parse_listen(listen)
         try:
-            self._server = _listener(host, port, pages)
+            self._server = _listener(host, port, pages, _Door(_own_names(host), token))
         except OSError as error:
             raise OutsideError(f"cannot listen on {listen}: {error.strerror or error}") from error
-        self.port: int = self._server.server_address[1]
+        address: Sequence[Any] = self._server.server_address
+        self.port: int = address[1]
+        self._address = ip_address(address[0])
+        self._asks = token is not None
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 3600},
@@ -76,6 +90,20 @@ class Server:
             daemon=True,
         )
         self._thread.start()
+
+    @property
+    def warning(self) -> str:
+        """Who can read what is served here, when that is more than this machine's users."""
+        if self._address.is_loopback or self._asks:
+            return ""
+        where = "any address of this machine"
+        if not self._address.is_unspecified:
+            where = str(self._address)
+        return (
+            f"--listen: everybody who reaches port {self.port} of {where} can read the prefixes, "
+            "the routers' addresses, the repository's URL and the words of the Git server: write "
+            f'"127.0.0.1:{self.port}", or give --listen-token-file'
+        )
 
     def close(self) -> None:
         """Stop answering."""
@@ -93,12 +121,91 @@ def parse_listen(listen: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:
         raise InputError(
-            Problem("invalid-listen", f'--listen "{listen}" is not [HOST]:PORT: write ":8080"')
+            Problem(
+                "invalid-listen", f'--listen "{listen}" is not [HOST]:PORT: write "127.0.0.1:8080"'
+            )
         )
     return host.strip("[]"), int(port)
 
 
-def _listener(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
+def _own_names(host: str) -> frozenset[str]:
+    machine = gethostname().lower()
+    return frozenset({"localhost", host.lower(), machine, machine.partition(".")[0]} - {""})
+
+
+class _Door(NamedTuple):
+    """Whose requests are answered.
+
+    A web page of anybody may have a browser on this network ask us, under a name that the
+    page's owner lets lead here (DNS rebinding). The Host of such a request is that name.
+
+    Attributes:
+        names: besides addresses, the names under which we may be asked.
+        token: as `Server` has it.
+    """
+
+    names: frozenset[str]
+    token: ReadToken | None
+
+    def refuse(self, path: str, hosts: Sequence[str], authorization: str) -> Page | None:
+        """The answer to a request that is refused; None: it is not.
+
+        Args:
+            path: without the query.
+            hosts: each Host header; HTTP/1.0 needs none.
+            authorization: the header, or an empty string.
+        """
+        if len(hosts) > 1:
+            return _refused(HTTPStatus.BAD_REQUEST, "more than one Host")
+        words = "this is not a name of this machine: ask by an address, or as localhost"
+        known = not hosts or self._knows(hosts[0])
+        stranger = None if known else _refused(HTTPStatus.MISDIRECTED_REQUEST, words)
+        if self.token is None or path in PROBES:
+            return stranger
+        try:
+            token = self.token()
+        except (InputError, OutsideError):
+            # The file is being replaced; the token that it held does not count any more.
+            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "the token cannot be read now")
+        if _carries(authorization, token):
+            return None
+        return stranger or _refused(
+            HTTPStatus.UNAUTHORIZED, "give the token of --listen-token-file"
+        )
+
+    def _knows(self, host: str) -> bool:
+        """Whether a Host is an address, which no name server can give to others, or our name."""
+        name, colon, port = host.strip().rpartition(":")
+        if not colon or not port.isdigit():
+            name = host.strip()
+        if name.rstrip(".").lower() in self.names:
+            return True
+        try:
+            ip_address(name.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return False
+        return True
+
+
+def _carries(authorization: str, token: str) -> bool:
+    """Whether a request carries the token, as Bearer or as the password of a browser."""
+    scheme, _, given = authorization.partition(" ")
+    words = given.strip().encode(errors="replace")
+    if scheme.lower() == "basic":
+        try:
+            words = base64.b64decode(words, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return False
+    elif scheme.lower() != "bearer":
+        return False
+    return hmac.compare_digest(words, token.encode())
+
+
+def _refused(status: HTTPStatus, words: str) -> Page:
+    return Page(status, "text/plain; charset=utf-8", f"{words}\n".encode())
+
+
+def _listener(host: str, port: int, pages: Pages, door: _Door) -> ThreadingHTTPServer:
     family = AF_INET6 if not host else getaddrinfo(host, port)[0][0]
 
     class Answers(BaseHTTPRequestHandler):
@@ -107,8 +214,13 @@ def _listener(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
         timeout = 10
 
         def do_GET(self) -> None:  # the name is http.server's
-            page = pages.get(self.path.partition("?")[0], _not_found)()
+            path = self.path.partition("?")[0]
+            hosts = self.headers.get_all("Host", [])
+            page = door.refuse(path, hosts, self.headers.get("Authorization", ""))
+            page = pages.get(path, _not_found)() if page is None else page
             self.send_response(page.status)
+            if page.status is HTTPStatus.UNAUTHORIZED:
+                self.send_header("WWW-Authenticate", 'Basic realm="gitops-prefix"')
             self.send_header("Content-Type", page.content_type)
             self.send_header("Content-Length", str(len(page.body)))
             self.send_header("Cache-Control", "no-store")
@@ -173,4 +285,4 @@ class _Bounded(ThreadingHTTPServer):
 
 
 def _not_found() -> Page:
-    return Page(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"not found\n")
+    return _refused(HTTPStatus.NOT_FOUND, "not found")

@@ -290,6 +290,22 @@ def token_from(path: Path, name: str = "--token-file") -> Token:
     return Token(lambda: read_secret(path, name).decode(errors="replace"))
 
 
+def one_line(read: Callable[[], str], name: str) -> Callable[[], str]:
+    """Return a reader of a token that is learnt whenever it is read.
+
+    `name` says in an error which token it is.
+    """
+
+    def learnt() -> str:
+        token = read().strip()
+        if not token or not token.isprintable():
+            raise InputError(Problem("no-token", f"{name} must be one line, not empty"))
+        learn(token)
+        return token
+
+    return learnt
+
+
 def check_url(url: str, credentials: Credentials) -> None:
     """Check the URL of a remote.
 

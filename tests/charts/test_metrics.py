@@ -58,6 +58,12 @@ def test_a_service_monitor_asks_the_service(tmp_path):
     assert service["spec"]["clusterIP"] == "None"
 
 
+def test_a_monitor_gives_the_token_that_is_asked_for(tmp_path):
+    values = metrics(podMonitor={}) | {"http": {"existingSecret": "listen"}}
+    (endpoint,) = only("PodMonitor", rendered(tmp_path, values))["spec"]["podMetricsEndpoints"]
+    assert endpoint["authorization"] == {"credentials": {"name": "listen", "key": "token"}}
+
+
 @pytest.mark.parametrize("kind", ["PodMonitor", "PrometheusRule"])
 def test_the_operator_takes_them(kind, tmp_path):
     require("shared")

@@ -117,6 +117,7 @@ FILES = {
     "a signing key": ({"signing": {"existingSecret": "key"}}, ["GITOPS_PREFIX_SIGNING_KEY"]),
     "a signing key with a passphrase": ({"signing": {"existingSecret": "key", "passphraseKey": "passphrase"}}, ["GITOPS_PREFIX_SIGNING_KEY", "GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE"]),
     "a forge's token": ({"pullRequest": {"forge": "auto", "existingSecret": "forge"}}, ["GITOPS_PREFIX_FORGE_TOKEN_FILE"]),
+    "a token of those who ask": ({"http": {"existingSecret": "listen"}}, ["GITOPS_PREFIX_LISTEN_TOKEN_FILE"]),
     "what notices are signed with": ({"notify": {"hooks": ["flux=https://host/hook"], "existingSecret": "hook"}}, ["GITOPS_PREFIX_NOTIFY_SECRET_FILE"]),
     "host keys of their own": ({"auth": {"ssh": {"knownHosts": "x"}}}, ["GITOPS_PREFIX_KNOWN_HOSTS"]),
 }  # fmt: skip
@@ -146,6 +147,27 @@ def test_an_address_of_the_node_is_asked_where_it_listens(tmp_path):
     assert environment["GITOPS_PREFIX_LISTEN"] == "[::1]:9090"
     for kind in ("liveness", "readiness"):
         assert container[f"{kind}Probe"]["httpGet"]["host"] == "::1"
+
+
+@pytest.mark.parametrize(
+    ("values", "listens", "host"),
+    [
+        ({}, "127.0.0.1:8080", "127.0.0.1"),
+        ({"http": {"host": ""}}, ":8080", None),
+        # The kubelet asks a pod with a network of its own from outside.
+        ({"source": "static"}, ":8080", None),
+        # Prometheus asks from another pod.
+        ({"metrics": {"podMonitor": {"enabled": True}}}, ":8080", None),
+        ({"metrics": {"service": {"enabled": True}}}, ":8080", None),
+        ({"source": "kernel"}, "127.0.0.1:8080", "127.0.0.1"),
+    ],
+)
+def test_it_listens_for_the_node_alone_unless_that_is_asked(values, listens, host, tmp_path):
+    (container,) = pod(rendered(tmp_path, values))["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["GITOPS_PREFIX_LISTEN"] == listens
+    for kind in ("liveness", "readiness"):
+        assert container[f"{kind}Probe"]["httpGet"].get("host") == host
 
 
 @pytest.mark.parametrize("number", [1234567, "1234567", 12345678901])

@@ -48,6 +48,18 @@ def test_secrets_of_the_environment_are_taken_out_of_it(monkeypatch):
     assert take_secrets() == GivenSecrets()
 
 
+def test_a_token_for_what_does_not_listen_is_refused(tmp_path):
+    assert codes(listen_token_file=tmp_path / "token") == ["invalid-listen"]
+    assert codes(listen_token_file=tmp_path / "token", listen="127.0.0.1:0") == []
+
+
+@pytest.mark.parametrize("token", ["", "\n", "two\nlines"])
+def test_a_token_of_the_listener_is_one_line(token, tmp_path):
+    (tmp_path / "token").write_text(token)
+    given = settings(listen_token_file=tmp_path / "token", listen="127.0.0.1:0")
+    assert [problem.code for problem in find_problems(given)] == ["no-token"]
+
+
 def test_secrets_are_not_in_a_representation():
     assert "s3cret" not in repr(GivenSecrets("s3cret"))
 

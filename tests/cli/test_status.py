@@ -178,3 +178,15 @@ def test_a_daemon_that_is_not_there_is_the_outside_and_no_url_is_bad_input(capsy
     assert "--url http://127.0.0.1:9: " in capsys.readouterr().err
     assert enter(["status", "--url", "localhost:8080"]) == 2
     assert 'write "http://localhost:8080"' in capsys.readouterr().err
+
+
+def test_a_daemon_that_asks_for_a_token_is_given_it(tmp_path, capsys):
+    token = tmp_path / "token"
+    token.write_text("listen-token-0123\n")
+    pages = {"/status": lambda: json_page({"prefixes": [], "publication": PUBLICATION})}
+    with closing(Server("127.0.0.1:0", pages, lambda: "listen-token-0123")) as server:
+        words = ["status", "--url", f"http://127.0.0.1:{server.port}"]
+        assert enter(words) == 3
+        assert "401" in capsys.readouterr().err
+        assert enter([*words, "--listen-token-file", str(token)]) == 0
+        assert enter([*words, "--listen-token-file", str(tmp_path / "none")]) == 2

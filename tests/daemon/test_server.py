@@ -3,13 +3,16 @@
 import socket
 import struct
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from urllib.request import urlopen
 
 import pytest
 
 from gitops_prefix.daemon.server import MOST_AT_ONCE, Server, text_page
+from gitops_prefix.errors import InputError, Problem
 from tests.netns import until
 
 
@@ -56,3 +59,115 @@ def test_who_leaves_early_is_no_error(server, capfd):
     until(lambda: not threads(), "all are gone")
     assert answers(server)
     assert capfd.readouterr().err == ""
+
+
+def status(server: Server, path: str, **headers: str) -> int:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+    with closing(connection):
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+
+
+HOSTS = {
+    "127.0.0.1": 200,
+    "127.0.0.1:8080": 200,
+    "192.0.2.1:8080": 200,
+    "[::1]": 200,
+    "[2001:db8::1]:8080": 200,
+    "localhost": 200,
+    "LocalHost.:8080": 200,
+    socket.gethostname(): 200,
+    "rebound.example": 421,
+    "rebound.example:8080": 421,
+    "localhost.rebound.example": 421,
+    "127.0.0.1.rebound.example": 421,
+    "127.0.0.1:8080@rebound.example": 421,
+    "2130706433": 421,
+    "": 421,
+    "::": 200,
+}
+
+
+@pytest.mark.parametrize(("host", "expected"), HOSTS.items(), ids=[*HOSTS])
+@pytest.mark.parametrize("path", ["/", "/healthz"])
+def test_only_who_means_this_machine_is_answered(server, host, expected, path):
+    """A page of anybody may have a browser ask us, under a name of its own (DNS rebinding)."""
+    assert status(server, path, Host=host) == expected
+
+
+def test_a_name_that_is_listened_on_is_ours():
+    with closing(Server("localhost:0", {"/": lambda: text_page("here")})) as server:
+        assert status(server, "/", Host="localhost") == 200
+
+
+def test_two_hosts_are_no_request(server):
+    with connect(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: rebound.example\r\n\r\n")
+        assert b" 400 " in client.recv(100)
+
+
+TOKEN = "listen-token-0123"
+BASIC = b64encode(f"anybody:{TOKEN}".encode()).decode()
+AUTHORIZATIONS = {
+    f"Bearer {TOKEN}": 200,
+    f"bearer {TOKEN}": 200,
+    f"Basic {BASIC}": 200,
+    "": 401,
+    "Bearer": 401,
+    f"Bearer {TOKEN}x": 401,
+    f"Bearer {TOKEN[:-1]}": 401,
+    f"Basic {TOKEN}": 401,
+    "Basic !": 401,
+    f"Digest {TOKEN}": 401,
+    TOKEN: 401,
+}
+
+
+@pytest.fixture
+def guarded() -> Iterator[Server]:
+    pages = {path: lambda: text_page("here") for path in ("/", "/status", "/metrics", "/healthz")}
+    with closing(Server("127.0.0.1:0", pages, lambda: TOKEN)) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("given", "expected"), AUTHORIZATIONS.items(), ids=[*AUTHORIZATIONS])
+@pytest.mark.parametrize("path", ["/", "/status", "/metrics", "/nowhere"])
+def test_with_a_token_only_who_gives_it_reads(guarded, given, expected, path):
+    found = status(guarded, path, **({"Authorization": given} if given else {}))
+    assert found == (404 if expected == 200 and path == "/nowhere" else expected)
+
+
+def test_probes_need_no_token_and_a_token_opens_any_name(guarded):
+    assert status(guarded, "/healthz") == 200
+    assert status(guarded, "/", Host="node.example") == 421
+    assert status(guarded, "/", Host="node.example", Authorization=f"Bearer {TOKEN}") == 200
+
+
+def test_a_token_that_cannot_be_read_now_opens_nothing():
+    """Its file is replaced, as Kubernetes does; probes go on."""
+
+    def gone() -> str:
+        raise InputError(Problem("unreadable", "gone"))
+
+    pages = {path: lambda: text_page("here") for path in ("/", "/healthz")}
+    with closing(Server("127.0.0.1:0", pages, gone)) as server:
+        assert status(server, "/", Authorization=f"Bearer {TOKEN}") == 503
+        assert status(server, "/healthz") == 200
+
+
+WIDTHS = {
+    "127.0.0.1:0": "",
+    "[::1]:0": "",
+    "localhost:0": "",
+    ":0": "any address of this machine",
+    "0.0.0.0:0": "any address of this machine",
+}
+
+
+@pytest.mark.parametrize(("listen", "where"), WIDTHS.items(), ids=[*WIDTHS])
+def test_it_says_who_can_read_it(listen, where):
+    with closing(Server(listen, {})) as server:
+        assert bool(server.warning) is bool(where)
+        assert where in server.warning
+    with closing(Server(listen, {}, lambda: TOKEN)) as server:
+        assert server.warning == ""

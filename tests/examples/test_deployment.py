@@ -1,6 +1,7 @@
 """The daemon's deployment: what it may do, and that its parts fit each other."""
 
 import re
+from ipaddress import ip_address
 
 import pytest
 from click import Context
@@ -127,14 +128,15 @@ def test_each_file_that_is_named_is_on_a_volume_that_allows_it(pod, container):
     assert arguments["--clone-dir"].startswith(f"{mounts['clone']['mountPath']}/")
 
 
-def test_the_probes_ask_the_port_that_is_listened_on(container):
-    port = int(_options(container)["--listen"].rpartition(":")[2])
+def test_the_probes_ask_where_it_listens_and_that_is_the_node_alone(container):
+    host, _, port = _options(container)["--listen"].rpartition(":")
+    assert ip_address(host).is_loopback
     (named,) = container["ports"]
-    assert named["containerPort"] == port
+    assert named["containerPort"] == int(port)
     probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness")]
     assert probes == [
-        {"path": "/healthz", "port": named["name"]},
-        {"path": "/readyz", "port": named["name"]},
+        {"host": host, "path": "/healthz", "port": named["name"]},
+        {"host": host, "path": "/readyz", "port": named["name"]},
     ]
 
 

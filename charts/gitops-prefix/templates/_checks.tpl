@@ -38,8 +38,9 @@
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
 {{- fail "metrics.serviceMonitor.enabled: it asks a Service: set metrics.service.enabled too, or take metrics.podMonitor" }}
 {{- end }}
-{{- if and .Values.http.host (or .Values.metrics.podMonitor.enabled .Values.metrics.service.enabled) }}
-{{- fail (printf "http.host: on %s nobody outside the node can ask for metrics: leave it empty, or metrics off" .Values.http.host) }}
+{{- $address := include "gitops-prefix.httpAddress" . }}
+{{- if and (or (hasPrefix "127." $address) (eq "::1" $address)) (or .Values.metrics.podMonitor.enabled .Values.metrics.service.enabled) }}
+{{- fail (printf "http.host: on %s nobody outside the node can ask for metrics: leave it out, which lets whoever reaches the node read them and the page (http.existingSecret asks for a token), or leave metrics off" $address) }}
 {{- end }}
 {{- range .Values.env }}
 {{- if has .name (include "gitops-prefix.environment" $ | fromYaml | keys) }}

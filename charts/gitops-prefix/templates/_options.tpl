@@ -15,6 +15,9 @@ GITOPS_PREFIX_CLONE_DIR: /var/lib/gitops-prefix/clone
 GITOPS_PREFIX_INTERFACE: {{ .Values.interface | quote }}
 {{- end }}
 GITOPS_PREFIX_LISTEN: {{ printf "%s:%d" (include "gitops-prefix.httpHost" .) (int .Values.http.port) | quote }}
+{{- if (.Values.http).existingSecret }}
+GITOPS_PREFIX_LISTEN_TOKEN_FILE: {{ printf "/etc/gitops-prefix/listen/%s" .Values.http.tokenKey }}
+{{- end }}
 {{- if eq .Values.auth.method "ssh" }}
 GITOPS_PREFIX_SSH_KEY: {{ printf "/etc/gitops-prefix/ssh/%s" .Values.auth.ssh.privateKeyKey }}
 GITOPS_PREFIX_KNOWN_HOSTS: {{ if .Values.auth.ssh.knownHosts }}/etc/gitops-prefix/config/known_hosts{{ else }}/etc/gitops-prefix/ssh/{{ .Values.auth.ssh.knownHostsKey }}{{ end }}
@@ -104,9 +107,19 @@ GITOPS_PREFIX_GITHUB_APP_INSTALLATION_ID: {{ include "gitops-prefix.id" . }}
 {{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ int64 . | toString | quote }}{{ end }}
 {{- end }}
 
+{{/*
+The node alone, unless somebody asks from outside: Prometheus, or the kubelet, whose probes
+reach a pod with a network of its own by the pod's address.
+*/}}
+{{- define "gitops-prefix.httpAddress" -}}
+{{- $asked := or (eq .Values.source "static") .Values.metrics.podMonitor.enabled .Values.metrics.service.enabled }}
+{{- if kindIs "invalid" .Values.http.host }}{{ ternary "" "127.0.0.1" $asked }}{{ else }}{{ .Values.http.host }}{{ end }}
+{{- end }}
+
 {{/* An IPv6 address stands in brackets before its port. */}}
 {{- define "gitops-prefix.httpHost" -}}
-{{- if contains ":" .Values.http.host }}[{{ .Values.http.host }}]{{ else }}{{ .Values.http.host }}{{ end }}
+{{- $address := include "gitops-prefix.httpAddress" . -}}
+{{- if contains ":" $address }}[{{ $address }}]{{ else }}{{ $address }}{{ end }}
 {{- end }}
 
 {{/* The files that the ConfigMap holds; empty when it is not needed. */}}

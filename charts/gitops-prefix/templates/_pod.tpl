@@ -56,7 +56,7 @@ containers:
       httpGet:
         path: /healthz
         port: http
-        {{- with .Values.http.host }}
+        {{- with include "gitops-prefix.httpAddress" . }}
         host: {{ . | quote }}
         {{- end }}
       periodSeconds: 30
@@ -66,7 +66,7 @@ containers:
       httpGet:
         path: /readyz
         port: http
-        {{- with .Values.http.host }}
+        {{- with include "gitops-prefix.httpAddress" . }}
         host: {{ . | quote }}
         {{- end }}
       periodSeconds: 10
@@ -125,6 +125,9 @@ volumes:
 {{ include "gitops-prefix.secretMount" (dict "name" "token" "path" "token" "secret" .Values.auth.token.existingSecret) }}
 {{- else if eq .Values.auth.method "githubApp" }}
 {{ include "gitops-prefix.secretMount" (dict "name" "github-app" "path" "github-app" "secret" .Values.auth.githubApp.existingSecret) }}
+{{- end }}
+{{- with .Values.http.existingSecret }}
+{{ include "gitops-prefix.secretMount" (dict "name" "listen-token" "path" "listen" "secret" .) }}
 {{- end }}
 {{- with .Values.signing.existingSecret }}
 {{ include "gitops-prefix.secretMount" (dict "name" "signing-key" "path" "signing" "secret" .) }}
