@@ -14,6 +14,7 @@ from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.plan.plan import Advanced, advance_all
+from gitops_prefix.render.files import looks_managed, may_hold_addresses
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
@@ -34,8 +35,11 @@ class Directory:
         Raises:
             InputError: files that cannot be read, or settings that are wrong.
         """
-        files = read_managed_files(self.root, below=self.below, exclude=self.exclude)
-        return files, self.take_stock(files)
+        found = read_managed_files(
+            self.root, below=self.below, exclude=self.exclude, or_else=may_hold_addresses
+        )
+        files = {path: content for path, content in found.items() if looks_managed(content)}
+        return files, self.take_stock(found)
 
     def take_stock(self, files: Mapping[str, bytes]) -> Inventory:
         """What files would hold, were they here.

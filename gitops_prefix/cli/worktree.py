@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,9 +34,19 @@ _UNUSED = (f"{random}{number}" for random in (os.urandom(6).hex(),) for number i
 
 
 def read_managed_files(
-    directory: Path, *, below: str = "", exclude: Iterable[str] = ()
+    directory: Path,
+    *,
+    below: str = "",
+    exclude: Iterable[str] = (),
+    or_else: Callable[[bytes], bool] | None = None,
 ) -> dict[str, bytes]:
     """Every file that a byte search finds to be managed, by path from `directory`.
+
+    Args:
+        directory: of the manifests.
+        below: a directory inside of it, or empty.
+        exclude: gitignore patterns.
+        or_else: says of another file's content whether it is wanted as well.
 
     Raises:
         InputError: `below` leads outside, a file cannot be read, or the ignore file is too long.
@@ -54,7 +64,7 @@ def read_managed_files(
     for path in walk(str(start), listed):
         content = _read(path)
         # Patterns are dear and few files are managed: the byte search comes first.
-        if content is not None and looks_managed(content):
+        if content is not None and (looks_managed(content) or (or_else and or_else(content))):
             relative = path.removeprefix(prefix)
             if not ignored.match_file(relative):
                 found[relative] = content

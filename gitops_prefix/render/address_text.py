@@ -21,6 +21,13 @@ class Span(NamedTuple):
     last: int
 
 
+def span_start(span: Span) -> str:
+    """The first address of a span, in its family's notation."""
+    return (
+        str(ipaddress.IPv4Address(span.first)) if span.version == 4 else format_address(span.first)
+    )
+
+
 def address_span(text: Value) -> Span | None:
     """One address or CIDR of either family as a span, or None."""
     return _span(text) if isinstance(text, str) else None

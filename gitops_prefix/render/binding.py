@@ -12,7 +12,8 @@ from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.service_address import Claim
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.errors import Place, Problem
+from gitops_prefix.errors import Place, Problem, Severity
+from gitops_prefix.render.address_text import Span
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Node, Value, value_at
 from gitops_prefix.render.source import DocumentSpan, Edit
@@ -248,6 +249,23 @@ class Bound(NamedTuple):
 Bind: TypeAlias = Callable[[Manifest, Surroundings], Bound]
 
 
+class Pool(NamedTuple):
+    """How a kind of pool holds the addresses that it gives away.
+
+    Attributes:
+        path: of the list, or of the one address range.
+        span_of: the addresses of an entry.
+        overlap: how much it weighs when two pools have an address in common; None when the
+            kind does not mind.
+        needs_an_entry: whether a pool without an entry breaks others.
+    """
+
+    path: Path
+    span_of: Callable[[Value], Span | None]
+    overlap: Severity | None = None
+    needs_an_entry: bool = False
+
+
 class Target(NamedTuple):
     """A kind whose annotated manifests follow a prefix: one file in `targets/`.
 
@@ -257,6 +275,7 @@ class Target(NamedTuple):
         fields: what is managed, as docs/annotations.md names it.
         bind: finds the managed fields of one manifest of this kind that has one of
             our annotations.
+        pool: for a kind that gives addresses away.
     """
 
     kind: str
@@ -264,3 +283,4 @@ class Target(NamedTuple):
     versions: tuple[str, ...]
     fields: tuple[str, ...]
     bind: Bind
+    pool: Pool | None = None

@@ -14,6 +14,17 @@ from gitops_prefix.errors import InputError, Place, Problem
 MARKER = "$dynamicprefix"
 NEEDLES = (b"dynamic-prefix.io/", MARKER.encode())
 """Every managed file has one of them: an annotation, an apiVersion, or a marker."""
+_HOLDERS = (
+    b"IPPool",
+    b"AddressPool",
+    b"CIDRGroup",
+    b"/ips",
+    b"-ips",
+    b"IPs",
+    b"/target",
+    b"_PREFIX",
+)
+"""Part of each kind, annotation or variable in which we write addresses."""
 IGNORE_FILE = ".gitops-prefixignore"
 MOST_BYTES = 64 * 1024
 _SLASH = ord("/")
@@ -38,6 +49,11 @@ _POSIX = {
 def looks_managed(content: bytes) -> bool:
     """Whether a file may hold a managed field; no other file is parsed."""
     return any(needle in content for needle in NEEDLES)
+
+
+def may_hold_addresses(content: bytes) -> bool:
+    """Whether a file may hold addresses that were managed once."""
+    return any(holder in content for holder in _HOLDERS)
 
 
 def text_looks_managed(text: str, start: int, end: int) -> bool:

@@ -1,14 +1,23 @@
 """The inventory of a repository: its DynamicPrefixes and the fields that follow them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status, format_time, status_document
+from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Place, Problem, Severity
-from gitops_prefix.render.binding import Binding, FieldIdentity
+from gitops_prefix.render.address_text import Span, entries, hextets_span, range_span
+from gitops_prefix.render.binding import Binding, FieldEdit, FieldIdentity, Following, Pool
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
-from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.edit_items import RefusedEditError
+from gitops_prefix.render.load_balancers import FilledPool
+from gitops_prefix.render.manifest import NAME, Manifest
+from gitops_prefix.render.node import Value, value_at
 
+_GLOBAL = Prefix.parse("2000::/3")
+"""What is assigned for global addresses (IANA, "IPv6 Global Unicast")."""
 NOT_YAML = "not-yaml"
 """The code of a document that does not parse: nothing of it is rendered anyway."""
 
@@ -25,6 +34,7 @@ class Inventory(NamedTuple):
 
     Attributes:
         manifests: every document that has an annotation or a marker of ours.
+        pools: those of them that give addresses away, and how.
         held: the documents that an error holds back; all others go on.
         stopped: whether nothing may be rendered, because two DynamicPrefixes have one name, or
             because the settings cannot be read.
@@ -36,6 +46,164 @@ class Inventory(NamedTuple):
     manifests: tuple[Manifest, ...] = ()
     held: frozenset[DocumentSpot] = frozenset()
     stopped: bool = False
+    pools: Mapping[DocumentSpot, Pool] = {}
+
+
+def fill_pools(
+    inventory: Inventory, statuses: Mapping[str, Status], edits: Iterable[FieldEdit]
+) -> Iterator[FilledPool]:
+    """Each pool with what it gives away after the edits.
+
+    Before its first prefix a DynamicPrefix has an imagined one, so that a problem is known
+    before it hurts.
+    """
+    edited = {(spot_of(edit.binding.manifest), edit.binding.field_path): edit for edit in edits}
+    imagined = {
+        name: Following(document.specification, None, status)
+        for number, (name, document) in enumerate(inventory.dynamic_prefixes.items())
+        if name not in statuses and (status := imagine(document.specification, number))
+    }
+    bindings: dict[DocumentSpot, list[Binding]] = {}
+    for binding in inventory.bindings:
+        bindings.setdefault(spot_of(binding.manifest), []).append(binding)
+    for manifest in inventory.manifests:
+        spot = spot_of(manifest)
+        if spot not in inventory.pools:
+            continue
+        content, prefixes, waits_for = manifest.content, set(), ""
+        for binding in bindings.get(spot, ()):
+            name = binding.dynamic_prefix
+            edit = edited.get((spot, binding.field_path)) or _try(binding, imagined.get(name))
+            if edit is not None and binding.parts is None:
+                content = _replaced(content, binding.field_path, edit.wanted)
+            if name in statuses:
+                prefixes.add(statuses[name].current)
+            else:
+                waits_for = name
+                prefixes |= {imagined[name].after.current} if name in imagined else set()
+        rule = inventory.pools[spot]
+        whole = frozenset(Span(6, prefix.network, prefix.last) for prefix in prefixes)
+        yield FilledPool(manifest, rule, tuple(_spans(content, rule)), whole, waits_for)
+
+
+def _try(binding: Binding, following: Following | None) -> FieldEdit | None:
+    """The edit in an imagined prefix; None when it cannot be known."""
+    if following is None or binding.claim is not None:
+        return None
+    try:
+        return binding.edit(binding, following)
+    except RefusedEditError:
+        return None
+
+
+def _replaced(content: Value, path: Path, new: Value) -> Value:
+    """The content with another value at a path."""
+    if not path:
+        return new
+    head, rest = path[0], path[1:]
+    if isinstance(content, list):
+        return [
+            _replaced(item, rest, new) if index == head else item
+            for index, item in enumerate(content)
+        ]
+    mapping = content if isinstance(content, dict) else {}
+    return {**mapping, head: _replaced(mapping.get(head), rest, new)}
+
+
+def _spans(content: Value, rule: Pool) -> Iterator[Span]:
+    held = value_at(content, rule.path)
+    for entry in held if isinstance(held, list) else [held]:
+        span = rule.span_of(entry)
+        if span is not None:
+            yield span
+
+
+def words_of(documents: Iterable[DynamicPrefixDocument]) -> tuple[str, ...]:
+    """What each address of the prefixes begins with, as we write it.
+
+    These are the groups before the first one that is zero: a run of zeros may be written `::`.
+    """
+    words = []
+    for prefix in _bases(documents):
+        groups = [f"{prefix.network >> shift & 0xFFFF:x}" for shift in range(112, -1, -16)]
+        groups = groups[: prefix.length // 16]
+        first_zero = groups.index("0") if "0" in groups else len(groups)
+        words += [f"{':'.join(groups[:first_zero])}:"]
+    return tuple(dict.fromkeys(words))
+
+
+def _bases(documents: Iterable[DynamicPrefixDocument]) -> list[Prefix]:
+    """The current and the past prefixes, or those that they are a part of."""
+    return [
+        document.specification.base(prefix)
+        for document in documents
+        if document.status is not None
+        for prefix in document.status.prefixes
+    ]
+
+
+def find_left_over(
+    documents: Mapping[str, DynamicPrefixDocument],
+    bindings: Iterable[Binding],
+    fields: Iterable[tuple[Manifest, Path]],
+    *,
+    complete: bool,
+) -> Iterator[Problem]:
+    """A warning for each field that has addresses of a prefix, and that nothing moves any more.
+
+    Its annotation was removed, or its DynamicPrefix is gone. What a DynamicPrefix that is gone
+    left behind is not known, so that every global address counts.
+
+    Args:
+        documents: the DynamicPrefixes by name.
+        bindings: the fields that follow.
+        fields: those that may hold addresses of ours.
+        complete: whether every DynamicPrefix could be read.
+    """
+    bases = _bases(documents.values())
+    followed: dict[DocumentSpot, list[Path]] = {}
+    for binding in bindings:
+        followed.setdefault(spot_of(binding.manifest), []).append(binding.field_path)
+    for manifest, path in fields:
+        name = manifest.annotations.get(NAME)
+        gone = isinstance(name, str) and name not in documents
+        if name is not None and not (gone and complete):
+            continue
+        others = followed.get(spot_of(manifest), ())
+        if any(path[: len(other)] == other[: len(path)] for other in others):
+            continue
+        inside = [*bases, _GLOBAL] if gone else bases
+        left = [
+            text
+            for text, span in _entries(value_at(manifest.content, path))
+            if span.version == 6
+            and any(base.network <= span.first and span.last <= base.last for base in inside)
+        ]
+        if left:
+            why = f"DynamicPrefix {name} is gone" if gone else f"nothing here has {NAME}"
+            message = (
+                f"{dotted(path)} still has {', '.join(left)}, and {why}, so nothing moves that any "
+                "more: annotate the object again, or remove the entries"
+            )
+            yield manifest.field_problem(path, "left-over", message, Severity.WARNING)
+
+
+def _entries(value: Value) -> Iterator[tuple[str, Span]]:
+    """The entries of a list, or of a text with commas, that are addresses."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _entries(item)
+    elif isinstance(value, dict):
+        span = range_span(value.get("start"), value.get("stop", value.get("start")))
+        if span is not None:
+            yield f"{value['start']}-{value.get('stop', value['start'])}", span
+        else:
+            yield from _entries(value.get("cidr"))
+    else:
+        for entry in entries(value):
+            span = hextets_span(entry)
+            if span is not None:
+                yield entry, span
 
 
 def documents_in_error(

@@ -4,12 +4,15 @@ docs.cilium.io, "LoadBalancer IPAM"; metallb.io, "Usage". What a pool gives is c
 what all other pools give, since both load balancers stop using pools that overlap.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from gitops_prefix.decide.fields import dotted
 from gitops_prefix.decide.reference import Reference
-from gitops_prefix.render.address_text import address_span, entries
+from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.render.address_text import Span, address_span, entries, span_start
+from gitops_prefix.render.binding import Pool
 from gitops_prefix.render.manifest import ADDRESS_RANGE, NAME, SUBNET, Manifest
 from gitops_prefix.render.node import Value, value_at
 
@@ -111,3 +114,98 @@ def keys_of(manifest: Manifest, balancer: LoadBalancer) -> tuple[str, ...]:
     """The annotations to write the addresses of a Service into: what it has, or the usual one."""
     keys = balancer.address_keys
     return tuple(key for key in keys if key in manifest.annotations) or keys[:1]
+
+
+class FilledPool(NamedTuple):
+    """A pool as it is after the rendering.
+
+    Attributes:
+        spans: what it gives away.
+        prefixes: the current prefixes that it follows.
+        waits_for: a DynamicPrefix without a first prefix that it follows, or an empty string.
+    """
+
+    manifest: Manifest
+    rule: Pool
+    spans: tuple[Span, ...]
+    prefixes: frozenset[Span]
+    waits_for: str
+
+    def is_same_object(self, other: "FilledPool") -> bool:
+        """Whether both may be one object: a base and its overlay."""
+        mine, theirs = self.manifest, other.manifest
+        namespaces = {mine.namespace, theirs.namespace} - {""}
+        return mine.name == theirs.name and len(namespaces) < 2
+
+    def __str__(self) -> str:
+        return f"{self.manifest.kind} {self.manifest.name}"
+
+
+def find_pool_problems(pools: Sequence[FilledPool]) -> Iterator[Problem]:
+    """What is wrong with the pools of a repository, each alone and taken together."""
+    for pool in pools:
+        yield from _empty(pool)
+        yield from _raw_prefix(pool)
+    yield from _overlaps(pools)
+
+
+def _empty(pool: FilledPool) -> Iterator[Problem]:
+    manifest, rule = pool.manifest, pool.rule
+    if rule.needs_an_entry and pool.waits_for and not value_at(manifest.content, rule.path):
+        message = (
+            f"{pool} is empty until {pool.waits_for} has its first prefix, and MetalLB reads no "
+            f"configuration at all meanwhile: write an entry of your own into {dotted(rule.path)}, "
+            "for example an IPv4 range"
+        )
+        yield manifest.field_problem(rule.path, "empty-pool", message, Severity.WARNING)
+
+
+def _raw_prefix(pool: FilledPool) -> Iterator[Problem]:
+    if not pool.prefixes.isdisjoint(pool.spans):
+        # RFC 4291 2.6.1; the host parts 1, 2, ... are usually those of routers.
+        message = (
+            f"{pool} gives away the whole prefix, with host part 0, which is the anycast address "
+            f"of all routers, and with the addresses of routers: name an {ADDRESS_RANGE}"
+        )
+        manifest, code = pool.manifest, "raw-prefix"
+        if NAME in manifest.annotations:
+            yield manifest.annotation_problem(code, message, severity=Severity.WARNING)
+        else:
+            yield manifest.field_problem(pool.rule.path, code, message, Severity.WARNING)
+
+
+def _overlaps(pools: Sequence[FilledPool]) -> Iterator[Problem]:
+    """One problem for each two pools of a kind that have an address in common."""
+    held = sorted(
+        (span, number)
+        for number, pool in enumerate(pools)
+        if pool.rule.overlap is not None
+        for span in pool.spans
+    )
+    found: dict[tuple[int, int], Span] = {}
+    for index, (span, number) in enumerate(held):
+        for other, other_number in held[index + 1 :]:
+            if other.version != span.version or other.first > span.last:
+                break
+            first, second = pools[min(number, other_number)], pools[max(number, other_number)]
+            if first.rule == second.rule and not first.is_same_object(second):
+                found.setdefault((min(number, other_number), max(number, other_number)), other)
+    for (number, other_number), span in sorted(found.items()):
+        yield _overlap(pools[number], pools[other_number], span)
+
+
+def _overlap(first: FilledPool, second: FilledPool, span: Span) -> Problem:
+    rule = second.rule
+    effect = (
+        "MetalLB then reads no configuration at all"
+        if rule.overlap is Severity.ERROR
+        else "Cilium then stops using the newer one"
+    )
+    place = first.manifest.place_of(rule.path)
+    message = (
+        f"{second} and {first} ({place}) both have {span_start(span)}, and {effect}: give each a "
+        "range of its own"
+    )
+    return second.manifest.field_problem(
+        rule.path, "pools-overlap", message, rule.overlap or Severity.WARNING
+    )

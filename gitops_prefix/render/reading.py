@@ -1,20 +1,23 @@
 """Files -> inventory: documents are parsed, and bound by annotations and by markers."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from gitops_prefix.decide.fields import Path, nearest
 from gitops_prefix.decide.specification import API_VERSION, KIND
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, Bound, Surroundings, Target
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
-from gitops_prefix.render.files import text_looks_managed
+from gitops_prefix.render.files import looks_managed, text_looks_managed
 from gitops_prefix.render.inventory import (
     DocumentSpot,
     Inventory,
     documents_in_error,
+    find_left_over,
     spot_of,
+    words_of,
 )
+from gitops_prefix.render.load_balancers import CILIUM, METALLB
 from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     ANNOTATIONS,
@@ -35,6 +38,7 @@ from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.render.source import DocumentSpan, Source
 from gitops_prefix.render.targets import TARGETS, target_of
+from gitops_prefix.render.targets.service import DNS_PREFIXES
 
 BINDING = (
     NAME,
@@ -48,6 +52,8 @@ BINDING = (
 """Annotations that bind a field; the others only change how."""
 _OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
 """What PKizzle/dynamic-prefix-operator notes on live objects."""
+_ADDRESS_KEYS = frozenset((*CILIUM, *METALLB, *(f"{prefix}target" for prefix in DNS_PREFIXES)))
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*_(PREFIX|NETWORK|START|END|RANGE|CIDRS?)")
 _ANNOTATIONS = ("metadata", "annotations")
 _SAME_NAME = "duplicate-dynamic-prefix"
 
@@ -56,7 +62,8 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
     """Read managed files.
 
     Args:
-        files: content by path; a file without a managed field costs a byte search.
+        files: content by path; a file without a managed field costs a byte search, and is
+            parsed only when it has an address of a prefix.
         settings: of the repository.
     """
     problems: list[Problem] = []
@@ -73,12 +80,70 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
     )
     unknown: set[DocumentSpot] = set()
     bindings = tuple(_read_bindings(surroundings, problems, unknown if not complete else None))
+    problems += find_left_over(
+        documents, bindings, [*_address_fields(manifests, documents, files)], complete=complete
+    )
     held = frozenset(unknown | documents_in_error(manifests, problems))
     stopped = any(problem.code == _SAME_NAME for problem in problems)
-    return Inventory(documents, bindings, tuple(problems), manifests, held, stopped)
+    pools = {
+        spot_of(manifest): target.pool
+        for manifest in manifests
+        if (target := target_of(manifest)) and target.pool
+    }
+    return Inventory(documents, bindings, tuple(problems), manifests, held, stopped, pools)
+
+
+def _address_fields(
+    manifests: Iterable[Manifest],
+    documents: Mapping[str, DynamicPrefixDocument],
+    files: Mapping[str, bytes],
+) -> Iterator[tuple[Manifest, Path]]:
+    """The fields in which we write addresses, of all documents, annotated or not."""
+    known = {spot_of(manifest): manifest for manifest in manifests}
+    words = words_of(documents.values())
+    for path, content in files.items():
+        if any(word.encode() in content for word in words):
+            strangers = [*_read_unmanaged(path, content, words, known)]
+            known |= {spot_of(stranger): stranger for stranger in strangers}
+    for manifest in known.values():
+        target = target_of(manifest)
+        for field in target.fields if target else ():
+            if field.startswith("spec."):
+                yield manifest, tuple(field.split("."))
+        for holder in _holders(manifest.content):
+            yield manifest, holder
+
+
+def _read_unmanaged(
+    path: str, content: bytes, words: Iterable[str], known: Container[DocumentSpot]
+) -> Iterator[Manifest]:
+    """The documents with an address of a prefix; those that do not parse are left out."""
+    try:
+        source = Source.decode(path, content)
+        for span in source.documents():
+            text = source.text[span.start : span.end]
+            if DocumentSpot(path, span.number) in known or not any(map(text.__contains__, words)):
+                continue
+            root = locate(text)
+            if root is not None:
+                yield Manifest(source, span, text, root, plain_value(root))
+    except (NotYamlError, ValueError):
+        return
+
+
+def _holders(value: Value, *above: str | int) -> Iterator[Path]:
+    """Where an annotation or a variable is in which we write addresses."""
+    entries = enumerate(value) if isinstance(value, list) else ()
+    for key, inner in value.items() if isinstance(value, dict) else entries:
+        if isinstance(inner, dict | list):
+            yield from _holders(inner, *above, key)
+        elif key in _ADDRESS_KEYS or (above == ("data",) and _VARIABLE.fullmatch(str(key))):
+            yield (*above, key)
 
 
 def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[Manifest]:
+    if not looks_managed(content):
+        return
     try:
         source = Source.decode(path, content)
     except UnicodeDecodeError as error:

@@ -18,7 +18,14 @@ from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.binding import Binding, Change, FieldEdit, Following, change_of
 from gitops_prefix.render.dynamic_prefix import edit_status
 from gitops_prefix.render.edit_items import RefusedEditError
-from gitops_prefix.render.inventory import DocumentSpot, Inventory, documents_in_error, spot_of
+from gitops_prefix.render.inventory import (
+    DocumentSpot,
+    Inventory,
+    documents_in_error,
+    fill_pools,
+    spot_of,
+)
+from gitops_prefix.render.load_balancers import find_pool_problems
 from gitops_prefix.render.manifest import SUFFIX, Manifest
 from gitops_prefix.render.proof import prove_edits, splice_files
 
@@ -64,6 +71,7 @@ def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
         return Rendering(problems=tuple(problems))
     edits = [*_edit_statuses(inventory, statuses, problems)]
     edits += _edit_bindings(inventory, statuses, problems)
+    problems += find_pool_problems([*fill_pools(inventory, statuses, edits)])
     held = inventory.held | documents_in_error(inventory.manifests, problems)
     return _finish_the_rest(inventory, edits, problems, held)
 

@@ -206,3 +206,19 @@ def test_a_prefix_that_no_router_announces_is_refused(command, prefix, words, ho
     assert enter([command, "--prefix", f"home={prefix}"]) == 2
     assert f'"{prefix}" {words}' in capsys.readouterr().err
     assert (home / "p.yaml").read_text() == HOME
+
+
+def test_what_lost_its_annotation_is_found_in_a_file_that_nothing_else_reads(home, capsys):
+    """Nothing in the file names gitops-prefix any more."""
+    annotated = f"{POOL}spec: {{}}\n"
+    (line,) = (line for line in annotated.splitlines() if "dynamic-prefix.io/" in line)
+    (home / "home.yaml").write_bytes(PREFIX)
+    (home / "pool.yaml").write_text(annotated)
+    assert enter(["render", "--prefix", "home=2001:db8:a::/64"]) == 0
+    written = (home / "pool.yaml").read_text()
+    (home / "pool.yaml").write_text(written.replace(f"{line}\n", ""))
+    capsys.readouterr()
+    assert enter(["validate", "--output", "json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert (warning["code"], warning["path"]) == ("left-over", "pool.yaml")
+    assert "2001:db8:a:0:f000::" in warning["message"]

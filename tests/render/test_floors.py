@@ -9,7 +9,7 @@ import gitops_prefix.render
 PACKAGE = "gitops_prefix.render"
 DIRECTORY = Path(gitops_prefix.render.__file__).parent
 MOST_FLOORS = 7
-MOST_MODULES = 31
+MOST_MODULES = 32
 
 
 def modules() -> dict[str, Path]:

@@ -120,7 +120,7 @@ CASES = {
         "that changes, and will not follow it",
     ),
     "a slip of the pen": (
-        POOL.replace("address-range:", "adress-range:"),
+        GROUP.replace("address-range:", "adress-range:"),
         "manifest.yaml:5:79 unknown-annotation: gitops-prefix reads no annotation "
         'dynamic-prefix.io/adress-range. Did you mean "dynamic-prefix.io/address-range"?',
     ),

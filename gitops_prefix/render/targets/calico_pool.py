@@ -20,6 +20,7 @@ from gitops_prefix.render.binding import (
     Bound,
     FieldEdit,
     Following,
+    Pool,
     SiblingEdit,
     Surroundings,
     Target,
@@ -292,5 +293,10 @@ def _without_annotation(text: str, key: str) -> str:
 
 
 TARGET = Target(
-    kind="IPPool", group="projectcalico.org", versions=("v3",), fields=("spec.cidr",), bind=_bind
+    kind="IPPool",
+    group="projectcalico.org",
+    versions=("v3",),
+    fields=("spec.cidr",),
+    bind=_bind,
+    pool=Pool(_CIDR, address_span),
 )

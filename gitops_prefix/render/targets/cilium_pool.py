@@ -10,6 +10,7 @@ prefix. In mode `ha` Services pin their addresses, and blocks stay whole.
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.parts import PlacedRange
 from gitops_prefix.decide.reference import Placed
+from gitops_prefix.errors import Severity
 from gitops_prefix.render.address_text import (
     Span,
     address_span,
@@ -17,10 +18,12 @@ from gitops_prefix.render.address_text import (
     placed_ends,
     range_span,
 )
-from gitops_prefix.render.binding import Target
+from gitops_prefix.render.binding import Pool, Target
 from gitops_prefix.render.edit_items import Item
 from gitops_prefix.render.node import Value
 from gitops_prefix.render.shared_list import SharedList
+
+_BLOCKS = ("spec", "blocks")
 
 
 def _items(placed: Placed) -> tuple[Item, ...]:
@@ -51,11 +54,13 @@ TARGET = Target(
     versions=("v2", "v2alpha1"),
     fields=("spec.blocks",),
     bind=SharedList(
-        path=("spec", "blocks"),
+        path=_BLOCKS,
         items=_items,
         span=_span,
         # Cilium disables a pool whose blocks overlap.
         overlap_is_error=True,
         past_items=_past_items,
     ).bind,
+    # LB-IPAM stops using the newer one of two pools that overlap, also of disabled ones.
+    pool=Pool(_BLOCKS, _span, Severity.WARNING),
 )
