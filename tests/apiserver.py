@@ -69,12 +69,16 @@ class ApiServer:
         path.chmod(0o600)
         return path
 
+    def command(self, *words: str, user: str = ADMIN) -> list[str]:
+        """kubectl with its kubeconfig."""
+        program = Path(os.environ["KUBEBUILDER_ASSETS"]) / "kubectl"
+        return [*self.prefix, str(program), "--kubeconfig", str(self.kubeconfig(user)), *words]
+
     def ask(
         self, *words: str, stdin: str = "", user: str = ADMIN
     ) -> subprocess.CompletedProcess[str]:
         """kubectl, whatever it answers."""
-        program = Path(os.environ["KUBEBUILDER_ASSETS"]) / "kubectl"
-        command = [*self.prefix, str(program), "--kubeconfig", str(self.kubeconfig(user)), *words]
+        command = self.command(*words, user=user)
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory)}
         return subprocess.run(
             command,
@@ -129,9 +133,8 @@ class ApiServer:
         """
         seen: list[dict] = []
         where = ["-n", namespace] if namespace else []
-        program = Path(os.environ["KUBEBUILDER_ASSETS"]) / "kubectl"
-        command = [*self.prefix, str(program), "--kubeconfig", str(self.kubeconfig(ADMIN))]
-        command += ["get", kind, name, *where, "-o", "json", "--show-managed-fields", "--watch"]
+        words = ["get", kind, name, *where, "-o", "json", "--show-managed-fields", "--watch"]
+        command = self.command(*words)
         path = self.directory / f"watch-{next(_numbers)}"
         with path.open("w") as out, start_here(*command, stdout=out):
             until(lambda: path.stat().st_size, "the first state", _SECONDS)

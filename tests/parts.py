@@ -41,6 +41,13 @@ def _assets() -> bool:
     return bool(folder) and all(os.access(Path(folder) / name, os.X_OK) for name in programs)
 
 
+def _neighbour(*names: str) -> tuple[Callable[[], bool], str]:
+    folder = Path(os.environ.get("NEIGHBOURS", "/nowhere"))
+    words = " ".join(names)
+    remedy = f"NEIGHBOURS, as `.ci/neighbours {words}` prints it, and KUBEBUILDER_ASSETS"
+    return lambda: _assets() and all(os.access(folder / name, os.X_OK) for name in names), remedy
+
+
 PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "netns": (
         _netns,
@@ -79,10 +86,13 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
         _assets,
         "KUBEBUILDER_ASSETS: a folder with kube-apiserver, etcd and kubectl (.ci/kubernetes makes one)",
     ),
-    "lbipam": (
-        lambda: _assets() and os.access(Path(os.environ.get("NEIGHBOURS", "")) / "lbipam", os.X_OK),
-        "NEIGHBOURS: a folder with lbipam (.ci/neighbours makes one), beside KUBEBUILDER_ASSETS",
-    ),
+    "bind": (lambda: _has("named")() and _has("dig")(), "apt install bind9 bind9-dnsutils"),
+    "redis": (_has("redis-server"), "apt install redis-server"),
+    "lbipam": _neighbour("lbipam"),
+    "metallb": _neighbour("metallb"),
+    "external-dns": _neighbour("external-dns"),
+    "flux": _neighbour("source-controller", "kustomize-controller", "notification-controller"),
+    "argocd": _neighbour("argocd"),
     "pre-commit": (_has("pre-commit"), "pip install pre-commit"),
     "shared": (
         (Path(__file__).parents[2] / "shared" / "ra-corpus").is_dir,

@@ -1,163 +1,148 @@
 """Cilium's own LB-IPAM acts on what we render: who holds which address after each change.
 
-The proof is the status of the Services. LB-IPAM runs as its package has it
-(tests/neighbours/lbipam), against the real API server.
+The proof is the status of the Services. The same scenarios run against the stand-in.
 """
 
-import json
-import os
-from collections import Counter
-from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 
 import pytest
 
 from gitops_prefix.decide.prefix import Prefix
-from tests.git_servers import start_here
-from tests.netns import until
+from tests.neighbours.load_balancers import lb_ipam, lb_ipam_stand_in
+from tests.neighbours.place import Place, service
 from tests.parts import require
 from tests.render.lists import POOL
-from tests.render.repository import PREFIX, A, B, C, render_once
+from tests.render.repository import PREFIX, A, B, C
 
 D = Prefix.parse("2001:db8:d::/64")
-IPV4 = ip_network("192.168.42.0/24")
 SERVICES = 20
-_SECONDS = 60.0
+NAMES = [f"s{number:02}" for number in range(SERVICES)]
+BLOCKS = POOL + "spec:\n  blocks:\n    - cidr: 192.168.42.0/24\n"
+HA = PREFIX.decode() + "  transition: {mode: ha}\n"
+FOLLOWS = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: NAME
+  namespace: NAMESPACE
+  annotations:
+    dynamic-prefix.io/name: home
+    dynamic-prefix.io/service-address-range: lb
+    lbipam.cilium.io/ips: "192.168.42.NUMBER"
+spec:
+  type: LoadBalancer
+  ipFamilyPolicy: PreferDualStack
+  ports: [{port: 80}]
+"""
+NEIGHBOURS = pytest.mark.parametrize("started", [lb_ipam, lb_ipam_stand_in], ids=["true", "stand-in"])
 
 
-@contextmanager
-def lb_ipam(cluster, log: Path):
-    """A running LB-IPAM."""
-    program = Path(os.environ["NEIGHBOURS"]) / "lbipam"
-    words = (str(program), "--k8s-kubeconfig-path", str(cluster.kubeconfig("admin")))
-    with (
-        log.open("w") as out,
-        start_here(
-            *words, "--k8s-client-qps=500", "--k8s-client-burst=500", stderr=out, stdout=out
-        ),
-    ):
-        yield
+def needs(started) -> None:
+    require("lbipam" if started is lb_ipam else "cluster")
 
 
-class Home:
-    """A repository with one pool, and a namespace of dual-stack Services."""
-
-    def __init__(self, cluster, namespace: str, transition: str = "") -> None:
-        self.cluster, self.namespace = cluster, namespace
-        pool = POOL + "spec:\n  blocks:\n    - cidr: 192.168.42.0/24\n"
-        self.files = {"home.yaml": PREFIX + transition.encode(), "pool.yaml": pool.encode()}
-        self._hour = 0
-
-    def renumber(self, prefix: Prefix) -> None:
-        """Render the next prefix, and apply the pool as a reconciler does."""
-        self._hour += 1
-        rendering = render_once(self.files, prefix, self._hour)
-        assert not [str(problem) for problem in rendering.problems]
-        self.files |= rendering.files
-        self.cluster.apply(self.files["pool.yaml"].decode(), manager="kustomize-controller")
-
-    def add(self, *names: str) -> None:
-        self.cluster.apply(
-            *(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Service",
-                    "metadata": {"name": name, "namespace": self.namespace},
-                    "spec": {
-                        "type": "LoadBalancer",
-                        "ipFamilyPolicy": "PreferDualStack",
-                        "ports": [{"port": 80}],
-                    },
-                }
-                for name in names
-            )
-        )
-
-    def held(self) -> dict[str, list[str]]:
-        """The addresses of each Service."""
-        words = ("get", "services", "-n", self.namespace, "-o")
-        line = r'jsonpath={range .items[*]}{.metadata.name}{range .status.loadBalancer.ingress[*]} {.ip}{end}{"\n"}{end}'
-        rows = (row.split() for row in self.cluster.kubectl(*words, line).splitlines())
-        return {name: addresses for name, *addresses in rows}
-
-    def on(self, *prefixes: Prefix) -> Counter[str]:
-        """How many Services have an address in each prefix, in IPv4, and in none."""
-        names = {str(prefix): ip_network(str(prefix)) for prefix in prefixes} | {"IPv4": IPV4}
-        found: Counter[str] = Counter()
-        for addresses in self.held().values():
-            places = [
-                next((name for name, net in names.items() if ip_address(text) in net), text)
-                for text in addresses
-            ]
-            found.update(places)
-            found["without IPv6"] += not any(":" in text for text in addresses)
-        return +found
-
-    def settles(self, expected: dict[str, int]) -> None:
-        until(
-            lambda: self.on(A, B, C, D) == expected,
-            f"{expected}, not {self.on(A, B, C, D)}",
-            _SECONDS,
-        )
+def settles(place: Place, neighbour, expected: dict[str, int]) -> None:
+    place.settles(
+        neighbour,
+        lambda: place.on(A, B, C, D) == expected,
+        lambda: f"{expected}, not {place.on(A, B, C, D)}: {place.held()}",
+    )
 
 
-def _serve_the_status_of_pools(cluster) -> None:
-    """LB-IPAM writes its counts into the status of a pool, and stops where it cannot."""
-    definition = "ciliumloadbalancerippools.cilium.io"
-    versions = cluster.get("crd", definition)["spec"]["versions"]
-    patch = [
-        {"op": "add", "path": f"/spec/versions/{number}/subresources", "value": {"status": {}}}
-        for number, _ in enumerate(versions)
-    ]
-    cluster.kubectl("patch", "crd", definition, "--type=json", "-p", json.dumps(patch))
+def add(place: Place, *names: str) -> None:
+    made = (service(place.namespace, name, ipFamilyPolicy="PreferDualStack") for name in names)
+    place.cluster.apply(*made)
 
 
-@pytest.fixture
-def home(cluster, namespace):
-    require("lbipam")
-    _serve_the_status_of_pools(cluster)
-    home = Home(cluster, namespace)
-    yield home
-    cluster.kubectl("delete", "services", "--all", "-n", namespace)
+def ipv4(place: Place) -> dict[str, list[str]]:
+    held = place.held().items()
+    return {name: [text for text in texts if "." in text] for name, texts in held if name in NAMES}
 
 
-def test_simple_reaches_the_current_prefix(home, tmp_path):
+def always_had_ipv6(states) -> bool:
+    """Whoever had IPv6 once, has it in every later state."""
+    had: set[str] = set()
+    for name, held in states:
+        if any(":" in text for text in held):
+            had.add(name)
+        elif name in had:
+            return False
+    return True
+
+
+@NEIGHBOURS
+def test_simple_reaches_the_current_prefix(neighbourhood, space, tmp_path, started):
     """A, B, A, C, D: old Services keep what they have, new ones get the current prefix.
 
     At pruning all move to the current one. IPv4 stays, and a restart changes nothing.
     """
-    names = [f"s{number:02}" for number in range(SERVICES)]
-    with lb_ipam(home.cluster, tmp_path / "log"):
-        home.renumber(A)
-        home.add(*names)
-        home.settles({str(A): SERVICES, "IPv4": SERVICES})
-        ipv4 = {name: [a for a in held if "." in a] for name, held in home.held().items()}
+    needs(started)
+    place = Place(neighbourhood, space, {"home.yaml": PREFIX.decode(), "pool.yaml": BLOCKS})
 
-        home.renumber(B)
-        home.add("new-b")
-        home.settles({str(A): SERVICES, str(B): 1, "IPv4": SERVICES + 1})
+    def renumber(prefix: Prefix) -> None:
+        place.renumber(prefix)
+        place.apply()
 
-        home.renumber(A)
-        home.add("new-a")
-        home.settles({str(A): SERVICES + 1, str(B): 1, "IPv4": SERVICES + 2})
+    with started(place, tmp_path / "log") as neighbour:
+        renumber(A)
+        add(place, *NAMES)
+        settles(place, neighbour, {str(A): SERVICES, "IPv4": SERVICES})
+        before = ipv4(place)
+        with place.every_state() as states:
+            renumber(B)
+            add(place, "new-b")
+            settles(place, neighbour, {str(A): SERVICES, str(B): 1, "IPv4": SERVICES + 1})
+            renumber(A)
+            add(place, "new-a")
+            settles(place, neighbour, {str(A): SERVICES + 1, str(B): 1, "IPv4": SERVICES + 2})
+            renumber(C)
+            add(place, "new-c")
+            settles(place, neighbour, {str(A): SERVICES + 1, str(B): 1, str(C): 1, "IPv4": SERVICES + 3})
+            renumber(D)  # B leaves the history
+            add(place, "new-d")
+            settles(place, neighbour, {str(A): SERVICES + 1, str(C): 1, str(D): 2, "IPv4": SERVICES + 4})
+        assert always_had_ipv6(states)
+        assert ipv4(place) == before
+        held = place.held()
+    with started(place, tmp_path / "again") as neighbour:
+        add(place, "restarted")
+        place.settles(neighbour, lambda: place.held().get("restarted"), lambda: "no address")
+        after = place.held()
+        assert any(ip_address(text) in ip_network(str(D)) for text in after.pop("restarted"))
+        assert after == held
 
-        home.renumber(C)
-        home.add("new-c")
-        home.settles({str(A): SERVICES + 1, str(B): 1, str(C): 1, "IPv4": SERVICES + 3})
 
-        home.renumber(D)  # B leaves the history
-        home.add("new-d")
-        home.settles({str(A): SERVICES + 1, str(C): 1, str(D): 2, "IPv4": SERVICES + 4})
-        before = home.held()
-        assert {
-            name: [a for a in held if "." in a] for name, held in before.items() if name in ipv4
-        } == ipv4
-    with lb_ipam(home.cluster, tmp_path / "again"):
-        home.add("after-the-restart")
-        until(
-            lambda: home.held().get("after-the-restart"), "an address after the restart", _SECONDS
-        )
-        held = home.held()
-        assert any(ip_address(a) in ip_network(str(D)) for a in held.pop("after-the-restart"))
-        assert held == before
+@NEIGHBOURS
+def test_ha_holds_the_current_address_and_the_past_ones(neighbourhood, space, tmp_path, started):
+    """A, B, A, C: each Service has its host part in every prefix that stands, and its IPv4.
+
+    Whether the pool is applied first or the Services. A restart changes nothing.
+    """
+    needs(started)
+    files = {"home.yaml": HA, "pool.yaml": BLOCKS}
+    for number, name in enumerate(NAMES):
+        text = FOLLOWS.replace("NAMESPACE", space).replace("NUMBER", str(100 + number))
+        files[f"{name}.yaml"] = text.replace("NAME", name)
+    place = Place(neighbourhood, space, files)
+    rest = [f"{name}.yaml" for name in NAMES]
+    steps = ((A, ["pool.yaml"], rest), (B, rest, ["pool.yaml"]), (A, ["pool.yaml"], rest), (C, rest, ["pool.yaml"]))  # fmt: skip
+    stand: list[Prefix] = []
+    with started(place, tmp_path / "log") as neighbour, place.every_state() as states:
+        for prefix, first, second in steps:
+            place.renumber(prefix)
+            place.apply(*first)
+            neighbour.turn()
+            place.apply(*second)
+            stand = [prefix, *(past for past in stand if past != prefix)]
+            settles(place, neighbour, {str(past): SERVICES for past in stand} | {"IPv4": SERVICES})
+        hosts = {name: {text.rpartition(":0:")[2] for text in held if ":" in text} for name, held in place.held().items()}  # fmt: skip
+        assert all(len(host) == 1 for host in hosts.values()), hosts
+        held = place.held()
+    assert always_had_ipv6(states)
+    assert all(f"192.168.42.{100 + number}" in held[name] for number, name in enumerate(NAMES))
+    with started(place, tmp_path / "again") as neighbour:
+        add(place, "restarted")
+        place.settles(neighbour, lambda: place.held().get("restarted"), lambda: "no address")
+        after = place.held()
+        del after["restarted"]
+        assert after == held
