@@ -43,8 +43,8 @@ format: $(INSTALLED) ## what ruff mends by itself
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
-neighbours: $(INSTALLED) ## what we render, beside the true LB-IPAM (needs Go and etcd; builds them once)
-	KUBEBUILDER_ASSETS=$$(.ci/kubernetes) NEIGHBOURS=$$(.ci/neighbours) $(VENV)/bin/python -m pytest tests/neighbours $(PYTEST_ARGS)
+neighbours: $(INSTALLED) ## what we commit, beside the true LB-IPAM, MetalLB, external-dns, Flux, Argo CD (.ci/neighbours builds them)
+	KUBEBUILDER_ASSETS=$$(.ci/kubernetes) NEIGHBOURS=$$(.ci/neighbours --cached) $(VENV)/bin/python -m pytest -rs tests/neighbours $(PYTEST_ARGS)
 
 bench: $(INSTALLED) ## speed and memory, each against a peer or a floor
 	$(VENV)/bin/python -m bench

@@ -25,7 +25,9 @@ def neighbourhood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServe
         if true:
             words = [word for path in true for word in ("-f", str(path))]
             server.kubectl("apply", "--server-side", "--force-conflicts", *words)
-            server.kubectl("wait", "--for=condition=Established", "crd", "--all")
+            # One that was made this moment has no conditions yet, which is an error to kubectl.
+            wait = ("wait", "--for=condition=Established", "crd", "--all")
+            until(lambda: server.ask(*wait).returncode == 0, "the definitions", 60.0)
         # LB-IPAM writes its counts into the status of a pool, and stops where it cannot.
         versions = server.get("crd", _POOLS)["spec"]["versions"]
         patch = [

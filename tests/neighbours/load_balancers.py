@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ def lb_ipam(place: Place, log: Path) -> Iterator[TrueProgram]:
 
 
 @contextmanager
-def lb_ipam_stand_in(place: Place, log: Path) -> Iterator["LbIpam"]:  # noqa: ARG001
+def lb_ipam_stand_in(place: Place, log: Path) -> Iterator["LbIpam"]:
     """Ours."""
     yield LbIpam(place)
 
@@ -69,7 +69,7 @@ def metallb(place: Place, log: Path) -> Iterator[TrueProgram]:
 
 
 @contextmanager
-def metallb_stand_in(place: Place, log: Path) -> Iterator["MetalLb"]:  # noqa: ARG001
+def metallb_stand_in(place: Place, log: Path) -> Iterator["MetalLb"]:
     """Ours."""
     yield MetalLb(place)
 
@@ -92,7 +92,9 @@ class LbIpam:
 
     def turn(self) -> None:
         """Read the pools, then give each Service what it lacks."""
-        listed = self.place.connection.request("get", "/apis/cilium.io/v2/ciliumloadbalancerippools")
+        listed = self.place.connection.request(
+            "get", "/apis/cilium.io/v2/ciliumloadbalancerippools"
+        )
         offered = [
             _of_block(block) for pool in listed["items"] for block in pool["spec"].get("blocks", ())
         ]
@@ -115,7 +117,9 @@ class LbIpam:
             if self._offers(text) and (not wanted or text in wanted)
         )
         if wanted:
-            return valid + tuple(text for text in wanted if self._offers(text) and text not in valid)
+            return valid + tuple(
+                text for text in wanted if self._offers(text) and text not in valid
+            )
         for family in _families(service):
             if any(isinstance(ip_address(text), family) for text in valid):
                 continue
@@ -145,7 +149,9 @@ class MetalLb:
         path = f"/apis/metallb.io/v1beta1/namespaces/{METALLB}/ipaddresspools"
         pools = self.place.connection.request("get", path)["items"]
         ranges = [_of_text(text) for pool in pools for text in pool["spec"].get("addresses", ())]
-        services = [each for each in self.place.services() if each["spec"]["type"] == "LoadBalancer"]
+        services = [
+            each for each in self.place.services() if each["spec"]["type"] == "LoadBalancer"
+        ]
         held = {service["metadata"]["name"]: addresses(service) for service in services}
         kept = {
             name: texts
@@ -211,8 +217,6 @@ def _running(
     program = Path(os.environ["NEIGHBOURS"]) / name
     with (
         log.open("a") as out,
-        start_here(
-            str(program), *words, stderr=out, stdout=out, env={**os.environ, **environment}
-        ),
+        start_here(str(program), *words, stderr=out, stdout=out, env={**os.environ, **environment}),
     ):
         yield

@@ -53,7 +53,9 @@ class Place:
 
     def apply(self, *paths: str) -> None:
         """Bring files to the cluster as a reconciler does; without paths all, pools first."""
-        chosen = paths or sorted(set(self.files) - {"home.yaml"}, key=lambda path: "pool" not in path)
+        chosen = paths or sorted(
+            set(self.files) - {"home.yaml"}, key=lambda path: "pool" not in path
+        )
         texts = (self.files[path].decode() for path in chosen)
         self.cluster.apply(*texts, manager="kustomize-controller", force=True)
 
@@ -117,7 +119,9 @@ class Place:
             yield seen
             port = {"ports": [{"port": 80}]}
             made = {"name": mark, "namespace": self.namespace}
-            self.cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": made, "spec": port})
+            self.cluster.apply(
+                {"apiVersion": "v1", "kind": "Service", "metadata": made, "spec": port}
+            )
             until(lambda: mark in path.read_text(), "the last state", SECONDS)
             self.cluster.kubectl("delete", "service", mark, "-n", self.namespace)
         rows = (line.split() for line in path.read_text().splitlines())

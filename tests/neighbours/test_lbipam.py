@@ -34,7 +34,9 @@ spec:
   ipFamilyPolicy: PreferDualStack
   ports: [{port: 80}]
 """
-NEIGHBOURS = pytest.mark.parametrize("started", [lb_ipam, lb_ipam_stand_in], ids=["true", "stand-in"])
+NEIGHBOURS = pytest.mark.parametrize(
+    "started", [lb_ipam, lb_ipam_stand_in], ids=["true", "stand-in"]
+)
 
 
 def needs(started) -> None:
@@ -97,10 +99,14 @@ def test_simple_reaches_the_current_prefix(neighbourhood, space, tmp_path, start
             settles(place, neighbour, {str(A): SERVICES + 1, str(B): 1, "IPv4": SERVICES + 2})
             renumber(C)
             add(place, "new-c")
-            settles(place, neighbour, {str(A): SERVICES + 1, str(B): 1, str(C): 1, "IPv4": SERVICES + 3})
+            settles(
+                place, neighbour, {str(A): SERVICES + 1, str(B): 1, str(C): 1, "IPv4": SERVICES + 3}
+            )
             renumber(D)  # B leaves the history
             add(place, "new-d")
-            settles(place, neighbour, {str(A): SERVICES + 1, str(C): 1, str(D): 2, "IPv4": SERVICES + 4})
+            settles(
+                place, neighbour, {str(A): SERVICES + 1, str(C): 1, str(D): 2, "IPv4": SERVICES + 4}
+            )
         assert always_had_ipv6(states)
         assert ipv4(place) == before
         held = place.held()

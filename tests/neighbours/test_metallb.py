@@ -38,7 +38,9 @@ spec:
 """
 HA = PREFIX.decode() + "  transition: {mode: ha}\n"
 NAMES = [f"s{number}" for number in range(6)]
-NEIGHBOURS = pytest.mark.parametrize("started", [metallb, metallb_stand_in], ids=["true", "stand-in"])
+NEIGHBOURS = pytest.mark.parametrize(
+    "started", [metallb, metallb_stand_in], ids=["true", "stand-in"]
+)
 
 
 def needs(started) -> None:
@@ -129,7 +131,9 @@ def test_services_that_pin_nothing_move_when_their_prefix_leaves_the_pool(
 def test_a_service_that_would_lose_its_ipv4_is_left_alone(neighbourhood, space, tmp_path, started):
     """MetalLB demands exactly the families of the Service: with IPv6 alone it would have nothing."""
     needs(started)
-    text = PINNED.replace("NAMESPACE", space).replace("NAME", "s").replace("RequireDual", "PreferDual")
+    text = (
+        PINNED.replace("NAMESPACE", space).replace("NAME", "s").replace("RequireDual", "PreferDual")
+    )
     text = text.replace("192.0.2.NUMBER", "")
     place = Place(neighbourhood, space, {"home.yaml": HA, "pool.yaml": POOL, "s.yaml": text})
     with started(place, tmp_path / "log") as neighbour:
