@@ -280,7 +280,7 @@ def _hear(names: list[str], settings: RunSettings) -> dict[str, str]:
     if not names:
         return heard
     seconds = settings.pace.wait.total_seconds()
-    with contextlib.closing(from_link(names, seconds, queue.SimpleQueue(), 1.0)) as sightings:
+    with contextlib.closing(from_link(names, seconds, queue.SimpleQueue(), beat=1.0)) as sightings:
         for seen in sightings:
             if isinstance(seen, Sighting) and seen.advertisement is not None:
                 heard[seen.router.interface] = seen.router.address

@@ -5,7 +5,7 @@ import queue
 import sys
 import time
 from collections.abc import Callable, Generator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from gitops_prefix.cli.observe_output import (
     is_live,
     print_json_line,
     print_text,
+    standing_line,
     table,
 )
 from gitops_prefix.cli.options import (
@@ -142,10 +143,11 @@ def _listen(
     with contextlib.ExitStack() as stack:
         taps = {name: stack.enter_context(contextlib.closing(Tap(name))) for name in interfaces}
         if form is Format.TEXT and is_live(stdout):
-            _listen_live(from_link(interfaces, seconds, events, 1.0), observation, count, events)
+            seen = from_link(interfaces, seconds, events, observation, 1.0)
+            _listen_live(seen, observation, count, events)
         else:
             _fold(
-                from_link(interfaces, seconds, events),
+                from_link(interfaces, seconds, events, observation),
                 observation,
                 count,
                 _printer(form, observation),
@@ -181,12 +183,22 @@ def _listen_live(
 def _printer(form: Format, observation: Observation) -> Show:
     show: Callable[[Sighting, Decision, float], None]
     show = print_json_line if form is Format.JSON else print_text
+    shown: dict[str, str] = {}
 
     def line(seen: Seen, decision: Decision | None) -> None:
         if isinstance(seen, Sighting) and decision is not None:
             state = observation.ears.routers.get(seen.router)
             show(seen, decision, state.every if state else 0.0)
-        elif isinstance(seen, LinkChanged) and not seen.up:
+            shown[seen.router.interface] = standing_line(decision)
+            return
+        if form is Format.TEXT:
+            # What time alone changed: a router that is gone sends nothing.
+            for interface, later in observation.ears.decisions.items():
+                if shown.get(interface) != standing_line(later):
+                    shown[interface] = standing_line(later)
+                    click.echo(f"{datetime.now(UTC):%H:%M:%S} {printable(interface)}")
+                    click.echo(shown[interface])
+        if isinstance(seen, LinkChanged) and not seen.up:
             what = "is down" if seen.present else "does not exist yet"
             click.echo(f"{printable(seen.interface)} {what}; waiting for it", err=True)
 

@@ -19,13 +19,14 @@ from gitops_prefix.cli.sightings import Observation, Sighting
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import (
     INFINITY,
+    SOURCE_LINK_LAYER_ADDRESS,
     Preference,
     PrefixInformation,
     Router,
     RouterAdvertisement,
 )
 from gitops_prefix.decide.candidate import Verdict
-from gitops_prefix.decide.selection import Decision
+from gitops_prefix.decide.selection import Decision, Standing
 
 _ENTER = "\x1b[?1049h\x1b[?25l"  # the alternate screen, no cursor
 _LEAVE = "\x1b[?25h\x1b[?1049l"
@@ -81,9 +82,6 @@ class Screen:
                 signal.signal(number, handler)
 
 
-_SOURCE_LINK_LAYER_ADDRESS = 1
-
-
 def print_json_line(sighting: Sighting, decision: Decision, interval: float) -> None:
     """One object, one line."""
     click.echo(json.dumps(sighting_document(sighting, decision, interval)))
@@ -118,6 +116,8 @@ def sighting_document(sighting: Sighting, decision: Decision, interval: float) -
             for information, verdict in _verdicts(sighting, decision)
         ],
         "current": str(current) if current else None,
+        "standing": str(decision.standing),
+        "warnings": [str(oddity) for oddity in decision.warnings],
     }
 
 
@@ -154,8 +154,15 @@ def print_text(sighting: Sighting, decision: Decision, interval: float) -> None:
         click.echo(f"  {information.prefix!s:<30} {lifetimes:<38} ", nl=False)
         colour = "green" if verdict is Verdict.CANDIDATE else "yellow"
         click.secho(f"{verdict}{flags(information)}", fg=colour)
-    current = decision.current
-    click.echo(f"  current: {current or 'none'} ({decision.standing})")
+    for oddity in decision.warnings:
+        if oddity.router == sighting.router:
+            click.secho(f"  warning: {printable(str(oddity))}", fg="yellow")
+    click.echo(standing_line(decision))
+
+
+def standing_line(decision: Decision) -> str:
+    """What is current, and how firmly it stands."""
+    return f"  current: {decision.current or 'none'} ({decision.standing})"
 
 
 def every(interval: float) -> str:
@@ -181,7 +188,7 @@ def besides(said: RouterAdvertisement) -> str:
         *(f"NAT64 {nat64.prefix} for {nat64.lifetime} s" for nat64 in said.pref64),
         *(
             f"hardware address {option.body.hex(':')}"
-            if option.type == _SOURCE_LINK_LAYER_ADDRESS
+            if option.type == SOURCE_LINK_LAYER_ADDRESS
             else f"option {option.type}"
             for option in said.unknown
         ),
@@ -232,9 +239,10 @@ def _lines(observation: Observation, now: float) -> Iterator[Styled]:
             yield "  no Router Advertisement yet", "yellow"
             continue
         decision = observation.decide(interface, now)
-        current = decision.current
-        colour = "green" if current else "yellow"
-        yield f"  current: {current or 'none'} ({decision.standing})", colour
+        firm = decision.current is not None and decision.standing is not Standing.GONE
+        yield standing_line(decision), "green" if firm else "yellow"
+        for oddity in decision.warnings:
+            yield f"  warning: {oddity}", "yellow"
         for router in routers:
             yield from _router(observation, router, decision, now)
     yield "", None

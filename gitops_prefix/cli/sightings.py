@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.announcement import ANSWER
 from gitops_prefix.decide.candidate import Verdict, judge
 from gitops_prefix.decide.routers import observe
 from gitops_prefix.decide.selection import Decision
@@ -23,7 +24,7 @@ from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, Watched
 from gitops_prefix.watch.advertisements import AdvertisementSource
 from gitops_prefix.watch.codec import Rejected, RejectReason, checksum_is_right, decode
 from gitops_prefix.watch.pcap import CapturedPacket, read_capture
-from gitops_prefix.watch.watcher import Dropped, Event, Watcher
+from gitops_prefix.watch.watcher import Dropped, Event, Solicit, Solicited, Watcher
 
 MOST_WAITING = 10_000
 """Events that wait to be shown; beyond them the kernel drops, and memory stays flat."""
@@ -56,7 +57,7 @@ class Sighting(NamedTuple):
         return str(self.event.rejected) if isinstance(self.event, Dropped) else ""
 
 
-Seen = Sighting | LinkChanged | None
+Seen = Sighting | LinkChanged | Solicited | None
 """What a link shows; None is time that passed, or a wish to be drawn anew."""
 Events = queue.SimpleQueue[Event | Exception | None]
 
@@ -88,7 +89,11 @@ def _event(router: Router, packet: CapturedPacket) -> Advertised | Dropped:
 
 
 def from_link(
-    interfaces: Sequence[str], seconds: float | None, events: Events, beat: float = 3600.0
+    interfaces: Sequence[str],
+    seconds: float | None,
+    events: Events,
+    observation: "Observation | None" = None,
+    beat: float = 3600.0,
 ) -> Generator[Seen, None, None]:
     """What comes on links, for so many seconds or for ever; a missing link is waited for.
 
@@ -96,6 +101,8 @@ def from_link(
         interfaces: their names.
         seconds: how long; None is for ever.
         events: the queue of the watcher; a None that is put into it is yielded.
+        observation: where what is seen goes. When it wants to look again, None is yielded, and
+            it may ask routers.
         beat: seconds of silence after which None is yielded.
 
     Raises:
@@ -112,10 +119,13 @@ def from_link(
     thread = threading.Thread(target=_watch, args=(watcher, sink), name="watch", daemon=True)
     thread.start()
     until = time.monotonic() + seconds if seconds else inf
+    observation = observation or Observation(Specification)
+    observation.ask = lambda interface: watcher.request(Solicit(interface))
     try:
         while (left := until - time.monotonic()) > 0:
+            due = max(0.0, observation.look_again_at - time.monotonic())
             try:
-                event = events.get(timeout=min(left, beat))
+                event = events.get(timeout=min(left, beat, due))
             except queue.Empty:
                 event = None
             if event is not None:
@@ -141,7 +151,7 @@ def _seen(event: Event | Exception | None) -> Seen:
             raise OutsideError(f"cannot listen any more: {event}") from event
         case Advertised() | Dropped():
             return Sighting(datetime.now(UTC), event)
-        case LinkChanged():
+        case LinkChanged() | Solicited():
             return event
         case _:
             # What only a daemon causes: floods with vouched routers, requests, the kernel.
@@ -160,6 +170,9 @@ class Observation:
         dropped: packets that are not valid advertisements, by reason.
         refused: announced prefixes that are not candidates, by verdict.
         accepted: valid advertisements.
+        ask: solicits the routers of a link, which a `Solicited` reports; None where nobody can
+            be asked, as in a capture: silence then counts as if they had been.
+        asked_at: when the routers of each link were to be asked last.
     """
 
     policy: Callable[[str], Specification]
@@ -169,6 +182,13 @@ class Observation:
     dropped: Counter[RejectReason] = field(default_factory=Counter)
     refused: Counter[Verdict] = field(default_factory=Counter)
     accepted: int = 0
+    ask: Callable[[str], None] | None = None
+    asked_at: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def look_again_at(self) -> float:
+        """When time alone may change what is decided."""
+        return self.ears.look_again_at
 
     @property
     def interfaces(self) -> set[str]:
@@ -177,17 +197,30 @@ class Observation:
 
     def decide(self, interface: str, now: float) -> Decision:
         """The decision for one link at `now`."""
+        self.look(now)
+        return self.ears.decisions[interface]
+
+    def look(self, now: float) -> None:
+        """Decide at `now`, and ask the routers that are in doubt."""
         self.ears = self.ears.decide(now).written()
         for link in self.ears.solicit:
-            # `observe` only listens: silence counts as if it had asked.
-            self.ears = self.ears.asked(link, now)
-        return self.ears.decisions[interface]
+            if self.ask is None:
+                self.ears = self.ears.asked(link, now)
+            elif now >= self.asked_at.get(link, -inf) + ANSWER:
+                self.asked_at[link] = now
+                self.ask(link)
 
     def take(self, seen: Seen) -> Decision | None:
         """Take in what was seen; return what is decided after a packet."""
         if isinstance(seen, LinkChanged):
             self.links[seen.interface] = seen.up if seen.present else None
+            # What its routers said before a link went down is out of date.
+            self.ears = self.ears.hear(seen)
+            self._forget()
+        if isinstance(seen, Solicited):
+            self.ears = self.ears.asked(seen.interface, seen.at)
         if not isinstance(seen, Sighting):
+            self.look(time.monotonic())
             return None
         interface = seen.router.interface
         if interface not in self.ears.watched:
@@ -224,6 +257,9 @@ class Observation:
     def _hear(self, event: Advertised) -> None:
         self.ears = self.ears.hear(event)
         self.said[event.router] = event.advertisement
+        self._forget()
+
+    def _forget(self) -> None:
         for forgotten in self.said.keys() - self.ears.routers.keys():
             del self.said[forgotten]
 

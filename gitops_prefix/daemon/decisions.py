@@ -22,6 +22,8 @@ from gitops_prefix.watch.watcher import Deaf, Dropped, Event, FileRefused, Flood
 
 log = logging.getLogger(__name__)
 
+_FIRM = frozenset({Standing.CURRENT, Standing.STATIC})
+
 OTHERS = "other"
 """The label of routers beyond those that have a name of their own in the metrics."""
 _SILENT = frozenset({Standing.WAITING, Standing.LISTENING, Standing.FAILED_STATIC, Standing.GONE})
@@ -123,10 +125,14 @@ class Decisions:
         self._ears = self._ears.decide(now)
         for name, decision in self._ears.decisions.items():
             known = before.get(name)
+            self._measure_standing(name, decision)
             if known is None or known.standing is not decision.standing:
                 self._show_standing(name, decision)
             if known is None or known.candidates != decision.candidates:
                 self._show_verdicts(name, known, decision)
+            for oddity in decision.warnings:
+                if known is None or oddity not in known.warnings:
+                    log.warning("%s: %s", name, oddity)
         differs = self._ears.differs(before)
         if differs:
             self.changed_at = now
@@ -244,17 +250,20 @@ class Decisions:
             log.info("advertised prefixes reach the kernel on %s", event.interface)
 
     def _show_standing(self, name: str, decision: Decision) -> None:
-        firm = decision.standing in {Standing.CURRENT, Standing.STATIC}
-        self._metrics.announced.labels(name).set(firm)
-        self._metrics.degraded.labels(name).set(
-            decision.standing in {Standing.HELD, Standing.CONTESTED}
-        )
+        firm = decision.standing in _FIRM
         extra = {"current": str(decision.current or "")}
         level = logging.INFO if firm else logging.WARNING
         if decision.standing is Standing.CONTESTED:
             # A person has to give each link a DynamicPrefix of its own.
             level = logging.ERROR
         log.log(level, "%s: %s", name, decision.standing, extra=extra)
+
+    def _measure_standing(self, name: str, decision: Decision) -> None:
+        standing = decision.standing
+        # Of two daemons that contest each other, one hears the current prefix.
+        is_heard = standing is Standing.CONTESTED and decision.choice.router is not None
+        self._metrics.announced.labels(name).set(standing in _FIRM or is_heard)
+        self._metrics.degraded.labels(name).set(standing in {Standing.HELD, Standing.CONTESTED})
 
     def _show_verdicts(self, name: str, known: Decision | None, decision: Decision) -> None:
         """Count the refused prefixes, and log each verdict that changed."""

@@ -146,6 +146,7 @@ def _prefix(described: Described, decision: Decision | None) -> str:
     rows = [("Degraded", str(standing in {Standing.HELD, Standing.CONTESTED}))]
     rows += _status_rows(described.status) if described.status else ()
     bound = described.bindings
+    rows += [("warning", str(oddity)) for oddity in (decision.warnings if decision else ())]
     rows += [("bound", f"{field_name(binding)} ({binding.path})") for binding in bound]
     return f"<section>{head}{_facts(rows)}{_announced(decision)}</section>"
 

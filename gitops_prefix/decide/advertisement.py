@@ -79,6 +79,10 @@ class Pref64(NamedTuple):
     lifetime: int
 
 
+SOURCE_LINK_LAYER_ADDRESS = 1
+"""The option type of RFC 4861 4.6.1: the hardware address of who sends."""
+
+
 class UnknownOption(NamedTuple):
     """An option that we do not read, kept as it came (RFC 4861 4.6: skip it)."""
 

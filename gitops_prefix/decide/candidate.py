@@ -74,6 +74,7 @@ class Candidate:
         default_router: whether its router is a default router.
         gone: whether its router was a default router and no longer is.
         silent: whether that router does not announce the prefix either.
+        left_out: whether its router, which spreads its prefixes, announced another since.
     """
 
     prefix: Prefix
@@ -86,6 +87,7 @@ class Candidate:
     default_router: bool = True
     gone: bool = False
     silent: bool = False
+    left_out: bool = False
 
 
 class Offer(NamedTuple):
@@ -216,6 +218,7 @@ def judge_one(item: Heard, acquisition: Acquisition, now: float) -> Candidate:
         default_router=state.is_default(now),
         gone=state.is_gone(now),
         silent=state.is_silent(announcement, now),
+        left_out=not announcement.newest,
     )
 
 
@@ -288,6 +291,7 @@ RANKING: tuple[Rank, ...] = (
         lambda found, pick: pick.acquisition.level(found.router, found.preference),
     ),
     Rank("the router's preference", lambda found, _: -found.preference),
+    Rank("what its router announces now before what it left out", lambda found, _: found.left_out),
     Rank("the longest preferred lifetime", lambda found, _: -found.preferred_lifetime),
     Rank("the lowest number", lambda found, _: found.prefix),
 )

@@ -20,6 +20,7 @@ from math import inf
 from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.advertisement import (
+    SOURCE_LINK_LAYER_ADDRESS,
     Preference,
     PrefixInformation,
     Router,
@@ -41,7 +42,7 @@ from gitops_prefix.decide.announcement import (
     proven,
     waits_for,
 )
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix
 
 MOST_ROUTERS = 256
 """Routers remembered on one link: more are a flood."""
@@ -72,6 +73,23 @@ class RouterWarning(StrEnum):
         "two speakers behind one link-local address contradict each other; "
         "stop one of them, or give it an address of its own"
     )
+    UNUSABLE = "no /64, and not on-link: no host can use it (RFC 4862 5.5.3 d)"
+    NOT_64 = (
+        "on-link, and shorter than /64, so no host makes an address in it (RFC 4862 5.5.3 d): "
+        "usually a mistake in the router's configuration"
+    )
+
+
+class Oddity(NamedTuple):
+    """A router that says something odd, and about which prefix, if it is about one."""
+
+    router: Router
+    warning: RouterWarning
+    prefix: Prefix | None = None
+
+    def __str__(self) -> str:
+        about = f"{self.router} announces {self.prefix}" if self.prefix else str(self.router)
+        return f"{about}: {self.warning}"
 
 
 Header: TypeAlias = tuple[object, ...]
@@ -219,12 +237,10 @@ class RouterState:
         """Whether it says a router lifetime of 0 as a matter of course."""
         return self.zeros >= USUAL_ZEROS and now < self.zero_at + ZEROS_APART
 
-    def warnings(self, now: float) -> tuple[RouterWarning, ...]:
-        """What is odd about the router."""
+    def has_two_speakers(self, now: float) -> bool:
+        """Whether two headers took turns lately."""
         recent = now < self.swapped_at + max(self.silence, ZEROS_APART)
-        if self.swaps >= USUAL_SWAPS and recent:
-            return (RouterWarning.TWO_SPEAKERS,)
-        return ()
+        return self.swaps >= USUAL_SWAPS and recent
 
 
 Routers = Mapping[Router, RouterState]
@@ -312,6 +328,31 @@ def heard(routers: Routers) -> Iterator[Heard]:
     for router, state in sorted(routers.items(), key=lambda item: item[0]):
         for prefix in sorted(state.announcements):
             yield Heard(router, state, state.announcements[prefix])
+
+
+def warnings(routers: Routers, now: float) -> tuple[Oddity, ...]:
+    """What is odd about these routers, in an order that does not depend on arrival."""
+    speakers = (
+        Oddity(router, RouterWarning.TWO_SPEAKERS)
+        for router, state in sorted(routers.items(), key=lambda item: item[0])
+        if state.has_two_speakers(now)
+    )
+    prefixes = (
+        Oddity(router, warning, announcement.information.prefix)
+        for router, state, announcement in heard(routers)
+        if (warning := _odd(announcement)) and state.stands_by(announcement, now)
+    )
+    return (*speakers, *prefixes)
+
+
+def _odd(announcement: Announcement) -> RouterWarning | None:
+    """What is odd about a prefix; one with neither flag is for DHCPv6-PD (RFC 9762)."""
+    prefix, on_link, autonomous, _, preferred_lifetime, *_ = announcement.information
+    if not preferred_lifetime or prefix.length == USUAL_LENGTH:
+        return None
+    if on_link and prefix.length < USUAL_LENGTH:
+        return RouterWarning.NOT_64
+    return RouterWarning.UNUSABLE if autonomous and not on_link else None
 
 
 def _surplus(
@@ -442,12 +483,16 @@ def _interval(before: RouterState, advertisement: RouterAdvertisement, now: floa
 
 
 def _header(advertisement: RouterAdvertisement, before: Header) -> Header:
-    """The header; 0 hops is unspecified."""
-    hop_limit, preference = before[:2] if before else (0, Preference.MEDIUM)
+    """The header and the hardware address; 0 hops and no address are unspecified."""
+    hop_limit, preference, hardware = before[:3] if before else (0, Preference.MEDIUM, b"")
+    for option in advertisement.unknown:
+        if option.type == SOURCE_LINK_LAYER_ADDRESS:
+            hardware = option.body
     return (
         advertisement.hop_limit or hop_limit,
         # RFC 4191 2.2: ignored where the router lifetime is 0.
         advertisement.preference if advertisement.router_lifetime else preference,
+        hardware,
         advertisement.managed,
         advertisement.other,
         advertisement.snac_router,

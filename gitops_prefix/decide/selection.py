@@ -30,7 +30,7 @@ from gitops_prefix.decide.candidate import (
 )
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import Heard, Routers, RouterWarning, heard
+from gitops_prefix.decide.routers import Heard, Oddity, Routers, heard, warnings
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource
 
@@ -62,7 +62,7 @@ class Standing(StrEnum):
     STABILIZING = "another prefix waits for stabilizationWindow"
     HELD = "changed too often (maxChangesPerHour); held"
     CONTESTED = (
-        "contested-by-another-daemon: it undid this change twice; "
+        "contested-by-another-daemon: it hears another prefix, and each undid what the other wrote; "
         "held until the link announces another prefix, or somebody changes the status"
     )
 
@@ -90,7 +90,7 @@ class ProposedChange(NamedTuple):
 
 
 class UndoneChange(NamedTuple):
-    """A change of ours that another daemon undid, and when it did."""
+    """A change that one daemon made and another undid, and when it was undone."""
 
     prefix: Prefix
     at: tuple[float, ...]
@@ -123,6 +123,7 @@ class Selection:
         proposed: the change that the repository may not have yet.
         published: the prefix of our last change, while it is current.
         undone: the change of ours that another daemon undid within the last hour.
+        overruled: our change that undid what somebody else wrote within the last hour.
         looked_at: when it was decided last.
     """
 
@@ -135,6 +136,7 @@ class Selection:
     proposed: ProposedChange | None = None
     published: Prefix | None = None
     undone: UndoneChange | None = None
+    overruled: UndoneChange | None = None
     looked_at: float = -inf
 
 
@@ -158,7 +160,7 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     look_again_at: float = inf
     solicit: tuple[Question, ...] = ()
-    warnings: tuple[tuple[Router, RouterWarning], ...] = ()
+    warnings: tuple[Oddity, ...] = ()
 
     @property
     def current(self) -> Prefix | None:
@@ -208,8 +210,19 @@ def adopt(
         home=proposed.router,
         published=current,
         undone=selection.undone,
+        overruled=_overruled(selection, proposed),
         looked_at=selection.looked_at,
     )
+
+
+def _overruled(selection: Selection, proposed: ProposedChange) -> UndoneChange | None:
+    """What is remembered of changes of others that ours undid, now that `proposed` is there."""
+    if selection.published is not None:
+        # It was our own change that we replaced.
+        return None
+    overruled = selection.overruled
+    earlier = overruled.at if overruled and overruled.prefix == proposed.prefix else ()
+    return UndoneChange(proposed.prefix, (*earlier, proposed.at))
 
 
 def _undone(
@@ -260,6 +273,8 @@ def select(
     selection, standing = _take(selection, specification, wanted, now, listening_until)
     if standing in _FIRM_OR_FAILED:
         standing = _gone(standing, selection, routers, eligible, now)
+    if standing is Standing.CURRENT and _insisted(selection):
+        standing = Standing.CONTESTED
     ends_in = _longest(announced, now)
     current = _current(selection)
     # A file and a router may have the same prefix: the source that counts is named.
@@ -283,15 +298,26 @@ def select(
             min((now + seconds for _, seconds in ends_in if seconds > 0), default=inf),
         ),
         _solicit(candidates, now),
-        tuple(
-            (router, warning)
-            for router, state in sorted(believed.items(), key=lambda item: item[0])
-            for warning in state.warnings(now)
-        ),
+        warnings(believed, now),
     )
 
 
 _FIRM_OR_FAILED = frozenset({Standing.CURRENT, Standing.FAILED_STATIC})
+
+
+def _insisted(selection: Selection) -> bool:
+    """Whether the current prefix is our change, which another daemon undid, and then held.
+
+    It holds because we undid its own change twice.
+    """
+    undone, overruled = selection.undone, selection.overruled
+    return (
+        undone is not None
+        and overruled is not None
+        and not selection.proposed
+        and len(overruled.at) >= MOST_UNDONE
+        and selection.current == selection.published == undone.prefix == overruled.prefix
+    )
 
 
 def _select_static(selection: Selection, static: Prefix, now: float) -> Decision:
@@ -311,14 +337,20 @@ def _forget_old(selection: Selection, now: float) -> Selection:
         changed_at=tuple(at for at in selection.changed_at if now < at + HOUR),
         proposed=None,
         undone=_forget_undone(selection.undone, now),
+        overruled=_within_hour(selection.overruled, now),
         looked_at=now,
     )
 
 
 def _forget_undone(undone: UndoneChange | None, now: float) -> UndoneChange | None:
     """What was undone within the last hour; once it is contested, it stays so."""
-    if undone is None or len(undone.at) >= MOST_UNDONE:
-        return undone
+    is_contested = undone is not None and len(undone.at) >= MOST_UNDONE
+    return undone if is_contested else _within_hour(undone, now)
+
+
+def _within_hour(undone: UndoneChange | None, now: float) -> UndoneChange | None:
+    if undone is None:
+        return None
     at = tuple(moment for moment in undone.at if now < moment + HOUR)
     return undone._replace(at=at) if at else None
 
@@ -539,4 +571,6 @@ def _look_again_at(
         moments.append(selection.rival.since + window)
     if standing is Standing.HELD:
         moments.append(selection.changed_at[0] + HOUR)
+    if standing is Standing.CONTESTED and selection.overruled:
+        moments.append(selection.overruled.at[0] + HOUR)
     return min((moment for moment in moments if moment > now), default=inf)

@@ -38,6 +38,8 @@ LINE = [
     "interval",
     "prefixes",
     "current",
+    "standing",
+    "warnings",
 ]
 PREFIX = [
     "prefix",

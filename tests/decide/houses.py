@@ -58,7 +58,6 @@ class Box:
     old: Prefix | None = None
     sent_at: float = -inf
     turn: int = 0
-    lost: int = 0
     asked: int = 0
     down_at: float = -inf
     cache: dict[object, tuple[RouterAdvertisement, ...]] = field(default_factory=dict)
@@ -187,10 +186,9 @@ class House:
     def deliver(self, box: Box, said: RouterAdvertisement) -> None:
         carries = any(option.prefix == box.prefix for option in said.prefixes)
         if self.rng.random() < self.loss:
-            box.lost += carries
             return
         if carries:
-            box.lost = box.asked = 0
+            box.asked = 0
             self.stood.setdefault(box.prefix, self.now)
         self.hear(box.router, said)
         current = self.selection.current
@@ -300,11 +298,8 @@ class House:
     def ask(self) -> None:
         """A solicitation reaches the routers, or not; they answer by an advertisement to all."""
         for box in self.boxes:
-            if not box.up:
-                continue
             box.asked += 1
-            if self.rng.random() < self.loss:
-                box.lost += 1
+            if not box.up or self.rng.random() < self.loss:
                 continue
             answer = max(self.now + self.rng.uniform(0, 0.5), box.sent_at + 3)
 
@@ -317,14 +312,14 @@ class House:
     # The truth.
 
     def excused(self, prefix: Prefix) -> bool:
-        """Whether the prefix is not its router's any more, or its router was not heard.
+        """Whether the prefix is not its router's any more, or two rounds stayed unanswered.
 
-        Nobody sees through two rounds of solicitation that are lost, or the answers to them.
+        A router that is there answers within `ANSWER`. So a round stays unanswered only if its
+        solicitation or the answer was lost, or if the router was away for that moment. Nobody
+        sees through two such rounds without a word about the prefix in between.
         """
         box = self.owner[prefix]
-        unheard = box.lost >= ROUNDS and box.asked >= ROUNDS
-        lately = self.now - box.down_at < 60
-        return not box.up or box.prefix != prefix or unheard or (lately and box.lost > 0)
+        return not box.up or box.prefix != prefix or box.asked >= ROUNDS
 
     def returns(self, before: Prefix, after: Prefix) -> bool:
         """Whether it leads back to a more preferred router, which is there for long enough."""
@@ -383,7 +378,7 @@ class House:
         """What happened, for whoever mends it."""
         boxes = "\n".join(
             f"  {box.name} {box.router} every {box.longest} {box.lifetimes} {box.preference!r} "
-            f"{box.prefix} old {box.old} {box.ula} up={box.up} down {box.down_at} lost {box.lost}"
+            f"{box.prefix} old {box.old} {box.ula} up={box.up} down {box.down_at} asked {box.asked}"
             for box in self.boxes
         )
         states = "\n".join(f"  {router} {state}" for router, state in self.routers.items())
@@ -405,7 +400,7 @@ def live(seed: int) -> str:
 
 
 if __name__ == "__main__":
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(int(sys.argv[3]) if len(sys.argv) > 3 else 2) as pool:
         seeds = range(int(sys.argv[1]), int(sys.argv[2]))
         wrong = [words for words in pool.map(live, seeds, chunksize=4) if words]
     print(*(words[:3000] for words in wrong[:3]), sep="\n")

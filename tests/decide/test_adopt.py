@@ -122,6 +122,35 @@ def test_what_another_daemon_undid_twice_is_held():
         assert (decision.standing, decision.current) == (Standing.CONTESTED, B)
 
 
+def insisted():
+    """Our link announces A; another daemon's B was undone twice, and A once."""
+    begun = Selection(current=B)
+    return published(undone_by_a_daemon(published(begun, 10)), 600)
+
+
+def test_who_undid_the_other_twice_reports_it_too():
+    """Its prefix stands. An hour later nothing is left to report: the other daemon holds."""
+    decision = select(insisted(), watching(), ROUTERS, 620)
+    assert (decision.standing, decision.current) == (Standing.CONTESTED, A)
+    assert decision.choice.router == FIRST
+    assert decision.look_again_at <= 10 + HOUR
+    later = select(decision.selection, watching(), ROUTERS, 10 + HOUR)
+    assert (later.standing, later.current) == (Standing.CURRENT, A)
+
+
+def test_who_undid_the_other_once_reports_nothing_yet():
+    once = published(undone_by_a_daemon(published(Selection(), 10)), 600)
+    assert select(once, watching(), ROUTERS, 620).standing is Standing.CURRENT
+
+
+def test_who_undid_the_other_twice_follows_the_link():
+    routers = heard_after(Says(0, saying(A)), Says(700, saying(C)))
+    decision = select(insisted(), watching(), routers, 700)
+    assert (decision.standing, decision.current) == (Standing.CURRENT, C)
+    moved = adopt(decision.selection, C)
+    assert select(moved, watching(), routers, 701).standing is Standing.CURRENT
+
+
 def test_what_was_undone_more_than_an_hour_ago_does_not_count():
     selection = contested(now=20 + HOUR)
     assert select(selection, watching(), ROUTERS, HOUR + 30).standing is Standing.CURRENT

@@ -6,18 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.advertisement import INFINITY, Preference, Router
+from gitops_prefix.decide.advertisement import INFINITY, Preference, Router, UnknownOption
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import (
     LONGEST_INTERVAL,
     MOST_LEFT_OUT,
     MOST_ROUTERS,
+    Oddity,
     RouterWarning,
     forget,
     heard,
     observe,
     solicited,
+    warnings,
 )
 from tests.decide.routers_saying import (
     FIRST,
@@ -313,22 +315,60 @@ def test_the_kernel_is_not_asked():
     assert solicited(kernel, "eth0", 61) == kernel
 
 
-def swapping(turns, last):
-    """A router of which every other advertisement has another hop limit."""
-    said = (saying(A), saying(A)._replace(hop_limit=255))
-    return heard_after(*(Says(10.0 * turn, said[turn % 2]) for turn in range(turns)))[
-        FIRST
-    ].warnings(last)
+TWO_HARDWARE_ADDRESSES = tuple(
+    saying(A)._replace(unknown=(UnknownOption(1, bytes.fromhex(text)),))
+    for text in ("020000000001", "020000000002")
+)
+TWO_HOP_LIMITS = (saying(A), saying(A)._replace(hop_limit=255))
+TWO_SPEAKERS = (Oddity(FIRST, RouterWarning.TWO_SPEAKERS),)
+
+
+def swapping(turns, last, said=TWO_HOP_LIMITS):
+    """What is odd about a router that says two things by turns."""
+    spoke = (Says(10.0 * turn, said[turn % 2]) for turn in range(turns))
+    return warnings(heard_after(*spoke), last)
 
 
 def test_two_speakers_behind_one_address_are_noticed():
-    assert swapping(6, 60) == (RouterWarning.TWO_SPEAKERS,)
+    assert swapping(6, 60) == TWO_SPEAKERS
+    assert swapping(6, 60, TWO_HARDWARE_ADDRESSES) == TWO_SPEAKERS
+    assert swapping(6, 60, (TWO_HARDWARE_ADDRESSES[0], saying(A))) == ()
     assert swapping(6, 1e5) == ()
     assert swapping(2, 20) == ()
     walker = Walker(watching())
     for turn in range(6):
         decision = walker.take(Says(10 * turn, saying(A)._replace(managed=bool(turn % 2))))
-    assert decision.warnings == ((FIRST, RouterWarning.TWO_SPEAKERS),)
+    assert decision.warnings == TWO_SPEAKERS
+
+
+ODD_PREFIXES = {
+    "a /48 on the link": ("2001:db8:a::/48", 14400, "LA", RouterWarning.NOT_64),
+    "a /60 on the link, with addresses by DHCPv6": (
+        "2001:db8:a::/60", 14400, "L", RouterWarning.NOT_64,
+    ),
+    "a /60 for addresses alone": ("2001:db8:a::/60", 14400, "A", RouterWarning.UNUSABLE),
+    "a /72 for addresses alone": ("2001:db8:a::/72", 14400, "A", RouterWarning.UNUSABLE),
+    "a /72 on the link": ("2001:db8:a::/72", 14400, "LA", None),
+    "a /56 for DHCPv6-PD": ("2001:db8:a::/56", 14400, "", None),
+    "a /60 that is deprecated": ("2001:db8:a::/60", 0, "LA", None),
+    "a /64": ("2001:db8:a::/64", 14400, "A", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("prefix", "preferred", "flags", "warning"), ODD_PREFIXES.values(), ids=ODD_PREFIXES
+)
+def test_a_prefix_that_no_host_could_use_is_noticed(prefix, preferred, flags, warning):
+    announced = Prefix.parse(prefix)
+    routers = heard_after(Says(0, saying(pio(announced, preferred, flags=flags))))
+    found = [Oddity(FIRST, warning, announced)] if warning else []
+    assert [*warnings(routers, 1)] == found
+    assert [f"fe80::1%eth0 announces {prefix}: {warning}"] * len(found) == [*map(str, found)]
+
+
+def test_a_prefix_that_is_announced_no_more_is_not_odd():
+    large = pio(Prefix.parse("2001:db8:a::/60"))
+    assert warnings(heard_after(Says(0, saying(large)), Says(5, saying(A))), 5) == ()
 
 
 def test_a_farewell_is_no_answer_to_the_question_that_it_raises():

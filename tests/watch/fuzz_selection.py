@@ -1,18 +1,20 @@
 """Fuzzing of codec and selection together, guided by coverage.
 
-`python -m tests.watch.fuzz_selection -max_total_time=120` (libFuzzer's options; atheris has to be
-installed: `pip install atheris`). One input is a night on a link: packets of a few routers, each
-as bytes through the codec, pauses, solicitations, a link that goes down, and what another daemon
-or a person writes into the repository. What must hold after each of them is in `check`.
+`python -m tests.watch.fuzz_selection -max_total_time=120 -max_len=4096 -len_control=0 [CORPUS]`
+(libFuzzer's options; atheris has to be installed: `pip install atheris`). One input is a night on a
+link: packets of a few routers, each as bytes through the codec, pauses, solicitations, a link that
+goes down, and what another daemon or a person writes into the repository. What must hold after
+each of them is in `check`.
 """
 
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import atheris
 
-with atheris.instrument_imports(include=["gitops_prefix"]):
+with atheris.instrument_imports(include=["gitops_prefix.decide", "gitops_prefix.watch.codec"]):
     from gitops_prefix.decide.advertisement import Router
     from gitops_prefix.decide.candidate import Verdict
     from gitops_prefix.decide.choice import Choice
@@ -36,7 +38,10 @@ POLICIES = (
     Acquisition(interfaces=("eth0",), routers=("fe80::1", "fe80::3")),
 )
 OPTIONS = [bytes.fromhex(part) for part in (PIO, MTU, RDNSS, ROUTE)]
-MOST_EVENTS = 40
+MOST_EVENTS = 200
+SHOWN = 100_000
+"""Advertisements after which their number is printed: libFuzzer counts whole nights only."""
+sent, decided = count(1), count(1)
 
 
 @dataclass
@@ -56,6 +61,8 @@ class Night:
         self.ears = self.ears.decide(self.now)
         decision = self.ears.decisions["home"]
         check(decision, self.now)
+        if next(decided) % 8:
+            return
         again = self.ears.decide(self.now).decisions["home"]
         assert (again.current, again.standing) == (decision.current, decision.standing)
 
@@ -107,13 +114,13 @@ def live(octets: bytes) -> None:
     for _ in range(MOST_EVENTS):
         if not chance.remaining_bytes():
             return
-        happen(night, chance)
-        night.decide()
+        if happen(night, chance):
+            night.decide()
 
 
-def happen(night: Night, chance: atheris.FuzzedDataProvider) -> None:
-    """One event."""
-    match chance.ConsumeIntInRange(0, 7):
+def happen(night: Night, chance: atheris.FuzzedDataProvider) -> bool:
+    """One event; whether the daemon would decide anew."""
+    match chance.ConsumeIntInRange(0, 15):
         case 0:
             night.now += chance.PickValueInList([0.1, 3.0, 4.0, 60.0, 600.0, 1800.0, 7200.0])
         case 1:
@@ -127,16 +134,33 @@ def happen(night: Night, chance: atheris.FuzzedDataProvider) -> None:
         case 4:
             night.write(night.ears.choices.get("home", Choice(None)))
         case _:
-            hear(night, chance)
+            return hear(night, chance)
+    return True
 
 
-def hear(night: Night, chance: atheris.FuzzedDataProvider) -> None:
+def hear(night: Night, chance: atheris.FuzzedDataProvider) -> bool:
+    """One advertisement, through the codec, and often repeated; whether it is news."""
     read = decode(packet(chance), source=SOURCE, hop_limit=255)
-    if isinstance(read, Rejected):
-        return
     router = chance.PickValueInList(ROUTERS)
-    night.now += chance.PickValueInList([0.0, 0.005, 1.0, 200.0])
-    night.ears = night.ears.hear(Advertised(router, read, night.now, False))
+    pause = chance.PickValueInList([0.0, 0.005, 1.0, 200.0])
+    times = chance.PickValueInList([1, 1, 2, 10])
+    if isinstance(read, Rejected):
+        note_sent()
+        return False
+    for _ in range(times):
+        note_sent()
+        night.now += pause
+        event = Advertised(router, read, night.now, False)
+        news = night.ears.is_news(event)
+        night.ears = night.ears.hear(event)
+        if news:
+            night.decide()
+    return False
+
+
+def note_sent() -> None:
+    if not (number := next(sent)) % SHOWN:
+        print(f"{number} advertisements", file=sys.stderr)
 
 
 def main() -> None:
