@@ -62,8 +62,8 @@ class Standing(StrEnum):
     STABILIZING = "another prefix waits for stabilizationWindow"
     HELD = "changed too often (maxChangesPerHour); held"
     CONTESTED = (
-        "contested-by-another-daemon: it hears another prefix, and each undid what the other wrote; "
-        "held until the link announces another prefix, or somebody changes the status"
+        "contested-by-another-daemon: it hears another prefix, and each undid what the other "
+        "wrote; held until the link announces another prefix, or somebody changes the status"
     )
 
 

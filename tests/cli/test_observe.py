@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,17 @@ from scapy.layers.inet6 import ICMPv6ND_RA, IPv6, IPv6ExtHdrFragment
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 
+from gitops_prefix.cli.sightings import Observation, Sighting
 from gitops_prefix.decide.advertisement import (
     Preference,
     PrefixInformation,
+    Router,
     RouterAdvertisement,
 )
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.selection import Standing
+from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.plan.ears import Advertised, LinkChanged
 from gitops_prefix.watch.codec import encode, in_ipv6
 from tests import netns
 from tests.lab_router import SOURCE, header, lab_router, says
@@ -360,3 +366,40 @@ def test_a_files_name_cannot_write_on_the_terminal(tmp_path):
     answer = call("--pcap", capture(named, header(hop_limit=1) / says(A)))
     assert answer.returncode == 1
     assert "\x1b" not in answer.stdout + answer.stderr
+
+
+def test_a_router_that_falls_silent_is_asked_before_it_is_gone():
+    """Twice, as the daemon asks; a request that was not carried out yet is not made again."""
+    asked: list[str] = []
+    policy = Specification("observe", Acquisition(interfaces=("eth0",)))
+    observation = Observation(lambda _: policy, ask=asked.append)
+    router, when = Router("eth0", "fe80::1"), datetime(2026, 1, 1, tzinfo=UTC)
+    said = RouterAdvertisement(
+        64, False, False, Preference.MEDIUM, 60, 0, 0,
+        (PrefixInformation(Prefix.parse(A), True, True, 86400, 14400),),
+    )  # fmt: skip
+
+    observation.take(Sighting(when, Advertised(router, said, 0.0, repeated=False)))
+    assert observation.look_again_at == 60
+    for seconds in (60.0, 60.1):
+        observation.look(seconds)
+    assert asked == ["eth0"]
+    observation.ears = observation.ears.asked("eth0", 61.0)
+    for seconds in (61.0, 65.0, 65.1):
+        observation.look(seconds)
+    assert asked == ["eth0", "eth0"]
+    observation.ears = observation.ears.asked("eth0", 65.5)
+    decision = observation.decide("eth0", 70.0)
+    assert (decision.standing, str(decision.current)) == (Standing.GONE, A)
+
+    observation.take(LinkChanged("eth0", up=False, present=True, at=71.0))
+    assert observation.said == {}
+
+
+def test_what_is_odd_about_a_router_is_a_warning(tmp_path):
+    path = capture(tmp_path / "odd.pcap", header() / says("2001:db8:1234::/60"))
+    [line] = lines(call("--pcap", path, "--output", "json"))
+    assert line["standing"] == "announced and current"
+    [warning] = line["warnings"]
+    assert warning.startswith(f"{SOURCE}%odd.pcap announces 2001:db8:1234::/60: on-link")
+    assert f"  warning: {warning}" in call("--pcap", path).stdout
