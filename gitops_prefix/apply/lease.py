@@ -57,6 +57,10 @@ class Alone:
         """Always."""
         return True
 
+    def who(self) -> str:
+        """Nothing: there is no Lease."""
+        return ""
+
     def stop(self) -> None:
         """There is nothing to give up."""
 
@@ -118,6 +122,14 @@ class Leadership:
     def until(self) -> float:
         """When our lead ends unless it is renewed, by the monotonic clock."""
         return self._until
+
+    def who(self) -> str:
+        """Who leads, as far as is known, for people. Any thread may ask."""
+        if self.leads():
+            return "this daemon leads"
+        if self._words:
+            return f"not known who leads: {self._words}"
+        return f"{self._holder or 'nobody'} leads"
 
     def alive(self) -> bool:
         """Whether the thread runs, where it should."""

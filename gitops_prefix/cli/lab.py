@@ -22,8 +22,7 @@ from gitops_prefix.decide.advertisement import (
 )
 from gitops_prefix.decide.prefix import LINK_LOCAL
 from gitops_prefix.errors import InputError, OutsideError, Problem
-from gitops_prefix.lab.port import Port, default_routes
-from gitops_prefix.lab.router import LabRouter, Rhythm
+from gitops_prefix.lab.port import LabRouter, Port, Rhythm, default_routes
 from gitops_prefix.lab.schedule import LabStep, Leaving, parse_step, schedule
 
 STEP = Parsed("prefixes", parse_step)

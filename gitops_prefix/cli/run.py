@@ -2,10 +2,14 @@
 
 import logging
 import os
+import re
 import signal
 import socket
 import threading
 from collections.abc import Mapping
+from dataclasses import fields
+from datetime import timedelta
+from urllib.parse import urlsplit
 
 import click
 
@@ -13,16 +17,21 @@ from gitops_prefix.cli.assembly import assemble, find_problems
 from gitops_prefix.cli.options import Command, config_option, read_settings, settings_option
 from gitops_prefix.cli.output import DONE, OUTSIDE_FAILED
 from gitops_prefix.cli.settings import RunSettings
+from gitops_prefix.cli.worktree import shipped
 from gitops_prefix.daemon.listening import CannotListenError, interfaces_of, kernel_interfaces_of
 from gitops_prefix.daemon.logs import configure
+from gitops_prefix.daemon.report import Setting, Shown
 from gitops_prefix.daemon.server import Server
 from gitops_prefix.daemon.service import Service, Supervisor
+from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.publish.repository import Repository
+from gitops_prefix.publish.scrub import scrub
 
 log = logging.getLogger(__name__)
 
+_CODE, _LINK = re.compile(r"`([a-z0-9-]+)`"), re.compile(r"\[([^]]*)\]\([^)]*\)")
 _GRACE_SECONDS = 9
 """SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""
 
@@ -45,6 +54,7 @@ def command(*, settings: RunSettings) -> int:
     configure(verbose=settings.pace.verbose)
     made = assemble(settings)
     repository = made.repository
+    once, listen = settings.pace.once, settings.pace.listen
     service = Service(
         repository,
         pace=made.pace,
@@ -58,8 +68,8 @@ def command(*, settings: RunSettings) -> int:
         notices=made.telling,
         dry_run=settings.pace.dry_run,
         source_dir=settings.pace.source_dir,
+        shown=Shown(shown_settings(settings), read_remedies()) if listen and not once else None,
     )
-    once, listen = settings.pace.once, settings.pace.listen
     # With --once, whoever waits for the exit code must not take a push that hung for done.
     _stop_on_signals(service, hung=OUTSIDE_FAILED if once else DONE)
     # Opening the clone may wait for git of an earlier process; probes are answered meanwhile.
@@ -122,3 +132,44 @@ def _stop_on_signals(service: Service, *, hung: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+
+
+def read_remedies() -> dict[str, str]:
+    """Return what to do about a problem, by its code, as docs/problems.md has it."""
+    page = shipped("docs") / "problems.md"
+    rows = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
+    cells = [row.strip("| ").split(" | ", 1) for row in rows if row.startswith("| `")]
+    return {
+        code: _LINK.sub(r"\1", text.partition(": ")[2] or text).replace("`", "")
+        for codes, text in cells
+        for code in _CODE.findall(codes)
+    }
+
+
+def shown_settings(settings: RunSettings) -> tuple[Setting, ...]:
+    """Return the options as the page shows them: no secret, and no URL that is one."""
+    return tuple(
+        Setting(section.TITLE.partition(" (")[0], f"--{field.name.replace('_', '-')}", value)
+        for section in (getattr(settings, each.name) for each in fields(settings))
+        for field in fields(section)
+        if (value := _shown_value(field.name, getattr(section, field.name)))
+    )
+
+
+def _shown_value(name: str, value: object) -> str:
+    if name == "notify" and isinstance(value, tuple):
+        # The path of a webhook is its secret.
+        return ", ".join(map(_without_path, value))
+    if isinstance(value, tuple):
+        return ", ".join(_shown_value(name, each) for each in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return scrub(str(value)) if value is not None else ""
+
+
+def _without_path(hook: str) -> str:
+    kind, _, url = hook.partition("=")
+    parts = urlsplit(url)
+    return f"{kind}={parts.scheme}://{parts.hostname}/…"

@@ -10,12 +10,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from math import inf
+from types import MappingProxyType
+from typing import NamedTuple
 
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import FILE, KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.candidate import Verdict
-from gitops_prefix.decide.routers import MOST_ROUTERS
+from gitops_prefix.decide.routers import MOST_ROUTERS, Routers
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.plan.ears import Accepted, Advertised, Ears, FileGiven, LinkChanged, Watched
 from gitops_prefix.watch.watcher import Deaf, Dropped, Event, FileRefused, Flooded, Solicited
@@ -28,6 +30,36 @@ OTHERS = "other"
 """The label of routers beyond those that have a name of their own in the metrics."""
 _SILENT = frozenset({Standing.WAITING, Standing.LISTENING, Standing.FAILED_STATIC, Standing.GONE})
 """Nobody announces a prefix that counts."""
+
+
+class WatchedLink(NamedTuple):
+    """A link that is watched.
+
+    Attributes:
+        present: whether there is a link of this name.
+        since: when that began, on the clock of the decisions.
+    """
+
+    name: str
+    present: bool
+    up: bool
+    since: float
+
+
+class Overheard(NamedTuple):
+    """What the links say at a moment.
+
+    Attributes:
+        at: the moment, on the clock that the routers' times are of.
+    """
+
+    at: float = 0.0
+    routers: Routers = MappingProxyType({})
+    links: tuple[WatchedLink, ...] = ()
+
+
+SILENCE = Overheard()
+"""Nothing is watched."""
 
 
 class Decisions:
@@ -47,7 +79,7 @@ class Decisions:
         self._once = OncePerMinute()
         self._ears = Ears()
         self._labelled: set[Router] = set()
-        self._links: dict[str, tuple[bool, bool]] = {}
+        self._links: dict[str, WatchedLink] = {}
         self.changed_at = -inf
 
     def take(self, event: Event) -> None:
@@ -106,7 +138,12 @@ class Decisions:
     def has_link(self) -> bool:
         """Whether a link is up, or none is watched."""
         states = [*self._links.values()]
-        return not states or any(up for _, up in states)
+        return not states or any(link.up for link in states)
+
+    def overheard(self) -> Overheard:
+        """What the links say now. Any thread may ask."""
+        with self._lock:
+            return Overheard(self._clock(), self._ears.routers, tuple(self._links.values()))
 
     def hears(self) -> bool:
         """Whether a link or a file says something that counts, or none is asked."""
@@ -189,11 +226,12 @@ class Decisions:
         self._wake()
 
     def _follow_link(self, event: LinkChanged) -> None:
-        state_now = (event.present, event.up)
-        if self._links.get(event.interface) == state_now:
+        known = self._links.get(event.interface)
+        if known is not None and (known.present, known.up) == (event.present, event.up):
             # The watcher was made anew, and reports every link.
             return
-        self._links[event.interface] = state_now
+        link = WatchedLink(event.interface, event.present, event.up, event.at)
+        self._links = {**self._links, event.interface: link}
         self._metrics.link_up.labels(event.interface).set(event.up)
         if event.up:
             log.info("link %s is up", event.interface)

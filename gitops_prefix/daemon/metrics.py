@@ -8,6 +8,8 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from gitops_prefix import version
+
 
 class Metrics:
     """One registry, so that two daemons in one process (the tests') do not mix."""
@@ -18,6 +20,11 @@ class Metrics:
         counter = partial(Counter, namespace="gitops_prefix", registry=registry)
         gauge = partial(Gauge, namespace="gitops_prefix", registry=registry)
         histogram = partial(Histogram, namespace="gitops_prefix", registry=registry)
+        self.build = gauge(
+            "build_info", "1, with the version and commit that run.", ["version", "commit"]
+        )
+        number, _, commit = version().partition(" ")
+        self.build.labels(number, commit.strip("()")).set(1)
         self.advertisements = counter(
             "router_advertisements", "Router Advertisements accepted.", ["interface", "router"]
         )

@@ -3,22 +3,35 @@
 The loop replaces the progress after each pass; other threads read it.
 """
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from math import inf, isinf
+from types import MappingProxyType
 from typing import NamedTuple
 
+from gitops_prefix import version
 from gitops_prefix.daemon.clocks import Clocks, Moment
+from gitops_prefix.daemon.decisions import SILENCE, Overheard
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.daemon.outcome import RIGHT, Outcome, shown_commit
+from gitops_prefix.daemon.outcome import RIGHT, Outcome, Pushed, shown_commit
+from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.candidate import source_of
+from gitops_prefix.decide.routers import RouterState
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.status import format_time
+from gitops_prefix.errors import GitopsPrefixError
+from gitops_prefix.publish.branch_log import MOST_CHANGES, LoggedChange, moves_of
+from gitops_prefix.publish.forge.known import commit_page
+from gitops_prefix.publish.message import subject
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.inventory import Described
 
+log = logging.getLogger(__name__)
+
+VERSION = version()
 _LOST_AFTER_SECONDS = 600.0
 """Without a process or memory for git; then only a new process of ours may help."""
 
@@ -119,6 +132,86 @@ def show_progress(metrics: Metrics, clocks: Clocks, latest: Callable[[], Progres
     metrics.last_success.set_function(lambda: date(latest().succeeded))
 
 
+class Timeline:
+    """The last changes of the branch: a follow-up, which reads its log when a pass finds it moved.
+
+    A change of our own is known without reading. No request for the page reads anything.
+
+    Attributes:
+        changes: newest first.
+        due_at: never by itself.
+    """
+
+    def __init__(
+        self, read: Callable[[str], tuple[LoggedChange, ...]], calendar: Callable[[], datetime]
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            read: returns the changes of a branch up to a commit.
+            calendar: the time of day.
+        """
+        self._read, self._calendar = read, calendar
+        self._tip, self._calm = "", False
+        self.changes: tuple[LoggedChange, ...] = ()
+        self.due_at = inf
+
+    def run(self, outcome: Outcome, now: float) -> None:
+        """Take over what a pass published or found."""
+        del now
+        right = outcome.result in RIGHT
+        tip = shown_commit(outcome) if right else ""
+        if tip and tip != self._tip:
+            self._follow(outcome, tip)
+        self._calm = right
+
+    def _follow(self, outcome: Outcome, tip: str) -> None:
+        if isinstance(outcome, Pushed) and self._calm and outcome.before == self._tip:
+            occasion = outcome.decided.occasion
+            moment = self._calendar().astimezone(UTC)
+            change = LoggedChange(tip, moment, subject(occasion), moves_of(occasion))
+            self.changes = (change, *self.changes)[:MOST_CHANGES]
+        else:
+            try:
+                self.changes = self._read(tip)
+            except (GitopsPrefixError, OSError) as error:
+                # The page shows what was known; the next pass reads again.
+                log.debug("the log of the branch was not read: %s", error)
+                return
+        self._tip = tip
+
+    def lines(self) -> tuple[str, ...]:
+        """Nothing: the page has a place of its own for them."""
+        return ()
+
+    def failing(self) -> bool:
+        """Never: nobody waits for it."""
+        return False
+
+
+class Setting(NamedTuple):
+    """One option of `run` as the page shows it; no value is a secret."""
+
+    section: str
+    name: str
+    value: str
+
+
+class Shown(NamedTuple):
+    """What the page shows beside what happens.
+
+    Attributes:
+        settings: the options of `run`.
+        remedies: what to do about a problem, by its code.
+    """
+
+    settings: tuple[Setting, ...] = ()
+    remedies: Mapping[str, str] = MappingProxyType({})
+
+
+NOTHING_SHOWN = Shown()
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A snapshot.
@@ -132,6 +225,12 @@ class Report:
         pass_seconds: how long the pass under way has been running; None between passes.
         decisions: what the link says, by name.
         delivered: what became of pull requests and notices, as lines.
+        refusal: why a push would be refused, as a rehearsal found; empty if it would not.
+        lead: who leads; empty without a Lease.
+        overheard: what the links say.
+        changes: the last changes of the branch, newest first.
+        shown: the options of `run`, and the remedies of problems.
+        made_at: when the snapshot was made.
     """
 
     repository: str
@@ -144,6 +243,12 @@ class Report:
     pass_seconds: float | None = None
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     delivered: tuple[str, ...] = ()
+    refusal: str = ""
+    lead: str = ""
+    overheard: Overheard = SILENCE
+    changes: tuple[LoggedChange, ...] = ()
+    shown: Shown = NOTHING_SHOWN
+    made_at: datetime | None = None
 
     @property
     def outcome(self) -> Outcome | None:
@@ -163,13 +268,43 @@ class Report:
 
     def document(self) -> dict[str, object]:
         """The answer of `/status`, which docs/monitoring.md promises."""
+        held = self.held
         return {
             "prefixes": [
-                described.document() | _live(self.decisions.get(described.name))
+                described.document()
+                | _live(self.decisions.get(described.name))
+                | {"held_back": described.name in held}
                 for described in self.progress.described
             ],
             "publication": self._publication(),
+            "version": VERSION,
+            "links": [
+                {"name": link.name, "present": link.present, "up": link.up}
+                for link in self.overheard.links
+            ],
+            "routers": [
+                _router(router, state, self.overheard.at)
+                for router, state in sorted(
+                    self.overheard.routers.items(), key=lambda each: each[0]
+                )
+            ],
+            "changes": [
+                {
+                    "commit": change.commit,
+                    "url": commit_page(self.repository, change.commit) or None,
+                    "time": format_time(change.at),
+                    "subject": change.subject,
+                    "prefixes": [move._asdict() for move in change.moves],
+                }
+                for change in self.changes
+            ],
         }
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The DynamicPrefixes that an error holds back."""
+        decided = self.outcome.decided if self.outcome else None
+        return decided.held if decided else frozenset()
 
     def _publication(self) -> dict[str, object]:
         outcome = self.outcome
@@ -201,7 +336,12 @@ def report(  # noqa: PLR0913  all that there is to know
     decisions: Mapping[str, Decision],
     clocks: Clocks,
     *,
-    delivered: tuple[str, ...] = (),
+    delivered: Iterable[str] = (),
+    refusal: str = "",
+    lead: str = "",
+    overheard: Overheard = SILENCE,
+    changes: tuple[LoggedChange, ...] = (),
+    shown: Shown = NOTHING_SHOWN,
 ) -> Report:
     """What is known now."""
     since, succeeded = progress.pending_since, progress.succeeded
@@ -216,7 +356,13 @@ def report(  # noqa: PLR0913  all that there is to know
         next_try_in=None if isinf(wait) else round(max(0.0, wait), 1),
         pass_seconds=round(clocks.age(progress.under_way.began), 1) if progress.under_way else None,
         decisions=decisions,
-        delivered=delivered,
+        delivered=(*filter(None, (refusal,)), *delivered),
+        refusal=refusal,
+        lead=lead,
+        overheard=overheard,
+        changes=changes,
+        shown=shown,
+        made_at=clocks.calendar(),
     )
 
 
@@ -235,3 +381,27 @@ def _live(decision: Decision | None) -> dict[str, object]:
             for candidate in (decision.candidates if decision else ())
         ],
     }
+
+
+def _router(router: Router, state: RouterState, now: float) -> dict[str, object]:
+    """What one router said, with what is left of its lifetimes; null is for ever."""
+    return {
+        "address": router.address,
+        "interface": router.interface,
+        "source": str(source_of(router)),
+        "heard_seconds_ago": round(now - state.heard_at, 1),
+        "router_lifetime_seconds": _left(max(state.default_until, now), now),
+        "preference": state.preference.name.lower(),
+        "prefixes": [
+            {
+                "prefix": str(prefix),
+                "valid_seconds": _left(announcement.valid_until, now),
+                "preferred_seconds": _left(announcement.preferred_until, now),
+            }
+            for prefix, announcement in sorted(state.announcements.items())
+        ],
+    }
+
+
+def _left(until: float, now: float) -> float | None:
+    return None if isinf(until) else round(max(0.0, until - now), 1)

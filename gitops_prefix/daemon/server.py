@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.scrub import redact
 
+NO_SCRIPT = "default-src 'none'; style-src 'unsafe-inline'"
+"""What a browser may do with an answer: show it, and nothing else."""
 MOST_AT_ONCE = 64
 """Connections; git needs descriptors, too. Who came first makes room: probes get through."""
 PROBES = frozenset({"/healthz", "/readyz"})
@@ -28,11 +30,16 @@ PROBES = frozenset({"/healthz", "/readyz"})
 
 
 class Page(NamedTuple):
-    """One answer."""
+    """One answer.
+
+    Attributes:
+        policy: what a browser may do with it (Content-Security-Policy).
+    """
 
     status: HTTPStatus
     content_type: str
     body: bytes
+    policy: str = NO_SCRIPT
 
 
 Pages = Mapping[str, Callable[[], Page]]
@@ -47,9 +54,9 @@ def text_page(text: str, *, ok: bool = True) -> Page:
     return Page(status, "text/plain; charset=utf-8", f"{text}\n".encode())
 
 
-def html_page(page: bytes) -> Page:
+def html_page(page: bytes, policy: str = NO_SCRIPT) -> Page:
     """A page for people."""
-    return Page(HTTPStatus.OK, "text/html; charset=utf-8", page)
+    return Page(HTTPStatus.OK, "text/html; charset=utf-8", page, policy)
 
 
 def json_page(answer: object) -> Page:
@@ -225,9 +232,7 @@ def _listener(host: str, port: int, pages: Pages, door: _Door) -> ThreadingHTTPS
             self.send_header("Content-Length", str(len(page.body)))
             self.send_header("Cache-Control", "no-store")
             self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header(
-                "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"
-            )
+            self.send_header("Content-Security-Policy", page.policy)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(page.body)

@@ -37,12 +37,13 @@ from gitops_prefix.daemon.outcome import (
     has_errors,
     shown_commit,
 )
-from gitops_prefix.daemon.page import render_page
+from gitops_prefix.daemon.page import POLICY, render_page
 from gitops_prefix.daemon.proposals import ProposalPublisher
-from gitops_prefix.daemon.report import Report, Starts, report
+from gitops_prefix.daemon.report import NOTHING_SHOWN, Report, Shown, Starts, Timeline, report
 from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
+from gitops_prefix.publish.branch_log import BranchLog
 from gitops_prefix.publish.failure import Failed, Kind
 from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.repository import Repository
@@ -115,6 +116,7 @@ class Service:
         notices: ClusterNotices = ClusterNotices(),  # noqa: B008  frozen
         dry_run: bool = False,
         source_dir: Path | None = None,
+        shown: Shown | None = None,
     ) -> None:
         """Put it together; `run` starts it.
 
@@ -131,6 +133,8 @@ class Service:
             notices: what the cluster is asked and shown.
             dry_run: publish nothing, and report what would be published.
             source_dir: `file` sources are read below this directory alone.
+            shown: the options and remedies for the page; None: there is no page, and the
+                branch's log is not read.
 
         Raises:
             InputError: no branches can be made of what `delivery` says.
@@ -175,11 +179,17 @@ class Service:
         )
         delivery = replace(delivery, notifiers=(*self._cluster.notifiers, *delivery.notifiers))
         wakeup, clock = Wakeup(), self._clocks.monotonic
+        branch_log = BranchLog(
+            repository.remote, repository.clone.directory, repository.url, repository.branch
+        )
+        self._shown = shown
+        self._timeline = Timeline(branch_log.read, self._clocks.calendar)
+        followed = follow_ups(
+            delivery, repository, self._metrics.publish_failures, pace.interval, leads
+        )
         self._off_the_loop = tuple(
             OffTheLoop(follow_up, clock, wakeup.nudge)
-            for follow_up in follow_ups(
-                delivery, repository, self._metrics.publish_failures, pace.interval, leads
-            )
+            for follow_up in (*followed, *([] if shown is None else [self._timeline]))
         )
         self._follow_ups: tuple[FollowUp, ...] = (
             *self._off_the_loop,
@@ -284,7 +294,7 @@ class Service:
     def pages(self) -> Pages:
         """What the daemon answers over HTTP."""
         return {
-            "/": lambda: html_page(render_page(self._snapshot())),
+            "/": lambda: html_page(render_page(self._snapshot()), POLICY),
             "/status": lambda: json_page(self._snapshot().document()),
             "/healthz": lambda: _answer(self._alive(), "alive"),
             "/readyz": lambda: _answer(self._ready(), "ready"),
@@ -373,10 +383,14 @@ class Service:
             self.loop.decisions.latest(),
             self._clocks,
             delivered=(
-                *filter(None, (self._refusal,)),
                 *(line for each in self._follow_ups for line in each.lines()),
                 *self._applying.lines(),
             ),
+            refusal=self._refusal,
+            lead=self._leadership.who(),
+            overheard=self.loop.decisions.overheard(),
+            changes=self._timeline.changes,
+            shown=self._shown or NOTHING_SHOWN,
         )
 
 

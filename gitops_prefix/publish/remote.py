@@ -35,6 +35,8 @@ from gitops_prefix.publish.stages import Stages
 _ORIGIN = "origin"
 _REHEARSAL_SECONDS = 15.0
 """For a push that changes nothing and runs no hook; a change that comes meanwhile waits for it."""
+_LOG_SECONDS = 60.0
+"""For messages of commits, which nothing waits for."""
 _REDIRECTED = re.compile(r"returned error: 30[12378]\b")
 _NEW_ADDRESS = re.compile(r"warning: redirecting to (\S+)|could not read Username for '(\S+)'")
 
@@ -44,6 +46,7 @@ class Leave(StrEnum):
 
     CONTENTS = "blob:none"
     LONG_ONES = f"blob:limit={MOST_BYTES + 1}"
+    TREES = "tree:0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,19 @@ class Remote:
         self._limits = limits
         self._references = references
         self._stages = stages
+
+    def within(self, clone: Clone) -> "Remote":
+        """The same branch, fetched into another clone, and timed apart from publications."""
+        return Remote(
+            self._url,
+            self._branch,
+            self._credentials,
+            clone,
+            replace(self._limits, fetch=_LOG_SECONDS),
+            transport=self._transport,
+            references=References(clone.git()),
+            stages=Stages(),
+        )
 
     def tip(self) -> str:
         """The commit that the branch points at now.

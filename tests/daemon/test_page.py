@@ -1,42 +1,41 @@
 """The status page: what the daemon knows now, which Git does not say; and the same as JSON."""
 
 import json
-import shutil
-import struct
-import subprocess
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gitops_prefix.daemon.clocks import Clocks, Moment
+from gitops_prefix.daemon.decisions import Overheard, WatchedLink
 from gitops_prefix.daemon.outcome import (
     Committed,
     Decided,
     Invalid,
     NotLeading,
+    Outcome,
     Pushed,
     Stopped,
     UpToDate,
 )
-from gitops_prefix.daemon.page import render_page
-from gitops_prefix.daemon.report import Progress, Report, report
+from gitops_prefix.daemon.page import POLICY, render_page, span
+from gitops_prefix.daemon.report import VERSION, Progress, Report, Setting, Shown, report
 from gitops_prefix.daemon.server import Server, html_page
-from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.advertisement import INFINITY, Router
 from gitops_prefix.decide.candidate import Candidate, Verdict
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Decision, Selection, Standing
 from gitops_prefix.decide.status import read_status
 from gitops_prefix.errors import Place, Problem
+from gitops_prefix.publish.branch_log import LoggedChange, PrefixMove
 from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.binding import FieldIdentity
 from gitops_prefix.render.inventory import Described
-from tests.parts import require
+from tests.browser import Browser, browser
+from tests.decide.routers_saying import pio, said_at
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 A = Prefix.parse("2001:db8:a::/64")
@@ -91,10 +90,30 @@ def declined() -> Report:
     return report(url, "main", progress, {"home": DECISION}, AFTER_AN_HOUR)
 
 
+HEARD = (
+    (Router("eth0", "fe80::1"), (pio(A), pio(Prefix.parse("2001:db8:9::/64"), 0, 7200)), 4580.0),
+    (Router("eth1", "fe80::2"), (pio(Prefix.parse("2001:db8:77::/64"), *2 * [INFINITY]),), 4000.0),
+)
+CHANGES = tuple(
+    LoggedChange(
+        f"{number:02}" * 20,
+        NOON - timedelta(hours=1 + 9 * number),
+        "prefix(home): 2001:db8:9::/64 -> 2001:db8:a::/64",
+        (PrefixMove("home", "2001:db8:9::/64", "2001:db8:a::/64"),),
+    )
+    for number in range(20)
+)
+SHOWN = Shown((Setting("Repository", "--branch", "main"),), {"no-target": "name the target"})
+
+
 def test_the_json_has_the_keys_that_docs_promise():
     answer = json.loads(json.dumps(declined().document()))
     (home,) = answer.pop("prefixes")
     assert answer == {
+        "version": VERSION,
+        "links": [],
+        "routers": [],
+        "changes": [],
         "publication": {
             "result": "refused",
             "words": WORDS,
@@ -120,7 +139,7 @@ def test_the_json_has_the_keys_that_docs_promise():
                     "message": 'what is "it"?',
                 }
             ],
-        }
+        },
     }
     assert home["standing"] == Standing.CURRENT
     assert home["announced"] == [
@@ -133,6 +152,35 @@ def test_the_json_has_the_keys_that_docs_promise():
         }
     ]
     assert {key: home[key] for key in HOME.document()} == HOME.document()
+    assert home["held_back"] is False
+
+
+def test_the_json_has_the_links_the_routers_and_the_changes():
+    answer = json.loads(json.dumps(house().document()))
+    assert answer["links"] == [
+        {"name": "eth0", "present": True, "up": True},
+        {"name": "wan", "present": True, "up": False},
+    ]
+    assert answer["routers"][0] == {
+        "address": "fe80::1",
+        "interface": "eth0",
+        "source": "router-advertisement",
+        "heard_seconds_ago": 20.0,
+        "router_lifetime_seconds": 1780.0,
+        "preference": "medium",
+        "prefixes": [
+            {"prefix": "2001:db8:9::/64", "valid_seconds": 7180.0, "preferred_seconds": 0.0},
+            {"prefix": str(A), "valid_seconds": 86380.0, "preferred_seconds": 14380.0},
+        ],
+    }
+    assert answer["routers"][1]["prefixes"][0]["valid_seconds"] is None, "it never ends"
+    assert answer["changes"][0] == {
+        "commit": "00" * 20,
+        "url": f"https://github.com/me/home-ops/commit/{'00' * 20}",
+        "time": "2026-11-24T11:00:00Z",
+        "subject": "prefix(home): 2001:db8:9::/64 -> 2001:db8:a::/64",
+        "prefixes": [{"name": "home", "before": "2001:db8:9::/64", "after": "2001:db8:a::/64"}],
+    }
 
 
 def test_before_the_first_pass_the_json_has_the_same_keys():
@@ -144,14 +192,41 @@ def test_before_the_first_pass_the_json_has_the_same_keys():
     assert empty["publication"]["next_try_in_seconds"] is None
 
 
+def house(*passes: Outcome, decisions: Decision = DECISION, **more: object) -> Report:
+    """A daemon at one in the afternoon, after these passes; else after one that found all right."""
+    progress = Progress()
+    for outcome in passes or (OUTCOMES["up to date"],):
+        waiting = None if outcome.failed is None else Moment(4000.0, NOON)
+        then = Moment(4500.0, NOON + timedelta(seconds=3500))
+        progress = progress.after(outcome, then, waiting=waiting, next_try_at=4700)
+    routers = {}
+    for router, prefixes, at in HEARD:
+        routers = said_at(routers, router, at, *prefixes)
+    links = (WatchedLink("eth0", True, True, 100.0), WatchedLink("wan", True, False, 4000.0))
+    known = {"overheard": Overheard(4600.0, routers, links), "changes": CHANGES, "shown": SHOWN}
+    url = "ssh://git@github.com/me/home-ops.git"
+    return report(url, "main", progress, {"home": decisions}, AFTER_AN_HOUR, **known | more)
+
+
+def page_of(report: Report) -> str:
+    return render_page(report).decode()
+
+
 def test_the_page_shows_the_servers_own_words_and_since_when_a_change_waits():
-    page = render_page(declined()).decode()
+    page = page_of(declined())
     assert "remote: only on weekdays" in page
-    assert "2026-11-24T12:00:00Z (1h)" in page
-    assert "2 in a row failed" in page
-    assert "in 12s" in page
+    assert "2026-11-24T12:00:00Z (<span data-age=3600>1h</span>)" in page
+    assert "2 tries in a row failed" in page
+    assert "<span data-left=12>12s</span>" in page
     assert "s3cret" not in page
-    assert "a.yaml:3:9: what is &quot;it&quot;?" in page
+    assert "a.yaml:3:9" in page
+    assert "what is &quot;it&quot;?" in page
+
+
+def test_a_problem_has_its_code_its_place_and_its_remedy():
+    page = page_of(house(DECLINED))
+    assert ">no-target</a>" in page
+    assert "Remedy: name the target" in page
 
 
 def test_what_was_read_once_is_shown_while_nothing_can_be_read():
@@ -162,79 +237,206 @@ def test_what_was_read_once_is_shown_while_nothing_can_be_read():
     assert progress.described == (HOME,)
 
 
-@pytest.mark.parametrize("standing", Standing)
-def test_degraded_is_true_only_while_the_prefix_is_held(standing):
-    """By `maxChangesPerHour`, or another daemon: a condition of the hour, which is not in Git."""
-    decisions = {"home": replace(DECISION, standing=standing)}
-    page = render_page(replace(declined(), decisions=decisions)).decode()
-    held = standing in {Standing.HELD, Standing.CONTESTED}
-    assert f"<th>Degraded<td><code>{held}</code>" in page
-    assert str(standing) in page
+ELSEWHERE = replace(DECISION, selection=Selection(Prefix.parse("2001:db8:b::/64")))
+HELD = replace(DECIDED, held=frozenset({"home"}))
+NOT_GREEN = {
+    "before the first pass": Report("x", "main"),
+    "another prefix is announced": house(decisions=ELSEWHERE),
+    "an error holds it back": house(UpToDate(HELD)),
+    "an error holds it back, and the rest is published": house(
+        Invalid(Failed(Reason.INVALID, "errors", Stage.RENDER), (), HELD)
+    ),
+    "a push would be refused": house(refusal="a push would be refused: read-only key"),
+    "nothing is followed": house(UpToDate(replace(DECIDED, described=()))),
+    **{name: house(outcome) for name, outcome in OUTCOMES.items() if outcome.failed},
+    "who leads is not known": house(OUTCOMES["pushed"], NotLeading()),
+    **{
+        standing.name: house(decisions=replace(DECISION, standing=standing))
+        for standing in Standing
+        if standing not in {Standing.CURRENT, Standing.STATIC}
+    },
+}
+
+
+@pytest.mark.parametrize("unpublished", NOT_GREEN.values(), ids=NOT_GREEN)
+def test_the_headline_is_green_only_when_everything_is_published(unpublished):
+    assert 'class="card state good"' not in page_of(unpublished)
+
+
+@pytest.mark.parametrize("name", [name for name in NOT_GREEN if "push" not in name])
+def test_a_prefix_is_green_only_when_it_is_published(name):
+    assert '"mark good">published' not in page_of(NOT_GREEN[name])
+
+
+@pytest.mark.parametrize("standing", [Standing.CURRENT, Standing.STATIC])
+@pytest.mark.parametrize("outcome", ["pushed", "up to date"])
+def test_what_is_published_is_green(outcome, standing):
+    page = page_of(house(OUTCOMES[outcome], decisions=replace(DECISION, standing=standing)))
+    assert 'class="card state good"' in page
+    assert '"mark good">published' in page
+
+
+def test_the_rest_is_green_while_an_error_holds_back_one():
+    other = replace(HELD, described=(HOME, HOME._replace(name="guests")))
+    invalid = Invalid(Failed(Reason.INVALID, "errors", Stage.RENDER), (), other)
+    unheld = page_of(house(invalid)).partition("guests</h2>")[2]
+    assert 'mark wait">' in unheld, "nothing was decided for it yet"
+    both = {"home": DECISION, "guests": DECISION}
+    page = page_of(replace(house(invalid), decisions=both))
+    assert '"mark bad">held back' in page
+    assert '"mark good">published' in page.partition("guests</h2>")[2]
+
+
+def test_who_does_not_lead_says_that_and_not_who_does():
+    """When no API server answers, nobody may lead."""
+    lead = "not known who leads: the API server cannot be reached"
+    page = page_of(house(NotLeading(), lead=lead))
+    assert "This daemon does not lead" in page
+    assert "cannot be reached" in page
+    assert "another daemon" not in page
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
-def test_every_outcome_has_a_mark(outcome):
-    progress = Progress(outcome)
-    assert '<span class="mark ' in render_page(Report("x", "main", progress)).decode()
+def test_every_outcome_has_a_headline(outcome):
+    page = page_of(Report("x", "main", Progress(outcome)))
+    assert "<h2 id=state-title>" in page
 
 
 def test_what_comes_from_outside_cannot_write_html():
     tag = "<script>x</script>"
     failed = Failed(Reason.HOOK, tag, Stage.PUSH)
-    outcome = Committed(Decided(tag, {}), tag, failed, (Problem("code", tag, Place(tag)),))
+    outcome = Committed(Decided(tag, {}), tag, failed, (Problem(tag, tag, Place(tag)),))
     described = (Described(tag, tag, None, (FieldIdentity(tag, tag, tag, tag, tag),)),)
-    report = Report(tag, tag, Progress(outcome, described=described))
-    assert "<script" not in render_page(report).decode()
+    shown = Shown((Setting(tag, tag, tag),), {tag: tag})
+    change = LoggedChange(tag, NOON, tag, (PrefixMove(tag, tag, tag),))
+    routers = said_at({}, Router(tag, tag), 1.0, pio(A))
+    outside = replace(
+        Report(tag, tag, Progress(outcome, described=described)),
+        delivered=(tag,), refusal=tag, lead=tag, changes=(change,), shown=shown,
+        overheard=Overheard(2.0, routers, (WatchedLink(tag, True, True, 1.0),)),
+    )  # fmt: skip
+    page = page_of(outside)
+    assert page.count("<script") == 1
+    assert "alert" not in page.partition("<script>")[2] or tag not in page
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    """The page as the daemon serves it, with the headers that forbid it everything but its style."""
-    page = html_page(render_page(declined()))
-    server = Server("127.0.0.1:0", {"/": lambda: page})
-    yield f"http://127.0.0.1:{server.port}/"
-    server.close()
-
-
-def chromium(directory: Path, url: str, *words: str) -> str:
-    """A real browser, with a profile of its own that is empty."""
-    require("chromium")
-    quiet = ["background-networking", "component-update", "sync", "gpu"]
-    program = shutil.which("chromium")
-    options = ["--headless", "--no-sandbox", "--no-first-run", f"--user-data-dir={directory}"]
-    options += [f"--disable-{name}" for name in quiet]
-    answer = subprocess.run(
-        [program, *options, *words, url], check=True, capture_output=True, text=True, timeout=120
-    )
-    return answer.stdout
-
-
-def test_a_browser_reads_the_page_as_it_is_meant(tmp_path, url):
-    """The parser of a browser, which forgives, must have had nothing to forgive."""
-    seen = chromium(tmp_path, url, "--dump-dom")
-    assert seen.count("<section>") == seen.count("</section>") == 3
-    assert seen.count("<table") == seen.count("</table>") == 3
-    assert '<p class="words" id="words">' in seen
-    assert "(pre-receive hook declined)\nremote: only on weekdays</p>" in seen
-    assert "<th>waits since</th><td><code>2026-11-24T12:00:00Z (1h)</code></td>" in seen
+def test_the_page_stays_small_whatever_the_house_holds():
+    """A flood of routers, and hundreds of fields, with names as long as they may be."""
+    long = "n" * 253
+    fields = tuple(FieldIdentity(f"{long}/{n}", long, long, long, long) for n in range(300))
+    described = tuple(HOME._replace(name=f"{long}{n}", bindings=fields) for n in range(40))
+    problems = tuple(Problem("no-target", "x" * 2000, Place(long, n, 1)) for n in range(300))
+    decided = replace(DECIDED, described=described, problems=problems)
+    routers = {}
+    for n in range(256):
+        prefixes = [pio(Prefix.parse(f"2001:db8:{n:x}:{m:x}::/64")) for m in range(20)]
+        routers = said_at(routers, Router("eth0", f"fe80::{n:x}"), 4000.0 + n, *prefixes)
+    crowded = house(UpToDate(decided), overheard=Overheard(4600.0, routers))
+    page = render_page(crowded)
+    assert len(page) < 60 * 1024
+    assert b"and " in page
+    assert b" more" in page
 
 
 @pytest.mark.parametrize(
-    ("words", "dark"), [((), False), (("--blink-settings=preferredColorScheme=0",), True)]
-)
-def test_a_browser_draws_it_in_light_and_in_dark(tmp_path, url, words, dark):
-    """The corner is ground: not white, which is no style at all, but nearly, or nearly black."""
-    drawn = tmp_path / "page.png"
-    chromium(tmp_path, url, "--window-size=1000,900", f"--screenshot={drawn}", *words)
-    assert first_pixel(drawn) == ((0x14, 0x17, 0x1B) if dark else (0xF6, 0xF7, 0xF9))
+    ("seconds", "words"),
+    [(0, "0s"), (59.9, "59s"), (60, "1m"), (61, "1m 1s"), (7200, "2h"), (7260, "2h 1m"),
+     (7205, "2h"), (100_000, "1d 3h"), (-5, "0s")],
+)  # fmt: skip
+def test_a_length_of_time_has_its_two_largest_units(seconds, words):
+    assert span(seconds) == words
 
 
-def first_pixel(image: Path) -> tuple[int, int, int]:
-    """Of a PNG of 8 bits a channel: the first pixel is stored as it is, whatever the filter."""
-    raw = image.read_bytes()
-    position, packed = 8, b""
-    while position < len(raw):
-        length, kind = struct.unpack(">I4s", raw[position : position + 8])
-        packed += raw[position + 8 : position + 8 + length] if kind == b"IDAT" else b""
-        position += length + 12
-    return tuple(zlib.decompress(packed)[1:4])
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+class Served:
+    """The page as the daemon serves it; a test says what it shows."""
+
+    def __init__(self, shows: Report) -> None:
+        self.shows = shows
+        page = lambda: html_page(render_page(self.shows), POLICY)  # noqa: E731
+        self.server = Server("127.0.0.1:0", {"/": page})
+        self.url = f"http://127.0.0.1:{self.server.port}/"
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    found = Served(house(DECLINED))
+    yield found
+    found.server.close()
+
+
+STATES = {"good": house(), "bad": house(DECLINED), "wait": house(NotLeading())}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_every_text_can_be_read_at_every_width(chromium, served, state, dark):
+    """Contrast of 4.5 at least (WCAG 2.2, 1.4.3), and nothing is scrolled sideways (1.4.10)."""
+    served.shows = STATES[state]
+    for width in (360, 800, 1600):
+        chromium.open(served.url, width, dark=dark)
+        chromium.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        contrast, text = chromium.contrasts()[0]
+        assert contrast >= 4.5, text
+        assert not chromium.overflows(), width
+    ground = chromium.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(18, 22, 27)" if dark else "rgb(244, 246, 248)")
+    assert chromium.complaints() == []
+    assert {url.rpartition("/")[2] for url in chromium.requested()} <= {"", "favicon.ico"}
+
+
+def test_a_screen_reader_finds_its_way(chromium, served):
+    chromium.open(served.url)
+    heard = chromium.heard()
+    for role in ("banner", "navigation", "main", "contentinfo", "status"):
+        assert sum(known == role for known, _ in heard) == 1, role
+    headings = [name for role, name in heard if role == "heading"]
+    assert headings[:2] == ["gitops-prefix", "The repository refuses our change"]
+    regions = {name for role, name in heard if role == "region"}
+    assert {"Problems", "home", "Links", "Routers", "Changes", "Publication"} <= regions
+    assert regions <= set(headings), "each has a heading that names it"
+    assert all(name for role, name in heard if role in {"link", "heading", "region"})
+    assert chromium.evaluate("document.documentElement.lang") == "en"
+    levels = chromium.evaluate(
+        "[...document.querySelectorAll('h1,h2,h3')].map(each => Number(each.tagName[1]))"
+    )
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+
+
+def test_a_commit_links_to_the_forge(chromium, served):
+    chromium.open(served.url)
+    links = chromium.evaluate("[...document.querySelectorAll('#log a')].map(each => each.href)")
+    assert links[0] == f"https://github.com/me/home-ops/commit/{'00' * 20}"
+    assert len(links) == len(CHANGES) == 20
+
+
+def test_the_page_counts_and_follows_by_itself(chromium, served):
+    """Without a reload: what the reader opened stays open, and the headline is said anew."""
+    served.shows = house(DECLINED)
+    chromium.open(served.url)
+    chromium.evaluate(
+        "window.loaded = true, document.getElementById('prefix-0-fields').open = true"
+    )
+    heard = "document.querySelector('[aria-labelledby=routers-title] [data-age]').textContent"
+    chromium.until(f"['21s', '22s', '23s'].includes({heard})")
+    served.shows = house()
+    chromium.until("document.querySelector('#state').classList.contains('good')")
+    assert chromium.evaluate("window.loaded") is True
+    assert chromium.evaluate("document.getElementById('prefix-0-fields').open") is True
+    assert chromium.evaluate("document.getElementById('spoken').textContent").startswith(
+        "Published"
+    )
+    assert chromium.evaluate("document.title").startswith("Published")
+
+
+def test_a_daemon_that_is_gone_is_said(chromium, served):
+    chromium.open(served.url)
+    assert chromium.evaluate("document.getElementById('away').checkVisibility()") is False
+    served.server.close()
+    chromium.until("document.getElementById('away').checkVisibility()")

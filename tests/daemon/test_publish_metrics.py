@@ -282,6 +282,6 @@ def test_a_change_waits_from_its_first_second_also_while_a_pass_hangs(tmp_path, 
         assert (status["pass_seconds"], status["pass_stage"]) == (12.0, "look")
         assert status["pending_seconds"] == 7
         assert "waits since" in seen["page"]
-        assert "look, for 12s" in seen["page"]
+        assert "look, for <span data-age=12>12s" in seen["page"]
         after = home.scrape()
         assert after["pending_change_age_seconds",] == after["pass_age_seconds",] == 0

@@ -34,6 +34,11 @@ def saying(
     return RouterAdvertisement(64, False, False, preference, lifetime, 0, 0, options)
 
 
+def said_at(routers: Routers, router: Router, at: float, *prefixes: PrefixInformation) -> Routers:
+    """The routers, after one more advertisement with these prefixes."""
+    return observe(routers, router, saying(*prefixes), at)
+
+
 class Says(NamedTuple):
     """`router` sends `advertisement`."""
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.credentials import LOOPBACK
@@ -11,6 +11,7 @@ from gitops_prefix.publish.forge.forge import Forge
 from gitops_prefix.publish.forge.gitea import Gitea
 from gitops_prefix.publish.forge.github import GitHub
 from gitops_prefix.publish.forge.gitlab import GitLab
+from gitops_prefix.publish.scrub import scrub
 
 AUTO = "auto"
 _HOSTS = {
@@ -27,6 +28,9 @@ _MAKE: Mapping[str, Callable[[str, str, str], Forge]] = {
 }
 _BELOW = {"github": "/api/v3", "gitlab": "/api/v4", "gitea": "/api/v1", "forgejo": "/api/v1"}
 KINDS = tuple(_MAKE)
+_NAMED = frozenset({"github", "gitlab", "gitea", "forgejo", "codeberg", "bitbucket"})
+"""Words in a host's name that say which forge it is."""
+_COMMIT_PATHS = {"gitlab": "-/commit", "bitbucket": "commits"}
 # git-clone(1): an IPv6 address stands in brackets; its colons do not end the host.
 _SCP_LIKE = re.compile(r"(?:[^/:@]*@)?(?:\[([0-9A-Fa-f:.]+)\]|([^/:@\[\]]+)):(.*)")
 
@@ -71,6 +75,30 @@ def project_of(url: str) -> ForgeProject:
 
 def _pages(host: str) -> str:
     return f"https://[{host}]" if ":" in host else f"https://{host}"
+
+
+def commit_page(url: str, commit: str) -> str:
+    """Return the address of a commit's web page; empty where no forge is known.
+
+    An ssh remote of an unknown host is taken for a forge if its path is OWNER/NAME. GitLab and
+    Bitbucket are known by their host's name; every other forge has `/commit/`, to which GitLab
+    redirects, too.
+    """
+    try:
+        place = project_of(scrub(url))
+    except (InputError, ValueError):
+        return ""
+    words = place.host.split(".")
+    known = place.host in _HOSTS or any(word in _NAMED for word in words)
+    is_web = url.startswith(("http://", "https://"))
+    if not known and (not is_web and place.project.count("/") != 1):
+        return ""
+    is_address = ":" in place.host or words[-1].isdecimal()
+    if place.host in LOOPBACK or (is_address and not is_web):
+        return ""
+    kind = _HOSTS.get(place.host) or next((word for word in words if word in _NAMED), "")
+    middle = _COMMIT_PATHS.get(kind, "commit")
+    return f"{place.origin}/{quote(place.project, safe='/~')}/{middle}/{quote(commit, safe='')}"
 
 
 def forge_of(url: str, base: str, *, kind: str, api: str = "") -> Forge:
