@@ -30,7 +30,12 @@ _LONG = {"run", "observe", "lab", "demo"}
 the others a tenth of their time, and they leave few cycles."""
 
 
-_ELSEWHERE = {"adopt": "apply", "completion": "reference"}
+_ELSEWHERE = {
+    "adopt": "apply",
+    "completion": "reference",
+    "template": "status",
+    "validate": "status",
+}
 """The commands that share a module; there they are called `NAME_command`."""
 
 

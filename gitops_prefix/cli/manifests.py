@@ -13,11 +13,11 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import InputError, Problem, Severity
-from gitops_prefix.plan.plan import Advanced, advance_all
+from gitops_prefix.plan.plan import Advanced, advance_all, rehearse
 from gitops_prefix.render.files import looks_managed, may_hold_addresses
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.reading import read_inventory
-from gitops_prefix.render.rendering import render
+from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 
 
@@ -166,11 +166,23 @@ def waiting(inventory: Inventory, advanced: Advanced) -> list[Problem]:
     ]
 
 
-def find_problems(inventory: Inventory) -> list[Problem]:
-    """Everything that is wrong, or worth knowing, as the files stand.
+def find_problems(inventory: Inventory, files: Mapping[str, bytes]) -> list[Problem]:
+    """Everything that is wrong, or worth knowing, as the files stand and at the coming prefixes.
 
     What is wrong in one file hides nothing in another.
     """
     advanced = advance(inventory, (), None, now_or_clock(None))
-    found = (*advanced.misfits, *render(inventory, advanced.statuses).problems)
-    return list(dict.fromkeys([*inventory.problems, *found, *waiting(inventory, advanced)]))
+    rendering = render(inventory, advanced.statuses)
+    found = [*inventory.problems, *advanced.misfits, *rendering.problems]
+    coming = foresee(inventory, files, advanced, rendering)
+    return list(dict.fromkeys([*found, *coming, *waiting(inventory, advanced)]))
+
+
+def foresee(
+    inventory: Inventory, files: Mapping[str, bytes], advanced: Advanced, rendering: Rendering
+) -> tuple[Problem, ...]:
+    """What the coming prefixes would be refused for, after a rendering."""
+    if inventory.stopped:
+        return ()
+    known = (*advanced.misfits, *rendering.problems)
+    return rehearse(inventory, files, advanced.statuses, known)

@@ -12,6 +12,7 @@ import click
 from gitops_prefix.cli.manifests import (
     Directory,
     advance,
+    foresee,
     has_errors,
     problems_document,
     refuse_errors,
@@ -97,7 +98,8 @@ def command(  # noqa: PLR0913  one parameter an option
         refuse_errors(inventory.problems)
     advanced = advance(inventory, observations, now, now_or_clock(now))
     rendering = render(inventory, advanced.statuses)
-    problems = [*advanced.misfits, *rendering.problems, *waiting(inventory, advanced)]
+    coming = foresee(inventory, files, advanced, rendering) if check else ()
+    problems = [*advanced.misfits, *rendering.problems, *coming, *waiting(inventory, advanced)]
     statuses = {
         name: status for name, status in advanced.statuses.items() if name not in rendering.held
     }

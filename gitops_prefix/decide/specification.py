@@ -80,6 +80,11 @@ class Acquisition:
         return "" if self.static else self.file
 
     @property
+    def speaks(self) -> bool:
+        """Whether there is a source that can say a prefix."""
+        return bool(self.static or self.file or self.interfaces or self.kernel_interface)
+
+    @property
     def admits_global(self) -> bool:
         """Whether `within` leaves room for a global prefix."""
         return not self.within or any(GLOBAL_UNICAST.overlaps(outer) for outer in self.within)

@@ -83,6 +83,16 @@ def imagine(specification: Specification, number: int = 0) -> Status | None:
         return None
 
 
+def imagined_prefix(specification: Specification, length: int, number: int) -> Prefix:
+    """A made-up prefix, one of each number, that no repository holds addresses of.
+
+    3ffe::/16 was returned to IANA (RFC 3701). No two of them are in one delegation.
+    """
+    delegated = specification.acquisition.delegated_length or length
+    network = (0x3FFE << 112) + (number + 1 << BITS - min(48, length, delegated))
+    return Prefix.enclosing(network % (1 << BITS), length)
+
+
 def _fit(specification: Specification, status: Status) -> Status:
     base = specification.base(status.current)
     history = status.history[: specification.transition.max_prefix_history]

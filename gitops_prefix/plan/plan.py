@@ -1,17 +1,18 @@
 """What a pass writes: each status moves on, and the manifests follow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.choice import Choice
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.prefix import USUAL_LENGTH
+from gitops_prefix.decide.specification import MOST_HISTORY, Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.transition import advance, replay, settle
-from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.decide.transition import advance, imagined_prefix, replay, settle
+from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.inventory import Described, Inventory, describe
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
@@ -19,6 +20,9 @@ from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 
 if TYPE_CHECKING:
     from gitops_prefix.plan.ears import Watched
+
+_MOST_STEPS = MOST_HISTORY + 2
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,110 @@ def plan(
         },
         held,
     )
+
+
+def rehearse(
+    inventory: Inventory,
+    files: Mapping[str, bytes],
+    statuses: Mapping[str, Status],
+    known: Collection[Problem] = (),
+) -> tuple[Problem, ...]:
+    """What the coming prefixes would be refused for, at its place in the files as they are.
+
+    A field is edited only when its value changes. So what prevents an edit (an alias, an
+    anchor) shows at the next prefix, and the field then stays behind its DynamicPrefix.
+    Every DynamicPrefix walks through imagined prefixes until its oldest one is dropped. The
+    first and the last are rendered.
+
+    Args:
+        inventory: of the files.
+        files: content by path.
+        statuses: by name, as the files should have them.
+        known: problems of the files as they are, which are not repeated.
+    """
+    reported = {(problem.code, problem.place and problem.place.path) for problem in known}
+    found: dict[tuple[str, Place | None], Problem] = {}
+    here, walked, walking = inventory, files, statuses
+    steps = _steps(inventory)
+    for number in range(steps):
+        walking, misfits = _imagine_next(inventory, walking, number)
+        found |= {(problem.code, problem.place): problem for problem in misfits}
+        if 0 < number < steps - 1:
+            # It would differ from the first and the last in the length of lists alone.
+            continue
+        rendering = render(here, walking)
+        for problem in filter(_refuses, rendering.problems):
+            place = _place_before(problem.place, files, walked)
+            if (problem.code, place and place.path) not in reported:
+                found.setdefault((problem.code, place), _foreseen(problem, place))
+        if number < steps - 1:
+            walked = {**walked, **rendering.files}
+            here = read_inventory(walked, inventory.settings)
+    return tuple(found.values())
+
+
+def _steps(inventory: Inventory) -> int:
+    """As many prefixes as it takes to fill every history, and to drop its oldest prefix."""
+    histories = [
+        document.specification.transition.max_prefix_history
+        for document in inventory.dynamic_prefixes.values()
+    ]
+    return max(histories) + 2 if histories else 0
+
+
+def _imagine_next(
+    inventory: Inventory, statuses: Mapping[str, Status], number: int
+) -> tuple[dict[str, Status], list[Problem]]:
+    """Each status in an imagined prefix after the last one, and what would not fit."""
+    following: dict[str, Status] = {}
+    misfits = []
+    for index, (name, document) in enumerate(inventory.dynamic_prefixes.items()):
+        before, specification = statuses.get(name), document.specification
+        if before is None and number:
+            continue
+        static = specification.acquisition.static
+        length = before.current.length if before else static.length if static else USUAL_LENGTH
+        choice = Choice(imagined_prefix(specification, length, index * _MOST_STEPS + number))
+        moment = (before and before.acquired_at) or _LONG_AGO
+        try:
+            status = advance(specification, before, choice, moment)
+        except ValueError as error:
+            message = (
+                f"{error}; a link's prefix is a /{length}: set "
+                "routerAdvertisement.delegatedPrefixLength to what the ISP delegates"
+            )
+            misfits.append(Problem("may-not-fit", message, document.place, Severity.WARNING))
+            continue
+        if status is not None:
+            following[name] = status
+    return following, misfits
+
+
+def _refuses(problem: Problem) -> bool:
+    return problem.severity is Severity.ERROR
+
+
+def _foreseen(problem: Problem, place: Place | None) -> Problem:
+    message = f"{problem.message} (the present value is right; the next prefix is refused here)"
+    return replace(problem, message=message, place=place)
+
+
+def _place_before(
+    place: Place | None, files: Mapping[str, bytes], walked: Mapping[str, bytes]
+) -> Place | None:
+    """Where a place of the files on the way is in the files as they are."""
+    if place is None or files.get(place.path) == walked.get(place.path):
+        return place
+    import difflib  # noqa: PLC0415  only a refusal far ahead needs it
+
+    before, after = (held[place.path].splitlines() for held in (files, walked))
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    line = 0
+    for block in matcher.get_matching_blocks():
+        if block.b > place.line - 1:
+            break
+        line = min(block.a + place.line - 1 - block.b, block.a + max(block.size - 1, 0))
+    return place._replace(line=line + 1)
 
 
 def watch(inventory: Inventory, left: Left = NOTHING_LEFT) -> "dict[str, Watched]":

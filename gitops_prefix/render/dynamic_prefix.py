@@ -1,7 +1,9 @@
 """The DynamicPrefix document: how it is read, and how its status is written."""
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
+from gitops_prefix.decide.fields import FieldProblem, Path
 from gitops_prefix.decide.specification import Specification, read_specification
 from gitops_prefix.decide.status import Status, read_status, status_document
 from gitops_prefix.errors import Place, Problem, Severity
@@ -9,9 +11,11 @@ from gitops_prefix.render.binding import Binding, FieldEdit, Following
 from gitops_prefix.render.edit import add_block_entry, style_of
 from gitops_prefix.render.edit_items import RefusedEditError, comments
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import Entry, MappingNode, ScalarNode, Value, content_end
+from gitops_prefix.render.node import Entry, MappingNode, ScalarNode, Value, content_end, value_at
 from gitops_prefix.render.source import Edit, column, line_end
 from gitops_prefix.render.style import Style, Tree, block_lines, flow_text
+
+_ACQUISITION: Path = ("spec", "acquisition")
 
 
 class DynamicPrefixDocument(NamedTuple):
@@ -45,6 +49,8 @@ def read_dynamic_prefix(
     status, wrong = read_status(document)
     length = status.current.length if status else None
     specification, found = read_specification(document, length)
+    if not any(problem.severity is Severity.ERROR for problem in found):
+        found = (*found, *_check_sources(document, specification))
     problems = tuple(
         manifest.field_problem(problem.path, problem.code, problem.message, problem.severity)
         for problem in (*found, *wrong)
@@ -53,6 +59,47 @@ def read_dynamic_prefix(
         return None, problems
     place = manifest.place_of(("metadata", "name"))
     return DynamicPrefixDocument(manifest, specification, status, place), problems
+
+
+def _check_sources(
+    document: Mapping[str, object], specification: Specification
+) -> Iterator[FieldProblem]:
+    """Sources that can never say a prefix, and what an operator's `dhcpv6pd` asks for in vain."""
+    acquisition = value_at(cast("Value", document), _ACQUISITION)
+    written = acquisition if isinstance(acquisition, dict) else {}
+    advertisement, delegation = written.get("routerAdvertisement"), written.get("dhcpv6pd")
+    if not specification.acquisition.speaks and not delegation:
+        words = "there is no source: write routerAdvertisement: {interface: eth0}"
+        if isinstance(advertisement, dict) and advertisement.get("enabled") is False:
+            words = (
+                "routerAdvertisement is off, and there is no other source: remove enabled: false"
+            )
+        elif "routerAdvertisement" in written:
+            words = "routerAdvertisement watches no link: write its interface, as in eth0"
+        message = f"spec.acquisition: {words}; else no prefix ever comes"
+        yield FieldProblem(_ACQUISITION, "no-source", message)
+    if delegation and len(written) > 1:
+        yield from _check_delegation(delegation, specification)
+
+
+def _check_delegation(delegation: Value, specification: Specification) -> Iterator[FieldProblem]:
+    """An operator's `dhcpv6pd` beside other sources: it is never asked, and its length is lost."""
+    asked = delegation.get("requestedPrefixLength") if isinstance(delegation, dict) else None
+    acquisition = specification.acquisition
+    others = "the other sources alone say the prefix"
+    if not acquisition.speaks:
+        others = "and routerAdvertisement watches no link: write its interface there"
+    message = f"spec.acquisition.dhcpv6pd: gitops-prefix sends no DHCPv6; {others}"
+    path: Path = (*_ACQUISITION, "dhcpv6pd")
+    yield FieldProblem(path, "dhcpv6pd-not-watched", message, Severity.WARNING)
+    if asked is not None and specification.subnets and acquisition.delegated_length is None:
+        message = (
+            "spec.acquisition.dhcpv6pd.requestedPrefixLength: nothing reads it, so subnets are "
+            "carved from the /64 of the link: write "
+            f"routerAdvertisement: {{delegatedPrefixLength: {asked}}}"
+        )
+        path = (*path, "requestedPrefixLength")
+        yield FieldProblem(path, "requested-length-not-used", message, Severity.WARNING)
 
 
 def edit_status(document: DynamicPrefixDocument, status: Status) -> FieldEdit:

@@ -15,6 +15,7 @@ from gitops_prefix.render.edit_items import RefusedEditError
 from gitops_prefix.render.load_balancers import FilledPool
 from gitops_prefix.render.manifest import NAME, Manifest
 from gitops_prefix.render.node import Value, value_at
+from gitops_prefix.render.settings import Settings
 
 _GLOBAL = Prefix.parse("2000::/3")
 """What is assigned for global addresses (IANA, "IPv6 Global Unicast")."""
@@ -38,6 +39,7 @@ class Inventory(NamedTuple):
         held: the documents that an error holds back; all others go on.
         stopped: whether nothing may be rendered, because two DynamicPrefixes have one name, or
             because the settings cannot be read.
+        settings: of the repository.
     """
 
     dynamic_prefixes: Mapping[str, DynamicPrefixDocument] = {}
@@ -47,6 +49,7 @@ class Inventory(NamedTuple):
     held: frozenset[DocumentSpot] = frozenset()
     stopped: bool = False
     pools: Mapping[DocumentSpot, Pool] = {}
+    settings: Settings = Settings()
 
 
 def fill_pools(

@@ -90,7 +90,8 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
         for manifest in manifests
         if (target := target_of(manifest)) and target.pool
     }
-    return Inventory(documents, bindings, tuple(problems), manifests, held, stopped, pools)
+    found = tuple(problems)
+    return Inventory(documents, bindings, found, manifests, held, stopped, pools, settings)
 
 
 def _address_fields(

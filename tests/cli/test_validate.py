@@ -38,6 +38,15 @@ BAD = {
     "two ranges of one name": (
         {"p.yaml": HOME.replace("name: odd", "name: lb")}, "p.yaml:10:14", "duplicate-name",
     ),
+    "no source at all": (
+        {"p.yaml": HOME.replace("{interface: eth0}", "{}")}, "p.yaml:7:5", "no-source",
+    ),
+    "an acquisition of nothing": (
+        {"p.yaml": HOME.replace("\n    routerAdvertisement: {interface: eth0}", " {}")}, "p.yaml:6:16", "no-source",
+    ),
+    "advertisements that are off": (
+        {"p.yaml": HOME.replace("{interface: eth0}", "{interface: eth0, enabled: false}")}, "p.yaml:7:5", "no-source",
+    ),
     "a string where a mapping belongs": (
         {"p.yaml": HOME.replace("{interface: eth0}", "eth0")}, "p.yaml:7:26", "wrong-type",
     ),
@@ -144,6 +153,46 @@ def test_every_observation_that_is_wrong_is_told_in_one_run(home, capsys):
     assert enter(["render", "--output", "json", *words]) == 2
     codes = [one["code"] for one in json.loads(capsys.readouterr().out)["errors"]]
     assert codes == ["unknown-dynamic-prefix", "unknown-dynamic-prefix", "does-not-fit"]
+
+
+@pytest.mark.parametrize("command", [["validate"], ["render", "--check"]], ids=" ".join)
+def test_what_the_next_prefix_would_be_refused_for_is_refused_now(home, command, capsys):
+    """An alias follows its anchor unseen; the value is right today, and nothing is edited."""
+    marker = '{"$dynamicprefix": "home:lb:cidrs"}'
+    (home / "p.yaml").write_text(HOME + STATUS)
+    (home / "b.yaml").write_text(f'n: ["2001:db8:a:0:f000::/68"]  # {marker}\nx: "a\u2028b"\n')
+    enter(["render"])
+    capsys.readouterr()
+    assert enter([*command, "--output", "json"]) == 2
+    [error] = json.loads(capsys.readouterr().out)["errors"]
+    assert (error["path"], error["line"], error["code"]) == ("b.yaml", 2, "edit-refused")
+    assert "the next prefix is refused here" in error["message"]
+
+
+DELEGATION = """\
+    dhcpv6pd: {interface: eth0, requestedPrefixLength: 56}
+    routerAdvertisement: {interface: eth0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "subnet", "codes"),
+    [
+        ("", 255, {"may-not-fit"}),
+        (DELEGATION, 255, {"may-not-fit", "requested-length-not-used", "dhcpv6pd-not-watched"}),
+        ("", 0, set()),
+    ],
+    ids=["in a /64", "beside a delegation", "that fits"],
+)
+def test_a_subnet_is_measured_before_the_first_prefix(home, acquisition, subnet, codes, capsys):
+    plain = "    routerAdvertisement: {interface: eth0}\n"
+    text = HOME.replace(plain, acquisition or plain).replace(
+        "offset: 1, prefixLength: 72", f"offset: {subnet}, prefixLength: 64"
+    )
+    (home / "p.yaml").write_text(text)
+    assert enter(["validate", "--output", "json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)["warnings"]
+    assert {warning["code"] for warning in warnings} - {"waits-for-prefix"} == codes
 
 
 def test_a_clean_directory_is_0(home, capsys):

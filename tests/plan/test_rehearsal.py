@@ -1,0 +1,86 @@
+"""The coming prefixes are rehearsed: what the next change would refuse is refused now."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gitops_prefix.plan.plan import advance_all, read_repository, rehearse
+from gitops_prefix.render.rendering import render
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+HOME = """\
+apiVersion: dynamic-prefix.io/v1alpha1
+kind: DynamicPrefix
+metadata:
+  name: home
+spec:
+  acquisition:
+    routerAdvertisement: {interface: eth0}
+  addressRanges:
+    - {name: pool, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
+"""
+POOL = """\
+apiVersion: cilium.io/v2
+kind: CiliumLoadBalancerIPPool
+metadata:
+  name: pool
+  annotations: {dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: pool}
+"""
+HELD = 'status: {currentPrefix: "2001:db8:a::/64"}\n'
+MARKED = '{"$dynamicprefix": "home:pool:%s"}'
+ADDRESS = f"2001:db8:a:0:f000::84  # {MARKED % 'address:::f000:0:0:84'}\n"
+CIDRS = f'["2001:db8:a:0:f000::/68"]  # {MARKED % "cidrs"}\n'
+LAST = 'spec:\n  blocks:\n    - cidr: "3ffe:0:4::/48"\n'
+"""A block of the user's own, in the last prefix that is imagined."""
+
+
+def foreseen(**texts: str) -> list[tuple[str, str, int]]:
+    """What a rehearsal finds: code, file and line."""
+    files = {f"{name}.yaml": text.encode() for name, text in texts.items()}
+    inventory = read_repository(files)
+    before = {name: each.status for name, each in inventory.dynamic_prefixes.items()}
+    advanced = advance_all(inventory, before, {}, NOON)
+    rendering = render(inventory, advanced.statuses)
+    problems = rehearse(inventory, files, advanced.statuses, rendering.problems)
+    return [(problem.code, problem.place.path, problem.place.line) for problem in problems]
+
+
+ROWS = {
+    "nothing is in the way": ({"home": HOME + HELD, "pool": POOL}, []),
+    "one far ahead, at its line of now": (
+        {"home": HOME + HELD, "pool": f"{POOL}spec: {{}}\n---\n{POOL}{LAST}"},
+        [("overlap", "pool.yaml", 15)],
+    ),
+    "no DynamicPrefix": ({"pool": POOL}, []),
+    "no prefix yet": ({"home": HOME, "pool": POOL}, []),
+    "an anchor that is inside of another value": (
+        {"home": HOME + HELD, "env": f"a: &k\n  b: {ADDRESS}c:\n  <<: *k\n  b: 1\nd: {CIDRS}"},
+        [],
+    ),
+    "a line break that parsers read differently": (
+        {"home": HOME + HELD, "nets": f'n: {CIDRS}x: "a\u2028b"\n', "pool": POOL},
+        [("edit-refused", "nets.yaml", 2)],
+    ),
+    "the same before the first prefix": (
+        {"home": HOME, "nets": f'n: []  # {MARKED % "cidrs"}\nx: "a\u2028b"\n'},
+        [("edit-refused", "nets.yaml", 2)],
+    ),
+    "a prefix that does not fit a link, before the first one": (
+        {"home": f"{HOME}  subnets: [{{name: far, offset: 9, prefixLength: 64}}]\n"},
+        [("may-not-fit", "home.yaml", 4)],
+    ),
+    "a static prefix of another length": (
+        {
+            "home": HOME.replace(
+                "routerAdvertisement: {interface: eth0}", 'static: {prefix: "2001:db8::/56"}'
+            )
+            + "  subnets: [{name: far, offset: 9, prefixLength: 64}]\n",
+        },
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("texts", "expected"), ROWS.values(), ids=ROWS)
+def test_the_next_prefix_is_refused_before_it_comes(texts, expected):
+    assert foreseen(**texts) == expected
