@@ -437,7 +437,9 @@ class LeaseSettings:
     lease_name: str = text(
         "gitops-prefix",
         help="The Lease's name.",
-        chart=Chart('{{ include "gitops-prefix.fullname" . }}', ".Values.leaderElection.enabled"),
+        chart=Chart(
+            '{{ include "gitops-prefix.leaseName" . | quote }}', ".Values.leaderElection.enabled"
+        ),
     )
     lease_namespace: str = text("", help="The Lease's namespace. [default: the pod's own]")
     lease_duration: timedelta = duration(

@@ -42,9 +42,62 @@
 {{- if and (or (hasPrefix "127." $address) (eq "::1" $address)) (or .Values.metrics.podMonitor.enabled .Values.metrics.service.enabled) }}
 {{- fail (printf "http.host: on %s nobody outside the node can ask for metrics: leave it out, which lets whoever reaches the node read them and the page (http.existingSecret asks for a token), or leave metrics off" $address) }}
 {{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
+{{- fail "metrics.serviceMonitor.enabled, metrics.podMonitor.enabled: each pod would be asked twice, and the alerts count double: leave one off" }}
+{{- end }}
+{{- if and .Values.metrics.service.enabled (not (regexMatch "^[a-z]" (include "gitops-prefix.fullname" .))) }}
+{{- fail (printf "metrics.service.enabled: the name of a Service begins with a letter, and %s does not: set fullnameOverride" (include "gitops-prefix.fullname" .)) }}
+{{- end }}
+{{- if and .Values.podDisruptionBudget.enabled (eq .Values.kind "Deployment") (lt (int .Values.replicas) 2) }}
+{{- fail "podDisruptionBudget.enabled: it would keep one pod of one, or none: set replicas to 2, with leaderElection.enabled" }}
+{{- end }}
+{{- range $name := list "commonLabels" "podLabels" }}
+{{- range $key, $_ := include "gitops-prefix.selectorLabels" $ | fromYaml }}
+{{- if hasKey (get $.Values $name) $key }}
+{{- fail (printf "%s: %s is what the workload finds its pods by: choose another key, or nameOverride" $name $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $mounts := include "gitops-prefix.mounts" . | fromYamlArray }}
+{{- range .Values.extraVolumes }}
+{{- $name := .name }}
+{{- range $mounts }}
+{{- if eq .name $name }}
+{{- fail (printf "extraVolumes: %s is a volume of this chart: choose another name" $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range .Values.extraVolumeMounts }}
+{{- $path := trimSuffix "/" .mountPath }}
+{{- range $mounts }}
+{{- if eq .mountPath $path }}
+{{- fail (printf "extraVolumeMounts: this chart mounts %s itself: choose another path" $path) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range concat .Values.initContainers .Values.extraContainers }}
+{{- if eq .name "gitops-prefix" }}
+{{- fail "initContainers, extraContainers: gitops-prefix is the daemon's own container: choose another name" }}
+{{- end }}
+{{- end }}
+{{- /* What needs a role, or a token, is known to the chart only as a value. */}}
+{{- $needing := dict "GITOPS_PREFIX_LEADER_ELECT" "leaderElection.enabled" "GITOPS_PREFIX_LEASE_NAME" "leaderElection.enabled" "GITOPS_PREFIX_LEASE_NAMESPACE" "options.lease-namespace" "GITOPS_PREFIX_APPLY" "apply.mode" "GITOPS_PREFIX_EVENTS" "events" "GITOPS_PREFIX_REQUEST_RECONCILE" "requestReconcile" }}
+{{- $set := include "gitops-prefix.environment" . | fromYaml }}
+{{- range .Values.args }}
+{{- $variable := regexFind "^--[a-z-]+" . | trimPrefix "--" | upper | replace "-" "_" | printf "GITOPS_PREFIX_%s" }}
+{{- if hasKey $needing $variable }}
+{{- fail (printf "args: %s needs a role, which the chart adds for a value: set %s instead" . (get $needing $variable)) }}
+{{- end }}
+{{- if hasKey $set $variable }}
+{{- fail (printf "args: %s is set by another value of this chart: set that one" .) }}
+{{- end }}
+{{- end }}
 {{- range .Values.env }}
-{{- if has .name (include "gitops-prefix.environment" $ | fromYaml | keys) }}
+{{- if hasKey $set .name }}
 {{- fail (printf "env: %s is set by another value of this chart: set that one" .name) }}
+{{- end }}
+{{- if hasKey $needing .name }}
+{{- fail (printf "env: %s needs a role, which the chart adds for a value: set %s instead" .name (get $needing .name)) }}
 {{- end }}
 {{- end }}
 {{- end }}

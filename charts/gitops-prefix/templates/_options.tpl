@@ -85,21 +85,6 @@ GITOPS_PREFIX_LEASE_NAME: {{ include "gitops-prefix.fullname" . }}
 {{- if .Values.options }}
 GITOPS_PREFIX_CONFIG: /etc/gitops-prefix/config/gitops-prefix.yaml
 {{- end }}
-{{- with .Values.auth }}
-{{- if eq .method "ssh" }}
-GITOPS_PREFIX_SSH_KEY: {{ printf "/etc/gitops-prefix/ssh/%s" .ssh.privateKeyKey }}
-GITOPS_PREFIX_KNOWN_HOSTS: {{ if .ssh.knownHosts }}/etc/gitops-prefix/config/known_hosts{{ else }}/etc/gitops-prefix/ssh/{{ .ssh.knownHostsKey }}{{ end }}
-{{- else if eq .method "token" }}
-GITOPS_PREFIX_TOKEN_FILE: {{ printf "/etc/gitops-prefix/token/%s" .token.tokenKey }}
-GITOPS_PREFIX_USERNAME: {{ .token.username | quote }}
-{{- else if eq .method "githubApp" }}
-GITOPS_PREFIX_GITHUB_APP_ID: {{ include "gitops-prefix.id" .githubApp.id }}
-GITOPS_PREFIX_GITHUB_APP_KEY_FILE: {{ printf "/etc/gitops-prefix/github-app/%s" .githubApp.privateKeyKey }}
-{{- with .githubApp.installationId }}
-GITOPS_PREFIX_GITHUB_APP_INSTALLATION_ID: {{ include "gitops-prefix.id" . }}
-{{- end }}
-{{- end }}
-{{- end }}
 {{- end }}
 
 {{/* A number of a values file is a float to Helm, and would be 1.234567e+06. */}}

@@ -1,32 +1,45 @@
 {{/* The pod. Why each of these stands here is told in examples/kustomize/base/deployment.yaml. */}}
 
 {{- define "gitops-prefix.pod" -}}
-serviceAccountName: {{ include "gitops-prefix.serviceAccountName" . }}
+serviceAccountName: {{ include "gitops-prefix.serviceAccountName" . | quote }}
 automountServiceAccountToken: {{ include "gitops-prefix.roles" . | fromYamlArray | empty | not }}
 # A Service of this name would set GITOPS_PREFIX_... variables of its own.
 enableServiceLinks: false
 {{- if ne .Values.source "static" }}
 hostNetwork: true
-dnsPolicy: ClusterFirstWithHostNet
+{{- end }}
+{{- with .Values.dnsPolicy | default (ternary "" "ClusterFirstWithHostNet" (eq .Values.source "static")) }}
+dnsPolicy: {{ . }}
 {{- end }}
 terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . | quote }}
+{{- range $key := list "priorityClassName" "runtimeClassName" }}
+{{- with get $.Values $key }}
+{{ $key }}: {{ . | quote }}
 {{- end }}
-{{- range $key := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "imagePullSecrets" }}
+{{- end }}
+{{- range $key := list "nodeSelector" "tolerations" "imagePullSecrets" "hostAliases" "dnsConfig" }}
 {{- with get $.Values $key }}
 {{ $key }}:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- with include "gitops-prefix.affinity" . }}
+affinity:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- with .Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  # Without a selector of its own it would count no pod.
+  - {{ merge (dict) . (dict "labelSelector" (dict "matchLabels" (include "gitops-prefix.selectorLabels" $ | fromYaml))) | toYaml | nindent 4 | trim }}
+  {{- end }}
+{{- end }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-    type: RuntimeDefault
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.initContainers }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 containers:
   - name: gitops-prefix
     image: {{ include "gitops-prefix.image" . | quote }}
@@ -36,7 +49,7 @@ containers:
     command: [python, -m, gitops_prefix]
     {{- end }}
     args:
-      - run
+      - {{ ternary "doctor" "run" (hasKey . "doctor") }}
       {{- range .Values.args }}
       - {{ . | quote }}
       {{- end }}
@@ -45,51 +58,40 @@ containers:
       - name: {{ $name }}
         value: {{ $value | quote }}
       {{- end }}
+      {{- if hasKey . "doctor" }}
+      # It clones into a directory of its own.
+      - name: TMPDIR
+        value: /var/lib/gitops-prefix
+      {{- end }}
       {{- with .Values.env }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+    {{- with .Values.envFrom }}
+    envFrom:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- if not (hasKey . "doctor") }}
     ports:
       - name: http
         containerPort: {{ .Values.http.port }}
         protocol: TCP
-    livenessProbe:
+    {{- range $probe, $path := dict "livenessProbe" "/healthz" "readinessProbe" "/readyz" "startupProbe" "/healthz" }}
+    {{- with get $.Values $probe }}
+    {{ $probe }}:
       httpGet:
-        path: /healthz
+        path: {{ $path }}
         port: http
-        {{- with include "gitops-prefix.httpAddress" . }}
+        {{- with include "gitops-prefix.httpAddress" $ }}
         host: {{ . | quote }}
         {{- end }}
-      periodSeconds: 30
-      timeoutSeconds: 5
-      failureThreshold: 4
-    readinessProbe:
-      httpGet:
-        path: /readyz
-        port: http
-        {{- with include "gitops-prefix.httpAddress" . }}
-        host: {{ . | quote }}
-        {{- end }}
-      periodSeconds: 10
-      timeoutSeconds: 5
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- end }}
+    {{- end }}
     resources:
       {{- include "gitops-prefix.resources" . | nindent 6 }}
     securityContext:
-      {{- if eq .Values.source "routerAdvertisement" }}
-      # The file capability of the image's interpreter is the raw socket's, and no_new_privs
-      # would take it away. Nothing but NET_RAW is there to gain.
-      allowPrivilegeEscalation: true
-      {{- else }}
-      allowPrivilegeEscalation: false
-      {{- end }}
-      capabilities:
-        drop:
-          - ALL
-        {{- if eq .Values.source "routerAdvertisement" }}
-        add:
-          - NET_RAW
-        {{- end }}
-      privileged: false
-      readOnlyRootFilesystem: true
+      {{- mergeOverwrite (include "gitops-prefix.securityContext" . | fromYaml) .Values.securityContext | toYaml | nindent 6 }}
     volumeMounts:
       {{- range include "gitops-prefix.mounts" . | fromYamlArray }}
       - {{ omit . "volume" | toYaml | nindent 8 | trim }}
@@ -97,6 +99,11 @@ containers:
       {{- with .Values.extraVolumeMounts }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
+  {{- if not (hasKey . "doctor") }}
+  {{- with .Values.extraContainers }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- end }}
 volumes:
   {{- range include "gitops-prefix.mounts" . | fromYamlArray }}
   - name: {{ .name }}
@@ -107,17 +114,49 @@ volumes:
   {{- end }}
 {{- end }}
 
+{{/* Replicas on nodes of their own, where that can be: one node's link is one. */}}
+{{- define "gitops-prefix.affinity" -}}
+{{- if .Values.affinity }}
+{{- toYaml .Values.affinity }}
+{{- else if and (eq .Values.kind "Deployment") (gt (int .Values.replicas) 1) }}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "gitops-prefix.selectorLabels" . | nindent 12 }}
+{{- end }}
+{{- end }}
+
+{{/* The file capability of the image's interpreter is the raw socket's, and no_new_privs would take
+it away. Nothing but NET_RAW is there to gain. */}}
+{{- define "gitops-prefix.securityContext" -}}
+{{- $raw := eq .Values.source "routerAdvertisement" }}
+allowPrivilegeEscalation: {{ $raw }}
+capabilities:
+  drop:
+    - ALL
+  {{- if $raw }}
+  add:
+    - NET_RAW
+  {{- end }}
+privileged: false
+readOnlyRootFilesystem: true
+{{- end }}
+
 {{/* Each volume where it is mounted. */}}
 {{- define "gitops-prefix.mounts" -}}
 - name: clone
   mountPath: /var/lib/gitops-prefix
   volume:
-    {{- if .Values.persistence.enabled }}
+    {{- if and .Values.persistence.enabled (not (hasKey . "doctor")) }}
     persistentVolumeClaim:
-      claimName: {{ default (printf "%s-clone" (include "gitops-prefix.fullname" .)) .Values.persistence.existingClaim }}
+      claimName: {{ default (printf "%s-clone" (include "gitops-prefix.fullname" .)) .Values.persistence.existingClaim | quote }}
     {{- else }}
     emptyDir:
-      sizeLimit: {{ .Values.cloneSizeLimit }}
+      sizeLimit: {{ .Values.cloneSizeLimit | quote }}
     {{- end }}
 {{- if eq .Values.auth.method "ssh" }}
 {{ include "gitops-prefix.secretMount" (dict "name" "deploy-key" "path" "ssh" "secret" .Values.auth.ssh.existingSecret) }}
@@ -148,7 +187,7 @@ volumes:
   readOnly: true
   volume:
     configMap:
-      name: {{ . }}
+      name: {{ . | quote }}
 {{- end }}
 {{- if include "gitops-prefix.files" . | trim }}
 - name: config
@@ -156,7 +195,7 @@ volumes:
   readOnly: true
   volume:
     configMap:
-      name: {{ include "gitops-prefix.fullname" . }}
+      name: {{ include "gitops-prefix.fullname" . | quote }}
 {{- end }}
 - name: tmp
   mountPath: /tmp
@@ -173,7 +212,7 @@ volumes:
   readOnly: true
   volume:
     secret:
-      secretName: {{ .secret }}
+      secretName: {{ .secret | quote }}
       defaultMode: 0400
 {{- end }}
 

@@ -32,7 +32,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
 {{- end }}
 {{- range $namespace := $namespaces }}
 - name: reconcile
-  namespace: {{ $namespace }}
+  namespace: {{ $namespace | quote }}
   # One annotation on the objects that are named, and on no other.
   rules:
     {{- range $.Values.requestReconcile }}
@@ -40,7 +40,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
     {{- $kind := regexFind "^[a-z]+" . }}
     - apiGroups: [{{ get $groups $kind }}]
       resources: [{{ get $resources $kind }}]
-      resourceNames: [{{ regexFind "[^/]+$" . }}]
+      resourceNames: [{{ regexFind "[^/]+$" . | quote }}]
       {{- /* Direct apply waits until an Application has the commit. */}}
       verbs: [{{ if eq $kind "application" }}get, {{ end }}patch]
     {{- end }}
@@ -56,7 +56,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
 {{- end }}
 {{- if .Values.leaderElection.enabled }}
 - name: leader-election
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ include "gitops-prefix.leaseNamespace" . | quote }}
   rules:
     # The name of an object that is yet to be created is not known to RBAC.
     - apiGroups: [coordination.k8s.io]
@@ -64,7 +64,12 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
       verbs: [create]
     - apiGroups: [coordination.k8s.io]
       resources: [leases]
-      resourceNames: [{{ include "gitops-prefix.fullname" . }}]
+      resourceNames: [{{ include "gitops-prefix.leaseName" . | quote }}]
       verbs: [get, update]
+{{- end }}
+{{- with .Values.rbac.extraRules }}
+- name: extra
+  rules:
+    {{- toYaml . | nindent 4 }}
 {{- end }}
 {{- end }}
