@@ -27,8 +27,9 @@ test-fast: $(INSTALLED) ## the tests that need no server, no link and no cluster
 coverage: $(INSTALLED) ## every branch of decide, render, plan and the codec is taken by a test of its own
 	$(VENV)/bin/python -m tests.branches
 
-soak: $(INSTALLED) ## the property tests with ten times as many examples
+soak: $(INSTALLED) ## the property tests with ten times as many examples, 100 releases of the chart
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/decide tests/render tests/watch $(PYTEST_ARGS)
+	$(VENV)/bin/python -m tests.charts.combinations 100
 
 mutation: $(INSTALLED) ## random mutants of decide and render, and which of them no test notices
 	$(VENV)/bin/python -m tests.mutation $(MUTATION_ARGS)

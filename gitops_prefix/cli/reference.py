@@ -1,7 +1,8 @@
 """What is written from the declared options: tables, parts of the chart, completion scripts.
 
-`python -m gitops_prefix.cli.reference` in a checkout writes the tables of docs/cli.md and the
-chart's part; a test holds that they are current. `completion` prints a shell's script.
+`python -m gitops_prefix.cli.reference` in a checkout writes the tables of docs/cli.md, the
+chart's part, and the chart's table of values; a test holds that they are current. `completion`
+prints a shell's script.
 """
 
 import json
@@ -14,13 +15,17 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 from gitops_prefix.cli.commands import cli
-from gitops_prefix.cli.options import Command, OneOf, Option
+from gitops_prefix.cli.options import DURATION, Command, OneOf, Option
 from gitops_prefix.cli.output import DONE
 
 _ROOT = Path(__file__).parents[2]
 _PAGE = "docs/cli.md"
 _TEMPLATE = "charts/gitops-prefix/templates/_options.tpl"
 _SCHEMA = "charts/gitops-prefix/values.schema.json"
+_VALUES = "charts/gitops-prefix/values.yaml"
+_README = "charts/gitops-prefix/README.md"
+_VALUE_TABLE = re.compile(r"(<!-- values -->\n).*?(<!-- end of values -->)", re.DOTALL)
+_VALUE = re.compile(r"( *)([A-Za-z][A-Za-z0-9]*):(?: (.*))?")
 _TABLE = re.compile(r"(<!-- options of ([a-z ]+) -->\n).*?(<!-- end of options -->)", re.DOTALL)
 _ENVIRONMENT = re.compile(
     r'(\{\{- define "gitops-prefix\.environment" -\}\}\n).*?'
@@ -40,6 +45,9 @@ def written(root: Path = _ROOT) -> Iterator[tuple[str, str]]:
     schema = json.loads((root / _SCHEMA).read_text(encoding="utf-8"))
     schema["properties"]["options"]["properties"] = _schema(_options_of("run"))
     yield _SCHEMA, json.dumps(schema, indent=2) + "\n"
+    table = "".join(_value_rows((root / _VALUES).read_text(encoding="utf-8").splitlines()))
+    readme = (root / _README).read_text(encoding="utf-8")
+    yield _README, _VALUE_TABLE.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", readme)
 
 
 def _options_of(path: str) -> list[Option]:
@@ -105,6 +113,32 @@ def _schema(options: Iterable[Option]) -> Mapping[str, object]:
     }
 
 
+def _value_rows(lines: Iterable[str]) -> Iterator[str]:
+    """Yield a row for each value of the chart: its path, its default, and its comment.
+
+    A comment begins with "# --" (helm-docs) and stands above its value. A mapping without a
+    comment has no row of its own.
+    """
+    yield "| value | default | meaning |\n|---|---|---|\n"
+    path: list[str] = []
+    words, begun = "", False
+    for line in lines:
+        comment = line.lstrip()
+        if comment.startswith("#"):
+            begun = begun or comment.startswith("# --")
+            words = f"{words} {comment.lstrip('#- ')}".strip() if begun else ""
+            continue
+        found = _VALUE.fullmatch(line)
+        if found is not None:
+            depth = len(found[1]) // 2
+            path = [*path[:depth], found[2]]
+            default = f"`{found[3]}`" if found[3] else ""
+            if default or words:
+                escaped = words.replace("|", "\\|")
+                yield f"| `{'.'.join(path)}` | {default} | {escaped} |\n"
+        words, begun = "", False
+
+
 def _type(option: Option) -> Mapping[str, object]:
     if option.is_flag:
         return {"type": "boolean"}
@@ -112,6 +146,8 @@ def _type(option: Option) -> Mapping[str, object]:
         return {"type": "array", "items": {"type": "string"}}
     if isinstance(option.type, click.Choice):
         return {"enum": list(option.type.choices)}
+    if option.type is DURATION:
+        return {"$ref": "#/$defs/optionDuration"}
     return {"type": "string"}
 
 

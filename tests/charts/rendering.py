@@ -6,8 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from tests.examples.repositories import ROOT, Document, parse
 from tests.parts import require
 
@@ -34,17 +32,21 @@ def helm(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def template(
-    directory: Path, values: Values | None = None, *, release: str = "gitops-prefix"
+    directory: Path,
+    values: Values | None = None,
+    *,
+    release: str = "gitops-prefix",
+    namespace: str = "gitops-prefix",
+    tests: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """`helm template` with a file of values, which it leaves in the directory."""
     file = directory / "values.yaml"
-    with file.open("w") as stream:
-        YAML(typ="safe").dump({"repo": REPO} | (values or {}), stream)
-    words = ["template", release, str(CHART), "--namespace", "gitops-prefix"]
-    return helm(*words, "--values", str(file))
+    file.write_text(json.dumps({"repo": REPO} | (values or {})))
+    words = ["template", release, str(CHART), "--namespace", namespace]
+    return helm(*words, *([] if tests else ["--skip-tests"]), "--values", str(file))
 
 
-def rendered(directory: Path, values: Values | None = None, **other: str) -> list[Document]:
+def rendered(directory: Path, values: Values | None = None, **other: Any) -> list[Document]:
     """The objects that it comes to."""
     answer = template(directory, values, **other)
     assert answer.returncode == 0, answer.stderr
@@ -54,14 +56,18 @@ def rendered(directory: Path, values: Values | None = None, **other: str) -> lis
 def plain(document: Document) -> Document:
     """Without what Helm's users expect, and kustomize's do without.
 
-    Labels; and in the name of a role elsewhere the namespace, so that two releases do not meet.
+    Labels; in the name of a role elsewhere the namespace, so that two releases do not meet; and
+    that a claim stays.
     """
     if "Role" in document["kind"]:
         whole = json.dumps(document)
-        document = json.loads(whole.replace("gitops-prefix-gitops-prefix", "gitops-prefix"))
+        document = json.loads(whole.replace("gitops-prefix:gitops-prefix", "gitops-prefix"))
     labels = {"app.kubernetes.io/name": "gitops-prefix"}
     labelled = {"labels": labels} if "template" in document.get("spec", {}) else {}
-    metadata = {key: text for key, text in document["metadata"].items() if key != "labels"}
+    dropped = {"labels"} | (
+        {"annotations"} if document["kind"] == "PersistentVolumeClaim" else set()
+    )
+    metadata = {key: text for key, text in document["metadata"].items() if key not in dropped}
     copy = {**document, "metadata": {**metadata, **labelled}}
     if "template" in document.get("spec", {}):
         spec = copy["spec"] = {**document["spec"], "selector": {"matchLabels": labels}}

@@ -1,5 +1,7 @@
 """Values that are refused, each with a message that says which and why; and values that do."""
 
+from hashlib import sha256
+
 import pytest
 
 from tests.charts.rendering import rendered, template
@@ -44,6 +46,22 @@ REFUSED = {
     "a policy that would not hold": ({"networkPolicy": {"enabled": True}}, "networkPolicy.enabled: the pod is on the node's network"),
     "a monitor without its Service": ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled: it asks a Service"),
     "metrics that nobody reaches": ({"http": {"host": "127.0.0.1"}, "metrics": {"podMonitor": {"enabled": True}}}, "http.host: on 127.0.0.1"),
+    "a flag that needs a role": ({"args": ["--leader-elect"]}, "args: --leader-elect needs a role, which the chart adds for a value: set leaderElection.enabled"),
+    "a flag with its value that needs a role": ({"args": ["--apply=fallback"]}, "args: --apply=fallback needs a role"),
+    "a variable that needs a role": ({"env": [{"name": "GITOPS_PREFIX_EVENTS", "value": "true"}]}, "env: GITOPS_PREFIX_EVENTS needs a role"),
+    "a flag that has a value of its own": ({"args": ["--branch", "x"]}, "args: --branch is set by another value"),
+    "an option that is no duration": ({"options": {"interval": "abc"}}, "at '/options/interval'"),
+    "a label that finds the pods": ({"podLabels": {"app.kubernetes.io/name": "x"}}, "podLabels: app.kubernetes.io/name is what the workload finds its pods by"),
+    "a label of all that finds the pods": ({"commonLabels": {"app.kubernetes.io/instance": "x"}}, "commonLabels: app.kubernetes.io/instance is"),
+    "a volume that is the chart's": ({"extraVolumes": [{"name": "clone", "emptyDir": {}}]}, "extraVolumes: clone is a volume of this chart"),
+    "a mount where the chart has one": ({"extraVolumeMounts": [{"name": "a", "mountPath": "/tmp/"}]}, "extraVolumeMounts: this chart mounts /tmp itself"),
+    "a container that is the daemon's": ({"extraContainers": [{"name": "gitops-prefix", "image": "x"}]}, "extraContainers: gitops-prefix is"),
+    "two monitors": ({"metrics": {"podMonitor": {"enabled": True}, "service": {"enabled": True}, "serviceMonitor": {"enabled": True}}}, "each pod would be asked twice"),
+    "a budget for one": ({"podDisruptionBudget": {"enabled": True}}, "podDisruptionBudget.enabled: it would keep one pod of one"),
+    "a name that is too long": ({"fullnameOverride": "a" * 53}, "at '/fullnameOverride': maxLength"),
+    "a name with a dot": ({"fullnameOverride": "a.b"}, "at '/fullnameOverride'"),
+    "a Service whose name begins with a digit": ({"fullnameOverride": "1a", "metrics": {"service": {"enabled": True}}}, "metrics.service.enabled: the name of a Service begins with a letter"),
+    "a probe's time that is none": ({"livenessProbe": {"period": 3}}, "at '/livenessProbe'"),
 }  # fmt: skip
 
 
@@ -184,7 +202,12 @@ PLACED = {
     "nodeSelector": {"example.com/link": "home"},
     "tolerations": [{"operator": "Exists"}],
     "affinity": {"nodeAffinity": {}},
-    "topologySpreadConstraints": [{"maxSkew": 1}],
+    "topologySpreadConstraints": [{"maxSkew": 1, "labelSelector": {}}],
+    "runtimeClassName": "gvisor",
+    "dnsPolicy": "Default",
+    "dnsConfig": {"nameservers": ["2001:db8::53"]},
+    "hostAliases": [{"ip": "2001:db8::1", "hostnames": ["git.example.com"]}],
+    "initContainers": [{"name": "wait", "image": "busybox"}],
     "priorityClassName": "system-cluster-critical",
     "terminationGracePeriodSeconds": 60,
     "imagePullSecrets": [{"name": "registry"}],
@@ -217,9 +240,12 @@ def test_a_digest_counts_before_a_tag(tmp_path):
     assert container["image"] == f"ghcr.io/gitops-prefix/gitops-prefix@{digest}"
 
 
+LONG = "a" * 43 + "-" + sha256(("a" * 53 + "-gitops-prefix").encode()).hexdigest()[:8]
+
+
 @pytest.mark.parametrize(
     ("release", "name"),
-    [("gitops-prefix", "gitops-prefix"), ("home", "home-gitops-prefix"), ("a" * 53, "a" * 52)],
+    [("gitops-prefix", "gitops-prefix"), ("home", "home-gitops-prefix"), ("a" * 53, LONG)],
 )
 def test_every_object_has_the_releases_name_and_names_fit_together(release, name, tmp_path):
     """Two releases in one namespace do not meet, and their pods are their own."""
@@ -243,3 +269,188 @@ def test_every_object_has_the_releases_name_and_names_fit_together(release, name
     (claim,) = of_kind("PersistentVolumeClaim", objects)
     (clone,) = [one for one in spec["volumes"] if one["name"] == "clone"]
     assert clone["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+def test_texts_that_yaml_takes_for_something_else_stay_texts(tmp_path):
+    """ "on" is a boolean to YAML 1.1, and "123" a number to every one."""
+    values = {
+        "fullnameOverride": "123",
+        "nameOverride": "1e3",
+        "serviceAccount": {"name": "123"},
+        "auth": {"ssh": {"existingSecret": "on"}},
+        "signing": {"existingSecret": "n"},
+        "ca": {"existingConfigMap": "y"},
+        "notify": {"hooks": ["flux=https://host/hook"], "existingSecret": "null"},
+        "persistence": {"enabled": True, "existingClaim": "0x1"},
+        "priorityClassName": "off",
+        "requestReconcile": ["gitrepository:1e3/on"],
+        "leaderElection": {"enabled": True},
+        "options": {"lease-namespace": "1e3"},
+    }
+    objects = rendered(tmp_path, values, release="123", namespace="456", tests=True)
+
+    def texts(found):
+        if isinstance(found, dict):
+            for key, each in found.items():
+                named = key.endswith("ame") or key in {"namespace", "value", "resourceNames"}
+                yield from [each] if named and not isinstance(each, dict | list) else texts(each)
+        elif isinstance(found, list):
+            yield from (each for item in found for each in texts(item))
+
+    assert {type(text) for one in objects for text in texts(one)} == {str}
+    labels = [one["metadata"]["labels"] for one in objects]
+    assert {type(text) for each in labels for text in each.values()} == {str}
+
+
+def test_a_lease_elsewhere_has_its_role_there_and_a_name_that_no_other_release_has(tmp_path):
+    values = {"leaderElection": {"enabled": True}, "options": {"lease-namespace": "leases"}}
+    objects = rendered(tmp_path, values)
+    (role,), (binding,) = of_kind("Role", objects), of_kind("RoleBinding", objects)
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "leases"
+    (container,) = pod(objects)["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["GITOPS_PREFIX_LEASE_NAME"] == "gitops-prefix.gitops-prefix"
+    assert role["rules"][1]["resourceNames"] == ["gitops-prefix.gitops-prefix"]
+
+
+def test_no_two_releases_have_one_cluster_role(tmp_path):
+    """Namespace `a` with release `b-c`, and namespace `a-b` with release `c`."""
+    values = {"apply": {"mode": "fallback"}, "events": True}
+    names = [
+        {one["metadata"]["name"] for one in of_kind("ClusterRole", objects)}
+        for objects in (
+            rendered(tmp_path, values, release="b-c", namespace="a"),
+            rendered(tmp_path, values, release="c", namespace="a-b"),
+        )
+    ]
+    assert len(names[0]) == 2 and not names[0] & names[1]
+
+
+def test_rules_for_what_markers_bind_are_the_users_to_add(tmp_path):
+    rule = {"apiGroups": ["helm.toolkit.fluxcd.io"], "resources": ["helmreleases"], "verbs": ["get", "patch"]}  # fmt: skip
+    objects = rendered(tmp_path, {"rbac": {"extraRules": [rule]}})
+    (role,) = of_kind("ClusterRole", objects)
+    assert role["rules"] == [rule]
+    assert pod(objects)["automountServiceAccountToken"] is True
+
+
+def test_a_claim_outlives_its_release_unless_that_is_not_wanted(tmp_path):
+    """Commits may wait in it for a remote that is away."""
+    claims = [
+        of_kind("PersistentVolumeClaim", rendered(tmp_path, {"persistence": persistence}))[0]
+        for persistence in (
+            {"enabled": True, "annotations": {"a": "b"}, "labels": {"c": "d"}},
+            {"enabled": True, "keep": False},
+        )
+    ]
+    assert claims[0]["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep", "a": "b"}
+    assert claims[0]["metadata"]["labels"]["c"] == "d"
+    assert "annotations" not in claims[1]["metadata"]
+
+
+def test_common_labels_and_annotations_are_on_every_object_and_on_the_pods(tmp_path):
+    values = {
+        "commonLabels": {"team": "home"},
+        "commonAnnotations": {"owner": "me"},
+        "annotations": {"reloader.stakater.com/auto": "true"},
+        "podLabels": {"app.kubernetes.io/version": "mine"},
+        "persistence": {"enabled": True},
+        "metrics": {
+            name: {"enabled": True} for name in ("podMonitor", "prometheusRule", "service")
+        },
+        "apply": {"mode": "always"},
+    }
+    objects = rendered(tmp_path, values, tests=True)
+    for one in objects:
+        assert one["metadata"]["labels"]["team"] == "home", one["kind"]
+        if one["kind"] != "Pod":
+            assert one["metadata"]["annotations"]["owner"] == "me", one["kind"]
+    (deployment,) = of_kind("Deployment", objects)
+    assert deployment["metadata"]["annotations"]["reloader.stakater.com/auto"] == "true"
+    template = deployment["spec"]["template"]["metadata"]
+    assert template["labels"]["team"] == "home" and template["annotations"] == {"owner": "me"}
+    assert template["labels"]["app.kubernetes.io/version"] == "mine"
+    assert "team" not in deployment["spec"]["selector"]["matchLabels"]
+
+
+def test_probes_and_security_contexts_are_the_users_to_tune(tmp_path):
+    values = {
+        "livenessProbe": {"periodSeconds": 60},
+        "startupProbe": {"periodSeconds": 10, "failureThreshold": 60},
+        "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
+        "securityContext": {"readOnlyRootFilesystem": False, "runAsUser": 1000},
+    }
+    spec = pod(rendered(tmp_path, values))
+    (container,) = spec["containers"]
+    assert container["livenessProbe"]["periodSeconds"] == 60
+    assert container["livenessProbe"]["failureThreshold"] == 4
+    assert container["startupProbe"]["failureThreshold"] == 60
+    assert container["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert not spec["securityContext"].keys() & {"runAsUser", "runAsGroup", "fsGroup"}
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    context = container["securityContext"]
+    assert (context["readOnlyRootFilesystem"], context["runAsUser"]) == (False, 1000)
+    assert context["capabilities"] == {"drop": ["ALL"], "add": ["NET_RAW"]}
+
+
+def test_replicas_prefer_nodes_of_their_own(tmp_path):
+    objects = rendered(tmp_path, {"replicas": 2, "topologySpreadConstraints": [{"maxSkew": 1}]})
+    spec = pod(objects)
+    (term,) = spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    (deployment,) = of_kind("Deployment", objects)
+    selector = deployment["spec"]["selector"]
+    assert term["podAffinityTerm"]["labelSelector"] == selector
+    assert spec["topologySpreadConstraints"] == [{"maxSkew": 1, "labelSelector": selector}]
+    assert "affinity" not in pod(rendered(tmp_path))
+
+
+def test_containers_variables_and_objects_of_the_users_own(tmp_path):
+    values = {
+        "envFrom": [{"secretRef": {"name": "proxy"}}],
+        "extraContainers": [{"name": "sidecar", "image": "busybox"}],
+        "extraObjects": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}},
+            'apiVersion: v1\nkind: Secret\nmetadata: {name: "{{ .Release.Name }}-two"}',
+        ],
+        "revisionHistoryLimit": 3,
+    }
+    objects = rendered(tmp_path, values)
+    daemon, sidecar = pod(objects)["containers"]
+    assert daemon["envFrom"] == values["envFrom"] and sidecar == values["extraContainers"][0]
+    assert of_kind("ConfigMap", objects)[0]["metadata"]["name"] == "one"
+    assert of_kind("Secret", objects)[0]["metadata"]["name"] == "gitops-prefix-two"
+    assert of_kind("Deployment", objects)[0]["spec"]["revisionHistoryLimit"] == 3
+
+
+def test_the_release_is_tested_by_doctor_in_a_pod_that_nothing_else_finds(tmp_path):
+    objects = rendered(tmp_path, {"apply": {"mode": "fallback"}}, tests=True)
+    (test,), (deployment,) = of_kind("Pod", objects), of_kind("Deployment", objects)
+    assert test["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    (container,), (daemon,) = test["spec"]["containers"], pod(objects)["containers"]
+    assert (container["args"], daemon["args"]) == (["doctor"], ["run"])
+    assert [one for one in container["env"] if one["name"] != "TMPDIR"] == daemon["env"]
+    assert "ports" not in container and "livenessProbe" not in container
+    selector = deployment["spec"]["selector"]["matchLabels"]
+    assert not selector.items() <= test["metadata"]["labels"].items()
+    assert test["spec"]["serviceAccountName"] == deployment["spec"]["template"]["spec"]["serviceAccountName"]  # fmt: skip
+    assert not of_kind("Pod", rendered(tmp_path, {"tests": {"enabled": False}}, tests=True))
+
+
+def test_a_monitor_in_another_namespace_still_finds_the_pods(tmp_path):
+    monitor = {
+        "enabled": True,
+        "namespace": "monitoring",
+        "scrapeTimeout": "5s",
+        "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+        "metricRelabelings": [{"action": "keep", "regex": "gitops_.*"}],
+    }
+    rule = {"alert": "Mine", "expr": "vector(1)"}
+    rules = {"enabled": True, "namespace": "monitoring", "extraRules": [rule]}
+    objects = rendered(tmp_path, {"metrics": {"podMonitor": monitor, "prometheusRule": rules}})
+    (found,), (alerts,) = of_kind("PodMonitor", objects), of_kind("PrometheusRule", objects)
+    assert found["metadata"]["namespace"] == alerts["metadata"]["namespace"] == "monitoring"
+    assert found["spec"]["namespaceSelector"] == {"matchNames": ["gitops-prefix"]}
+    (endpoint,) = found["spec"]["podMetricsEndpoints"]
+    for name in ("scrapeTimeout", "relabelings", "metricRelabelings"):
+        assert endpoint[name] == monitor[name]
+    assert alerts["spec"]["groups"][-1]["rules"] == [rule]

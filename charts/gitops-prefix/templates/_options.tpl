@@ -80,7 +80,7 @@ GITOPS_PREFIX_APPLY_AFTER: {{ .Values.apply.after | quote }}
 {{- end }}
 {{- if .Values.leaderElection.enabled }}
 GITOPS_PREFIX_LEADER_ELECT: "true"
-GITOPS_PREFIX_LEASE_NAME: {{ include "gitops-prefix.fullname" . }}
+GITOPS_PREFIX_LEASE_NAME: {{ include "gitops-prefix.leaseName" . | quote }}
 {{- end }}
 {{- if .Values.options }}
 GITOPS_PREFIX_CONFIG: /etc/gitops-prefix/config/gitops-prefix.yaml

@@ -30,8 +30,10 @@ affinity:
 {{- with .Values.topologySpreadConstraints }}
 topologySpreadConstraints:
   {{- range . }}
-  # Without a selector of its own it would count no pod.
-  - {{ merge (dict) . (dict "labelSelector" (dict "matchLabels" (include "gitops-prefix.selectorLabels" $ | fromYaml))) | toYaml | nindent 4 | trim }}
+  {{- /* Without a selector it would count no pod. */}}
+  {{- $selector := dict "labelSelector" (dict "matchLabels" (include "gitops-prefix.selectorLabels" $ | fromYaml)) }}
+  {{- $ours := ternary dict $selector (hasKey . "labelSelector") }}
+  - {{ merge $ours (deepCopy .) | toYaml | nindent 4 | trim }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -89,9 +91,9 @@ containers:
     {{- end }}
     {{- end }}
     resources:
-      {{- include "gitops-prefix.resources" . | nindent 6 }}
+      {{- include "gitops-prefix.resources" . | trim | nindent 6 }}
     securityContext:
-      {{- mergeOverwrite (include "gitops-prefix.securityContext" . | fromYaml) .Values.securityContext | toYaml | nindent 6 }}
+      {{- include "gitops-prefix.securityContext" . | nindent 6 }}
     volumeMounts:
       {{- range include "gitops-prefix.mounts" . | fromYamlArray }}
       - {{ omit . "volume" | toYaml | nindent 8 | trim }}
@@ -134,16 +136,16 @@ podAntiAffinity:
 it away. Nothing but NET_RAW is there to gain. */}}
 {{- define "gitops-prefix.securityContext" -}}
 {{- $raw := eq .Values.source "routerAdvertisement" }}
-allowPrivilegeEscalation: {{ $raw }}
-capabilities:
-  drop:
-    - ALL
-  {{- if $raw }}
-  add:
-    - NET_RAW
-  {{- end }}
-privileged: false
-readOnlyRootFilesystem: true
+{{- $capabilities := dict "drop" (list "ALL") }}
+{{- if $raw }}
+{{- $_ := set $capabilities "add" (list "NET_RAW") }}
+{{- end }}
+{{- $context := dict "allowPrivilegeEscalation" $raw "capabilities" $capabilities "privileged" false "readOnlyRootFilesystem" true }}
+{{- /* `mergeOverwrite` would leave a `false` out. */}}
+{{- range $key, $value := .Values.securityContext }}
+{{- $_ := set $context $key $value }}
+{{- end }}
+{{- toYaml $context }}
 {{- end }}
 
 {{/* Each volume where it is mounted. */}}
