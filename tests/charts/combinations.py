@@ -88,7 +88,7 @@ def draw(chance: random.Random) -> dict[str, Any]:
     values["replicas"] = replicas = chance.choice([0, 1, 1, 2, 3])
     many = values["kind"] == "DaemonSet" or replicas > 1
     values["leaderElection"] = {"enabled": chance.random() < 0.5}
-    values["podDisruptionBudget"] = {"enabled": many and chance.random() < 0.5}
+    values["podDisruptionBudget"] = {"enabled": chance.random() < 0.5}
     if not many and chance.random() < 0.5:
         values["persistence"] = {"enabled": True} | chance.choice(
             [{}, {"existingClaim": "mine"}, {"keep": False, "annotations": {"a": "b"}}]

@@ -57,7 +57,6 @@ REFUSED = {
     "a mount where the chart has one": ({"extraVolumeMounts": [{"name": "a", "mountPath": "/tmp/"}]}, "extraVolumeMounts: this chart mounts /tmp itself"),
     "a container that is the daemon's": ({"extraContainers": [{"name": "gitops-prefix", "image": "x"}]}, "extraContainers: gitops-prefix is"),
     "two monitors": ({"metrics": {"podMonitor": {"enabled": True}, "service": {"enabled": True}, "serviceMonitor": {"enabled": True}}}, "each pod would be asked twice"),
-    "a budget for one": ({"podDisruptionBudget": {"enabled": True}}, "podDisruptionBudget.enabled: it would keep one pod of one"),
     "a name that is too long": ({"fullnameOverride": "a" * 53}, "at '/fullnameOverride': maxLength"),
     "a name with a dot": ({"fullnameOverride": "a.b"}, "at '/fullnameOverride'"),
     "a Service whose name begins with a digit": ({"fullnameOverride": "1a", "metrics": {"service": {"enabled": True}}}, "metrics.service.enabled: the name of a Service begins with a letter"),

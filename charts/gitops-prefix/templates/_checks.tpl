@@ -48,9 +48,6 @@
 {{- if and .Values.metrics.service.enabled (not (regexMatch "^[a-z]" (include "gitops-prefix.fullname" .))) }}
 {{- fail (printf "metrics.service.enabled: the name of a Service begins with a letter, and %s does not: set fullnameOverride" (include "gitops-prefix.fullname" .)) }}
 {{- end }}
-{{- if and .Values.podDisruptionBudget.enabled (eq .Values.kind "Deployment") (lt (int .Values.replicas) 2) }}
-{{- fail "podDisruptionBudget.enabled: it would keep one pod of one, or none: set replicas to 2, with leaderElection.enabled" }}
-{{- end }}
 {{- range $name := list "commonLabels" "podLabels" }}
 {{- range $key, $_ := include "gitops-prefix.selectorLabels" $ | fromYaml }}
 {{- if hasKey (get $.Values $name) $key }}
