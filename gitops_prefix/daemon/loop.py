@@ -163,6 +163,7 @@ class Loop:
         self._repository.stages.observe = Stopwatch(
             metrics.publish_seconds, clocks.monotonic, self._move
         )
+        self._repository.remote.prefixes = lambda: _prefixes(_choices(decisions.latest()))
         show_progress(metrics, clocks, lambda: self.progress)
 
     def stop(self) -> None:
@@ -308,10 +309,11 @@ class Loop:
         now = self.began_at = self._pass_began.monotonic
         self._called.clear()
         log.debug("pass: %s", why)
-        outcome = self._attempt(why, settle=settle)
-        if outcome.result is Result.CONTESTED:
-            log.debug("pass: the branch moved")
-            outcome = self._attempt(why._replace(due=True), settle=False)
+        with self._repository.connected():
+            outcome = self._attempt(why, settle=settle)
+            if outcome.result is Result.CONTESTED:
+                log.debug("pass: the branch moved")
+                outcome = self._attempt(why._replace(due=True), settle=False)
         self._plan_next(outcome, looked=why.called or why.due)
         self._count(outcome, self._clocks.monotonic() - now)
         for follow_up in self._follow_ups:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
-from gitops_prefix.publish.loan import Loan, answer_with
+from gitops_prefix.publish.loan import SSH_COMMAND, Loan, answer_with, ssh_destination, ssh_place
 from gitops_prefix.publish.scrub import learn, scrub
 
 OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
@@ -42,9 +42,10 @@ _LOCKED = (
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # "ext::sh -c …" is a program for git to run, gitremote-helpers(7).
 _PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
-_SSH_PORT = 22
 _FAMILIES = {int(socket.AF_INET): "inet", int(socket.AF_INET6): "inet6"}
 _CONNECT_SECONDS = 3.0
+_OTHERS_SECONDS, _ALONE_SECONDS = 3, 10
+"""For an address of a host that has others, and for the only one."""
 _STAGGER_SECONDS = 0.25
 """Before the next address is tried (RFC 8305, 5)."""
 _FOUND_SECONDS = 10.0
@@ -140,6 +141,7 @@ class Route:
 
     resolve: Callable[..., Sequence[tuple[Any, ...]]] = socket.getaddrinfo
     _found: dict[tuple[str, int], tuple[str, float]] = field(default_factory=dict)
+    _several: dict[tuple[str, int], bool] = field(default_factory=dict)
     _lookup: threading.Thread | None = None
 
     def family(self, host: str, port: int) -> str:
@@ -152,7 +154,16 @@ class Route:
         first = _first_to_answer(addresses, _CONNECT_SECONDS) if choice else None
         found = _FAMILIES.get(first, "any") if first is not None else "any"
         self._found = {(host, port): (found, monotonic() + _FOUND_SECONDS)}
+        usable = [family for family, _ in addresses if found in {"any", _FAMILIES.get(family)}]
+        self._several = {(host, port): len(usable) > 1}
         return found
+
+    def patience(self, host: str, port: int) -> int:
+        """Return how long, in seconds, ssh should wait for one address of the host.
+
+        The time counts until the server has sent its first line.
+        """
+        return _OTHERS_SECONDS if self._several.get((host, port)) else _ALONE_SECONDS
 
     def _addresses(self, host: str, port: int) -> list[tuple[int, Any]]:
         """Resolve in a thread: a lookup has no limit, and a late one must not pile up."""
@@ -192,16 +203,6 @@ def _first_to_answer(addresses: Sequence[tuple[int, Any]], seconds: float) -> in
     return None
 
 
-def ssh_place(url: str) -> tuple[str, int]:
-    """Return host and port of an ssh URL, or of `user@host:path`."""
-    if "://" in url:
-        parts = urlsplit(url)
-        return parts.hostname or "", parts.port or _SSH_PORT
-    host = url.partition("@")[2] if "@" in url.partition(":")[0] else url
-    bracketed = re.match(r"\[([^\]]+)\]", host)
-    return (bracketed[1] if bracketed else host.partition(":")[0]), _SSH_PORT
-
-
 @dataclass(frozen=True, slots=True)
 class SshKey:
     """A deploy key, and the trusted host keys; there is no insecure default.
@@ -222,10 +223,11 @@ class SshKey:
         """
         hidden = loan.hide(read_private_key(self.key, "--ssh-key", "invalid-ssh-key"))
         _check_known_hosts(self.known_hosts)
+        family = "any" if loan.connected else self.route.family(*ssh_place(url))
         options = {
-            "AddressFamily": self.route.family(*ssh_place(url)),
+            "AddressFamily": family,
             "BatchMode": "yes",
-            "ConnectTimeout": "10",
+            "ConnectTimeout": str(self.route.patience(*ssh_place(url))),
             "GlobalKnownHostsFile": "/dev/null",
             "IdentitiesOnly": "yes",
             "ServerAliveInterval": "10",
@@ -239,8 +241,9 @@ class SshKey:
         # ssh closes every inherited descriptor (closefrom(2)). The shell that waits for ssh
         # holds the key open, and ssh reads it there.
         command = f'{shlex.join(words)} -i "/proc/$$/fd/{hidden}" "$@"'
-        loan.variables["GIT_SSH_COMMAND"] = f"f() {{ {command}; exit $?; }}; f"
+        loan.variables[SSH_COMMAND] = f"f() {{ {command}; exit $?; }}; f"
         loan.variables["GIT_SSH_VARIANT"] = "ssh"
+        loan.destination = ssh_destination(url)
 
     def doubt(self) -> None:
         """Nothing to forget: the files are read for each call."""

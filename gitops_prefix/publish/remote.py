@@ -7,10 +7,11 @@ breaks off leaves the old tip.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.credentials import Credentials, local_path
@@ -25,14 +26,18 @@ from gitops_prefix.publish.failure import (
     read_push,
 )
 from gitops_prefix.publish.git import Answer
-from gitops_prefix.publish.loan import Loan, Transport
+from gitops_prefix.publish.loan import Loan, SharedLine, Transport
 from gitops_prefix.publish.managed_files import MOST_BYTES, MissingBlobs, Scope, find_missing_blobs
 from gitops_prefix.publish.refs import INCOMING, TIP, References
-from gitops_prefix.publish.running import Limits, remote_limits
+from gitops_prefix.publish.running import Limits, remote_limits, replaced_under
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stages
 
 _ORIGIN = "origin"
+_BEFORE_THE_PACK = 300
+"""Bytes: git writes some 90 before it sends a pack, and more than 400 with the smallest one."""
+_SSH_FAILED = 128
+"""How git ends when ssh does not connect."""
 _REHEARSAL_SECONDS = 15.0
 """For a push that changes nothing and runs no hook; a change that comes meanwhile waits for it."""
 _LOG_SECONDS = 60.0
@@ -59,8 +64,8 @@ class TimeLimits:
         ask: for ls-remote.
         push: for a push of a few kilobytes, with the hooks of the server.
         fetch: for a fetch, over a slow line.
-        silence: for a fetch in which nothing arrives, if the branch was fetched before. In the
-            first fetch the server may need longer to prepare everything.
+        silence: for a call in which nothing arrives. In the first fetch the server may need
+            longer to prepare everything, and after a push its hooks may.
     """
 
     ask: float = 60.0
@@ -70,7 +75,13 @@ class TimeLimits:
 
 
 class Remote:
-    """One branch of one remote."""
+    """One branch of one remote.
+
+    Attributes:
+        line: the ssh connection of a pass.
+        prefixes: returns the prefix of each DynamicPrefix as the links have it now. A call ends
+            that runs over an address of a prefix which was replaced meanwhile.
+    """
 
     def __init__(  # noqa: PLR0913  all that there is to name
         self,
@@ -97,6 +108,8 @@ class Remote:
         self._limits = limits
         self._references = references
         self._stages = stages
+        self.line = SharedLine(clone.directory)
+        self.prefixes: Callable[[], Mapping[str, Prefix | None]] = dict
 
     def within(self, clone: Clone) -> "Remote":
         """The same branch, fetched into another clone, and timed apart from publications."""
@@ -175,7 +188,7 @@ class Remote:
         ]
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no")
         silence = self._limits.silence if self._references.value.tip else None
-        limits = remote_limits(self._limits.fetch, silence=silence)
+        limits = self._limited(self._limits.fetch, silence)
         self._run(*named, *settings, "fetch", *options, *words, limits=limits, stdin=stdin)
 
     def push(self, commit: str, *, seen: str) -> PushReport:
@@ -246,7 +259,9 @@ class Remote:
         refspec = f"{commit}:{reference}"
         try:
             words = ("push", *options, *more, lease, "--", self._url, refspec)
-            answer = self._ask(*words, limits=remote_limits(seconds or self._limits.push))
+            limits = self._limited(seconds or self._limits.push, self._limits.silence)
+            limits = replace(limits, patient_after=_BEFORE_THE_PACK)
+            answer = self._ask(*words, limits=limits)
         except FailedError as error:
             return error.failed
         stdout = scrub(answer.stdout.decode(errors="replace"))
@@ -285,8 +300,8 @@ class Remote:
             self._credentials.doubt()
 
     def _ask(self, *arguments: str, limits: Limits | None = None, stdin: bytes = b"") -> Answer:
-        limits = limits or remote_limits(self._limits.ask)
-        with Loan() as loan:
+        limits = limits or self._limited(self._limits.ask, self._limits.silence)
+        with Loan(connected=self.line.is_up()) as loan:
             try:
                 self.lend(loan)
             except InputError as error:
@@ -294,7 +309,17 @@ class Remote:
                 raise FailedError(failed_by(error, self._stages.last)) from error
             except FailedError as error:
                 raise FailedError(replace(error.failed, stage=self._stages.last)) from error
-            return self._clone.git(loan).ask(*arguments, limits=limits, stdin=stdin)
+            if words := self.line.join(loan, limits):
+                return Answer(_SSH_FAILED, b"", words)
+            answer = self._clone.git(loan).ask(*arguments, limits=limits, stdin=stdin)
+        if answer.status < 0:
+            # It hung: the next call needs another connection.
+            self.line.drop()
+        return answer
+
+    def _limited(self, seconds: float, silence: float | None) -> Limits:
+        stop = replaced_under(self.prefixes, lambda: self.line.group)
+        return remote_limits(seconds, silence=silence, stop=stop)
 
     def lend(self, loan: Loan) -> None:
         """Add what git needs to reach the remote.

@@ -5,7 +5,7 @@ branch yet. A crash at any moment leaves nothing else behind.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,6 +119,10 @@ class Repository:
         except BaseException:
             self.close()
             raise
+
+    def connected(self) -> AbstractContextManager[None]:
+        """Have the calls of the body share one ssh connection."""
+        return self.remote.line.shared()
 
     def close(self) -> None:
         """Release the clone's lock."""

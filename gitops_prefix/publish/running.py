@@ -1,15 +1,20 @@
-"""One git process while it runs: its pipes, its limits, and the end of its process group."""
+"""One git process while it runs: its pipes, its limits, its connections, and its group's end."""
 
 import os
 import selectors
 import signal
 import subprocess
+import sys
 import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic  # noqa: TID251  how long git runs, and no date
 from typing import NamedTuple
+
+from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.prefix import Prefix
 
 LOCAL_SECONDS = 60.0
 """For git on our own disk."""
@@ -18,7 +23,13 @@ MOST_WORDS = 64 * 1024
 _MOST_ANSWER = 4 * 1024 * 1024
 _CHUNK = 64 * 1024
 _TICK = 1.0
+_CONNECTED = {"01", "02"}
+"""ESTABLISHED and SYN_SENT (include/net/tcp_states.h)."""
 _LAST_WORDS_SECONDS = 1.0
+
+
+Stop = Callable[[int], str]
+"""Why git in a process group must end now, or an empty string; asked once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +40,30 @@ class Limits:
         seconds: after this time.
         silence: after this time without a sign of life of git; None: never.
         answer: after this many bytes of standard output; None: never, for git on our own disk.
+        patient_after: bytes after which silence counts no more: git has sent its pack, and the
+            hooks of the server run. None: silence always counts.
+        stop: another reason to end it.
     """
 
     seconds: float = LOCAL_SECONDS
     silence: float | None = None
     answer: int | None = None
+    patient_after: int | None = None
+    stop: Stop | None = None
 
 
 LOCAL = Limits()
 
 
-def remote_limits(seconds: float, *, silence: float | None = None) -> Limits:
+def remote_limits(
+    seconds: float,
+    *,
+    silence: float | None = None,
+    patient_after: int | None = None,
+    stop: Stop | None = None,
+) -> Limits:
     """The limits of a call to a remote: a server cannot fill our memory."""
-    return Limits(seconds, silence, _MOST_ANSWER)
+    return Limits(seconds, silence, _MOST_ANSWER, patient_after, stop)
 
 
 class Ended(NamedTuple):
@@ -73,7 +95,7 @@ class Talk:
         return Ended(bytes(self.stdout), self.stderr.decode(errors="replace"), early)
 
     def _talk(self, end: float) -> str:
-        life = _Life(self.process.pid, self.limits.silence)
+        life = _Life(self.process.pid, self.limits)
         with selectors.DefaultSelector() as waiting:
             self._register(waiting)
             while waiting.get_map():
@@ -147,43 +169,115 @@ class _Life:
     the remote helpers.
     """
 
-    def __init__(self, group: int, silence: float | None) -> None:
-        """Watch a process group, if there is a limit."""
+    def __init__(self, group: int, limits: Limits) -> None:
+        """Watch a process group, as far as there are limits."""
         self._group = group
-        self._silence = silence
+        self._limits = limits
         self._since = self._looked = monotonic()
         self._work = -1
-        self.tick = LOCAL_SECONDS if silence is None else min(_TICK, silence / 4)
+        self.tick = LOCAL_SECONDS if limits.stop is None else _TICK
+        if limits.silence is not None:
+            self.tick = min(_TICK, limits.silence / 4)
 
     def over(self, now: float) -> str:
         """Why git must be ended, or an empty string."""
-        if self._silence is None or now - self._looked < self.tick:
+        if now - self._looked < self.tick:
             return ""
         self._looked = now
-        work = _work_of(self._group)
-        if work != self._work:
-            self._work, self._since = work, now
-        if now - self._since < self._silence:
+        if self._limits.stop is not None and (words := self._limits.stop(self._group)):
+            return words
+        silence = self._limits.silence
+        if silence is None:
             return ""
-        return f"no answer within {self._silence:g} s (not a byte came)"
+        work, written = _work_of(self._group)
+        patient_after = self._limits.patient_after
+        if work != self._work or (patient_after is not None and written > patient_after):
+            self._work, self._since = work, now
+        if now - self._since < silence:
+            return ""
+        return f"no answer within {silence:g} s (not a byte came)"
 
 
-def _work_of(group: int) -> int:
-    """A number that grows while git in this process group reads, writes or computes (proc(5))."""
-    work = 0
+def _work_of(group: int) -> tuple[int, int]:
+    """What git in this process group has done, and the bytes of it that git has written (proc(5)).
+
+    The first number grows while git reads, writes or computes.
+    """
+    work = sent = 0
+    for entry, name, stat in _processes():
+        is_git = name.startswith("git") and not name.startswith("git-remote")
+        if not is_git or int(stat[2]) != group:
+            continue
+        with suppress(OSError, ValueError):
+            lines = (entry / "io").read_text().splitlines()[:2]
+            read, written = (int(line.partition(":")[2]) for line in lines)
+            work += int(stat[11]) + int(stat[12]) + read + written
+            sent += written
+    return work, sent
+
+
+def _processes() -> Iterator[tuple[Path, str, list[str]]]:
+    """Each process: its directory, its name, and the fields of `stat` behind the name (proc(5))."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
             head, _, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
-            words, name = tail.split(), head.partition("(")[2]
-            is_git = name.startswith("git") and not name.startswith("git-remote")
-            if not is_git or int(words[2]) != group:
-                continue
-            work += int(words[11]) + int(words[12])
-            lines = (entry / "io").read_text().splitlines()[:2]
-            work += sum(int(line.partition(":")[2]) for line in lines)
-    return work
+            yield entry, head.partition("(")[2], tail.split()
+
+
+def local_addresses(groups: Collection[int]) -> frozenset[int]:
+    """The IPv6 addresses of ours over which process groups are connected by TCP (proc_net(5))."""
+    sockets: set[str] = set()
+    for entry, _, stat in _processes():
+        if int(stat[2]) not in groups:
+            continue
+        with suppress(OSError):
+            for descriptor in (entry / "fd").iterdir():
+                with suppress(OSError):
+                    sockets.add(str(descriptor.readlink()))
+    addresses = set()
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]:
+            words = line.split()
+            if f"socket:[{words[9]}]" in sockets and words[3] in _CONNECTED:
+                # Four words of 32 bits, each in the order of this machine.
+                raw = bytes.fromhex(words[1].partition(":")[0])
+                order = (raw[at : at + 4] for at in range(0, 16, 4))
+                parts = [int.from_bytes(part, sys.byteorder) for part in order]
+                addresses.add(sum(part << 32 * (3 - at) for at, part in enumerate(parts)))
+    return frozenset(addresses)
+
+
+def replaced_under(
+    prefixes: Callable[[], Mapping[str, Prefix | None]], line: Callable[[], int]
+) -> Stop:
+    """Return what ends a call that runs over an address whose prefix is replaced from now on.
+
+    Nothing comes back to such an address, and git would wait for it.
+
+    Args:
+        prefixes: returns the prefixes as the links have them, by name.
+        line: returns the process group of a connection that several calls share; 0: none.
+    """
+    before = prefixes()
+
+    def stop(group: int) -> str:
+        now = prefixes()
+        new = [prefix for prefix in now.values() if prefix]
+        gone = [
+            prefix
+            for name, prefix in before.items()
+            if prefix and now.get(name) and not any(other.covers(prefix) for other in new)
+        ]
+        for address in local_addresses({group, line()} - {0}) if gone else ():
+            for prefix in gone:
+                if prefix.contains(address):
+                    where = format_address(address)
+                    return f"the connection ran over {where}, and {prefix} was replaced"
+        return ""
+
+    return stop
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:
@@ -215,11 +309,7 @@ def reap_group(group: int, seconds: float = 0.0) -> None:
 
 def reap_orphans(name: str) -> None:
     """Reap dead processes of this name that became our children: in a container we are PID 1."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError, ValueError):
-            head, _, tail = (entry / "stat").read_text(errors="replace").rpartition(")")
-            state, parent = tail.split()[:2]
-            if head.partition("(")[2] == name and state == "Z" and int(parent) == os.getpid():
+    for entry, found, stat in _processes():
+        if found == name and stat[0] == "Z" and int(stat[1]) == os.getpid():
+            with suppress(OSError):
                 os.waitpid(int(entry.name), os.WNOHANG)

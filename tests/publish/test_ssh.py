@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -16,7 +17,7 @@ from gitops_prefix.publish.stages import Stage
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened, somebody_pushes
 from tests.git_servers import SshServer, free_port, listener, new_key, ssh_remote, ssh_server
 from tests.gitrepo import git
-from tests.netns import run
+from tests.netns import run, until
 from tests.publish.failing import away, refused
 
 NEW = {"a.yaml": MANAGED + b"new\n"}
@@ -253,3 +254,84 @@ def test_a_fetch_in_which_nothing_comes_ends_long_before_its_time(tmp_path):
             (directory / "authorized_keys").write_text(allowed)
             assert repository.fetch()
             assert repository.tip == theirs
+
+
+def connections(server: SshServer) -> int:
+    return (server.directory / "log").read_text().count("Accepted publickey")
+
+
+def running(tmp_path: Path) -> list[str]:
+    """ssh with a shared connection below this directory, which is the working directory of it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and Path(entry, "cwd").readlink().is_relative_to(tmp_path):
+                found.append(Path(entry, "cmdline").read_bytes().decode())
+    return [words for words in found if "ControlPath=ssh-connection" in words]
+
+
+def test_the_calls_of_a_pass_share_one_connection(tmp_path, remote, server):
+    key = server.credentials
+    with fetched(tmp_path / "clone", server.url(remote), credentials=key) as repository:
+        before = connections(server)
+        with repository.connected():
+            somebody_pushes(tmp_path)
+            assert repository.fetch()
+            commit = commit_ours(repository, NEW)
+            assert repository.push() == Published(commit)
+            assert running(tmp_path)
+        assert connections(server) == before + 1
+        until(lambda: not running(tmp_path), "ssh has ended")
+        assert not repository.fetch()
+        assert connections(server) == before + 2
+
+
+def test_a_connection_that_broke_is_made_again(tmp_path, remote, server):
+    key = server.credentials
+    with fetched(tmp_path / "clone", server.url(remote), credentials=key) as repository:
+        before = connections(server)
+        with repository.connected():
+            assert not repository.fetch()
+            run("pkill", "-KILL", "-f", f"ControlPath=ssh-connection.*{server.port}")
+            until(lambda: not running(tmp_path), "ssh is gone")
+            commit = commit_ours(repository, NEW)
+            assert repository.push() == Published(commit)
+        assert connections(server) == before + 2
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_key_that_the_server_does_not_know_is_refused_in_the_same_words(
+    tmp_path, remote, server, connected
+):
+    key = SshKey(server.directory / "stranger", server.credentials.known_hosts)
+    with (
+        opened(tmp_path / "clone", server.url(remote), credentials=key) as repository,
+        repository.connected() if connected else nullcontext(),
+        pytest.raises(FailedError, check=refused, match="Permission denied") as error,
+    ):
+        repository.fetch()
+    assert error.value.failed.reason is Reason.AUTHENTICATION
+    assert "deploy key that may write" in str(error.value)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gitops_prefix.publish.credentials import SshKey
+from gitops_prefix.publish.repository import Repository
+clone, url, key, known_hosts = sys.argv[1:]
+repository = Repository(Path(clone), url, "main", credentials=SshKey(Path(key), Path(known_hosts)))
+repository.open()
+with repository.connected():
+    repository.fetch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_connection_of_a_daemon_that_is_killed_ends(tmp_path, remote, server):
+    key = server.credentials
+    words = [str(tmp_path / "clone"), server.url(remote), str(key.key), str(key.known_hosts)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, timeout=60)
+    assert killed.returncode == -9
+    until(lambda: not running(tmp_path), "ssh has ended")
+    assert not (tmp_path / "clone" / "ssh-connection").exists()
