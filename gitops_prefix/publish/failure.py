@@ -165,6 +165,7 @@ _ROWS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
         (
             "internal (server )?(connection )?error|internal api|system error",
             "fatal error in commit_refs",
+            r"the server sends (a pack of )?more than",
             r"(returned error:|\berror|http|http code) (408|425|429|5\d\d)\b",
             r"unpacker error|unpack failed|\(failure\)|unable to migrate objects",
             r"remote: [^\n;]*(no space left|disk quota exceeded)",
@@ -234,6 +235,10 @@ _REMEDIES = (
     (
         re.compile(r"host key is known for|host key for \S+ has changed", re.IGNORECASE),
         "--known-hosts: compare what `ssh-keyscan` says with what the forge publishes, and add it",
+    ),
+    (
+        re.compile(r"out of memory, \w*alloc failed", re.IGNORECASE),
+        "git may take 256 MiB for what a server sends",
     ),
     (
         re.compile(r"permission denied \([^)]*publickey", re.IGNORECASE),

@@ -29,7 +29,7 @@ from gitops_prefix.publish.git import Answer
 from gitops_prefix.publish.loan import Loan, SharedLine, Transport
 from gitops_prefix.publish.managed_files import MOST_BYTES, MissingBlobs, Scope, find_missing_blobs
 from gitops_prefix.publish.refs import INCOMING, TIP, References
-from gitops_prefix.publish.running import Limits, remote_limits, replaced_under
+from gitops_prefix.publish.running import Limits, larger_than, remote_limits, replaced_under
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stages
 
@@ -58,7 +58,8 @@ class Leave(StrEnum):
 class TimeLimits:
     """How long the remote may take, in seconds.
 
-    ssh and http notice a dead line sooner; these limits end everything else.
+    ssh and http notice a dead line sooner; these limits end everything else. The last one is
+    in bytes.
 
     Attributes:
         ask: for ls-remote.
@@ -66,12 +67,14 @@ class TimeLimits:
         fetch: for a fetch, over a slow line.
         silence: for a call in which nothing arrives. In the first fetch the server may need
             longer to prepare everything, and after a push its hooks may.
+        pack: of what one fetch brings. Files above 5 MiB are left out where the server can do so.
     """
 
     ask: float = 60.0
     push: float = 120.0
     fetch: float = 600.0
     silence: float = 30.0
+    pack: int = 1024**3
 
 
 class Remote:
@@ -189,6 +192,8 @@ class Remote:
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no")
         silence = self._limits.silence if self._references.value.tip else None
         limits = self._limited(self._limits.fetch, silence)
+        stop = larger_than(self._limits.pack, self._clone.path, limits.stop)
+        limits = replace(limits, stop=stop)
         self._run(*named, *settings, "fetch", *options, *words, limits=limits, stdin=stdin)
 
     def push(self, commit: str, *, seen: str) -> PushReport:

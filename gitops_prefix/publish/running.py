@@ -1,6 +1,7 @@
 """One git process while it runs: its pipes, its limits, its connections, and its group's end."""
 
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -21,6 +22,8 @@ LOCAL_SECONDS = 60.0
 MOST_WORDS = 64 * 1024
 """Bytes of standard error; a server may write there without end."""
 _MOST_ANSWER = 4 * 1024 * 1024
+MOST_MEMORY = 256 * 1024 * 1024
+"""For what a server sends: git allocates as much as the head of a pack announces."""
 _CHUNK = 64 * 1024
 _TICK = 1.0
 _CONNECTED = {"01", "02"}
@@ -43,6 +46,7 @@ class Limits:
         patient_after: bytes after which silence counts no more: git has sent its pack, and the
             hooks of the server run. None: silence always counts.
         stop: another reason to end it.
+        memory: bytes that git, and each program that it starts, may allocate; None: any number.
     """
 
     seconds: float = LOCAL_SECONDS
@@ -50,6 +54,7 @@ class Limits:
     answer: int | None = None
     patient_after: int | None = None
     stop: Stop | None = None
+    memory: int | None = None
 
 
 LOCAL = Limits()
@@ -63,7 +68,7 @@ def remote_limits(
     stop: Stop | None = None,
 ) -> Limits:
     """The limits of a call to a remote: a server cannot fill our memory."""
-    return Limits(seconds, silence, _MOST_ANSWER, patient_after, stop)
+    return Limits(seconds, silence, _MOST_ANSWER, patient_after, stop, MOST_MEMORY)
 
 
 class Ended(NamedTuple):
@@ -91,6 +96,11 @@ class Talk:
 
     def run(self) -> Ended:
         """Run until git ended, or until a limit is reached."""
+        if self.limits.memory is not None:
+            # It may have ended already.
+            with suppress(OSError):
+                most = (self.limits.memory, self.limits.memory)
+                resource.prlimit(self.process.pid, resource.RLIMIT_DATA, most)
         early = self._talk(monotonic() + self.limits.seconds)
         return Ended(bytes(self.stdout), self.stderr.decode(errors="replace"), early)
 
@@ -276,6 +286,21 @@ def replaced_under(
                     where = format_address(address)
                     return f"the connection ran over {where}, and {prefix} was replaced"
         return ""
+
+    return stop
+
+
+def larger_than(most: int, repository: Path, other: Stop | None) -> Stop:
+    """Return what ends a fetch of a pack of more than `most` bytes, or for another reason."""
+
+    def stop(group: int) -> str:
+        size = 0
+        for path in repository.glob("objects/pack/tmp_pack_*"):
+            with suppress(OSError):
+                size += path.stat().st_size
+        if size > most:
+            return f"the server sends a pack of more than {most} bytes"
+        return other(group) if other is not None else ""
 
     return stop
 
