@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -27,20 +27,20 @@ def silent(family: int = socket.AF_INET6) -> Iterator[tuple[int, Event]]:
     """A port that takes a connection and says nothing; and whether somebody connected."""
     connected, host = Event(), "::1" if family == socket.AF_INET6 else "127.0.0.1"
     with closing(socket.create_server((host, 0), family=family)) as server:
-        server.settimeout(60)
 
         def accept() -> None:
-            kept = []
-            try:
+            with ExitStack() as kept, suppress(OSError):
                 while True:
-                    kept.append(server.accept())
+                    kept.enter_context(server.accept()[0])
                     connected.set()
-            except OSError:
-                return
 
         thread = Thread(target=accept, daemon=True)
         thread.start()
-        yield server.getsockname()[1], connected
+        try:
+            yield server.getsockname()[1], connected
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def key(tmp_path: Path) -> SshKey:
