@@ -15,12 +15,11 @@ from gitops_prefix.decide.fields import Path
 from gitops_prefix.errors import Severity
 from gitops_prefix.render.binding import Binding
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.render.manifest import NAME, Manifest
+from gitops_prefix.render.manifest import LOCAL_CONFIG, NAME, Manifest
 from gitops_prefix.render.node import Value, value_at
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 
-LOCAL_CONFIG = "config.kubernetes.io/local-config"
 _NOT_IN_A_CLUSTER = "kustomize.config.k8s.io"
 
 # These become parts of a URL: never a slash, a single dot, or a percent sign.

@@ -130,6 +130,13 @@ class _Remote(NamedTuple):
 )
 @option("--repo", metavar="URL", help="Where the daemon pushes. [default: the remote origin]")
 @option("--branch", help="The branch it pushes to. [default: the one checked out, else main]")
+@option(
+    "--request-reconcile/--no-request-reconcile",
+    "request",
+    default=True,
+    show_default=True,
+    help="Let the daemon ask Flux or Argo CD to look after a push. It needs a role for that.",
+)
 @option("--edit", is_flag=True, help="Add the new files to a kustomization.yaml that is there.")
 def command(  # noqa: PLR0913  one parameter an option
     *,
@@ -139,6 +146,7 @@ def command(  # noqa: PLR0913  one parameter an option
     interface: str,
     repo: str | None,
     branch: str | None,
+    request: bool,
     edit: bool,
 ) -> int:
     """Write a DynamicPrefix, a pool, a CIDR group and a deployment to DIR.
@@ -158,7 +166,8 @@ def command(  # noqa: PLR0913  one parameter an option
     }
     _check(values)
     left_out = _left_out(inventory, values["name"], checkout.below)
-    files = _files(directory, reconciler, values, left_out)
+    sources = ["common", reconciler, *([f"reconcile-{reconciler}"] if request else [])]
+    files = _files(directory, sources, values, left_out)
     _refuse_the_root(checkout, files)
     # `os.path` calls missing what may not be looked at: writing then says why.
     new = {
@@ -251,8 +260,9 @@ def _keyscan(url: str) -> str:
 
 
 def _files(
-    directory: Path, reconciler: str, values: Mapping[str, str], left_out: Mapping[str, str]
+    directory: Path, sources: list[str], values: Mapping[str, str], left_out: Mapping[str, str]
 ) -> dict[str, str]:
+    """Return the files by path; a later source replaces what an earlier one has."""
     below = values["directory"]
     # What somebody else wrote there would be pruned when it goes from its list.
     is_new = not os.path.exists(directory / _KUSTOMIZATION)  # noqa: PTH110  as above
@@ -265,7 +275,7 @@ def _files(
     }
     files = {
         path: Template(text).safe_substitute(filled)
-        for source in ("common", reconciler)
+        for source in sources
         for path, text in _templates(source).items()
         if path not in left_out
     }

@@ -1,9 +1,61 @@
-"""Lines that a kustomization.yaml lacks, and the same file with them: every other byte stays."""
+"""What a kustomization.yaml lists: lines that it lacks, and documents that it should not send."""
 
-from collections.abc import Iterable
+import posixpath
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from gitops_prefix.cli.worktree import list_manifests, read_own_file
+from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.manifest import LOCAL_CONFIG, Manifest
 from gitops_prefix.render.node import MappingNode, ScalarNode, SequenceNode
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
+
+FILE_NAMES = ("kustomization.yaml", "kustomization.yml")
+
+
+def find_sent(root: Path, inventory: Inventory) -> Iterator[Problem]:
+    """A warning for each DynamicPrefix that kustomize sends to the cluster.
+
+    kustomize leaves out a document only by its annotation. A cluster without the definition of
+    the kind then refuses all that is applied together with it.
+    """
+    sent = {
+        document.path: document.manifest
+        for document in inventory.dynamic_prefixes.values()
+        if not _is_local(document.manifest)
+    }
+    for path in sorted(list_manifests(root.resolve())) if sent else ():
+        relative = Path(path).relative_to(root.resolve()).as_posix()
+        folder, name = posixpath.split(relative)
+        if name not in FILE_NAMES:
+            continue
+        for resource in _resources(read_own_file(Path(path))):
+            manifest = sent.pop(posixpath.normpath(posixpath.join(folder, resource)), None)
+            if manifest is None:
+                continue
+            message = (
+                f"{relative} lists this DynamicPrefix, so kustomize sends it to the cluster, and a "
+                "cluster without a definition of the kind refuses everything beside it: add the "
+                f'annotation {LOCAL_CONFIG}: "true"'
+            )
+            yield manifest.field_problem(
+                ("metadata", "annotations"), "reaches-the-cluster", message, Severity.WARNING
+            )
+
+
+def _is_local(manifest: Manifest) -> bool:
+    # kustomize leaves out every value but "false".
+    return str(manifest.annotations.get(LOCAL_CONFIG, "false")).lower() != "false"
+
+
+def _resources(content: bytes | None) -> list[str]:
+    try:
+        found = plain_value(locate((content or b"").decode()))
+    except (NotYamlError, ValueError):
+        return []
+    listed = found.get("resources") if isinstance(found, dict) else None
+    return [str(resource) for resource in listed] if isinstance(listed, list) else []
 
 
 def missing_resources(text: str, wanted: Iterable[str]) -> list[str] | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
 from gitops_prefix.cli.worktree import read_managed_files, read_own_file
 from gitops_prefix.decide.choice import Choice
@@ -39,7 +40,9 @@ class Directory:
             self.root, below=self.below, exclude=self.exclude, or_else=may_hold_addresses
         )
         files = {path: content for path, content in found.items() if looks_managed(content)}
-        return files, self.take_stock(found)
+        inventory = self.take_stock(found)
+        sent = tuple(find_sent(self.root, inventory))
+        return files, inventory._replace(problems=(*inventory.problems, *sent))
 
     def take_stock(self, files: Mapping[str, bytes]) -> Inventory:
         """What files would hold, were they here.

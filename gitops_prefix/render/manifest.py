@@ -21,6 +21,8 @@ IPV6_ONLY = ANNOTATIONS + "ipv6-only"
 SKIP_DNS = ANNOTATIONS + "skip-external-dns-update"
 VARIABLES = ANNOTATIONS + "variables"
 PARENT_POOL = ANNOTATIONS + "parent-pool"
+LOCAL_CONFIG = "config.kubernetes.io/local-config"
+"""kustomize leaves out a document that has it."""
 
 _METADATA = ("metadata",)
 _ANNOTATIONS = ("metadata", "annotations")

@@ -59,7 +59,7 @@ MODES = {
     ("direct-apply",): {"apply": {"mode": "fallback"}},
     ("events",): {"events": True},
     ("reconcile-flux",): {"requestReconcile": ["gitrepository:flux-system/flux-system"]},
-    ("reconcile-argocd",): {"requestReconcile": ["application:argocd/network"]},
+    ("reconcile-argocd",): {"requestReconcile": ["application:argocd/gitops-prefix"]},
     ("leader-election",): {"leaderElection": {"enabled": True}},
 }
 """Components of the base, and the values that do the same."""

@@ -143,9 +143,9 @@ def test_no_second_pool_over_a_range_that_has_one(repository, capsys):
     out = capsys.readouterr().out
     assert f"skip  {Path('daemon/pool.yaml')}: network/pool.yaml has what it would hold" in out
     [listed] = documents(repository / "daemon" / "kustomization.yaml")
-    assert listed["resources"] == ["gitops-prefix"]
+    assert listed["resources"] == ["gitops-prefix", "reconcile.yaml"]
     names = {path.name for path in (repository / "daemon").iterdir()}
-    assert names == {"flux-sync.yaml", "gitops-prefix", "kustomization.yaml"}
+    assert names == {"flux-sync.yaml", "gitops-prefix", "kustomization.yaml", "reconcile.yaml"}
     assert enter(["validate"]) == 0
 
 
@@ -165,7 +165,7 @@ def test_a_kustomization_that_is_there_gets_its_lines_printed(repository, capsys
     assert f"edited {Path(DIRECTORY)}/kustomization.yaml" in capsys.readouterr().out
     assert file.read_text() == (
         "# mine\nresources:\n- web.yaml  # keep\n- cidr-group.yaml\n- gitops-prefix\n- pool.yaml\n"
-        "- prefix.yaml\n\n# end\n"
+        "- prefix.yaml\n- reconcile.yaml\n\n# end\n"
     )
     before = snapshot(repository)
     assert enter(["init", "--edit", DIRECTORY]) == 0

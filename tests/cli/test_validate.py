@@ -271,3 +271,46 @@ def test_what_lost_its_annotation_is_found_in_a_file_that_nothing_else_reads(hom
     (warning,) = json.loads(capsys.readouterr().out)["warnings"]
     assert (warning["code"], warning["path"]) == ("left-over", "pool.yaml")
     assert "2001:db8:a:0:f000::" in warning["message"]
+
+
+SENT = {
+    "listed": ("kustomization.yaml", "resources: [./home.yaml]", "", True),
+    "listed by a directory above": (
+        "../kustomization.yml",
+        "resources:\n- below/home.yaml",
+        "",
+        True,
+    ),
+    "not listed": ("kustomization.yaml", "resources: [other.yaml]", "", False),
+    "left out": ("kustomization.yaml", "resources: [home.yaml]", '"true"', False),
+    "left out, as kustomize reads it": (
+        "kustomization.yaml",
+        "resources: [home.yaml]",
+        '""',
+        False,
+    ),
+    "not left out": ("kustomization.yaml", "resources: [home.yaml]", '"false"', True),
+    "a list that is none": ("kustomization.yaml", "resources: home.yaml", "", False),
+    "a file that is no YAML": ("kustomization.yaml", "resources: [home.yaml", "", False),
+}
+
+
+@pytest.mark.parametrize(("path", "text", "local", "warned"), SENT.values(), ids=SENT)
+def test_a_dynamic_prefix_that_kustomize_sends_to_the_cluster(
+    home, capsys, path, text, local, warned
+):
+    """One that nobody lists may be applied by nobody."""
+    below = home / "below"
+    below.mkdir()
+    annotation = f"  annotations: {{config.kubernetes.io/local-config: {local}}}\n"
+    name = "metadata:\n  name: home\n"
+    document = HOME.replace(name, name + annotation) if local else HOME
+    (below / "home.yaml").write_text(document)
+    (below / path).write_text(text)
+    root = str(home if path.startswith("..") else below)
+    assert enter(["validate", root, "--output", "json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)["warnings"]
+    found = [each["path"] for each in warnings if each["code"] == "reaches-the-cluster"]
+    assert found == (
+        ["below/home.yaml" if path.startswith("..") else "home.yaml"] if warned else []
+    )

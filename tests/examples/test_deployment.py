@@ -27,7 +27,8 @@ DEPLOYED = ("flux", "argocd")
 def objects(request, tmp_path):
     """Every object of a repository that deploys the daemon."""
     command, _, reconciler = request.param.partition(" --for ")
-    directory = init(tmp_path, "--for", reconciler) if reconciler else example(command)
+    words = ("--for", reconciler, "--no-request-reconcile")
+    directory = init(tmp_path, *words) if reconciler else example(command)
     return [document for _, document in documents(directory)]
 
 

@@ -26,10 +26,36 @@ def test_what_it_writes_builds_at_once(tmp_path, reconciler):
     assert [document["kind"] for document in built] == [
         "Namespace",
         "ServiceAccount",
+        "Role",
+        "RoleBinding",
         "Deployment",
         "CiliumCIDRGroup",
         "CiliumLoadBalancerIPPool",
     ]
+
+
+@pytest.mark.parametrize("reconciler", RECONCILERS)
+def test_the_daemon_asks_for_what_init_writes_and_may_do_so(tmp_path, reconciler):
+    directory = init(tmp_path, "--for", reconciler)
+    written, built = [document for _, document in documents(directory)], build(directory)
+    (deployment,), (role,) = of_kind("Deployment", built), of_kind("Role", written)
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is True
+    variables = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+    kind, _, name = variables["GITOPS_PREFIX_REQUEST_RECONCILE"].partition(":")
+    (asked,) = [one for one in written if one["kind"].lower() == kind]
+    assert name == f"{asked['metadata']['namespace']}/{asked['metadata']['name']}"
+    (rule,) = role["rules"]
+    assert role["metadata"]["namespace"] == asked["metadata"]["namespace"]
+    assert rule["resourceNames"] == [asked["metadata"]["name"]] and "patch" in rule["verbs"]
+
+
+@pytest.mark.parametrize("reconciler", RECONCILERS)
+def test_who_wants_no_role_says_so(tmp_path, reconciler):
+    directory = init(tmp_path, "--for", reconciler, "--no-request-reconcile")
+    assert not of_kind("Role", [document for _, document in documents(directory)])
+    (deployment,) = of_kind("Deployment", build(directory))
+    assert deployment["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
 
 
 @pytest.mark.parametrize("reconciler", RECONCILERS)
@@ -54,7 +80,8 @@ def test_both_reconcilers_differ_only_in_what_tells_them(tmp_path):
     flux, argocd = (_files(init(tmp_path / name, "--for", name)) for name in RECONCILERS)
     assert flux.keys() - argocd.keys() == {"flux-sync.yaml"}
     assert argocd.keys() - flux.keys() == {"application.yaml"}
-    assert {path: flux[path] for path in flux.keys() & argocd.keys()}.items() <= argocd.items()
+    common = flux.keys() & argocd.keys() - {"kustomization.yaml", "reconcile.yaml"}
+    assert {path: flux[path] for path in common}.items() <= argocd.items()
 
 
 @pytest.mark.parametrize("reconciler", RECONCILERS)
