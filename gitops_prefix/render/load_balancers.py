@@ -167,11 +167,9 @@ def _raw_prefix(pool: FilledPool) -> Iterator[Problem]:
             f"{pool} gives away the whole prefix, with host part 0, which is the anycast address "
             f"of all routers, and with the addresses of routers: name an {ADDRESS_RANGE}"
         )
-        manifest, code = pool.manifest, "raw-prefix"
-        if NAME in manifest.annotations:
-            yield manifest.annotation_problem(code, message, severity=Severity.WARNING)
-        else:
-            yield manifest.field_problem(pool.rule.path, code, message, Severity.WARNING)
+        annotated = NAME in pool.manifest.annotations
+        path = ("metadata", "annotations", NAME) if annotated else pool.rule.path
+        yield pool.manifest.field_problem(path, "raw-prefix", message, Severity.WARNING)
 
 
 def _overlaps(pools: Sequence[FilledPool]) -> Iterator[Problem]:

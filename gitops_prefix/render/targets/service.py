@@ -51,7 +51,6 @@ from gitops_prefix.render.node import value_at
 from gitops_prefix.render.shared_list import Ownership, edit_address_text
 
 _LOAD_BALANCER_IP = ("spec", "loadBalancerIP")
-_LOST = "ipv4-would-be-lost"
 DNS_PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
 """What external-dns reads by default: before release 0.22, and since."""
 
@@ -69,7 +68,9 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
         return Bound(problems=(*problems, _undecided(manifest, balancer)))
     service = _Service(claim, balancer, keys_of(manifest, balancer))
     loss = _families_would_differ(manifest, service)
-    if loss is not None and not (loss.code == _LOST and service.holds_ipv6(manifest)):
+    if loss is not None and not (
+        loss.code == "ipv4-would-be-lost" and service.holds_ipv6(manifest)
+    ):
         return Bound(problems=(*problems, loss))
     dns = tuple(_dns_keys(manifest, surroundings.dns_annotation_prefixes))
     # A new target would replace an A record of an address that is not known here.
@@ -204,7 +205,7 @@ def _families_would_differ(manifest: Manifest, service: _Service) -> Problem | N
             f"the Service may be dual stack, and Cilium gives it only the addresses of {key}: "
             f'write its IPv4 address there, or set {IPV6_ONLY}: "true"'
         )
-    return _warning(manifest, _LOST, message)
+    return _warning(manifest, "ipv4-would-be-lost", message)
 
 
 def _without_target(manifest: Manifest, key: str, service: _Service) -> Problem:
