@@ -52,7 +52,7 @@ from gitops_prefix.publish.notify import Notifier, Secret, Webhook
 from gitops_prefix.publish.push_branches import check_pattern, is_branch_name
 from gitops_prefix.publish.repository import Repository, Scope, TimeLimits
 from gitops_prefix.publish.scrub import learn
-from gitops_prefix.publish.signing import Signing, signing_by
+from gitops_prefix.publish.signing import Signers, Signing, signing_by
 
 _FORGE_SECONDS = 10.0
 _NOTICE_SECONDS = 5.0
@@ -131,6 +131,7 @@ def assemble(settings: RunSettings) -> Assembly:
     clone_dir = where.clone_dir or default_clone_dir(where.repo, where.branch)
     problems.attempt(lambda: _check_there(where.repo, clone_dir))
     signing = problems.attempt(lambda: _signing(settings.commits))
+    signers = problems.attempt(lambda: _signers(settings.commits))
     wording = problems.attempt(settings.messages.wording)
     notify_secrets = problems.attempt(lambda: _notify_secrets(settings.notices, secrets))
     cluster = problems.attempt(settings.cluster.access)
@@ -154,6 +155,7 @@ def assemble(settings: RunSettings) -> Assembly:
             author=settings.commits.author(),
             committer=settings.commits.committer(),
             signing=signing,
+            signers=signers,
             scope=Scope(where.path, where.exclude),
             limits=TimeLimits(push=where.push_timeout.total_seconds()),
         ),
@@ -244,6 +246,14 @@ def _signing(commits: CommitSettings) -> Signing | None:
     if commits.signing_key is None:
         return None
     return signing_by(commits.signing_key, commits.signing_format, commits.signing_passphrase_file)
+
+
+def _signers(commits: CommitSettings) -> Signers | None:
+    if commits.require_signed_parent is None:
+        return None
+    signers = Signers(commits.require_signed_parent)
+    signers.form()
+    return signers
 
 
 def _candidacy(lease: LeaseSettings) -> Candidacy | None:

@@ -125,7 +125,9 @@ def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
             inventory = Directory(directory, where.path, where.exclude).read()[1]
         elif made is not None:
             files = yield from _repository(
-                made.repository, signs=bool(settings.commits.signing_key)
+                made.repository,
+                signs=bool(settings.commits.signing_key),
+                signers=settings.commits.require_signed_parent,
             )
             inventory = None if files is None else read_inventory(files, Settings())
     if inventory is None:
@@ -159,7 +161,7 @@ def _git() -> Check:
 
 
 def _repository(
-    repository: Repository, *, signs: bool
+    repository: Repository, *, signs: bool, signers: Path | None
 ) -> Generator[Check, None, Mapping[str, bytes] | None]:
     """Open, read and rehearse a push; returns the managed files of the branch, or None."""
     try:
@@ -180,6 +182,13 @@ def _repository(
             return None
         words = f"{repository.branch} is at {tip[:12]}, with {len(files)} managed files"
         yield Check("remote", Finding.OK, words)
+        if signers is not None:
+            fault = repository.fault_of_tip()
+            yield Check(
+                "signed parent",
+                Finding.WRONG if fault else Finding.OK,
+                fault or f"{tip[:12]} verifies by {signers}",
+            )
         report = repository.rehearse_push()
         if isinstance(report, Failed):
             remedy = "give the key or the token the right to write, or use --push-branch"

@@ -232,6 +232,16 @@ class CommitSettings:
             "and (.Values.signing).existingSecret .Values.signing.passphraseKey",
         ),
     )
+    require_signed_parent: Path | None = file(
+        help="Build only on commits that verify by these keys: ssh's allowed signers, or public "
+        "keys of gpg.",
+        see="auth.md",
+        chart=_mounted(
+            "signing",
+            ".Values.signing.signersKey",
+            "and (.Values.signing).existingSecret .Values.signing.signersKey",
+        ),
+    )
 
     def author(self) -> Identity:
         """Return who wrote the commits."""

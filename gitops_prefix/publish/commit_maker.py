@@ -13,7 +13,7 @@ from gitops_prefix.publish.clone import Clone
 from gitops_prefix.publish.failure import Failed, FailedError, Reason
 from gitops_prefix.publish.git import GitFailedError
 from gitops_prefix.publish.managed_files import read_modes
-from gitops_prefix.publish.signing import Signing
+from gitops_prefix.publish.signing import Signers, Signing
 from gitops_prefix.publish.stages import Stage
 
 _CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
@@ -39,13 +39,10 @@ class Identity:
         """Whether `NAME <ADDRESS>` in a commit is this identity, whichever command wrote it."""
         return _bare(signature) == _bare(str(self))
 
-    def variables(self, role: str, moment: datetime) -> Mapping[str, str]:
-        """The variables for git-commit-tree(1); `role` is AUTHOR or COMMITTER."""
-        return {
-            f"GIT_{role}_NAME": self.name,
-            f"GIT_{role}_EMAIL": self.email,
-            f"GIT_{role}_DATE": f"@{_raw(moment)}",
-        }
+    def variables(self, role: str, moment: datetime | None) -> Mapping[str, str]:
+        """The variables for git-commit-tree(1); `role` is AUTHOR or COMMITTER, None is now."""
+        date = {f"GIT_{role}_DATE": f"@{_raw(moment)}"} if moment is not None else {}
+        return {f"GIT_{role}_NAME": self.name, f"GIT_{role}_EMAIL": self.email, **date}
 
 
 def fast_import_stream(  # noqa: PLR0913, PLR0917  a commit has these parts
@@ -132,6 +129,7 @@ class CommitMaker:
         clone: Clone,
         people: tuple[Identity, Identity],
         signing: Signing | None,
+        signers: Signers | None,
         *,
         heal: Callable[[], bool],
     ) -> None:
@@ -141,29 +139,38 @@ class CommitMaker:
             clone: where commits are made.
             people: author and committer.
             signing: the key, if commits are signed.
+            signers: on whose commits ours may be made; None for anybody's.
             heal: called after a failure; returns whether the clone was damaged.
         """
         self._clone = clone
         self._git = clone.git()
         self._author, self._committer = people
         self._signing = signing
+        self._signers = signers
+        # Commits that verify, and those of ours that were made on one of these.
+        self._verified: frozenset[str] = frozenset()
         self._heal = heal
         # The last commit of ours, and the modes in it that are known.
         self._last = ""
         self._modes: dict[str, str] = {}
 
-    def make(self, wanted: Wanted, reference: str, *, onto: tuple[str, str] | None) -> str:
+    def make(
+        self, wanted: Wanted, reference: str, *, parent: str, onto: tuple[str, str] | None
+    ) -> str:
         """Make a commit, set a reference to it, and return its id.
 
         Args:
             wanted: the commit.
+            parent: what is below all unpublished commits of ours.
             reference: the reference that will point at the commit.
             onto: another reference to set, and its commit.
 
         Raises:
-            FailedError: the commit cannot be signed.
+            FailedError: the commit cannot be signed, or its parent is not.
             GitFailedError: git failed for another reason.
         """
+        if fault := self.fault_of(parent):
+            raise FailedError(Failed(Reason.UNVERIFIED, fault, Stage.COMMIT))
         modes = self._modes_of(wanted)
         if self._signing is None:
             commit = self._import(wanted, modes, reference, onto)
@@ -174,7 +181,28 @@ class CommitMaker:
             moves = f"update {reference} {commit}\n{also}delete {_UNSIGNED}\n"
             self._git.run("update-ref", "--stdin", stdin=moves.encode())
         self._last, self._modes = commit, modes
+        if self._signing is not None:
+            self._verified = frozenset({parent, commit})
         return commit
+
+    def fault_of(self, commit: str) -> str:
+        """Why no commit of ours may be made on a commit; empty when it may."""
+        if self._signers is None or commit in self._verified:
+            return ""
+        try:
+            with self._signers.lend() as loan:
+                answer = self._clone.git(loan).ask("verify-commit", commit)
+        except (InputError, OutsideError) as error:
+            return f"the signature of {commit[:12]} cannot be verified: {error}"
+        if answer.status == 0:
+            self._verified = frozenset({commit})
+            return ""
+        said = " ".join(answer.stderr.split())[:500]
+        return (
+            f"{commit[:12]} is not signed by a key in {self._signers.file}"
+            f"{f' ({said})' if said else ''}, and nothing is built on it "
+            "(--require-signed-parent): look at it, and put a signed commit on the branch"
+        )
 
     def _modes_of(self, wanted: Wanted) -> dict[str, str]:
         """The modes of the files; git is not asked about a commit that we made with these files."""
@@ -193,10 +221,18 @@ class CommitMaker:
             return
         try:
             tree = self._git.run("mktree").word()
-            self._signed(self._signing, ("-S", tree), "a try\n", datetime.fromtimestamp(0, UTC))
+            # Always the same commit, except where the file of the signers may limit the time.
+            moment = datetime.fromtimestamp(0, UTC) if self._signers is None else None
+            tried = self._signed(self._signing, ("-S", tree), "a try\n", moment)
         except OutsideError as error:
             message = f"--signing-key does not sign: {error}"
             raise InputError(Problem("invalid-signing-key", message)) from error
+        if fault := self.fault_of(tried):
+            message = (
+                "the public half of --signing-key has to be in the file of "
+                f"--require-signed-parent, or nothing is built on our own commits: {fault}"
+            )
+            raise InputError(Problem("invalid-signers", message))
 
     def _import(
         self,
@@ -231,7 +267,7 @@ class CommitMaker:
             raise FailedError(Failed(Reason.SIGNING, message, Stage.COMMIT)) from error
 
     def _signed(
-        self, signing: Signing, words: tuple[str, ...], message: str, moment: datetime
+        self, signing: Signing, words: tuple[str, ...], message: str, moment: datetime | None
     ) -> str:
         with signing.lend() as loan:
             loan.variables |= self._author.variables("AUTHOR", moment)

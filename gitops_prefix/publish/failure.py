@@ -38,6 +38,7 @@ class Reason(StrEnum):
     MISSING = "missing"
     SERVER = "server"
     SIGNING = "signing"
+    UNVERIFIED = "unverified"
     LOCAL = "local"
     DNS = "dns"
     TIMEOUT = "timeout"
@@ -66,6 +67,7 @@ MEANINGS: Mapping[Reason, str] = {
     Reason.MISSING: "there is no such repository or branch",
     Reason.SERVER: "the server has trouble of its own: a full disk, an error 500",
     Reason.SIGNING: "the commit cannot be signed",
+    Reason.UNVERIFIED: "the branch ends with a commit that nobody signed whom we trust",
     Reason.LOCAL: "our own disk or clone",
     Reason.DNS: "the server's name was not resolved",
     Reason.TIMEOUT: "no answer in time",

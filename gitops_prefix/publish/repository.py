@@ -38,7 +38,7 @@ from gitops_prefix.publish.refs import (
 )
 from gitops_prefix.publish.remote import Arrival, Remote, TimeLimits
 from gitops_prefix.publish.scrub import scrub
-from gitops_prefix.publish.signing import Signing
+from gitops_prefix.publish.signing import Signers, Signing
 from gitops_prefix.publish.stages import Stage, Stages
 
 __all__ = ["Repository", "Scope", "TimeLimits"]
@@ -61,6 +61,7 @@ class Repository:
         author: Identity = Identity(),  # noqa: B008
         committer: Identity | None = None,
         signing: Signing | None = None,
+        signers: Signers | None = None,
         scope: Scope = Scope(),  # noqa: B008
         limits: TimeLimits = TimeLimits(),  # noqa: B008
     ) -> None:
@@ -74,7 +75,7 @@ class Repository:
         self.clone = Clone(clone_dir, serves=f"{branch} of {scrub(url)}\n")
         self._git = self.clone.git()
         people = (author, self._committer)
-        self._maker = CommitMaker(self.clone, people, signing, heal=self.heal)
+        self._maker = CommitMaker(self.clone, people, signing, signers, heal=self.heal)
         self._references = References(self._git)
         self.remote = Remote(
             url,
@@ -193,8 +194,14 @@ class Repository:
                     self._arrival.complete()
             return False
         self._fetch()
+        # Known before there is a change, so that the change costs no further process.
+        self._maker.fault_of(seen)
         self.clone.tidy()
         return True
+
+    def fault_of_tip(self) -> str:
+        """Why nothing may be built on the tip; empty when it may (`signers`)."""
+        return "" if self.tip is None else self._maker.fault_of(self.tip)
 
     def _adopt_format(self, commit: str) -> None:
         try:
@@ -250,15 +257,15 @@ class Repository:
             reference: the reference that will point at the commit.
 
         Raises:
-            FailedError: the commit cannot be signed; or the clone was made anew, and a fetch
-                fills it.
+            FailedError: the commit cannot be signed, or its parent is not; or the clone was
+                made anew, and a fetch fills it.
             GitFailedError: git failed for another reason.
         """
         refs = self.refs
         onto = (ONTO, refs.tip) if refs.tip and reference == UNPUBLISHED else None
         with self._mending(), self.stages.enter(Stage.COMMIT):
             wanted = Wanted(base, files, message, moment)
-            commit = self._maker.make(wanted, reference, onto=onto)
+            commit = self._maker.make(wanted, reference, parent=refs.tip or base, onto=onto)
             follows = refs.tip is not None and base == refs.base
             ahead = Relation.AHEAD if onto and follows else None
             self._references.note({reference: commit, **dict([onto] if onto else ())}, ahead)

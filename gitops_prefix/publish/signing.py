@@ -1,4 +1,6 @@
-"""Signing commits with a key of ssh's or of gpg's; git does it (git-commit-tree(1), -S).
+"""Signing commits with a key of ssh's or of gpg's, and verifying those of others; git does both.
+
+git-commit-tree(1), -S; git-verify-commit(1).
 
 The key is read anew for each commit, so that a rotated key is used at once. gpg reads keys
 from a directory only: it is made for one signature, in memory where the machine has
@@ -7,6 +9,7 @@ from a directory only: it is made for one signature, in memory where the machine
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +28,10 @@ from gitops_prefix.publish.scrub import learn, scrub
 
 MEMORY = Path("/dev/shm")  # noqa: S108  a file system in memory, and no path of ours in it
 PREFIX = "gitops-prefix-gpg-"
+_KEYBOX = b"KBXf"
+"""What gpg's own keyring has behind its first eight bytes."""
+_NO_PROGRAM = "false"
+"""In place of a program that verifies: a signature of that kind is never good."""
 _SECONDS = 30.0
 _CODE = "invalid-signing-key"
 _NAME = "--signing-key"
@@ -62,7 +69,7 @@ def secret_keyring(key: bytes, passphrase: bytes | None, loan: Loan) -> Iterator
             _end_agent(home)
 
 
-def _gpg(home: Path, loan: Loan, *words: str) -> str:
+def _gpg(home: Path, loan: Loan, *words: str, option: str = "--signing-key") -> str:
     try:
         answer = subprocess.run(
             ["gpg", "--homedir", str(home), *words],
@@ -75,7 +82,7 @@ def _gpg(home: Path, loan: Loan, *words: str) -> str:
         )
     except subprocess.CalledProcessError as error:
         said = " ".join(scrub(error.stderr.decode(errors="replace")).split())
-        raise OutsideError(f"--signing-key is not taken by gpg: {said[:500]}") from None
+        raise OutsideError(f"{option} is not taken by gpg: {said[:500]}") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise OutsideError(f"gpg does not work: {error}") from error
     return answer.stdout.decode(errors="replace")
@@ -217,6 +224,78 @@ class GpgSigning:
             loan.configure("gpg.format", "openpgp")
             loan.configure("user.signingKey", keyring.fingerprints[0])
             yield loan
+
+
+_PARENT = "--require-signed-parent"
+_SIGNERS = "invalid-signers"
+_PUBLIC_KEY = re.compile(r"(ssh-|ecdsa-|sk-)[-a-z0-9@.]+ AAAA")
+_ALLOWED = re.compile(r"[^\s#]\S*\s+(.*\s)?((ssh-|ecdsa-|sk-)[-a-z0-9@.]+)\s+AAAA")
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """The keys of those on whose commits we build.
+
+    Attributes:
+        file: ssh's allowed signers (ssh-keygen(1), ALLOWED SIGNERS), or public keys of gpg's.
+    """
+
+    file: Path
+
+    def form(self) -> SigningFormat:
+        """The format, by the first bytes.
+
+        Raises:
+            InputError: the file cannot be read, or is neither.
+        """
+        content = read_secret(self.file, _PARENT)
+        if content[8:12] == _KEYBOX or content[:1] > b"\x7f" or b"-----BEGIN PGP PUBLIC" in content:
+            return SigningFormat.GPG
+        lines = content.decode(errors="replace").splitlines()
+        if any(map(_ALLOWED.match, lines)) and not any(map(_PUBLIC_KEY.match, lines)):
+            return SigningFormat.SSH
+        message = (
+            f"{_PARENT} {self.file} is neither a file of ssh's allowed signers (a line is `NAME "
+            "ssh-ed25519 AAAA...`) nor public keys of gpg's (`gpg --armor --export`)"
+        )
+        raise InputError(Problem(_SIGNERS, message))
+
+    @contextmanager
+    def lend(self) -> Iterator[Loan]:
+        """Lend git what it needs to verify a commit, until the `with` ends.
+
+        Raises:
+            InputError: the file cannot be read, or is neither.
+            OutsideError: the program is missing, or fails.
+        """
+        form = self.form()
+        with Loan() as loan:
+            loan.configure("gpg.x509.program", _NO_PROGRAM)
+            if form is SigningFormat.SSH:
+                _need("ssh-keygen", "openssh-client")
+                loan.configure("gpg.program", _NO_PROGRAM)
+                loan.configure("gpg.ssh.allowedSignersFile", str(self.file.absolute()))
+                # A good signature of a key that is not in the file is trusted less.
+                loan.configure("gpg.minTrustLevel", "fully")
+                yield loan
+                return
+            _need("gpg", "gnupg")
+            loan.configure("gpg.ssh.program", _NO_PROGRAM)
+            with _private_directory() as home:
+                self._fill(home, loan)
+                loan.variables["GNUPGHOME"] = str(home)
+                yield loan
+
+    def _fill(self, home: Path, loan: Loan) -> None:
+        """Make a keyring of public keys, all of which are trusted."""
+        content = read_secret(self.file, _PARENT)
+        settings = ["batch", "no-tty", "no-autostart", "trust-model always"]
+        if content[8:12] == _KEYBOX:
+            (home / "signers.kbx").write_bytes(content)
+            settings += ["no-default-keyring", f"keyring {home}/signers.kbx"]
+        (home / "gpg.conf").write_text("\n".join(settings) + "\n")
+        if content[8:12] != _KEYBOX:
+            _gpg(home, loan, "--import", f"/proc/self/fd/{loan.hide(content)}", option=_PARENT)
 
 
 def signing_by(

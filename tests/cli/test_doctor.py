@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from gitops_prefix.cli.door import enter
-from tests.branch import bare_repository
+from gitops_prefix.publish.signing import SshSigning
+from tests.branch import bare_repository, commit_ours, fetched
 from tests.cli.directories import snapshot
-from tests.git_servers import ssh_server
+from tests.git_servers import new_key, ssh_server
 from tests.netns import Radvd, lab
 from tests.parts import require
 
@@ -177,3 +178,17 @@ def test_rights_are_asked_of_the_api_server(tmp_path, capsys):
     answer, said = answers(capsys, *words, code=1)["API server"]
     assert answer == "wrong"
     assert "did not answer" in said
+
+
+def test_a_tip_that_nobody_signed_is_found_before_the_first_renumbering(tmp_path, capsys):
+    require("ssh")
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+    new_key(tmp_path / "bot")
+    (tmp_path / "signers").write_text(f"bot@example.com {(tmp_path / 'bot.pub').read_text()}")
+    words = ["--repo", str(remote), "--signing-key", str(tmp_path / "bot")]
+    words += ["--require-signed-parent", str(tmp_path / "signers")]
+    assert answers(capsys, *words, code=1)["signed parent"][0] == "wrong"
+    with fetched(tmp_path / "clone", remote, signing=SshSigning(tmp_path / "bot")) as repository:
+        commit_ours(repository, {"p.yaml": STATIC + b"# signed\n"})
+        repository.push()
+    assert answers(capsys, *words, code=0)["signed parent"][0] == "ok"

@@ -44,6 +44,9 @@ GITOPS_PREFIX_SIGNING_KEY: {{ printf "/etc/gitops-prefix/signing/%s" .Values.sig
 {{- if and (.Values.signing).existingSecret .Values.signing.passphraseKey }}
 GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE: {{ printf "/etc/gitops-prefix/signing/%s" .Values.signing.passphraseKey }}
 {{- end }}
+{{- if and (.Values.signing).existingSecret .Values.signing.signersKey }}
+GITOPS_PREFIX_REQUIRE_SIGNED_PARENT: {{ printf "/etc/gitops-prefix/signing/%s" .Values.signing.signersKey }}
+{{- end }}
 {{- if .Values.messageTemplate }}
 GITOPS_PREFIX_MESSAGE_TEMPLATE: /etc/gitops-prefix/config/message
 {{- end }}
