@@ -69,7 +69,7 @@ def daemon(
 
 ASKED = {
     "reconcile-flux": (FLUX, "flux-system", "flux-system", "reconcile.fluxcd.io/requestedAt"),
-    "reconcile-argocd": (ARGOCD, "argocd", "network", "argocd.argoproj.io/refresh"),
+    "reconcile-argocd": (ARGOCD, "argocd", "gitops-prefix", "argocd.argoproj.io/refresh"),
 }
 """The object, its namespace and name, and the annotation that it gets."""
 

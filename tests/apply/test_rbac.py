@@ -21,12 +21,13 @@ from tests.apply.manifests import (
     B,
     configurations,
 )
-from tests.apply.rules import rules
+from tests.apply.rules import documents, rules
 
 PLURALS = {path: resource.partition(".")[0] for path, resource in RESOURCES.items()}
 COVERED = [path for path in EVERY_KIND if path != "marked.yaml"]
 """What a marker binds may be of any kind: its rule is its author's to add."""
-DIRECT = rules("direct-apply")
+PARTS = ("direct-apply", "direct-apply-services", "direct-apply-configmaps", "direct-apply-flux")
+DIRECT = [rule for part in PARTS for rule in rules(part)]
 
 
 def rules_without(plural: str, *verbs: str) -> list[dict]:
@@ -89,16 +90,16 @@ def test_flux_is_waited_for_by_who_may_read_its_kustomization(cluster, namespace
 
 
 def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():
-    """Beside what Flux has applied, which is read and never written."""
+    """Beside Flux's Kustomizations, which are waited for and asked to reconcile."""
     verbs = {name: rule["verbs"] for rule in DIRECT for name in rule["resources"]}
-    assert verbs.pop("kustomizations") == ["get"]
+    assert verbs.pop("kustomizations") == ["get", "patch"]
     assert verbs == {PLURALS[path]: ["get", "patch"] for path in COVERED}
 
 
 @pytest.mark.parametrize(
     ("component", "verbs"),
     {
-        "direct-apply": {"get", "patch"},
+        **{part: {"get", "patch"} for part in PARTS},
         "events": {"create"},
         "leader-election": {"create", "get", "update"},
         "reconcile-argocd": {"get", "patch"},
@@ -107,3 +108,13 @@ def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():
 )
 def test_a_component_gives_these_verbs_alone(component, verbs):
     assert {verb for rule in rules(component) for verb in rule["verbs"]} == verbs
+
+
+@pytest.mark.parametrize("component", PARTS[1:])
+def test_what_is_in_a_namespace_is_a_role_of_that_namespace(component):
+    """A right to every ConfigMap of a cluster is a right to the cluster."""
+    kinds = {
+        (document["kind"], bool(document["metadata"].get("namespace")))
+        for document in documents(component)
+    }
+    assert kinds == {("Role", True), ("RoleBinding", True)}

@@ -57,6 +57,14 @@ MODES = {
     },
     ("persistent-clone",): {"persistence": {"enabled": True}},
     ("direct-apply",): {"apply": {"mode": "fallback"}},
+    ("direct-apply", "direct-apply-services", "direct-apply-configmaps", "direct-apply-flux"): {
+        "apply": {
+            "mode": "fallback",
+            "serviceNamespaces": ["default"],
+            "configMapNamespaces": ["flux-system"],
+            "kustomizationNamespaces": ["flux-system"],
+        }
+    },
     ("events",): {"events": True},
     ("reconcile-flux",): {"requestReconcile": ["gitrepository:flux-system/flux-system"]},
     ("reconcile-argocd",): {"requestReconcile": ["application:argocd/gitops-prefix"]},

@@ -16,13 +16,32 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
     - apiGroups: [projectcalico.org]
       resources: [ippools]
       verbs: [get, patch]
+{{- range .Values.apply.serviceNamespaces | uniq }}
+- name: direct-apply-services
+  namespace: {{ . }}
+  rules:
     - apiGroups: [""]
-      resources: [configmaps, services]
+      resources: [services]
       verbs: [get, patch]
-    # An object that Flux skips for us is released when Flux has the commit.
+{{- end }}
+{{- range .Values.apply.configMapNamespaces | uniq }}
+- name: direct-apply-configmaps
+  namespace: {{ . }}
+  rules:
+    - apiGroups: [""]
+      resources: [configmaps]
+      verbs: [get, patch]
+{{- end }}
+{{- range .Values.apply.kustomizationNamespaces | uniq }}
+- name: direct-apply-flux
+  namespace: {{ . }}
+  # An object that Flux skips for us is released when its Kustomization has the commit, and the
+  # Kustomization is asked to reconcile once more.
+  rules:
     - apiGroups: [kustomize.toolkit.fluxcd.io]
       resources: [kustomizations]
-      verbs: [get]
+      verbs: [get, patch]
+{{- end }}
 {{- end }}
 {{- $groups := dict "gitrepository" "source.toolkit.fluxcd.io" "kustomization" "kustomize.toolkit.fluxcd.io" "application" "argoproj.io" }}
 {{- $resources := dict "gitrepository" "gitrepositories" "kustomization" "kustomizations" "application" "applications" }}
