@@ -1,40 +1,11 @@
 """How many git processes a change costs: each is milliseconds of a small machine's CPU."""
 
-import shutil
-
 import pytest
 
 from gitops_prefix.publish.failure import Published
 from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, somebody_pushes
 
 NEW = {"a.yaml": MANAGED + b"new\n"}
-
-
-class Calls:
-    """The commands that a `git` on PATH was asked for, by a wrapper that notes them."""
-
-    def __init__(self, log):
-        self._log = log
-
-    def take(self) -> list[str]:
-        """Those since the last time."""
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
-        self._log.unlink(missing_ok=True)
-        return lines
-
-
-@pytest.fixture
-def calls(tmp_path, monkeypatch):
-    real, folder, log = shutil.which("git"), tmp_path / "bin", tmp_path / "calls"
-    folder.mkdir()
-    # The command is the first word that is neither an option nor an option's value.
-    (folder / "git").write_text(
-        f'#!/bin/sh\nfor word do case "$before $word" in "-c "*|"-C "*|*" -"*) ;; '
-        f'*) echo "$word" >> {log}; break ;; esac; before=$word; done\nexec {real} "$@"\n'
-    )
-    (folder / "git").chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-    return Calls(log)
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-# ruff: noqa: F401, F811  fixtures of other tests
 """--require-signed-parent: nothing is built on a tip that does not verify, so that nobody is laundered."""
 
 from pathlib import Path
@@ -12,8 +11,7 @@ from tests.branch import MANAGED, NOON, bare_repository, commit_ours, fetched, s
 from tests.git_servers import new_key
 from tests.gitrepo import git
 from tests.parts import require
-from tests.publish.test_git_processes import calls
-from tests.publish.test_signing import GpgKey, gpg_home, in_memory
+from tests.publish.gpg_keys import GpgKey
 
 NEW = {"a.yaml": MANAGED + b"new\n"}
 

@@ -20,6 +20,7 @@ from tests.gitrepo import ROOT, git
 from tests.netns import run
 from tests.parts import require
 from tests.publish.failing import refused
+from tests.publish.gpg_keys import GpgKey
 
 NEW = {"a.yaml": MANAGED + b"new\n"}
 PASSPHRASE = "a pass phrase of nobody"
@@ -30,51 +31,6 @@ ADA = Identity("Ada Inc", "ada@example.com")
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
     return bare_repository(tmp_path, {"a.yaml": MANAGED})
-
-
-@pytest.fixture
-def in_memory(tmp_path, monkeypatch) -> Path:
-    """Stands for /dev/shm, so that what is left there is this test's."""
-    # A socket's name has room for a hundred characters (unix(7)).
-    directory = Path(f"/tmp/gp-{os.getpid()}-{abs(hash(tmp_path)) % 99999}")
-    directory.mkdir()
-    monkeypatch.setattr("gitops_prefix.publish.signing.MEMORY", directory)
-    yield directory
-    assert not list(directory.iterdir()), "nothing is left"
-    directory.rmdir()
-
-
-def in_gpg(home: Path, *words: str) -> bytes:
-    locked = ("--batch", "--pinentry-mode", "loopback")
-    return subprocess.run(
-        ["gpg", "--homedir", home, *locked, *words], check=True, capture_output=True
-    ).stdout
-
-
-class GpgKey:
-    """A keyring of a person's: what it exports, and how it verifies."""
-
-    def __init__(self, home: Path, passphrase: str = "", name: str = "bot") -> None:
-        require("gpg")
-        home.mkdir(mode=0o700)
-        self.home = home
-        self._passphrase = ("--passphrase", passphrase)
-        user = f"{name} <{name}@example.com>"
-        in_gpg(home, *self._passphrase, "--quick-generate-key", user, "ed25519", "sign", "never")
-
-    def export(self, path: Path, *options: str, kind: str = "--export-secret-keys") -> Path:
-        path.write_bytes(in_gpg(self.home, *self._passphrase, *options, kind))
-        path.chmod(0o440)
-        return path
-
-
-@pytest.fixture
-def gpg_home(tmp_path) -> Path:
-    directory = Path(f"/tmp/gk-{os.getpid()}-{abs(hash(tmp_path)) % 99999}")
-    yield directory
-    for home in directory.parent.glob(f"{directory.name}*"):
-        run("gpgconf", "--homedir", str(home), "--kill", "all")
-        run("rm", "-rf", str(home))
 
 
 def publish(tmp_path: Path, remote: Path, signing, **options) -> str:
