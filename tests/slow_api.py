@@ -89,7 +89,7 @@ def slow_api(
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_any  # noqa: N815  http.server's
 
         def passed(self, asked: Asked) -> Says:
-            kept = {name: text for name, text in asked.headers.items() if name not in {"host"}}
+            kept = {name: text for name, text in asked.headers.items() if name != "host"}
             self.behind.request(asked.method, asked.path, asked.body, kept)
             answer = self.behind.getresponse()
             named = {name: text for name, text in answer.getheaders() if name == "Content-Type"}

@@ -6,8 +6,10 @@ would ignore in a kubeconfig is refused: nobody acts as somebody else than the f
 """
 
 import os
+import ssl
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _USER_AGENT = f"gitops-prefix/{__version__}"
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
+_FILES = ("tokenFile", "client-certificate", "client-key")
+_TEXTS = ("token", "client-certificate-data", "client-key-data", "username", "password")
 
 
 def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
@@ -69,11 +73,11 @@ def _load_kubeconfig(configuration: "Configuration", kubeconfig: str, context: s
     proxy = read_proxy(os.environ)
     try:
         entry = _read_entry(kubeconfig, context)
-        if url := entry.cluster.get("proxy-url"):
+        if url := _mapping(entry.cluster).get("proxy-url"):
             # As kubectl: it counts for every host.
             proxy = read_proxy({"https_proxy": str(url)}, "proxy-url")
         configuration.proxy, configuration.no_proxy, configuration.proxy_headers = proxy
-        _refuse_impersonation(named, entry.user)
+        _refuse(named, _problems(entry))
         config.load_kube_config(
             kubeconfig or None, context or None, client_configuration=configuration
         )
@@ -91,18 +95,46 @@ def _load_kubeconfig(configuration: "Configuration", kubeconfig: str, context: s
         raise _invalid(words) from None
     known = configuration.api_key.get("authorization") or configuration.cert_file
     if "exec" in entry.user and not known:
-        command = (entry.user["exec"] or {}).get("command")
+        command = entry.user["exec"]["command"]
         raise _invalid(
             f"{named}: the program {command!r}, which the kubeconfig names for credentials, "
             "failed: run it by hand"
         )
+    _load_certificates(named, configuration)
+
+
+def _load_certificates(named: str, configuration: "Configuration") -> None:
+    """Read the certificates now: a broken one would look like a server that does not answer.
+
+    Raises:
+        InputError: a file holds no certificate, or a key that does not belong to it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    what = "its certificate-authority is no certificate in PEM"
+    try:
+        if configuration.ssl_ca_cert:
+            context.load_verify_locations(configuration.ssl_ca_cert)
+        what = "its client-certificate and client-key are not PEM, or do not belong together"
+        if configuration.cert_file:
+            # No password: nobody is there to be asked for one.
+            context.load_cert_chain(configuration.cert_file, configuration.key_file, password="")
+    except OSError as error:
+        # ssl.SSLError, without words of the file.
+        reason = getattr(error, "reason", None) or type(error).__name__
+        raise _invalid(f"{named}: {what} ({reason}): fetch the kubeconfig anew") from None
 
 
 class _Entry(NamedTuple):
-    """What a kubeconfig says about one context."""
+    """What a kubeconfig says about one context; None where it says nothing.
 
-    user: Mapping[str, Any]
-    cluster: Mapping[str, Any]
+    Attributes:
+        missing: the name of a context that is not there, and those that are; else empty.
+    """
+
+    context: str
+    user: Any
+    cluster: Any
+    missing: str = ""
 
 
 def _read_entry(kubeconfig: str, context: str) -> _Entry:
@@ -111,10 +143,16 @@ def _read_entry(kubeconfig: str, context: str) -> _Entry:
     merged = kube_config.KubeConfigMerger(kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
     document = merged.config.value if merged.config is not None else {}
     chosen = context or document.get("current-context")
-    found = _named(document.get("contexts"), chosen).get("context") or {}
+    contexts = document.get("contexts")
+    found = _named(contexts, chosen)
+    if not found:
+        names = ", ".join(str(getattr(each, "value", each)["name"]) for each in contexts or ())
+        return _Entry("", None, None, f"no context {chosen or ''} (it has: {names or 'none'})")
+    both = _mapping(found.get("context"))
     return _Entry(
-        _named(document.get("users"), found.get("user")).get("user") or {},
-        _named(document.get("clusters"), found.get("cluster")).get("cluster") or {},
+        str(chosen),
+        _named(document.get("users"), both.get("user")).get("user"),
+        _named(document.get("clusters"), both.get("cluster")).get("cluster"),
     )
 
 
@@ -124,13 +162,63 @@ def _named(entries: Any, name: Any) -> Mapping[str, Any]:
     return next((entry for entry in plain if entry["name"] == name), {})
 
 
-def _refuse_impersonation(named: str, user: Mapping[str, Any]) -> None:
-    keys = [key for key in _IMPERSONATION if user.get(key)]
-    if keys:
-        raise _invalid(
-            f"{named}: the user has {', '.join(keys)}, and we do not impersonate: "
+def _mapping(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
+
+
+def _is_address(server: Any) -> bool:
+    try:
+        url = urlsplit(server)
+        # The port is read when it is asked for.
+        return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except (AttributeError, TypeError, ValueError):
+        return False
+
+
+def _refuse(named: str, problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise _invalid(f"{named}: {problem}")
+
+
+def _problems(entry: _Entry) -> Iterator[str]:
+    """What the client would ignore, or stumble over: nobody becomes anonymous, or somebody else."""
+    if entry.missing:
+        yield f"there is {entry.missing}: name one with --context, or set current-context"
+    if entry.user is None:
+        yield f"the context {entry.context} names a user that is not there: add the user"
+    if entry.cluster is None:
+        yield f"the context {entry.context} names a cluster that is not there: add the cluster"
+    server = _mapping(entry.cluster).get("server")
+    if not _is_address(server):
+        yield f"the cluster's server is {server!r}: write https://HOST:PORT"
+    user = _mapping(entry.user)
+    if keys := [key for key in _IMPERSONATION if user.get(key)]:
+        yield (
+            f"the user has {', '.join(keys)}, and we do not impersonate: "
             "name a user that has the rights itself"
         )
+    if "auth-provider" in user:
+        yield "the user has an auth-provider, which kubectl has removed: use exec, or a token"
+    if "exec" in user and not _mapping(user["exec"]).get("command"):
+        yield "the user's exec names no command: write the program that prints credentials"
+    yield from _wrong_credentials(user)
+
+
+def _wrong_credentials(user: Mapping[str, Any]) -> Iterator[str]:
+    for key in (*_FILES, *_TEXTS):
+        if user.get(key) is not None and not isinstance(user[key], str):
+            # Without its value: it may be a token.
+            yield f"the user's {key} is no text: put it into quotes"
+    for key in _FILES:
+        path = Path(user.get(key) or ".")
+        if path.is_absolute() and not path.is_file():
+            yield f"the user's {key} is {path}, and there is no such file: write it, or its path"
+    for kind, other in (("certificate", "key"), ("key", "certificate")):
+        has, needs = (
+            user.get(f"client-{each}") or user.get(f"client-{each}-data") for each in (kind, other)
+        )
+        if has and not needs:
+            yield f"the user has a client-{kind} and no client-{other}: add it"
 
 
 def _strip_token(configuration: "Configuration") -> None:

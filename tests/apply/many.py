@@ -26,7 +26,9 @@ OLD, NEW = "2001:db8:a:0:f000::", "2001:db8:b:0:f000::"
 
 def pools(number: int) -> dict[str, str]:
     """Files of so many pools."""
-    return {f"pool-{n}.yaml": POOL.replace("name: lan\n", f"name: lan-{n}\n", 1) for n in range(number)}
+    return {
+        f"pool-{n}.yaml": POOL.replace("name: lan\n", f"name: lan-{n}\n", 1) for n in range(number)
+    }
 
 
 def first_blocks(cluster: ApiServer) -> dict[str, str]:

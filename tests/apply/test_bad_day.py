@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 import time
 
 import pytest
@@ -14,7 +16,7 @@ from gitops_prefix.apply.kube_child import answer
 from gitops_prefix.apply.protocol import ApplyObjects
 from gitops_prefix.errors import InputError, OutsideError
 from tests.apply.live import FALLBACK, connect, look, release, sync
-from tests.apply.manifests import GROUP, POOL, A, B, configurations
+from tests.apply.manifests import GROUP, POOL, A, B, configurations, rendered
 from tests.web_stand_in import Says, stand_in
 
 FILES = {"pool.yaml": POOL}
@@ -133,6 +135,59 @@ BROKEN = {
          "clusters": [{"name": "c", "cluster": {"server": "https://a"}}],
          "users": [{"name": "u", "usr": {"token": TOKEN}}]}),
 }  # fmt: skip
+
+
+HTTPS = {"server": "https://127.0.0.1:1"}
+EXEC = "client.authentication.k8s.io/v1"
+WRONG = {
+    "a context that is not there": ({}, HTTPS, {"current-context": "nope"}, "no context nope (it has: c)"),
+    "no current context": ({}, HTTPS, {"current-context": None}, "no context  (it has: c)"),
+    "a user that is not there": ({}, HTTPS, {"users": None}, "names a user that is not there"),
+    "a cluster that is not there": ({}, HTTPS, {"clusters": []}, "names a cluster that is not there"),
+    "no server": ({}, {"insecure-skip-tls-verify": True}, {}, "the cluster's server is None: write https://"),
+    "a server without a scheme": ({}, {"server": "127.0.0.1:6443"}, {}, "write https://HOST:PORT"),
+    "a server of another scheme": ({}, {"server": "ftp://host"}, {}, "write https://HOST:PORT"),
+    "a port that is none": ({}, {"server": "https://host:999999"}, {}, "write https://HOST:PORT"),
+    "a bracket that stays open": ({}, {"server": "https://[::1"}, {}, "write https://HOST:PORT"),
+    "a token that is a number": ({"token": 5}, HTTPS, {}, "token is no text: put it into quotes"),
+    "a token's file that is not there": ({"tokenFile": "/nonexistent/token"}, HTTPS, {}, "/nonexistent/token, and there is no such file"),
+    "a token's file that is a directory": ({"tokenFile": "/"}, HTTPS, {}, "there is no such file"),
+    "a certificate without its key": ({"client-certificate-data": "eA=="}, HTTPS, {}, "no client-key: add it"),
+    "a key without its certificate": ({"client-key-data": "eA=="}, HTTPS, {}, "no client-certificate: add it"),
+    "certificates that are none": ({"client-certificate-data": "eA==", "client-key-data": "eA=="}, HTTPS, {}, "are not PEM, or do not belong together"),
+    "an authority that is none": ({}, HTTPS | {"certificate-authority-data": "eA=="}, {}, "certificate-authority is no certificate"),
+    "an authority's file that is not there": ({}, HTTPS | {"certificate-authority": "/nonexistent"}, {}, "/nonexistent"),
+    "an exec that is a word": ({"exec": "aws"}, HTTPS, {}, "exec names no command"),
+    "an exec without its command": ({"exec": {"apiVersion": EXEC}}, HTTPS, {}, "exec names no command"),
+    "an exec without its version": ({"exec": {"command": "true"}}, HTTPS, {}, "the program 'true'"),
+    "what kubectl has removed": ({"auth-provider": {"name": "gcp", "config": {"access-token": TOKEN}}}, HTTPS, {}, "auth-provider, which kubectl has removed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("user", "cluster", "more", "words"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_in_a_kubeconfig_is_named_with_its_remedy(
+    tmp_path, user, cluster, more, words
+):
+    path = kubeconfig(tmp_path / "config", user, cluster, **more)
+    with pytest.raises(InputError) as caught:
+        Connection(str(path))
+    assert words in str(caught.value) and str(path) in str(caught.value)
+    assert TOKEN not in str(caught.value)
+
+
+def test_a_command_leaves_with_2_and_one_message(tmp_path):
+    """A daemon goes on publishing; test_replicas and test_in_cluster hold that."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name, content in rendered(FILES, "", A).items():
+        (home / name).write_bytes(content)
+    path = kubeconfig(tmp_path / "config", {"exec": "aws", "token": TOKEN})
+    words = [sys.executable, "-m", "gitops_prefix", "apply", str(home), "--dry-run"]
+    answer = subprocess.run(
+        [*words, f"--kubeconfig={path}"], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 2 and answer.stderr.count("error:") == 1
+    assert "exec names no command" in answer.stderr and TOKEN not in answer.stderr
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.apply.live import sync
-from tests.apply.many import NEW, OLD, first_blocks, overriding, pools
 from tests.apply.manifests import A
+from tests.apply.many import NEW, OLD, first_blocks, overriding, pools
 from tests.netns import until
 from tests.slow_api import Wait, slow_api
 from tests.web_stand_in import Says
