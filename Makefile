@@ -3,20 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 # Installed once, and again only when what it was made from changed.
 INSTALLED := $(VENV)/.installed
+# What the program itself needs; the tools of its development come on top.
+RUNTIME := $(VENV)/.runtime
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 UV ?= $(VENV)/bin/uv
 
 # A process a core; what a free one finds waiting, it takes.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench image lock clean
+.PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench image image-test lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: $(INSTALLED) ## a simulated router renumbers, and commits land: no root, no network, no cluster
-	$(VENV)/bin/gitops-prefix demo
+demo: $(RUNTIME) ## a simulated router renumbers, and commits land: no root, no network, no cluster
+	@$(VENV)/bin/python -m gitops_prefix demo
 
 test: $(INSTALLED) ## every test whose parts this machine has; PYTEST_ARGS="-k pool" narrows it
 	$(PYTEST) $(PYTEST_ARGS)
@@ -50,19 +52,31 @@ neighbours: $(INSTALLED) ## what we commit, beside the true LB-IPAM, MetalLB, ex
 bench: $(INSTALLED) ## speed and memory, each against a peer or a floor
 	$(VENV)/bin/python -m bench
 
-image: ## the container image, as gitops-prefix:dev (needs docker)
-	docker build --tag gitops-prefix:dev .
+image: ## the container image, as gitops-prefix:dev, by docker or podman, or else by buildah alone (as root)
+	@if command -v docker >/dev/null; then docker build --build-arg GITOPS_PREFIX_COMMIT=$$(git rev-parse HEAD) --tag gitops-prefix:dev .; \
+	elif command -v podman >/dev/null; then podman build --build-arg GITOPS_PREFIX_COMMIT=$$(git rev-parse HEAD) --tag gitops-prefix:dev .; \
+	else .ci/image gitops-prefix:dev; fi
+
+image-test: $(INSTALLED) ## the image, built without an engine's daemon, publishes a renumbering (as root: buildah, runc, mmdebstrap)
+	$(VENV)/bin/python -m pytest tests/image $(PYTEST_ARGS)
 
 install: $(INSTALLED) ## the virtual environment that the others use
 
-$(INSTALLED): pyproject.toml requirements-dev.lock
+$(RUNTIME): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'gitops-prefix needs Python 3.11 or later, and "$(PYTHON)" is not: name another one, as in `make $(MAKECMDGOALS) PYTHON=python3.12`' >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo '"$(PYTHON)" has no venv or ensurepip: on Debian and Ubuntu, `apt install python3-venv`' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --no-deps --require-hashes --requirement requirements-dev.lock
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	@echo 'Making a virtual environment in $(VENV) ...'
+	@$(PYTHON) -m venv $(VENV)
+	@echo 'Installing the packages of requirements.lock into it (25 MB; 10 to 30 s) ...'
+	@$(PIP) install --no-deps --no-compile --require-hashes --requirement requirements.lock
+	@touch $@
+
+$(INSTALLED): pyproject.toml requirements-dev.lock | $(RUNTIME)
+	@echo 'Installing the tools of requirements-dev.lock ...'
+	@$(PIP) install --no-deps --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 lock: $(INSTALLED) $(UV) ## resolve the dependencies anew, with their hashes

@@ -94,6 +94,12 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "flux": _neighbour("source-controller", "kustomize-controller", "notification-controller"),
     "argocd": _neighbour("argocd"),
     "pre-commit": (_has("pre-commit"), "pip install pre-commit"),
+    "image": (
+        lambda: (
+            os.geteuid() == 0 and all(_has(name)() for name in ("buildah", "runc", "mmdebstrap"))
+        ),
+        "root, and apt install buildah runc mmdebstrap",
+    ),
     "shared": (
         (Path(__file__).parents[2] / "shared" / "ra-corpus").is_dir,
         "the project's shared data beside the checkout",

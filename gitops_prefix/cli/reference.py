@@ -1,8 +1,8 @@
-"""What is written from the declared options: tables, parts of the chart, completion scripts.
+"""What is written from the declared options: tables, the man page, completion scripts.
 
 `python -m gitops_prefix.cli.reference` in a checkout writes the tables of docs/cli.md, the
-chart's part, and the chart's table of values; a test holds that they are current. `completion`
-prints a shell's script.
+chart's part, the chart's table of values and the man page; a test holds that they are current.
+`completion` prints a shell's script.
 """
 
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
+from gitops_prefix import __version__
 from gitops_prefix.cli.commands import cli
 from gitops_prefix.cli.options import DURATION, Command, OneOf, Option
 from gitops_prefix.cli.output import DONE
@@ -26,6 +27,7 @@ _VALUES = "charts/gitops-prefix/values.yaml"
 _README = "charts/gitops-prefix/README.md"
 _VALUE_TABLE = re.compile(r"(<!-- values -->\n).*?(<!-- end of values -->)", re.DOTALL)
 _VALUE = re.compile(r"( *)([A-Za-z][A-Za-z0-9]*):(?: (.*))?")
+_MANUAL = "man/gitops-prefix.1"
 _TABLE = re.compile(r"(<!-- options of ([a-z ]+) -->\n).*?(<!-- end of options -->)", re.DOTALL)
 _ENVIRONMENT = re.compile(
     r'(\{\{- define "gitops-prefix\.environment" -\}\}\n).*?'
@@ -48,17 +50,25 @@ def written(root: Path = _ROOT) -> Iterator[tuple[str, str]]:
     table = "".join(_value_rows((root / _VALUES).read_text(encoding="utf-8").splitlines()))
     readme = (root / _README).read_text(encoding="utf-8")
     yield _README, _VALUE_TABLE.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", readme)
+    yield _MANUAL, "\n".join(_manual()) + "\n"
 
 
 def _options_of(path: str) -> list[Option]:
     """Return the declared options of a command, by its words."""
     command: click.Command = cli
     for word in path.split():
-        assert isinstance(command, click.Group)  # noqa: S101
-        found = command.get_command(click.Context(command), word)
-        assert found is not None, word  # noqa: S101
-        command = found
+        command = dict(_commands(command))[word]
     return [parameter for parameter in command.params if isinstance(parameter, Option)]
+
+
+def _commands(command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Yield the commands of a group, by name; none of a command that is no group."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None, name  # noqa: S101
+            yield name, found
 
 
 def _fill_table(found: re.Match[str]) -> str:
@@ -151,6 +161,56 @@ def _type(option: Option) -> Mapping[str, object]:
     return {"type": "string"}
 
 
+def _manual() -> Iterator[str]:
+    """Yield the lines of the man page (man(7))."""
+    yield f'.TH GITOPS-PREFIX 1 "" "gitops-prefix {__version__}"'
+    yield from (".SH NAME", f"gitops\\-prefix \\- {_roff(_WHAT)}")
+    yield from (".SH SYNOPSIS", ".B gitops\\-prefix", "COMMAND [OPTIONS] [ARGUMENTS]")
+    yield from (".SH DESCRIPTION", _roff(_WHY), ".SH COMMANDS")
+    for name, command in _commands(cli):
+        yield from _section(name, command)
+        for word, below in _commands(command):
+            yield from _section(f"{name} {word}", below)
+    for title, text in _ENDING.items():
+        yield from (f".SH {title}", _roff(text))
+
+
+def _section(name: str, command: click.Command) -> Iterator[str]:
+    context = click.Context(command, info_name=name)
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    yield f".SS gitops\\-prefix {_roff(usage)}"
+    # "\b" keeps click from filling a paragraph again.
+    text = (command.help or "").replace("\b\n", "")
+    yield "\n.PP\n".join(_roff(" ".join(part.split())) for part in text.split("\n\n"))
+    for parameter in command.params:
+        record = parameter.get_help_record(context)
+        if record is not None:
+            yield from (".TP", f".B {_roff(record[0])}", _roff(" ".join(record[1].split())))
+
+
+def _roff(text: str) -> str:
+    """Return text in which nothing is a request or an escape of roff."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+_WHAT = "keeps a Git repository of Kubernetes manifests true to the current IPv6 prefix"
+_WHY = (
+    "A daemon watches Router Advertisements, decides which prefix is current, and writes that, and "
+    "every annotated manifest that follows from it, into the repository as one commit. Argo CD or "
+    "Flux applies it. The other commands do parts of that on a laptop or in a pipeline."
+)
+_ENDING = {
+    "EXIT STATUS": "0 done; 1 the answer is no; 2 bad input, nothing changed; 3 git, the network "
+    "or the cluster failed, nothing lost.",
+    "ENVIRONMENT": "Every option is also the variable GITOPS_PREFIX_OPTION, with - as _. A flag "
+    "counts before the variable, and the variable before the file. GITOPS_PREFIX_TOKEN, "
+    "GITOPS_PREFIX_FORGE_TOKEN and GITOPS_PREFIX_NOTIFY_SECRET hold secrets where no file does. "
+    "NO_COLOR is obeyed.",
+    "FILES": "gitops-prefix.yaml in the working directory holds options, and settings of the "
+    "repository. .gitops-prefixignore names files that are not read, as gitignore(5) does.",
+    "SEE ALSO": "git(1), kubectl(1), rdisc6(8); https://gitops-prefix.github.io/gitops-prefix/",
+}
 _PROGRAM = "gitops-prefix"
 _VARIABLE = "_GITOPS_PREFIX_COMPLETE"
 """click answers through this variable; the script sets it."""

@@ -6,13 +6,18 @@ not see them either. A file is replaced in one step, and only its content change
 file keeps a second, temporary name until all files are written, so restoring it needs no space.
 """
 
+import atexit
 import contextlib
 import itertools
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import ZipFile
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.render.files import (
@@ -177,12 +182,24 @@ def _read(path: str) -> bytes | None:
 def shipped(name: str) -> Path:
     """Return a directory that comes with the package: templates, or the example of the demo.
 
-    The wheel holds it inside the package (pyproject.toml, force-include); an editable
-    install finds it beside the package.
+    An editable install finds it beside the package. A wheel holds what is YAML in one archive:
+    as files, `validate` would read them in a virtual environment inside somebody's repository.
     """
     package = Path(__file__).parents[1]
-    inside = package / name
-    return inside if inside.is_dir() else package.parent / name
+    archive, inside = package / "shipped.zip", package / name
+    if inside.is_dir():
+        return inside
+    return _unpacked(archive) / name if archive.is_file() else package.parent / name
+
+
+@cache
+def _unpacked(archive: Path) -> Path:
+    """Unpack the wheel's archive for this process."""
+    directory = Path(tempfile.mkdtemp(prefix="gitops-prefix-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    with ZipFile(archive) as files:
+        files.extractall(directory)
+    return directory
 
 
 class _Replacement(NamedTuple):

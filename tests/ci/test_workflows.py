@@ -1,5 +1,7 @@
 """The workflows: each job may do what it needs, and an image is scanned before it is pushed."""
 
+import re
+
 import pytest
 
 from tests.examples.deployments import built, container_of
@@ -40,6 +42,18 @@ def test_no_script_holds_what_a_stranger_may_have_written(workflow, job):
     """An expression is pasted into the script: what it needs comes by the environment."""
     for step in steps(workflow, job):
         assert "${{" not in step.get("run", ""), step
+
+
+UNPINNED = {"pypa/gh-action-pypi-publish"}
+"""docs/flaws.md says why."""
+
+
+@pytest.mark.parametrize(("workflow", "job"), JOBS)
+def test_an_action_is_pinned_by_its_commit(workflow, job):
+    """A tag can be moved to other code; a commit cannot."""
+    for action in (step["uses"] for step in steps(workflow, job) if "uses" in step):
+        name, _, commit = action.partition("@")
+        assert name in UNPINNED or re.fullmatch("[0-9a-f]{40}", commit), action
 
 
 def test_nothing_is_pushed_that_was_not_scanned():
