@@ -142,8 +142,8 @@ class Advertiser:
         os.kill(int(self._pid.read_text()), signal.SIGHUP)
 
 
-def heard(node: Namespace) -> int:
-    """Router Advertisements that a daemon took, by its metrics at 127.0.0.1:8080."""
+def heard(node: Namespace, metric: str = "router_advertisements_total") -> int:
+    """Router Advertisements that a daemon took, or another sum of its metrics at 127.0.0.1:8080."""
     read = (
         "import urllib.request as u;"
         "print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
@@ -156,6 +156,6 @@ def heard(node: Namespace) -> int:
         sum(
             float(line.rpartition(" ")[2])
             for line in lines
-            if line.startswith("gitops_prefix_router_advertisements_total")
+            if line.startswith(f"gitops_prefix_{metric}")
         )
     )

@@ -27,6 +27,7 @@ from gitops_prefix.decide.advertisement import (
 )
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.selection import Decision, Standing
+from gitops_prefix.watch.links import reach
 
 _ENTER = "\x1b[?1049h\x1b[?25l"  # the alternate screen, no cursor
 _LEAVE = "\x1b[?25h\x1b[?1049l"
@@ -257,6 +258,8 @@ def _router(
     said, state = observation.said[router], observation.ears.routers[router]
     left = _left(state.heard_at + said.router_lifetime - now)
     role = f"default router for {left}" if said.router_lifetime else "no default router"
+    if state.is_gone(now):
+        role = f"gone: {reach(router.interface, router.address)}"
     yield "", None
     ago = f"{_left(now - state.heard_at)} ago{every(state.every)}"
     yield f"  {router.address}  heard {ago}, {role}{besides(said)}", None

@@ -2,7 +2,7 @@
 
 The watcher's thread calls `take` for every event. The loop's thread calls `follow` after
 each look at the repository, and `decide` when it wakes. The lock is held for
-microseconds: nothing here does I/O but the log.
+microseconds: nothing here does I/O but the log, and one question to the kernel when a router goes.
 """
 
 import logging
@@ -20,6 +20,7 @@ from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.plan.ears import Accepted, Advertised, Ears, FileGiven, LinkChanged, Watched
+from gitops_prefix.watch.links import Reach, reach
 from gitops_prefix.watch.watcher import Deaf, Dropped, Event, FileRefused, Flooded, Solicited
 
 log = logging.getLogger(__name__)
@@ -70,9 +71,22 @@ class Decisions:
     """
 
     def __init__(
-        self, metrics: Metrics, clock: Callable[[], float], wake: Callable[[], None]
+        self,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+        reach: Callable[[str, str], Reach] = reach,
     ) -> None:
+        """Have heard nothing yet.
+
+        Args:
+            metrics: what is counted.
+            clock: seconds, that only go forward.
+            wake: has the loop look at the decisions.
+            reach: whether the kernel reaches a router, by its link and address.
+        """
         self._metrics = metrics
+        self._reach = reach
         self._clock = clock
         self._wake = wake
         self._lock = threading.Lock()
@@ -80,6 +94,7 @@ class Decisions:
         self._ears = Ears()
         self._labelled: set[Router] = set()
         self._links: dict[str, WatchedLink] = {}
+        self._gone: set[Router] = set()
         self.changed_at = -inf
 
     def take(self, event: Event) -> None:
@@ -158,8 +173,9 @@ class Decisions:
 
     def _decide(self, now: float) -> bool:
         """Decide, and show what is new; whether a decision changed."""
-        before = self._ears.decisions
+        before, followed = self._ears.decisions, self._ears.vouched
         self._ears = self._ears.decide(now)
+        self._show_gone(followed, now)
         for name, decision in self._ears.decisions.items():
             known = before.get(name)
             self._measure_standing(name, decision)
@@ -286,6 +302,27 @@ class Decisions:
             log.warning("%s", event.reason)
         else:
             log.info("advertised prefixes reach the kernel on %s", event.interface)
+
+    def _show_gone(self, followed: Collection[Router], now: float) -> None:
+        """Log when a router that counts goes, with the kernel's opinion, and when it is back."""
+        routers = self._ears.routers
+        for router in sorted(self._gone):
+            state = routers.get(router)
+            if state is None:
+                self._gone.discard(router)
+            elif not state.is_gone(now):
+                self._gone.discard(router)
+                log.info("the router %s is there again", router)
+        for router in sorted(followed):
+            state = routers.get(router)
+            if state is not None and router not in self._gone and state.is_gone(now):
+                self._gone.add(router)
+                opinion = self._reach(router.interface, router.address)
+                log.warning(
+                    "the router %s is gone: it answered none of two solicitations; %s",
+                    router,
+                    opinion,
+                )
 
     def _show_standing(self, name: str, decision: Decision) -> None:
         firm = decision.standing in _FIRM

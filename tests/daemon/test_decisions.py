@@ -12,7 +12,8 @@ from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Transition
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.plan.ears import MOST_STRANGERS, Advertised, LinkChanged, Watched
-from gitops_prefix.watch.watcher import Flooded
+from gitops_prefix.watch.links import Reach
+from gitops_prefix.watch.watcher import Flooded, Solicited
 from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, C, saying, watching
 
 NAMED = watching(routers=(FIRST.address,))
@@ -24,7 +25,9 @@ class Daemon:
 
     def __init__(self, specification):
         self.metrics, self.woken, self.now = Metrics(), 0, 0.0
-        self.decisions = Decisions(self.metrics, lambda: self.now, self._wake)
+        self.decisions = Decisions(
+            self.metrics, lambda: self.now, self._wake, lambda *_: Reach.REACHED
+        )
         self.specification = specification
         self.decisions.follow({"home": Watched(specification, None)})
 
@@ -174,3 +177,38 @@ def test_a_daemon_without_any_link_that_is_up_hears_nobody():
     assert not decisions.has_link()
     decisions.take(LinkChanged("eth1", True, True, 1.0))
     assert decisions.has_link()
+
+
+def test_a_router_that_goes_is_logged_once_with_the_kernels_opinion(caplog):
+    caplog.set_level(logging.INFO)
+    daemon = Daemon(watching())
+    daemon.hear(FIRST, A)
+    daemon.write()
+    for now in (1800.0, 1804.0):
+        daemon.now = now
+        daemon.decisions.decide()
+        daemon.decisions.take(Solicited("eth0", "", now))
+    daemon.now = 1808.0
+    daemon.decisions.decide()
+    daemon.decisions.decide()
+    words = f"the router {FIRST} is gone: it answered none of two solicitations; {Reach.REACHED}"
+    assert [record.message for record in caplog.records].count(words) == 1
+
+    daemon.hear(FIRST, A, at=1900.0)
+    assert f"the router {FIRST} is there again" in caplog.text
+
+
+def test_a_router_of_a_link_that_went_down_is_not_reported_as_back(caplog):
+    caplog.set_level(logging.INFO)
+    daemon = Daemon(watching())
+    daemon.hear(FIRST, A)
+    daemon.write()
+    for now in (1800.0, 1804.0, 1808.0):
+        daemon.now = now
+        daemon.decisions.decide()
+        daemon.decisions.take(Solicited("eth0", "", now))
+    daemon.decisions.take(LinkChanged("eth0", up=False, present=True, at=1900.0))
+    daemon.decisions.decide()
+    daemon.hear(FIRST, A, at=2000.0)
+    assert "is gone" in caplog.text
+    assert "is there again" not in caplog.text

@@ -13,6 +13,7 @@ from gitops_prefix.decide.kernel import TOGETHER
 from tests import netns
 from tests.gitrepo import example, git
 from tests.parts import require
+from tests.topology import heard
 
 PROGRAM = [sys.executable, "-m", "gitops_prefix"]
 A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
@@ -110,6 +111,29 @@ def test_a_deaf_kernel_is_told_once_and_mended_without_a_restart(remote, tmp_pat
             lab.node.run(*line["message"].partition("`")[2].partition("`")[0].split())
             follows(remote, A)
             assert running.says("advertised prefixes reach the kernel on eth0")
+
+
+def test_where_another_client_takes_the_advertisements_nothing_is_reported(remote, tmp_path):
+    """As systemd-networkd and NetworkManager do it: accept_ra is 0, and they renew addresses."""
+    require("netns")
+    with netns.lab() as lab:
+        lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=0")
+
+        def client(prefix: str, preferred: int) -> None:
+            lab.node.run(
+                "ip", "-6", "address", "replace", prefix.replace("::/", "::5/"), "dev", "eth0",
+                "valid_lft", "7200", "preferred_lft", str(preferred), "noprefixroute", "nodad",
+            )  # fmt: skip
+
+        client(A, 3600)
+        with daemon(lab, remote, tmp_path, "--listen", "127.0.0.1:8080") as running:
+            follows(remote, A)
+            client(A, 3600)
+            client(A, 0)
+            client(B, 3600)
+            follows(remote, B)
+            assert heard(lab.node, "kernel_accepts_advertisements") == 1
+            assert not running.says("takes no prefix")
 
 
 def test_the_link_that_is_given_stands_for_the_one_that_is_named(remote, tmp_path):

@@ -146,6 +146,7 @@ def test_with_no_other_router_the_prefix_stays_and_it_is_said_that_its_router_is
             before = home.changes()
             home.end(first, signal.SIGKILL)
             netns.until(lambda: "router gone" in home.log.read_text(), "the standing", 60)
+            assert "the router fe80::1%eth0 is gone" in home.log.read_text()
             assert (home.current(), home.changes()) == (FIRST, before)
 
 

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.watch.links import Link, Links, LinkState, Listed, read_links
+from gitops_prefix.watch.links import (
+    Link,
+    Links,
+    LinkState,
+    Listed,
+    Neighbour,
+    Reach,
+    reach,
+    read_links,
+    read_neighbours,
+)
+from tests import netns
+from tests.parts import require
 
 NEW, GONE, DONE = 16, 17, 3
 UP, RUNNING = 0x1, 0x40
@@ -86,3 +98,53 @@ def test_the_kernel_reports_loopback_and_what_is_missing():
         ("lo", 1, True),
         ("nosuchlink", 0, False),
     }
+
+
+ROUTER = bytes.fromhex("fe80" + "0" * 27 + "1")
+
+
+def neighbour(state: int, kind: int = 28) -> bytes:
+    body = struct.pack("=BxxxiHBB", socket.AF_INET6, 7, state, 0, 1)
+    body += attribute(1, ROUTER) + attribute(2, bytes(6))
+    return struct.pack("=IHHII", 16 + len(body), kind, 2, 1, 0) + body
+
+
+NEIGHBOURS = {
+    "reachable": (neighbour(0x02), [Neighbour(7, ROUTER, Reach.REACHED)]),
+    "stale": (neighbour(0x04), [Neighbour(7, ROUTER, Reach.UNKNOWN)]),
+    "failed": (neighbour(0x20), [Neighbour(7, ROUTER, Reach.LOST)]),
+    "not resolved yet": (neighbour(0x01), [Neighbour(7, ROUTER, Reach.LOST)]),
+    "another message": (neighbour(0x02, kind=24), []),
+    "too short": (struct.pack("=IHHII", 20, 28, 2, 1, 0) + bytes(4), []),
+    "the end": (struct.pack("=IHHIIi", 20, DONE, 2, 1, 0, 0), [None]),
+    "an error": (struct.pack("=IHHIIi", 20, 2, 2, 1, 0, -1), [None]),
+}
+
+
+@pytest.mark.parametrize(("messages", "expected"), NEIGHBOURS.values(), ids=NEIGHBOURS)
+def test_neighbours_are_read(messages, expected):
+    assert list(read_neighbours(messages)) == expected
+
+
+@given(st.lists(st.binary(max_size=60) | st.just(neighbour(2)), max_size=5).map(b"".join))
+def test_any_bytes_are_neighbours_or_nothing(messages):
+    assert len(list(read_neighbours(messages))) <= len(messages)
+
+
+def test_a_link_that_is_not_there_says_nothing_of_its_routers():
+    assert reach("nosuchlink", "fe80::1") is Reach.UNKNOWN
+
+
+STATES = {"reachable": Reach.REACHED, "failed": Reach.LOST, "stale": Reach.UNKNOWN}
+
+
+def test_the_kernel_says_whether_it_reaches_a_router():
+    require("netns")
+    with netns.lab() as lab:
+        for state, expected in STATES.items():
+            words = ("fe80::77", "dev", "eth0", "lladdr", "02:00:00:00:00:77", "nud", state)
+            lab.node.run("ip", "-6", "neighbour", "replace", *words)
+            with lab.node.inside():
+                assert reach("eth0", "fe80::77") is expected
+        with lab.node.inside():
+            assert reach("eth0", "fe80::78") is Reach.UNKNOWN
