@@ -63,6 +63,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "radvd": (_has("radvd"), "apt install radvd"),
     "dnsmasq": (_has("dnsmasq"), "apt install dnsmasq-base"),
     "rdisc6": (_has("rdisc6"), "apt install ndisc6"),
+    "tshark": (_has("tshark"), "apt install tshark"),
     "ssh": (_has("sshd"), "apt install openssh-server"),
     "http": (
         lambda: (
