@@ -338,6 +338,7 @@ class Decisions:
         # Of two daemons that contest each other, one hears the current prefix.
         is_heard = standing is Standing.CONTESTED and decision.choice.router is not None
         self._metrics.announced.labels(name).set(standing in _FIRM or is_heard)
+        self._metrics.router_gone.labels(name).set(standing is Standing.GONE)
         self._metrics.degraded.labels(name).set(standing in {Standing.HELD, Standing.CONTESTED})
 
     def _show_verdicts(self, name: str, known: Decision | None, decision: Decision) -> None:

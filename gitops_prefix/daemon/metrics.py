@@ -56,6 +56,11 @@ class Metrics:
             "Whether the current prefix is still announced by a router (or static).",
             ["dynamic_prefix"],
         )
+        self.router_gone = gauge(
+            "router_gone",
+            "Whether the router of the current prefix is gone, and no other one announces a prefix.",
+            ["dynamic_prefix"],
+        )
         self.degraded = gauge(
             "degraded",
             "Whether the prefix is held: it changed too often, or another daemon undoes it.",

@@ -193,8 +193,10 @@ def test_a_router_that_goes_is_logged_once_with_the_kernels_opinion(caplog):
     daemon.decisions.decide()
     words = f"the router {FIRST} is gone: it answered none of two solicitations; {Reach.REACHED}"
     assert [record.message for record in caplog.records].count(words) == 1
+    assert daemon.count("router_gone", dynamic_prefix="home") == 1
 
     daemon.hear(FIRST, A, at=1900.0)
+    assert daemon.count("router_gone", dynamic_prefix="home") == 0
     assert f"the router {FIRST} is there again" in caplog.text
 
 
