@@ -58,7 +58,7 @@ class Metrics:
         )
         self.router_gone = gauge(
             "router_gone",
-            "Whether the router of the current prefix is gone, and no other one announces a prefix.",
+            "Whether the router of the current prefix is gone, and no other announces a prefix.",
             ["dynamic_prefix"],
         )
         self.degraded = gauge(

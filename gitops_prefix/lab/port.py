@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from gitops_prefix.decide.advertisement import RouterAdvertisement, UnknownOption
+from gitops_prefix.decide.advertisement import (
+    SOURCE_LINK_LAYER_ADDRESS,
+    RouterAdvertisement,
+    UnknownOption,
+)
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.lab.schedule import LabStep
-from gitops_prefix.watch.codec import SOURCE_LINK_LAYER_ADDRESS, encode, in_ipv6
+from gitops_prefix.watch.codec import encode, in_ipv6
 from gitops_prefix.watch.raw_socket import ALL_ROUTERS, NO_PERMISSION
 
 _IPV6 = 0x86DD

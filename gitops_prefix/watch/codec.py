@@ -34,8 +34,6 @@ from gitops_prefix.decide.prefix import Prefix
 
 ROUTER_ADVERTISEMENT = 134
 ICMPV6 = 58
-SOURCE_LINK_LAYER_ADDRESS = 1
-"""The option type of RFC 4861 4.6.1."""
 ALL_NODES = bytes.fromhex("ff02000000000000 0000000000000001")
 
 
