@@ -406,7 +406,8 @@ def _return(
     if returning is None or returning.prefix != rival.prefix:
         returning = Waiting(rival.prefix, now)
     selection = replace(selection, returning=returning)
-    if now < returning.since + acquisition.return_after.total_seconds():
+    given_up = any(rival.prefix == prefix for prefix, _ in selection.given_up)
+    if given_up or now < returning.since + acquisition.return_after.total_seconds():
         return wanted, selection
     return rival, selection
 
@@ -424,17 +425,15 @@ def _preferred_rival(
     def level(found: Candidate) -> int:
         return acquisition.level(found.router, found.preference)
 
-    given_up = {prefix for prefix, _ in selection.given_up}
     ours = min(level(found) for found in eligible if found.prefix == selection.current)
     rivals = [
         found
         for found in eligible
         if level(found) < ours
         and not found.gone
-        and found.prefix not in given_up
         and is_global(found.prefix) is is_global(wanted.prefix)
     ]
-    pick = _pick(replace(selection, current=None, home=None), rivals, acquisition)
+    pick = _pick(replace(selection, current=None, home=None, given_up=()), rivals, acquisition)
     return best(rivals, pick)
 
 

@@ -320,6 +320,19 @@ SHORT = watching(Transition(stabilization_window=timedelta(seconds=0.1)))
             A,
             id="the minute of what was given up is over",
         ),
+        pytest.param(
+            watching(return_after=timedelta(seconds=100), prefer_routers=(FIRST.address,)),
+            (
+                Says(0, saying(A)),
+                Says(1, saying(B), SECOND),
+                Says(2, saying(pio(A, 0, 9999))),
+                Says(3, saying(A)),
+                Look(70),
+            ),
+            103,
+            A,
+            id="the preferred router is back for returnAfter, in the minute of what was given up, too",
+        ),
     ],
 )
 def test_the_next_look_is_when_time_alone_changes_the_answer(specification, events, due, then):
