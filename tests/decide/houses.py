@@ -12,7 +12,7 @@ infinite. `live` walks through one house and asserts, after every packet:
 * After a CPE was replaced, another prefix is current within three intervals and two rounds.
 * At the end the right one is current.
 
-`python -m tests.decide.houses FIRST END` walks through many.
+`python -m tests.decide.houses FIRST END [PROCESSES]` walks through many.
 """
 
 import heapq
@@ -399,10 +399,18 @@ def live(seed: int) -> str:
     return ""
 
 
+def main(first: int, end: int, processes: int = 2) -> bool:
+    """Walk through many houses, and print what is wrong; whether all were right."""
+    wrong = 0
+    with ProcessPoolExecutor(processes) as pool:
+        for number, words in enumerate(pool.map(live, range(first, end), chunksize=4), 1):
+            wrong += bool(words)
+            if words:
+                print(words[:3000], flush=True)
+            if not number % 100:
+                print(f"{number} houses, {wrong} wrong", flush=True)
+    return not wrong
+
+
 if __name__ == "__main__":
-    with ProcessPoolExecutor(int(sys.argv[3]) if len(sys.argv) > 3 else 2) as pool:
-        seeds = range(int(sys.argv[1]), int(sys.argv[2]))
-        wrong = [words for words in pool.map(live, seeds, chunksize=4) if words]
-    print(*(words[:3000] for words in wrong[:3]), sep="\n")
-    print(f"{len(seeds)} houses, {len(wrong)} wrong")
-    sys.exit(bool(wrong))
+    sys.exit(not main(*map(int, sys.argv[1:])))
