@@ -265,7 +265,7 @@ def _warn_of_routers(advertisement: Fields, acquisition: Acquisition) -> None:
             "`routers` believes none of these; name them there",
             Severity.WARNING,
         )
-    elif len(routers) == 1 and "returnAfter" in advertisement:
+    if len(routers) == 1 and "returnAfter" in advertisement:
         advertisement.problem(
             "returnAfter",
             "returns-to-nobody",

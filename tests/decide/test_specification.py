@@ -31,6 +31,13 @@ def problems(content, prefix_length=None):
     ]
 
 
+def test_both_options_of_preferred_routers_may_be_without_effect():
+    _, found = read_specification(
+        advertisement(routers=["fe80::1"], preferRouters=["fe80::2"], returnAfter="5m")
+    )
+    assert [problem.code for problem in found] == ["prefers-nobody", "returns-to-nobody"]
+
+
 def test_the_document_of_the_design_is_read_whole():
     specification, found = read_specification(
         {
