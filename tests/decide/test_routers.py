@@ -316,7 +316,7 @@ def test_the_kernel_is_not_asked():
 
 
 TWO_HARDWARE_ADDRESSES = tuple(
-    saying(A)._replace(unknown=(UnknownOption(1, bytes.fromhex(text)),))
+    saying(A)._replace(unknown=(UnknownOption(1, bytes.fromhex(text)), UnknownOption(24, b"")))
     for text in ("020000000001", "020000000002")
 )
 TWO_HOP_LIMITS = (saying(A), saying(A)._replace(hop_limit=255))
