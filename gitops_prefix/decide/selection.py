@@ -198,9 +198,15 @@ def adopt(
             published=None,
             undone=_undone(selection, current, past),
         )
+    overruled = _overruled(selection, proposed, past)
     if before is None:
         return replace(
-            selection, current=current, home=proposed.router, proposed=None, published=current
+            selection,
+            current=current,
+            home=proposed.router,
+            proposed=None,
+            published=current,
+            overruled=overruled,
         )
     given_up = tuple(item for item in selection.given_up if item[0] not in {current, before})
     return Selection(
@@ -210,15 +216,21 @@ def adopt(
         home=proposed.router,
         published=current,
         undone=selection.undone,
-        overruled=_overruled(selection, proposed),
+        overruled=overruled,
         looked_at=selection.looked_at,
     )
 
 
-def _overruled(selection: Selection, proposed: ProposedChange) -> UndoneChange | None:
-    """What is remembered of changes of others that ours undid, now that `proposed` is there."""
-    if selection.published is not None:
-        # It was our own change that we replaced.
+def _overruled(
+    selection: Selection, proposed: ProposedChange, past: tuple[Prefix, ...] | None
+) -> UndoneChange | None:
+    """What is remembered of changes of others that ours undid, now that `proposed` is there.
+
+    The history says what was replaced: the branch may have moved since it was last looked at.
+    """
+    replaced = past[0] if past else selection.current
+    if replaced is None or replaced == selection.published:
+        # There was nothing, or it was our own change.
         return None
     overruled = selection.overruled
     earlier = overruled.at if overruled and overruled.prefix == proposed.prefix else ()

@@ -138,6 +138,13 @@ def test_who_undid_the_other_twice_reports_it_too():
     assert (later.standing, later.current) == (Standing.CURRENT, A)
 
 
+def test_a_change_of_the_other_that_was_never_seen_was_undone_too():
+    """Both began at once: the other one's push came first, and ours was made anew on top of it."""
+    begun = adopt(select(Selection(), watching(), ROUTERS, 10).selection, A, (B,))
+    decision = select(published(undone_by_a_daemon(begun), 600), watching(), ROUTERS, 620)
+    assert (decision.standing, decision.current) == (Standing.CONTESTED, A)
+
+
 def test_who_undid_the_other_once_reports_nothing_yet():
     once = published(undone_by_a_daemon(published(Selection(), 10)), 600)
     assert select(once, watching(), ROUTERS, 620).standing is Standing.CURRENT
