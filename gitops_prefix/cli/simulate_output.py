@@ -154,6 +154,7 @@ def _look_document(look: Look) -> dict[str, object]:
             {"prefix": str(prefix), "router": str(router), "verdict": str(verdict)}
             for (prefix, router), verdict in sorted(look.verdicts.items())
         ],
+        "warnings": [str(oddity) for oddity in look.warnings],
     }
 
 

@@ -81,6 +81,8 @@ class Pref64(NamedTuple):
 
 SOURCE_LINK_LAYER_ADDRESS = 1
 """The option type of RFC 4861 4.6.1: the hardware address of who sends."""
+ROUTE_INFORMATION = 24
+"""The option type of RFC 4191 2.3."""
 
 
 class UnknownOption(NamedTuple):

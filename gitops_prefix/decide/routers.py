@@ -456,7 +456,13 @@ def _serve(
 def _compare_header(
     before: RouterState, advertisement: RouterAdvertisement, now: float
 ) -> tuple[Header, Header, int, float]:
-    """Whether two speakers take turns: `header` to `swapped_at` of the state."""
+    """Whether two speakers take turns: `header` to `swapped_at` of the state.
+
+    A router lifetime of 0 comes from who has something to add, such as a Thread border router
+    beside the router daemon (openthread #6431): that is no contradiction.
+    """
+    if before.default_until > -inf and not advertisement.router_lifetime:
+        return before.header, before.other_header, before.swaps, before.swapped_at
     header = _header(advertisement, before.header)
     if header == before.header:
         return before.header, before.other_header, before.swaps, before.swapped_at
@@ -495,7 +501,6 @@ def _header(advertisement: RouterAdvertisement, before: Header) -> Header:
         hardware,
         advertisement.managed,
         advertisement.other,
-        advertisement.snac_router,
     )
 
 

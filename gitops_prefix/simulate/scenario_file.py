@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.advertisement import (
     INFINITY,
+    ROUTE_INFORMATION,
     Preference,
     PrefixInformation,
     Router,
@@ -46,8 +47,6 @@ LONGEST_ROUTER_LIFETIME = 65_535
 """Seconds: the field has 16 bits (RFC 4861 4.2)."""
 EVERY = 600
 MOST_LOST = 1000
-_ROUTE_INFORMATION = 24
-"""The type of the option (RFC 4191 2.3)."""
 MOST_SECONDS = 366 * 86_400
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 _FLAGS = {"on-link", "autonomous"}
@@ -325,7 +324,7 @@ def _read_router_lifetime(fields: Fields, default: int) -> int:
 def _route(prefix: Prefix) -> UnknownOption:
     """A Route Information option (RFC 4191 2.3) of medium preference, for half an hour."""
     body = bytes([prefix.length, 0]) + ROUTER_LIFETIME.to_bytes(4) + prefix.network.to_bytes(16)
-    return UnknownOption(_ROUTE_INFORMATION, body)
+    return UnknownOption(ROUTE_INFORMATION, body)
 
 
 def _read_every(fields: Fields, default: int) -> int:

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from gitops_prefix.decide.advertisement import (
     INFINITY,
+    ROUTE_INFORMATION,
     PrefixInformation,
     Router,
     RouterAdvertisement,
@@ -15,6 +16,7 @@ from gitops_prefix.decide.advertisement import (
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.routers import Oddity
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
@@ -48,12 +50,14 @@ class Look:
     Attributes:
         standing: how firm its prefix is; None where prefixes are given, not watched.
         verdicts: of what is announced.
+        warnings: what is odd about the routers.
     """
 
     before: Status | None
     after: Status | None
     standing: Standing | None
     verdicts: Announced
+    warnings: tuple[Oddity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +224,8 @@ def _action_words(event: Event) -> str:  # noqa: PLR0911  one return a kind of e
 def _packet_words(advertisement: RouterAdvertisement) -> str:
     listed = [_announced_words(information) for information in advertisement.prefixes]
     if not listed:
-        listed = ["only routes" if advertisement.unknown else "no prefix"]
+        has_routes = any(option.type == ROUTE_INFORMATION for option in advertisement.unknown)
+        listed = ["only routes" if has_routes else "no prefix"]
     if not advertisement.router_lifetime:
         listed.append("router lifetime 0")
     return "; ".join(listed)
@@ -248,6 +253,9 @@ def lifetime_words(seconds: int) -> str:
 def decision_words(specification: Specification, look: Look, last: Look | None) -> Iterator[str]:
     """What was decided, and why: only what is new since the look before."""
     yield from _verdict_words(look.verdicts, last.verdicts if last else {})
+    for oddity in look.warnings:
+        if last is None or oddity not in last.warnings:
+            yield f"warning: {oddity}"
     yield from _status_words(specification, look.before, look.after)
     standing_is_new = last is None or last.standing is not look.standing
     if look.standing is not None and standing_is_new:

@@ -3,9 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from math import ceil, inf
 
-from gitops_prefix.decide.advertisement import Preference, RouterAdvertisement
+from gitops_prefix.decide.advertisement import (
+    SOURCE_LINK_LAYER_ADDRESS,
+    Preference,
+    RouterAdvertisement,
+    UnknownOption,
+)
 from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
@@ -150,8 +156,14 @@ class _Routers:
         if lost:
             self._lost[announces.label] = lost - 1
             return []
+        hardware = _hardware(announces.label)
         return [
-            Advertised(router, advertisement, at, repeated=False)
+            Advertised(
+                router,
+                advertisement._replace(unknown=(hardware, *advertisement.unknown)),
+                at,
+                repeated=False,
+            )
             for advertisement in announces.advertisements
         ]
 
@@ -160,6 +172,12 @@ class _Routers:
         for label, announces in self._speaking.items():
             if interface in {None, announces.router.interface}:
                 self._next[label] = at + ANSWER
+
+
+def _hardware(label: str) -> UnknownOption:
+    """The hardware address of a router: two behind one link-local address differ by it."""
+    address = b"\x02" + blake2b(label.encode(), digest_size=5).digest()
+    return UnknownOption(SOURCE_LINK_LAYER_ADDRESS, address)
 
 
 class _World:
@@ -216,7 +234,8 @@ class _World:
         drift = find_drift(self._inventory) if first and planned.rendering.files else Drift()
         looks = {name: self._look(name, before[name], after[name]) for name in before}
         shown: dict[str, object] = {
-            name: (look.standing, dict(look.verdicts)) for name, look in looks.items()
+            name: (look.standing, dict(look.verdicts), look.warnings)
+            for name, look in looks.items()
         }
         fresh = self._fresh(planned.problems)
         pushed = self._publish(planned.rendering)
@@ -288,7 +307,7 @@ class _World:
         }
         standing = decision.standing
         shown = self._watches or standing is Standing.STATIC
-        return Look(before, after, standing if shown else None, verdicts)
+        return Look(before, after, standing if shown else None, verdicts, decision.warnings)
 
     def _fresh(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
         fresh = tuple(problem for problem in problems if _key(problem) not in self._known)

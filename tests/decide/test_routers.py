@@ -320,6 +320,7 @@ TWO_HARDWARE_ADDRESSES = tuple(
     for text in ("020000000001", "020000000002")
 )
 TWO_HOP_LIMITS = (saying(A), saying(A)._replace(hop_limit=255))
+BORDER_ROUTER = (saying(A)._replace(other=True), saying(lifetime=0)._replace(snac_router=True))
 TWO_SPEAKERS = (Oddity(FIRST, RouterWarning.TWO_SPEAKERS),)
 
 
@@ -333,6 +334,7 @@ def test_two_speakers_behind_one_address_are_noticed():
     assert swapping(6, 60) == TWO_SPEAKERS
     assert swapping(6, 60, TWO_HARDWARE_ADDRESSES) == TWO_SPEAKERS
     assert swapping(6, 60, (TWO_HARDWARE_ADDRESSES[0], saying(A))) == ()
+    assert swapping(6, 60, BORDER_ROUTER) == ()
     assert swapping(6, 1e5) == ()
     assert swapping(2, 20) == ()
     walker = Walker(watching())
