@@ -67,6 +67,7 @@ class Applying:
         leads_until: Callable[[], float] = lambda: inf,
         count: Callable[[ObjectReport], None] = lambda _: None,
         given_up: Callable[[ObjectReport], None] = lambda _: None,
+        look: Callable[[], None] = lambda: None,
         again: float = _AGAIN_SECONDS,
     ) -> None:
         """Do nothing yet; `start` does.
@@ -79,10 +80,12 @@ class Applying:
             leads_until: when our lead ends, by the same clock; nothing is written after that.
             count: receives each report.
             given_up: receives those of objects that are left alone from now on.
+            look: called while a reconciler is waited for: it may have a commit that is later.
             again: seconds between two looks at what we applied.
         """
         self._cluster, self._clock, self._read, self._count = cluster, clock, read, count
         self._leads_until, self._given_up, self._again = leads_until, given_up, again
+        self._look, self._look_at = look, inf
         self._condition = threading.Condition()
         self._state = Fallback(policy)
         self._wanted: Mapping[ObjectId, ApplyConfiguration] | None = None
@@ -327,6 +330,7 @@ class Applying:
             tuple(wanted),
             commit=state.commit if patient else "",
             ask=now - self._asked_at >= _ASK_SECONDS,
+            asked=state.policy.asked,
             left=left,
             keep=state.policy.mode is ApplyMode.ALWAYS,
             until=self._leads_until(),
@@ -337,6 +341,10 @@ class Applying:
         self._learn(wanted, reports)
         if any(report.result is ObjectResult.WAITING for report in reports):
             self._waits_since = now if since is None else since
+            self._look_at = min(self._look_at, now + self._again)
+            if now >= self._look_at:
+                self._look_at = inf
+                self._look()
         elif not self._round.due:
             self._waits_since = None
 

@@ -25,11 +25,13 @@ from gitops_prefix.apply.fields import (
 )
 from gitops_prefix.apply.kube import ApiError, Connection, NotLeadingError, Served, missing_rule
 from gitops_prefix.apply.ownership import (
+    ARGOCD_NAMESPACE,
     FIELD_MANAGER,
     NOBODY,
     RECONCILERS,
     Object,
     Reconciled,
+    ReconcilerClaim,
     claim_of,
     differences,
     holds_for,
@@ -74,7 +76,10 @@ def find_object(connection: Connection, wanted: ApplyConfiguration) -> LiveObjec
     try:
         served = connection.served(wanted.api_version, wanted.kind)
         if served is None:
-            words = f"the cluster has no {wanted.api_version} {wanted.kind}: it is not installed"
+            words = (
+                f"the cluster has no {wanted.api_version} {wanted.kind}: it is not installed: "
+                "install its definition, or leave the file out by --exclude"
+            )
             return _nothing_held(report_on(wanted, ObjectResult.NOT_INSTALLED, words))
         namespace = wanted.namespace or (connection.namespace if served.namespaced else "")
         live = connection.get(served, wanted.name, namespace)
@@ -315,11 +320,16 @@ def _release(
         report, live = _try(connection, wanted, found, Wish(force=True))
         if report.result is ObjectResult.REFUSED and release.commit:
             return report
-    reconciled = claim.reconciled if claim is not None else None
+    reconciled = _waited_for(claim, release.asked)
+    absent = ""
     if reconciled is not None and release.commit:
-        words = _behind(connection, reconciled, release, now)
-        if words:
-            words = f"held until {reconciled} has {release.commit[:12]}: {words}"
+        behind = _behind(connection, reconciled, release, now)
+        if behind is None:
+            absent = f"released; there is no {reconciled}, so that nobody was waited for"
+            if reconciled.kind == "Application":
+                absent += ": name it by --request-reconcile application:NAMESPACE/NAME"
+        elif behind:
+            words = f"held until {reconciled} has {release.commit[:12]}: {behind}"
             report = _report(wanted, ObjectResult.WAITING, live, words)
             return replace(report, waits_for=str(reconciled))
     held = bool(our_holds(live))
@@ -335,10 +345,23 @@ def _release(
             + f" {wanted.name}{where}"
         )
         return _nothing_held(report_on(wanted, ObjectResult.LEFT, words))
-    words = ""
-    if held and reconciled is not None and reconciled.kind == "Kustomization":
+    words = absent
+    if held and not absent and reconciled is not None and reconciled.kind == "Kustomization":
         words = _ask_to_reconcile(connection, reconciled, now())
     return _nothing_held(report_on(wanted, ObjectResult.RELEASED, words))
+
+
+def _waited_for(claim: ReconcilerClaim | None, asked: Iterable[Reconciled]) -> Reconciled | None:
+    """What shows which commit the reconciler has.
+
+    An object names its Application without the namespace that Argo CD is in; a reconcile
+    request for an Application of that name has it.
+    """
+    found = claim.reconciled if claim is not None else None
+    if found is None or found.kind != "Application" or found.namespace != ARGOCD_NAMESPACE:
+        return found
+    named = (each for each in asked if (each.kind, each.name) == (found.kind, found.name))
+    return next(named, found)
 
 
 def _behind(
@@ -346,8 +369,8 @@ def _behind(
     reconciled: Reconciled,
     release: ReleaseObjects,
     now: Callable[[], datetime],
-) -> str:
-    """What the reconciler has, when it is known not to be the commit; else nothing.
+) -> str | None:
+    """What the reconciler has, when it is known not to be the commit; None when it is not there.
 
     fluxcd.io, "Kustomization", "Last applied revision". Argo CD: `status.sync.revision` is the
     commit that it compared with last, and that it puts back after an event on an object.
@@ -366,7 +389,7 @@ def _behind(
             return "" if is_flux else missing_rule(served, str(error), "get", "patch")
         return str(error)
     if found is None:
-        return ""
+        return None
     status, spec = found.get("status") or {}, found.get("spec") or {}
     if is_flux:
         if spec.get("suspend") or _source_of(spec) != "GitRepository":

@@ -120,7 +120,7 @@ class ReconcilerClaim(NamedTuple):
 # "Drift detection".
 _KUSTOMIZE, _HELM = "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"
 _TRACKING_ID = "argocd.argoproj.io/tracking-id"
-_ARGOCD_NAMESPACE = "argocd"
+ARGOCD_NAMESPACE = "argocd"
 HOLDS: Mapping[str, str] = {
     f"{_KUSTOMIZE}/reconcile": "disabled",
     f"{_HELM}/driftDetection": "disabled",
@@ -144,7 +144,7 @@ def claim_of(live: Object) -> ReconcilerClaim | None:
     if colon and application:
         # "Applications in any namespace": NAMESPACE_NAME. A name has no underscore.
         namespace, _, name = application.rpartition("_")
-        reconciled = Reconciled(*_KINDS["application"], namespace or _ARGOCD_NAMESPACE, name)
+        reconciled = Reconciled(*_KINDS["application"], namespace or ARGOCD_NAMESPACE, name)
         return ReconcilerClaim(
             ("argocd-controller", "argocd-application-controller"), None, reconciled
         )

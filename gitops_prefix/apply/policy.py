@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 from math import inf
 
 from gitops_prefix.apply.fields import ApplyConfiguration, ObjectId, ObjectReport, ObjectResult
+from gitops_prefix.apply.ownership import Reconciled
 
 
 class ApplyMode(StrEnum):
@@ -26,10 +27,12 @@ class ApplyPolicy:
 
     Attributes:
         after: how long Git must be away before reconcilers are overridden, in seconds.
+        asked: what is asked to reconcile after a push; it says where Argo CD's Applications are.
     """
 
     mode: ApplyMode = ApplyMode.NEVER
     after: float = 60.0
+    asked: tuple[Reconciled, ...] = ()
 
 
 class BranchState(Enum):

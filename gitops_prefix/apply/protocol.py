@@ -74,6 +74,7 @@ class ReleaseObjects(ChildQuestion[Reports]):
     Attributes:
         commit: what the reconciler must have first; empty: do not wait.
         ask: ask Argo CD, which does not have the commit yet, to look.
+        asked: where Argo CD's Applications are, when not where an object says.
         left: the objects' files are gone from the repository.
         as_is: apply nothing first.
         keep: keep what no reconciler claims (`--apply=always`).
@@ -84,6 +85,7 @@ class ReleaseObjects(ChildQuestion[Reports]):
     configurations: Configurations
     commit: str = ""
     ask: bool = True
+    asked: tuple[Reconciled, ...] = ()
     left: bool = False
     as_is: bool = False
     keep: bool = False

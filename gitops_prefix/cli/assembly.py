@@ -166,7 +166,11 @@ def assemble(settings: RunSettings) -> Assembly:
         ),
         pace.interface,
         cluster,
-        ApplyPolicy(settings.direct.apply, settings.direct.apply_after.total_seconds()),
+        ApplyPolicy(
+            settings.direct.apply,
+            settings.direct.apply_after.total_seconds(),
+            settings.notices.request_reconcile,
+        ),
         _candidacy(settings.lease),
         wording,
         delivery,

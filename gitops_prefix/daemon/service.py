@@ -216,6 +216,7 @@ class Service:
             leads_until=lambda: self._leadership.until,
             count=self._count_applied,
             given_up=self._report_given_up,
+            look=self.loop.look_now,
         )
         self._metrics.overrides.set_function(lambda: self._applying.overrides)
         self._metrics.held.set_function(lambda: self._applying.held)

@@ -273,6 +273,19 @@ def test_a_reconciler_is_not_waited_for_for_ever():
         cluster.wait("release ours", "release")
 
 
+def test_while_a_reconciler_is_waited_for_the_branch_is_looked_at():
+    """The reconciler may have a later commit, which is not known yet."""
+    cluster, clock, looks = Cluster(), Hand(100.0), []
+    cluster.answers["release"] = ObjectResult.WAITING
+    with thread(cluster, clock=clock, look=lambda: looks.append(clock.now)) as daemon:
+        moments = (100.0, 110.0, 130.0, 140.0, 160.0)
+        for number, now in enumerate(moments, 1):
+            clock.now = now
+            daemon.take(BranchState.RIGHT, f"at {now}", now)
+            cluster.wait(*(f"release at {moment}" for moment in moments[:number]))
+    assert looks == [130.0]
+
+
 def test_after_another_outage_the_reconciler_is_waited_for_as_long_again():
     cluster, clock = Cluster(), Hand(100.0)
     cluster.answers["release"] = ObjectResult.WAITING

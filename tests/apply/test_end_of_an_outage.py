@@ -7,6 +7,7 @@ import pytest
 
 from gitops_prefix.apply.fields import ObjectResult
 from gitops_prefix.apply.kube_apply import apply_object
+from gitops_prefix.apply.ownership import parse_reconciled
 from tests.apply.live import FALLBACK, RECONCILER, RESOURCES, connect, look, release, sync
 from tests.apply.manifests import (
     FOLLOWED,
@@ -176,6 +177,24 @@ def test_argocd_is_asked_and_waited_for(cluster, namespace, sync_status, result)
     # After 15 minutes nobody waits.
     if waits:
         assert release(connection, wanted).result is ObjectResult.RELEASED
+
+
+def test_an_application_elsewhere_is_found_by_the_reconcile_request(cluster, namespace):
+    """An object names its Application alone, and Argo CD may be in any namespace."""
+    files = {"pool.yaml": TRACKED.replace("NAMESPACE_apps:", "apps:")}
+    sync(cluster, namespace, files, A, manager="argocd-controller")
+    text = APPLICATION.replace("NAMESPACE", namespace).replace(
+        "SYNC", json.dumps({"revision": OLD})
+    )
+    cluster.apply(text)
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    apply_object(connection, wanted, FALLBACK)
+    asked = (parse_reconciled(f"application:{namespace}/apps"),)
+    assert release(connection, wanted, NEW, asked=asked).result is ObjectResult.WAITING
+    report = release(connection, wanted, NEW)
+    assert report.result is ObjectResult.RELEASED
+    assert "there is no Application argocd/apps" in report.message
 
 
 def test_who_may_not_read_the_application_waits_and_says_which_rule_is_missing(cluster, namespace):
