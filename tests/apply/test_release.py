@@ -54,7 +54,7 @@ def labelled(cluster, namespace, kinds=KINDS):
 
 def cluster_wide(cluster, namespace):
     found = cluster.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name").split()
-    return {name.partition("/")[2] for name in found if f"/{namespace}-" in name}
+    return {name.partition("/")[2] for name in found if f"/{namespace}:" in name}
 
 
 def test_a_release_is_changed_back_and_forth_and_leaves_nothing(cluster, namespace, helm):
@@ -66,7 +66,7 @@ def test_a_release_is_changed_back_and_forth_and_leaves_nothing(cluster, namespa
         helm("upgrade", "gitops-prefix", str(CHART), values=values)
         wide = cluster_wide(cluster, namespace)
         assert bool(wide) is (name == "one again, and direct apply"), name
-        assert wide <= {f"{namespace}-gitops-prefix-direct-apply"}
+        assert wide <= {f"{namespace}:gitops-prefix-direct-apply"}
     assert labelled(cluster, namespace) == first
     # A finalizer of the server's waits for a controller, which is not here.
     claim = cluster.get("persistentvolumeclaim", "gitops-prefix-clone", namespace)
@@ -102,10 +102,11 @@ MAY = {
     "patch kustomizations/network": True,
     "patch gitrepositories/other": False,
     "get kustomizations/any": True,
-    "patch kustomizations/any": False,
+    "patch kustomizations/any": True,
     "get gitrepositories/flux-system": False,
     "patch ciliumloadbalancerippools/any": True,
     "get services/any": True,
+    "get configmaps/any": False,
     "create services": False,
     "delete ciliumloadbalancerippools/any": False,
     "get secrets/any": False,
@@ -125,7 +126,11 @@ def test_the_account_may_do_what_its_modes_need_and_nothing_else(cluster, namesp
             f"kustomization:{namespace}/network",
         ],
         "events": True,
-        "apply": {"mode": "fallback"},
+        "apply": {
+            "mode": "fallback",
+            "serviceNamespaces": [namespace],
+            "kustomizationNamespaces": [namespace],
+        },
         "leaderElection": {"enabled": True},
     }
     account = f"--as=system:serviceaccount:{namespace}:gitops-prefix"
