@@ -35,12 +35,12 @@ class Flux:
         desired = deepcopy(dict(manifest))
         desired["metadata"].setdefault("labels", {})[LABEL] = "network"
         live = find(self.cluster, kind, desired["metadata"]["name"], namespace)
-        if self.suspended or self._skips(desired, live):
+        if self.suspended or self.skips(desired, live):
             return
         self.cluster.apply(desired, manager=FLUX, force=True)
 
     @staticmethod
-    def _skips(desired: Mapping, live: Mapping | None) -> bool:
+    def skips(desired: Mapping, live: Mapping | None) -> bool:
         for one in filter(None, (desired, live)):
             annotations = one["metadata"].get("annotations") or {}
             if annotations.get(RECONCILE) == "disabled" or annotations.get(SSA) == "Ignore":

@@ -9,6 +9,7 @@ import pytest
 
 from tests.apiserver import ApiServer, api_server, install
 from tests.custom_resources import names
+from tests.neighbours.load_balancers import METALLB, METALLB_POD
 from tests.netns import until
 from tests.parts import require
 
@@ -35,7 +36,11 @@ def neighbourhood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServe
             for number, _ in enumerate(versions)
         ]
         server.kubectl("patch", "crd", _POOLS, "--type=json", "-p", json.dumps(patch))
-        server.kubectl("create", "namespace", "metallb-system")
+        server.kubectl("create", "namespace", METALLB)
+        # MetalLB's controller asks for its own pod, as the owner of what it makes.
+        container = {"name": "controller", "image": "none.example/controller"}
+        made = {"name": METALLB_POD, "namespace": METALLB}
+        server.apply({"apiVersion": "v1", "kind": "Pod", "metadata": made, "spec": {"containers": [container]}})
         yield server
 
 
@@ -49,7 +54,7 @@ def space(neighbourhood: ApiServer) -> Iterator[str]:
     neighbourhood.kubectl("create", "namespace", name)
     yield name
     neighbourhood.kubectl("delete", "services", "--all", "-n", name)
-    neighbourhood.kubectl("delete", "ipaddresspools", "--all", "-n", "metallb-system")
+    neighbourhood.kubectl("delete", "ipaddresspools", "--all", "-n", METALLB)
     neighbourhood.kubectl("delete", "--all", "--wait=false", ",".join(names(scope="Cluster")))
 
     def gone() -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
+from subprocess import Popen
 from typing import NamedTuple
 
 from tests.git_servers import free_port, start_here
@@ -17,15 +18,20 @@ from tests.neighbours.place import Place, addresses
 
 IPS = "lbipam.cilium.io/ips"
 METALLB_IPS = "metallb.io/loadBalancerIPs"
-METALLB = "metallb-system"
+METALLB, METALLB_POD = "metallb-system", "controller"
 Address = IPv4Address | IPv6Address
 
 
+@dataclass
 class TrueProgram:
-    """It acts by itself."""
+    """It acts by itself, while it runs."""
+
+    log: Path
+    process: Popen[str]
 
     def turn(self) -> None:
-        """Nothing to do."""
+        """Nothing to do but to see that it still runs."""
+        assert self.process.poll() is None, self.log.read_text()[-3000:]
 
 
 class Range(NamedTuple):
@@ -48,8 +54,8 @@ def lb_ipam(place: Place, log: Path) -> Iterator[TrueProgram]:
     """Cilium's own."""
     words = ("--k8s-kubeconfig-path", str(place.cluster.kubeconfig("admin")))
     words += ("--k8s-client-qps=500", "--k8s-client-burst=500")
-    with _running("lbipam", words, log):
-        yield TrueProgram()
+    with _running("lbipam", words, log) as program:
+        yield program
 
 
 @contextmanager
@@ -62,10 +68,10 @@ def lb_ipam_stand_in(place: Place, log: Path) -> Iterator["LbIpam"]:
 def metallb(place: Place, log: Path) -> Iterator[TrueProgram]:
     """MetalLB's own controller, without its webhook."""
     words = (f"--namespace={METALLB}", "--webhook-mode=disabled", "--disable-cert-rotation")
-    words += ("--port=0", f"--health-probe-port={free_port()}")
+    words += (f"--pod-name={METALLB_POD}", "--port=0", f"--health-probe-port={free_port()}")
     kubeconfig = str(place.cluster.kubeconfig("admin"))
-    with _running("metallb", words, log, {"KUBECONFIG": kubeconfig}):
-        yield TrueProgram()
+    with _running("metallb", words, log, {"KUBECONFIG": kubeconfig}) as program:
+        yield program
 
 
 @contextmanager
@@ -180,7 +186,7 @@ class MetalLb:
             fits &= len(wanted) == len(families)
             if not fits or not there or taken & set(wanted):
                 return ()
-            return tuple(sorted(wanted, key=lambda text: families.index(type(ip_address(text)))))
+            return wanted
         if kept.get(name):
             return kept[name]
         found = []
@@ -213,10 +219,12 @@ def _of_text(text: str) -> Range:
 @contextmanager
 def _running(
     name: str, words: tuple[str, ...], log: Path, environment: Mapping[str, str] = {}
-) -> Iterator[None]:
+) -> Iterator[TrueProgram]:
     program = Path(os.environ["NEIGHBOURS"]) / name
     with (
         log.open("a") as out,
-        start_here(str(program), *words, stderr=out, stdout=out, env={**os.environ, **environment}),
+        start_here(
+            str(program), *words, stderr=out, stdout=out, env={**os.environ, **environment}
+        ) as process,
     ):
-        yield
+        yield TrueProgram(log, process)
