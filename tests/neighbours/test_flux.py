@@ -5,8 +5,15 @@ The same scenarios run against the true controllers and against the stand-in.
 
 import pytest
 
-from tests.neighbours.flux import REQUESTED, flux, flux_stand_in, kustomization_path, ready_at, set_up
-from tests.neighbours.house import A, B, C, D, E, House, house, pool, service
+from tests.neighbours.flux import (
+    REQUESTED,
+    flux,
+    flux_stand_in,
+    kustomization_path,
+    ready_at,
+    set_up,
+)
+from tests.neighbours.house import A, B, C, House, house, pool, service
 from tests.parts import require
 
 NEIGHBOURS = pytest.mark.parametrize("started", [flux, flux_stand_in], ids=["true", "stand-in"])
