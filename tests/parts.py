@@ -92,7 +92,8 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "lbipam": _neighbour("lbipam"),
     "metallb": _neighbour("metallb"),
     "external-dns": _neighbour("external-dns"),
-    "flux": _neighbour("source-controller", "kustomize-controller", "notification-controller"),
+    "flux": _neighbour("source-controller", "kustomize-controller"),
+    "receiver": _neighbour("notification-controller"),
     "argocd": _neighbour("argocd"),
     "pre-commit": (_has("pre-commit"), "pip install pre-commit"),
     "image": (

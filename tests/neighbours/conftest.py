@@ -40,7 +40,14 @@ def neighbourhood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServe
         # MetalLB's controller asks for its own pod, as the owner of what it makes.
         container = {"name": "controller", "image": "none.example/controller"}
         made = {"name": METALLB_POD, "namespace": METALLB}
-        server.apply({"apiVersion": "v1", "kind": "Pod", "metadata": made, "spec": {"containers": [container]}})
+        server.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": made,
+                "spec": {"containers": [container]},
+            }
+        )
         yield server
 
 

@@ -19,7 +19,7 @@ from gitops_prefix.apply.kube import ApiError
 from tests.apply.reconcilers import FLUX, RECONCILE, Flux
 from tests.git_servers import free_port, start_here
 from tests.neighbours.house import House, applied, kustomized
-from tests.neighbours.load_balancers import TrueProgram
+from tests.neighbours.load_balancers import Several, TrueProgram
 
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
 GROUP = "kustomize.toolkit.fluxcd.io"
@@ -76,7 +76,7 @@ def ready_at(house: House, name: str, revision: str) -> bool:
 
 
 @contextmanager
-def flux(house: House) -> Iterator["Several"]:
+def flux(house: House) -> Iterator[Several]:
     """Flux's own controllers."""
     programs = Path(os.environ["NEIGHBOURS"])
     directory = house.directory / "flux"
@@ -102,18 +102,6 @@ def flux(house: House) -> Iterator["Several"]:
             started = start_here(*words, stdout=log, stderr=log, env=environment, cwd=directory)
             running.append(TrueProgram(path, stack.enter_context(started)))
         yield Several(running)
-
-
-@dataclass(frozen=True)
-class Several:
-    """Programs that act together."""
-
-    programs: list[TrueProgram]
-
-    def turn(self) -> None:
-        """See that all still run."""
-        for program in self.programs:
-            program.turn()
 
 
 @contextmanager
@@ -203,7 +191,10 @@ class Stand:
                 self.house.connection.request("delete", path)
 
     def _report(self, name: str, asked: str) -> None:
-        status = {"lastAppliedRevision": f"main@sha1:{self.revision}", "lastHandledReconcileAt": asked}
+        status = {
+            "lastAppliedRevision": f"main@sha1:{self.revision}",
+            "lastHandledReconcileAt": asked,
+        }
         path = kustomization_path(self.house, name)
         try:
             self.house.merge(f"{path}/status", {"status": status}, FLUX)

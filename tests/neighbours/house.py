@@ -23,7 +23,7 @@ from tests.git_servers import SshServer, ssh_server, start_here
 from tests.gitrepo import git
 from tests.netns import end, run, until
 
-SECONDS = 180.0
+SECONDS = 120.0
 A, B, C, D, E = (f"2001:db8:{letter}::/64" for letter in "abcde")
 HOLD = "kustomize.toolkit.fluxcd.io/reconcile"
 POOLS = "/apis/cilium.io/v2/ciliumloadbalancerippools"
@@ -111,6 +111,7 @@ class House:
         namespace: of the Services, and of the reconciler's objects.
         directory: all files.
         server: the sshd.
+        home: the file of the DynamicPrefix.
     """
 
     cluster: ApiServer
@@ -120,6 +121,7 @@ class House:
     sshd: _Sshd
     remote: Path
     log: Path
+    home: str = "prefix.yaml"
     reachable: bool = True
     connection: Connection = field(init=False)
 
@@ -145,7 +147,9 @@ class House:
     def refuse(self, words: str = "GH006: Protected branch update failed") -> None:
         """From now on a push over ssh is refused; a person's, who is on the machine, is not."""
         hook = self.remote / "hooks" / "pre-receive"
-        hook.write_text(f'#!/bin/sh\n[ -z "$SSH_CONNECTION" ] || {{ echo "{words}" >&2; exit 1; }}\n')
+        hook.write_text(
+            f'#!/bin/sh\n[ -z "$SSH_CONNECTION" ] || {{ echo "{words}" >&2; exit 1; }}\n'
+        )
         hook.chmod(0o755)
 
     def accept(self) -> None:
@@ -178,7 +182,7 @@ class House:
     def published(self, prefix: str) -> None:
         """Wait until the branch has it."""
         wanted = f'currentPrefix: "{prefix}"'
-        self.sees(lambda: wanted in self.in_git("prefix.yaml"), f"{prefix} on the branch")
+        self.sees(lambda: wanted in self.in_git(self.home), f"{prefix} on the branch")
 
     def find(self, path: str) -> dict | None:
         """An object by its path in the API."""
@@ -227,7 +231,9 @@ class House:
             field_manager=manager,
         )
 
-    def sees(self, condition: Callable[[], object], what: str, turn: Callable[[], None] = lambda: None) -> None:
+    def sees(
+        self, condition: Callable[[], object], what: str, turn: Callable[[], None] = lambda: None
+    ) -> None:
         """Wait for a condition; a stand-in has its turns meanwhile."""
 
         def looked() -> object:
@@ -255,7 +261,10 @@ class House:
         command = [sys.executable, "-m", "gitops_prefix", "run"]
         command += [f"--{name}={text}" for name, text in options.items()]
         environment = os.environ | {"HOME": str(self.directory)}
-        with self.log.open("a") as out, start_here(*command, *words, stderr=out, env=environment) as process:
+        with (
+            self.log.open("a") as out,
+            start_here(*command, *words, stderr=out, env=environment) as process,
+        ):
             yield process
 
     def kill(self, daemon: Popen[str]) -> None:
@@ -265,16 +274,23 @@ class House:
 
 
 @contextmanager
-def house(cluster: ApiServer, namespace: str, directory: Path, files: Mapping[str, str]) -> Iterator[House]:
-    """A house whose repository has these files, and prefix.yaml, all rendered for A once the daemon ran."""
+def house(
+    cluster: ApiServer,
+    namespace: str,
+    directory: Path,
+    files: Mapping[str, str],
+    *,
+    home: str = "prefix.yaml",
+) -> Iterator[House]:
+    """A house whose repository has these files, and the DynamicPrefix in `home`."""
     (directory / "source").mkdir()
     prefix = _PREFIX.format(path=directory / "source" / "prefix")
-    all_files = {"prefix.yaml": prefix, **files}
-    remote = bare_repository(directory, {path: text.encode() for path, text in all_files.items()})
+    texts = {home: prefix, **files}
+    remote = bare_repository(directory, {path: text.encode() for path, text in texts.items()})
     sshd = _Sshd()
     with ExitStack() as stack:
         server = stack.enter_context(ssh_server(directory / "ssh", start=sshd.start))
-        made = House(cluster, namespace, directory, server, sshd, remote, directory / "log")
+        made = House(cluster, namespace, directory, server, sshd, remote, directory / "log", home)
         made.log.touch()
         made.renumber(A)
         yield made

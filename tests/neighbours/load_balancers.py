@@ -34,6 +34,18 @@ class TrueProgram:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
 
 
+@dataclass(frozen=True)
+class Several:
+    """Programs that act together."""
+
+    programs: list[TrueProgram]
+
+    def turn(self) -> None:
+        """See that all still run."""
+        for program in self.programs:
+            program.turn()
+
+
 class Range(NamedTuple):
     """What a pool offers: both ends belong to it."""
 

@@ -53,36 +53,70 @@ def test_an_outage_ends_with_what_the_branch_has(neighbourhood, space, tmp_path,
     The prefix changes once more as soon as Git is back.
     """
     needs(started)
-    with house(neighbourhood, space, tmp_path, repository(space)) as home, started(home) as neighbour:
+    with (
+        house(neighbourhood, space, tmp_path, repository(space)) as home,
+        started(home) as neighbour,
+    ):
         set_up(home, {"network": {}})
         with home.daemon(*asks(home)) as daemon:
             home.published(A)
-            home.sees(lambda: agrees(home, A, "lan") and home.service(), "A in the cluster", neighbour.turn)
+            home.sees(
+                lambda: agrees(home, A, "lan") and home.service(),
+                "A in the cluster",
+                neighbour.turn,
+            )
             home.git_goes_away()
             home.renumber(B)
-            home.sees(lambda: home.first("lan") == B and home.held(home.pool("lan")), "B, applied directly", neighbour.turn)
+            home.sees(
+                lambda: home.first("lan") == B and home.held(home.pool("lan")),
+                "B, applied directly",
+                neighbour.turn,
+            )
             path = kustomization_path(home, "network")
             home.annotate(path, REQUESTED, "now")
-            home.sees(lambda: home.find(path)["status"].get("lastHandledReconcileAt") == "now", "a reconcile", neighbour.turn)
+            home.sees(
+                lambda: home.find(path)["status"].get("lastHandledReconcileAt") == "now",
+                "a reconcile",
+                neighbour.turn,
+            )
             assert home.first("lan") == B, "Flux put Git's old value back"
             home.kill(daemon)
-        home.edit("network/pool.yaml", lambda text: text + "  serviceSelector: {matchLabels: {pool: lan}}\n")
+        home.edit(
+            "network/pool.yaml",
+            lambda text: text + "  serviceSelector: {matchLabels: {pool: lan}}\n",
+        )
         home.git_comes_back()
         with home.daemon(*asks(home)):
             home.published(B)
             home.renumber(C)
             home.published(C)
-            home.sees(lambda: agrees(home, C, "lan") and not home.held(home.service()), "C, and no hold", neighbour.turn)
-            home.sees(lambda: "serviceSelector" in home.pool("lan")["spec"], "the person's edit", neighbour.turn)
-            home.sees(lambda: ready_at(home, "network", home.head()), "Flux at the branch's commit", neighbour.turn)
+            home.sees(
+                lambda: agrees(home, C, "lan") and not home.held(home.service()),
+                "C, and no hold",
+                neighbour.turn,
+            )
+            home.sees(
+                lambda: "serviceSelector" in home.pool("lan")["spec"],
+                "the person's edit",
+                neighbour.turn,
+            )
+            home.sees(
+                lambda: ready_at(home, "network", home.head()),
+                "Flux at the branch's commit",
+                neighbour.turn,
+            )
             ips = home.service()["metadata"]["annotations"]["lbipam.cilium.io/ips"].split(",")
             assert ips == ["2001:db8:c:0:f000::10", "2001:db8:b:0:f000::10", "2001:db8:a:0:f000::10", "192.168.42.10"]  # fmt: skip
-            managed = {m["manager"]: m["fieldsV1"] for m in home.pool("lan")["metadata"]["managedFields"]}
+            managed = {
+                m["manager"]: m["fieldsV1"] for m in home.pool("lan")["metadata"]["managedFields"]
+            }
             assert "f:blocks" in managed["kustomize-controller"]["f:spec"]
 
 
 @NEIGHBOURS
-def test_what_is_deleted_while_it_is_held_stays_and_is_reported(neighbourhood, space, tmp_path, started):
+def test_what_is_deleted_while_it_is_held_stays_and_is_reported(
+    neighbourhood, space, tmp_path, started
+):
     """Flux does not prune what is held, and does not come back to it."""
     needs(started)
     files = repository(space) | {"network/gone.yaml": pool("gone")}
@@ -99,7 +133,9 @@ def test_what_is_deleted_while_it_is_held_stays_and_is_reported(neighbourhood, s
             home.edit("network/gone.yaml", None)
             home.git_comes_back()
             home.published(B)
-            home.sees(lambda: ready_at(home, "network", home.head()), "Flux at the commit", neighbour.turn)
+            home.sees(
+                lambda: ready_at(home, "network", home.head()), "Flux at the commit", neighbour.turn
+            )
             home.sees(lambda: agrees(home, B, "lan", "gone"), "no hold", neighbour.turn)
             home.sees(lambda: "kubectl delete" in home.log.read_text(), "the error", neighbour.turn)
 
@@ -108,7 +144,10 @@ def test_what_is_deleted_while_it_is_held_stays_and_is_reported(neighbourhood, s
 def test_a_refused_push_is_no_outage(neighbourhood, space, tmp_path, started):
     """Nothing is applied directly, nothing is held, and a person's commit is applied."""
     needs(started)
-    with house(neighbourhood, space, tmp_path, repository(space)) as home, started(home) as neighbour:
+    with (
+        house(neighbourhood, space, tmp_path, repository(space)) as home,
+        started(home) as neighbour,
+    ):
         set_up(home, {"network": {}})
         with home.daemon(*asks(home), "--interval", "2s"):
             home.published(A)
@@ -118,7 +157,11 @@ def test_a_refused_push_is_no_outage(neighbourhood, space, tmp_path, started):
             home.sees(lambda: "GH006" in home.log.read_text(), "the server's words", neighbour.turn)
             label = "  serviceSelector: {matchLabels: {pool: lan}}\n"
             home.edit("network/pool.yaml", lambda text: text + label)
-            home.sees(lambda: "serviceSelector" in home.pool("lan")["spec"], "the person's edit", neighbour.turn)
+            home.sees(
+                lambda: "serviceSelector" in home.pool("lan")["spec"],
+                "the person's edit",
+                neighbour.turn,
+            )
             assert agrees(home, A, "lan")
             home.accept()
             home.sees(lambda: agrees(home, B, "lan"), "B in the cluster", neighbour.turn)
@@ -147,7 +190,11 @@ def test_each_kind_of_kustomization_follows(neighbourhood, space, tmp_path, star
             home.merge(paused, {"spec": {"suspend": True}})
             home.git_goes_away()
             home.renumber(B)
-            home.sees(lambda: all(home.first(n) == B for n in ("forced", "kept", "paused")), "B, applied directly", neighbour.turn)
+            home.sees(
+                lambda: all(home.first(n) == B for n in ("forced", "kept", "paused")),
+                "B, applied directly",
+                neighbour.turn,
+            )
             assert home.first("x-prefixed") == A
             home.git_comes_back()
             home.published(B)
