@@ -1,16 +1,13 @@
 """Argo CD: its application-controller and repo-server, and a stand-in for them."""
 
-import io
 import json
 import os
 import shutil
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import run as execute
 from tempfile import TemporaryDirectory
 
 from ruamel.yaml import YAML
@@ -18,7 +15,7 @@ from ruamel.yaml import YAML
 from gitops_prefix.apply.kube import ApiError
 from tests.apply.reconcilers import ARGOCD, ArgoCD
 from tests.git_servers import free_port, start_here
-from tests.neighbours.house import House, applied
+from tests.neighbours.house import House, applied, checkout
 from tests.neighbours.load_balancers import Several, TrueProgram
 
 NAMESPACE = "argocd"
@@ -196,11 +193,9 @@ class Applications:
         return True
 
     def _documents(self, revision: str, path: str) -> list[dict]:
-        words = ["git", "-C", str(self.house.remote), "archive", revision]
-        archive = execute(words, check=True, capture_output=True)
         found = []
         with TemporaryDirectory() as directory:
-            tarfile.open(fileobj=io.BytesIO(archive.stdout)).extractall(directory, filter="data")
+            checkout(self.house, revision, Path(directory))
             for file in sorted((Path(directory) / path).glob("*.yaml")):
                 loaded = YAML(typ="safe").load_all(file.read_text())
                 found += [json.loads(json.dumps(document)) for document in loaded if document]

@@ -4,21 +4,18 @@ A GitRepository is read every two seconds, and a Kustomization is reconciled whe
 changes or somebody asks.
 """
 
-import io
 import os
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import run as execute
 from tempfile import TemporaryDirectory
 
 from gitops_prefix.apply.kube import ApiError
 from tests.apply.reconcilers import FLUX, RECONCILE, Flux
 from tests.git_servers import free_port, start_here
-from tests.neighbours.house import House, applied, kustomized
+from tests.neighbours.house import House, applied, checkout, kustomized
 from tests.neighbours.load_balancers import Several, TrueProgram
 
 REQUESTED = "reconcile.fluxcd.io/requestedAt"
@@ -92,13 +89,13 @@ def flux(house: House) -> Iterator[Several]:
     }
     with ExitStack() as stack:
         running = []
-        for name, words in {
+        for name, own in {
             "source-controller": storage,
             "kustomize-controller": ["--health-addr=0", "--requeue-dependency=2s"],
         }.items():
             path = directory / f"{name}.log"
             log = stack.enter_context(path.open("w"))
-            words = [str(programs / name), *common, *words]
+            words = [str(programs / name), *common, *own]
             started = start_here(*words, stdout=log, stderr=log, env=environment, cwd=directory)
             running.append(TrueProgram(path, stack.enter_context(started)))
         yield Several(running)
@@ -113,9 +110,11 @@ def notification_controller(house: House) -> Iterator[str]:
     environment = os.environ | {"KUBECONFIG": str(house.cluster.kubeconfig("admin"))}
     words = ["--metrics-addr=0", f"--receiverAddr={address}"]
     program = str(Path(os.environ["NEIGHBOURS"]) / "notification-controller")
-    with (directory / "log").open("w") as log:
-        with start_here(program, *words, stdout=log, stderr=log, env=environment):
-            yield f"http://{address}"
+    with (
+        (directory / "log").open("w") as log,
+        start_here(program, *words, stdout=log, stderr=log, env=environment),
+    ):
+        yield f"http://{address}"
 
 
 @contextmanager
@@ -156,12 +155,7 @@ class Stand:
     def _reconcile(self, name: str, spec: Mapping) -> None:
         with TemporaryDirectory() as directory:
             where = Path(directory)
-            archive = execute(
-                ["git", "-C", str(self.house.remote), "archive", self.revision],
-                check=True,
-                capture_output=True,
-            )
-            tarfile.open(fileobj=io.BytesIO(archive.stdout)).extractall(where, filter="data")
+            checkout(self.house, self.revision, where)
             desired = kustomized(where / spec["path"])
         paths = [self._apply(document, name) for document in desired]
         self._prune(paths, self.inventories.get(name, ()))
@@ -184,7 +178,7 @@ class Stand:
         return path
 
     def _prune(self, paths: Iterable[tuple[str, str]], before: Iterable[tuple[str, str]]) -> None:
-        for kind, path in set(before) - set(paths):
+        for _, path in set(before) - set(paths):
             live = self.house.find(path)
             annotations = (live or {}).get("metadata", {}).get("annotations") or {}
             if live is not None and annotations.get(RECONCILE) != "disabled":

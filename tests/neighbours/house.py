@@ -3,10 +3,13 @@
 The daemon follows a file, so that no link is needed: to renumber is to write the file.
 """
 
+import io
 import itertools
 import os
 import signal
+import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -299,6 +302,14 @@ def house(
 def applied(cluster: ApiServer, *documents: Mapping) -> None:
     """Objects of whoever sets the reconciler up."""
     cluster.apply(*documents, manager="admin", force=True)
+
+
+def checkout(house: House, revision: str, directory: Path) -> None:
+    """The files of a commit."""
+    words = ["git", "-C", str(house.remote), "archive", revision]
+    archive = subprocess.run(words, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        opened.extractall(directory, filter="data")
 
 
 def kustomized(directory: Path) -> list[dict]:

@@ -131,19 +131,22 @@ def test_an_object_that_fails_holds_the_prefix_up_until_it_is_mended(
         "network/pool.yaml": pool("lan"),
         "network/other.yaml": broken.replace("not A name", "other"),
     }
-    with running(neighbourhood, space, tmp_path, files, {"network": {}}, started) as (home, turn):
-        with home.daemon(*asks("network")):
-            home.published(A)
-            home.sees(lambda: agrees(home, A, "lan"), "A in the cluster", turn)
-            home.edit("network/other.yaml", lambda _: broken)
-            home.renumber(B)
-            home.published(B)
-            home.sees(lambda: not synced_at(home, "network", home.head()), "a failure", turn)
-            assert home.first("lan") == A
-            home.edit("network/other.yaml", lambda text: text.replace("not A name", "other"))
-            home.renumber(C)
-            home.published(C)
-            home.sees(lambda: agrees(home, C, "lan"), "C in the cluster", turn)
+    names = {"network": {}}
+    with (
+        running(neighbourhood, space, tmp_path, files, names, started) as (home, turn),
+        home.daemon(*asks("network")),
+    ):
+        home.published(A)
+        home.sees(lambda: agrees(home, A, "lan"), "A in the cluster", turn)
+        home.edit("network/other.yaml", lambda _: broken)
+        home.renumber(B)
+        home.published(B)
+        home.sees(lambda: not synced_at(home, "network", home.head()), "a failure", turn)
+        assert home.first("lan") == A
+        home.edit("network/other.yaml", lambda text: text.replace("not A name", "other"))
+        home.renumber(C)
+        home.published(C)
+        home.sees(lambda: agrees(home, C, "lan"), "C in the cluster", turn)
 
 
 def steps(seen: list[str]) -> list[str]:
