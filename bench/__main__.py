@@ -10,6 +10,7 @@ from bench import (
     endurance,
     flooding,
     growing,
+    neighbours,
     on_the_wire,
     publishing,
     publishing_memory,
@@ -32,6 +33,7 @@ def main() -> None:
         growing,
         daemon_at_rest,
         flooding,
+        neighbours,
     )
     for row in (*rows, endurance):
         with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as directory:

@@ -38,7 +38,7 @@ metadata:
   annotations: {{config.kubernetes.io/local-config: "true", argocd.argoproj.io/hook: Skip}}
 spec:
   acquisition:
-    file: {{path: {path}}}
+    {source}
   addressRanges:
     - {{name: lan, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}}
   transition: {{mode: ha}}
@@ -284,11 +284,21 @@ def house(
     files: Mapping[str, str],
     *,
     home: str = "prefix.yaml",
+    source: str = "",
 ) -> Iterator[House]:
-    """A house whose repository has these files, and the DynamicPrefix in `home`."""
+    """A house whose repository has these files.
+
+    Args:
+        cluster: the API server.
+        namespace: of the Services, and of the reconciler's objects.
+        directory: for all files.
+        files: of the repository.
+        home: the file of the DynamicPrefix.
+        source: of the prefix; without it, a file.
+    """
     (directory / "source").mkdir()
-    prefix = _PREFIX.format(path=directory / "source" / "prefix")
-    texts = {home: prefix, **files}
+    told = source or f"file: {{path: {directory / 'source' / 'prefix'}}}"
+    texts = {home: _PREFIX.format(source=told), **files}
     remote = bare_repository(directory, {path: text.encode() for path, text in texts.items()})
     sshd = _Sshd()
     with ExitStack() as stack:
