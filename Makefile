@@ -47,7 +47,8 @@ format: $(INSTALLED) ## what ruff mends by itself
 	$(VENV)/bin/ruff format
 
 neighbours: $(INSTALLED) ## what we commit, beside the true LB-IPAM, MetalLB, external-dns, Flux, Argo CD (.ci/neighbours builds them)
-	KUBEBUILDER_ASSETS=$$(.ci/kubernetes) NEIGHBOURS=$$(.ci/neighbours --cached) $(VENV)/bin/python -m pytest -rs tests/neighbours $(PYTEST_ARGS)
+	KUBEBUILDER_ASSETS=$$(.ci/kubernetes) NEIGHBOURS=$$(.ci/neighbours --cached) EVERY_SCENARIO=1 \
+	  $(VENV)/bin/python -m pytest -rs tests/neighbours $(PYTEST_ARGS)
 
 bench: $(INSTALLED) ## speed and memory, each against a peer or a floor
 	$(VENV)/bin/python -m bench

@@ -95,6 +95,10 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "flux": _neighbour("source-controller", "kustomize-controller"),
     "receiver": _neighbour("notification-controller"),
     "argocd": _neighbour("argocd"),
+    "every-scenario": (
+        lambda: bool(os.environ.get("EVERY_SCENARIO")),
+        "EVERY_SCENARIO=1, as `make neighbours` sets it: the longer scenarios beside true programs",
+    ),
     "pre-commit": (_has("pre-commit"), "pip install pre-commit"),
     "image": (
         lambda: (

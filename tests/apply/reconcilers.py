@@ -67,7 +67,7 @@ class ArgoCD:
     def reconcile(self, kind: str, manifest: Mapping, namespace: str = "") -> None:
         """Self-heal: sync when something differs that is not ignored."""
         live = find(self.cluster, kind, manifest["metadata"]["name"], namespace)
-        if live is None or self._differs(manifest, live):
+        if live is None or self.differs(manifest, live):
             self.sync(kind, manifest, namespace)
 
     def sync(self, kind: str, manifest: Mapping, namespace: str = "") -> None:
@@ -83,7 +83,8 @@ class ArgoCD:
             words = ["apply", f"--field-manager={ARGOCD}", "-f", "-"]
             self.cluster.kubectl(*words, stdin=json.dumps(desired))
 
-    def _differs(self, desired: Mapping, live: Mapping) -> bool:
+    def differs(self, desired: Mapping, live: Mapping) -> bool:
+        """Whether a field differs that is not ignored."""
         ignored = set(self._ignored(desired, live))
         return any(
             value_at(live, path) != value for path, value in leaves(desired) if path not in ignored

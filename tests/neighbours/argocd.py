@@ -188,8 +188,10 @@ class Applications:
             where = metadata.get("namespace", "")
             track = f"{name}:{kind.group}/{kind.kind}:{where or self.house.namespace}/{metadata['name']}"
             metadata.setdefault("annotations", {})["argocd.argoproj.io/tracking-id"] = track
-            full = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-            reconciler.reconcile(full, document, where)
+            live = self.house.connection.get(kind, metadata["name"], where)
+            if live is None or reconciler.differs(document, live):
+                full = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+                reconciler.sync(full, document, where)
         return True
 
     def _documents(self, revision: str, path: str) -> list[dict]:

@@ -15,8 +15,8 @@ from tests.parts import require
 NEIGHBOURS = pytest.mark.parametrize("started", [argocd, argocd_stand_in], ids=["true", "stand-in"])
 
 
-def needs(started) -> None:
-    require("cluster", "ssh", *(("argocd", "redis") if started is argocd else ()))
+def needs(started, *more: str) -> None:
+    require("cluster", "ssh", *(("argocd", "redis", *more) if started is argocd else ()))
 
 
 @contextmanager
@@ -24,7 +24,6 @@ def running(
     neighbourhood, space, directory, files, names, started, **where
 ) -> Iterator[tuple[House, Callable[[], None]]]:
     """A house beside Argo CD, and what gives the stand-in its turns."""
-    needs(started)
     with house(neighbourhood, space, directory, files, **where) as home:
         set_up(home, names)
         try:
@@ -52,6 +51,7 @@ def test_an_outage_ends_without_a_step_back(neighbourhood, space, tmp_path, star
 
     A SIGKILL in the outage, and one more renumbering right after the return.
     """
+    needs(started)
     files = {"network/pool.yaml": pool("lan"), "network/service.yaml": service(space)}
     with running(neighbourhood, space, tmp_path, files, {"network": {}}, started) as (home, turn):
         flips = 0
@@ -105,6 +105,7 @@ def test_a_plain_directory_does_not_send_the_dynamic_prefix(
     neighbourhood, space, tmp_path, started
 ):
     """With the hook annotation that `init` writes; all else of the directory is applied."""
+    needs(started, "every-scenario")
     files, where = {"plain/pool.yaml": pool("plain")}, "plain/prefix.yaml"
     with (
         running(neighbourhood, space, tmp_path, files, {"plain": {}}, started, home=where) as (
@@ -124,6 +125,7 @@ def test_an_object_that_fails_holds_the_prefix_up_until_it_is_mended(
     neighbourhood, space, tmp_path, started
 ):
     """With `retry.refresh` the next try takes the commit that mends it."""
+    needs(started, "every-scenario")
     broken = (
         f'apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: "not A name", namespace: {space}}}\n'
     )

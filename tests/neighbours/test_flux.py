@@ -19,8 +19,8 @@ from tests.parts import require
 NEIGHBOURS = pytest.mark.parametrize("started", [flux, flux_stand_in], ids=["true", "stand-in"])
 
 
-def needs(started) -> None:
-    require("cluster", "ssh", *(("flux",) if started is flux else ()))
+def needs(started, *more: str) -> None:
+    require("cluster", "ssh", *(("flux", *more) if started is flux else ()))
 
 
 def kustomization(*resources: str, more: str = "") -> str:
@@ -118,7 +118,7 @@ def test_what_is_deleted_while_it_is_held_stays_and_is_reported(
     neighbourhood, space, tmp_path, started
 ):
     """Flux does not prune what is held, and does not come back to it."""
-    needs(started)
+    needs(started, "every-scenario")
     files = repository(space) | {"network/gone.yaml": pool("gone")}
     files["network/kustomization.yaml"] = kustomization("pool.yaml", "service.yaml", "gone.yaml")
     with house(neighbourhood, space, tmp_path, files) as home, started(home) as neighbour:
@@ -143,7 +143,7 @@ def test_what_is_deleted_while_it_is_held_stays_and_is_reported(
 @NEIGHBOURS
 def test_a_refused_push_is_no_outage(neighbourhood, space, tmp_path, started):
     """Nothing is applied directly, nothing is held, and a person's commit is applied."""
-    needs(started)
+    needs(started, "every-scenario")
     with (
         house(neighbourhood, space, tmp_path, repository(space)) as home,
         started(home) as neighbour,
@@ -173,7 +173,7 @@ def test_each_kind_of_kustomization_follows(neighbourhood, space, tmp_path, star
 
     What kustomize renames is not found, so an outage changes nothing there; Git brings the value.
     """
-    needs(started)
+    needs(started, "every-scenario")
     files = {"prefixed/kustomization.yaml": kustomization("pool.yaml", more="namePrefix: x-\n")}
     files["prefixed/pool.yaml"] = pool("prefixed")
     for name in ("forced", "kept", "paused"):
