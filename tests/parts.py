@@ -97,7 +97,7 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "argocd": _neighbour("argocd"),
     "every-scenario": (
         lambda: bool(os.environ.get("EVERY_SCENARIO")),
-        "EVERY_SCENARIO=1, as `make neighbours` sets it: the longer scenarios beside true programs",
+        "EVERY_SCENARIO=1, as `make neighbours` sets it: the longer scenarios beside reconcilers",
     ),
     "pre-commit": (_has("pre-commit"), "pip install pre-commit"),
     "image": (

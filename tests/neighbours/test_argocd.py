@@ -16,7 +16,7 @@ NEIGHBOURS = pytest.mark.parametrize("started", [argocd, argocd_stand_in], ids=[
 
 
 def needs(started, *more: str) -> None:
-    require("cluster", "ssh", *(("argocd", "redis", *more) if started is argocd else ()))
+    require("cluster", "ssh", *more, *(("argocd", "redis") if started is argocd else ()))
 
 
 @contextmanager

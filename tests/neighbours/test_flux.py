@@ -20,7 +20,7 @@ NEIGHBOURS = pytest.mark.parametrize("started", [flux, flux_stand_in], ids=["tru
 
 
 def needs(started, *more: str) -> None:
-    require("cluster", "ssh", *(("flux", *more) if started is flux else ()))
+    require("cluster", "ssh", *more, *(("flux",) if started is flux else ()))
 
 
 def kustomization(*resources: str, more: str = "") -> str:
