@@ -51,9 +51,8 @@ from gitops_prefix.plan.occasion import occasion
 from gitops_prefix.plan.plan import Plan
 from gitops_prefix.publish.message import TemplateError
 from gitops_prefix.render.binding import field_name
-from gitops_prefix.render.drift import find_drift
 from gitops_prefix.render.inventory import Inventory, describe
-from gitops_prefix.render.rendering import render
+from gitops_prefix.render.rendering import find_drift, render
 
 Document = Mapping[str, Any]
 _SECONDS = 10.0

@@ -29,8 +29,8 @@ from gitops_prefix.publish.message import Wording
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.binding import FieldIdentity
-from gitops_prefix.render.drift import Drift, find_drift, managed_fields
 from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.rendering import Drift, find_drift, managed_fields
 from gitops_prefix.render.settings import Settings
 
 

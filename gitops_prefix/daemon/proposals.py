@@ -35,8 +35,7 @@ from gitops_prefix.publish.push_branches import PushBranches, problem_of
 from gitops_prefix.publish.refs import Refs
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.render.binding import FieldIdentity
-from gitops_prefix.render.drift import find_drift, managed_fields
-from gitops_prefix.render.rendering import render
+from gitops_prefix.render.rendering import find_drift, managed_fields, render
 
 _WORST_FIRST = (Result.UNREACHABLE, Result.CONTESTED, Result.REFUSED, Result.HELD)
 

@@ -69,14 +69,28 @@ def _ends(placed: Placed, prefixes: tuple[Prefix, ...]) -> tuple[int, int, int]:
     return prefix.network, 1, (1 << (BITS - prefix.length)) - 1
 
 
+class Holder(NamedTuple):
+    """What in the repository holds a host part.
+
+    Attributes:
+        document: the object, or the place of the document where it names none.
+        place: the part of the document that makes a Service; empty for all of it.
+    """
+
+    document: str
+    place: str = ""
+
+
 class Claim(NamedTuple):
-    """A Service that wants a host part.
+    """A Service that wants a host part, or a marker that names one.
 
     Attributes:
         document: distinguishes two documents of one name.
         suffix: the host part that its author wrote, or None.
         addresses: the IPv6 addresses that it lists already, in their order.
         sharing_key: Services with the same one may be on one address; empty for no key.
+        owner: of a marker, or of a Service beside markers.
+        marked: whether it is a marker's.
     """
 
     namespace: str
@@ -86,6 +100,13 @@ class Claim(NamedTuple):
     suffix: int | None = None
     addresses: tuple[int, ...] = ()
     sharing_key: str = ""
+    owner: Holder = Holder("")
+    marked: bool = False
+
+    @property
+    def mentions(self) -> bool:
+        """Whether it is a marker that takes what another Service has."""
+        return self.marked and self.suffix is None
 
     def is_same_service(self, other: "Claim") -> bool:
         """Whether both mean one object: a base and its overlay, say.
@@ -100,7 +121,14 @@ class Claim(NamedTuple):
     def shares_with(self, other: "Claim") -> bool:
         """Whether both may hold one address."""
         shared = bool(self.sharing_key) and self.sharing_key == other.sharing_key
-        return shared or self.is_same_service(other)
+        return shared or self.is_same_service(other) or self._is_beside(other)
+
+    def _is_beside(self, other: "Claim") -> bool:
+        """Whether a marker repeats the host part of its own document."""
+        if not (self.marked or other.marked) or self.owner.document != other.owner.document:
+            return False
+        places = {self.owner.place, other.owner.place}
+        return len(places) == 1 or "" in places
 
 
 class Rooms(NamedTuple):
@@ -134,11 +162,14 @@ class Assignment(NamedTuple):
 def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
     """Give every claim its host part, whatever order they come in.
 
-    * What a suffix or an address says is held for good.
+    * What a suffix, a marker or an address says is held for good.
     * A Service that is written down twice is one.
     * The others take the host part that their name hashes to, or the next free one.
+    * A marker that mentions a Service takes what that one has, or would be given.
     """
-    ordered = sorted(claims, key=lambda claim: (claim.namespace, claim.name, claim.document))
+    ordered = sorted(
+        claims, key=lambda claim: (claim.mentions, claim.namespace, claim.name, claim.document)
+    )
     held = {
         claim: kept
         for claim in ordered
@@ -147,7 +178,7 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
     outside = tuple(
         claim
         for claim, host_part in held.items()
-        if claim.suffix is not None and host_part not in claims[claim].after
+        if claim.suffix is not None and not claim.marked and host_part not in claims[claim].after
     )
     # What somebody lists as a foreign entry is in use as well.
     used = {address for claim in ordered for address in claim.addresses}
@@ -157,7 +188,10 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
         if claim in held:
             continue
         room = claims[claim].after
-        found = _of_the_same_service(claim, held)
+        if claim.mentions:
+            found = _mentioned(claim, held, claims)
+        else:
+            found = _of_the_same_service(claim, held)
         if found is None:
             found = _free(claim, room, used)
         if found is None:
@@ -167,6 +201,8 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
             used.add(room.networks[0] + found)
     holders: dict[int, list[Claim]] = {}
     for claim in filter(held.__contains__, ordered):
+        if claim.mentions:
+            continue
         holders.setdefault(claims[claim].after.networks[0] + held[claim], []).append(claim)
     taken = tuple(pair for group in holders.values() for pair in _strangers(group))
     return Assignment(held, taken, outside, tuple(full))
@@ -199,6 +235,24 @@ def _of_the_same_service(claim: Claim, held: Mapping[Claim, int]) -> int | None:
         if known.is_same_service(claim) and known.reference == claim.reference:
             return host_part
     return None
+
+
+def _mentioned(
+    claim: Claim, held: Mapping[Claim, int], claims: Mapping[Claim, Rooms]
+) -> int | None:
+    """What the Service holds that a marker mentions.
+
+    Flux and kustomize may add the namespace of a Service later, so one without counts after
+    one with the namespace that is meant.
+    """
+    network = claims[claim].after.networks[0]
+    services = {
+        (known.namespace, known.name): host_part
+        for known, host_part in reversed([*held.items()])
+        if known.name and claims[known].after.networks[0] == network
+    }
+    of_all = services.get(("", claim.name))
+    return services.get((claim.namespace, claim.name), of_all)
 
 
 def _free(claim: Claim, room: Room, used: set[int]) -> int | None:

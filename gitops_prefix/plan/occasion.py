@@ -8,7 +8,7 @@ from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.status import Status
 from gitops_prefix.plan.plan import Plan
 from gitops_prefix.render.binding import Change, NamedField
-from gitops_prefix.render.drift import Drift
+from gitops_prefix.render.rendering import Drift
 
 
 class Changed(NamedField, Protocol):

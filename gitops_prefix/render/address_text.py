@@ -77,7 +77,7 @@ def is_shaped(field: str, text: str) -> bool:
         return span is not None
     if field == "range":
         return "-" in text
-    if field in {"prefix", "cidr", "cidrs"}:
+    if field in {"prefix", "cidr", "cidrs", "all-cidrs"}:
         # An interface has host bits behind its length, and these would be lost.
         return "/" in text and address_span(text.partition("/")[0]) == span._replace(
             last=span.first

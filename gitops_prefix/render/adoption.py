@@ -46,11 +46,11 @@ from gitops_prefix.render.load_balancers import (
     load_balancer_of,
     may_be_dual_stack,
 )
-from gitops_prefix.render.manifest import NAME, SUFFIX, Manifest
+from gitops_prefix.render.manifest import NAME, SERVICE, SUFFIX, Manifest
+from gitops_prefix.render.positions import annotated_elsewhere
 from gitops_prefix.render.rendering import Rendering, finish, refused
 from gitops_prefix.render.targets.service import TARGET, claim_of, service_reference
 
-_PATH = ("metadata", "annotations", SUFFIX)
 MENDED = "no-address"
 """The code of an error that adopting a Service ends."""
 _LOAD_BALANCER = "LoadBalancer"
@@ -165,11 +165,7 @@ def _written(inventory: Inventory) -> Iterator[_Written]:
     specifications = {
         name: document.specification for name, document in inventory.dynamic_prefixes.items()
     }
-    for manifest in inventory.manifests:
-        if (manifest.kind, manifest.group) != (TARGET.kind, TARGET.group):
-            continue
-        if NAME not in manifest.annotations:
-            continue
+    for manifest in _annotated(inventory):
         reference, _ = service_reference(manifest, specifications)
         if reference is None:
             continue
@@ -186,6 +182,17 @@ def _written(inventory: Inventory) -> Iterator[_Written]:
         if room is not None:
             following = Following(document.specification, document.status, document.status)
             yield _Written(manifest, claim, following, room)
+
+
+def _annotated(inventory: Inventory) -> Iterator[Manifest]:
+    """Each Service, and each mapping that has the annotations of one."""
+    for manifest in inventory.manifests:
+        if (manifest.kind, manifest.group) == (TARGET.kind, TARGET.group):
+            if NAME in manifest.annotations:
+                yield manifest
+            yield from (place for place in annotated_elsewhere(manifest) if place.is_elsewhere)
+        else:
+            yield from annotated_elsewhere(manifest)
 
 
 def _match(
@@ -226,6 +233,8 @@ def _ambiguous(service: _Written, meant: Sequence[LiveService]) -> Problem:
 
 def _absent(service: _Written) -> Problem:
     message = f"{service} is not a Service of type LoadBalancer in this cluster; it stays as it is"
+    if ":" in service.claim.name and SERVICE not in service.manifest.annotations:
+        message += f": name the Service that is made from it, as in {SERVICE}: media/plex"
     return service.manifest.annotation_problem("not-in-cluster", message, severity=Severity.NOTE)
 
 
@@ -346,10 +355,11 @@ def _edit(
         name = service.claim.reference.dynamic_prefix
         texts: dict[Path, str] = {}
         if service.claim in findings.adopted:
-            texts[_PATH] = format_address(findings.adopted[service.claim])
+            path = (*service.manifest.annotated_at, SUFFIX)
+            texts[path] = format_address(findings.adopted[service.claim])
         texts |= _pinned(inventory, service)
         for path, text in texts.items():
-            binding = Binding(service.manifest, path, name, partial(_write, text))
+            binding = Binding(service.manifest.document, path, name, partial(_write, text))
             try:
                 yield binding.edit(binding, service.following)
             except RefusedEditError as error:
@@ -372,7 +382,7 @@ def _pinned(inventory: Inventory, service: _Written) -> dict[Path, str]:
     if ipv4_of(before):
         return {}
     held = entries(before) or [format_address(address) for address in live.held]
-    return {("metadata", "annotations", key): ",".join([*held, *live.ipv4])}
+    return {(*manifest.annotated_at, key): ",".join([*held, *live.ipv4])}
 
 
 def _write(text: str, binding: Binding, _: Following) -> FieldEdit:

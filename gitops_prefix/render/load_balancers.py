@@ -59,7 +59,7 @@ def load_balancer_of(
     wrote it on every Service.
     """
     of_metallb = _has_key(manifest, _OF_METALLB)
-    chosen = value_at(manifest.content, ("spec", "loadBalancerClass"))
+    chosen = manifest.of_spec("loadBalancerClass")
     if isinstance(chosen, str) and chosen:
         if chosen.startswith(_OF_CILIUM):
             return LoadBalancer.CILIUM
@@ -90,7 +90,7 @@ def _pools(reference: Reference, manifests: Iterable[Manifest]) -> Iterator[Mani
 
 def may_be_dual_stack(manifest: Manifest) -> bool:
     """Whether a Service may have an IPv4 address beside an IPv6 address."""
-    policy = value_at(manifest.content, ("spec", "ipFamilyPolicy"))
+    policy = manifest.of_spec("ipFamilyPolicy")
     return policy in {"PreferDualStack", "RequireDualStack"} or len(families_of(manifest)) > 1
 
 
@@ -101,7 +101,7 @@ def may_hold_ipv6(manifest: Manifest) -> bool:
 
 def families_of(manifest: Manifest) -> list[Value]:
     """The IP families that a Service asks for by name."""
-    families = value_at(manifest.content, ("spec", "ipFamilies"))
+    families = manifest.of_spec("ipFamilies")
     return families if isinstance(families, list) else []
 
 

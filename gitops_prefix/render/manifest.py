@@ -17,6 +17,7 @@ SUBNET = ANNOTATIONS + "subnet"
 SERVICE_ADDRESS_RANGE = ANNOTATIONS + "service-address-range"
 SERVICE_SUBNET = ANNOTATIONS + "service-subnet"
 SUFFIX = ANNOTATIONS + "suffix"
+SERVICE = ANNOTATIONS + "service"
 IPV6_ONLY = ANNOTATIONS + "ipv6-only"
 SKIP_DNS = ANNOTATIONS + "skip-external-dns-update"
 VARIABLES = ANNOTATIONS + "variables"
@@ -25,7 +26,7 @@ LOCAL_CONFIG = "config.kubernetes.io/local-config"
 """kustomize leaves out a document that has it."""
 
 _METADATA = ("metadata",)
-_ANNOTATIONS = ("metadata", "annotations")
+_ANNOTATIONS: Path = ("metadata", "annotations")
 
 
 class Manifest(NamedTuple):
@@ -37,6 +38,8 @@ class Manifest(NamedTuple):
         text: the document's own text.
         root: its nodes.
         content: the same as plain values.
+        annotated_at: the mapping that is read as its annotations. Charts and Gateways make
+            Services, and have the annotations of these in a place of their own.
     """
 
     source: Source
@@ -44,6 +47,7 @@ class Manifest(NamedTuple):
     text: str
     root: Node
     content: Value
+    annotated_at: Path = _ANNOTATIONS
 
     @property
     def path(self) -> str:
@@ -76,10 +80,39 @@ class Manifest(NamedTuple):
         return _string(value_at(self.content, _METADATA), "namespace")
 
     @property
+    def annotated(self) -> Path:
+        """What has the annotations: an object, or a mapping in the values of a chart."""
+        path = self.annotated_at
+        if path[-2:] == _ANNOTATIONS:
+            return path[:-2]
+        return path[:-1] if path[-1] == "annotations" else path
+
+    def of_spec(self, key: str) -> Value:
+        """A field of the spec; charts have the fields of a Service beside its annotations."""
+        below = ("spec",) if self.annotated_at[-2:] == _ANNOTATIONS else ()
+        return value_at(self.content, (*self.annotated, *below, key))
+
+    @property
+    def title(self) -> str:
+        """Which object of a cluster; an empty string when the document does not say it."""
+        named = self.kind and self.name and self.namespace
+        return f"{self.kind} {self.namespace}/{self.name}" if named else ""
+
+    @property
     def annotations(self) -> Mapping[Any, Value]:
-        """metadata.annotations; empty when there are no annotations."""
-        annotations = value_at(self.content, _ANNOTATIONS)
+        """metadata.annotations, or those elsewhere; empty when there are no annotations."""
+        annotations = value_at(self.content, self.annotated_at)
         return annotations if isinstance(annotations, dict) else {}
+
+    @property
+    def document(self) -> "Manifest":
+        """The same document, read by its own annotations."""
+        return self._replace(annotated_at=_ANNOTATIONS)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the annotations are not those of the document."""
+        return self.annotated_at != _ANNOTATIONS
 
     def place(self, node: Node) -> Place:
         """Where a node of this manifest is in the file."""
@@ -105,7 +138,7 @@ class Manifest(NamedTuple):
         self, code: str, message: str, *, key: str = NAME, severity: Severity = Severity.ERROR
     ) -> Problem:
         """A problem with an annotation, at its value."""
-        return self.field_problem((*_ANNOTATIONS, key), code, message, severity)
+        return self.field_problem((*self.annotated_at, key), code, message, severity)
 
 
 def _string(mapping: Value, key: str) -> str:
@@ -201,4 +234,5 @@ def _unknown_part(
 
 
 def _problem(manifest: Manifest, key: str, code: str, message: str) -> Problem:
-    return manifest.annotation_problem(code, f"{dotted(_ANNOTATIONS)}: {key} {message}", key=key)
+    where = dotted(manifest.annotated_at)
+    return manifest.annotation_problem(code, f"{where}: {key} {message}", key=key)

@@ -11,16 +11,14 @@ are replaced, and the author's items stay; so do the entries of a string with co
 """
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from operator import itemgetter
-from typing import NamedTuple
 
 from gitops_prefix.decide.address import parse_address
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.service_address import Claim, Holder
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import imagine
@@ -38,17 +36,15 @@ from gitops_prefix.render.edit import is_null, move_addresses, moved_value, move
 from gitops_prefix.render.edit_items import RefusedEditError, replace_scalar
 from gitops_prefix.render.files import MARKER
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.marker import REWRITE, Marker, MarkerError, parse_marker
+from gitops_prefix.render.marker import LISTS, REWRITE, Marker, MarkerError, parse_marker
 from gitops_prefix.render.node import (
     AliasNode,
-    MappingNode,
-    Node,
     ScalarNode,
     SequenceNode,
     Value,
     at_path,
-    scalars_in,
 )
+from gitops_prefix.render.positions import MarkerComment, Position, find_marker_comments
 from gitops_prefix.render.shared_list import (
     ListRule,
     Ownership,
@@ -56,48 +52,10 @@ from gitops_prefix.render.shared_list import (
     edit_shared_list,
 )
 from gitops_prefix.render.source import Edit
-from gitops_prefix.render.style import quoted, resolve
+from gitops_prefix.render.style import quoted
 
-_LISTS = ("cidrs", "addresses")
-_COMMENT = r"(?m)(?:^|(?<=[ \t]))#[^\r\n]*"
-_FORM = rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)"
-_ASIDE = rf'\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:'
-_PROPERTIES = r"[-+0-9]*\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*"
-
-
-class _Position(NamedTuple):
-    """A value that may be marked.
-
-    Attributes:
-        path: keys and indices from the document's root.
-        key: the node before its colon; None for an item of a list.
-        in_flow: whether it is inside braces or brackets.
-    """
-
-    path: Path
-    node: Node
-    key: Node | None
-    in_flow: bool
-
-
-class _Comment(NamedTuple):
-    """A comment in the form of a marker.
-
-    Attributes:
-        text: the value of `$dynamicprefix`; None when the comment does not parse.
-        offset: of the comment.
-        position: the value that it marks; None when its line has no value.
-        in_block_scalar: whether the comment is text of a block scalar.
-        others: further keys of its JSON, which nothing reads.
-        aside: whether words before its JSON keep it from being a marker.
-    """
-
-    text: str | None
-    offset: int
-    position: _Position | None
-    in_block_scalar: bool
-    others: tuple[str, ...] = ()
-    aside: bool = False
+_ASKING = re.compile(r"(?i)lbipam\.cilium\.io/ips|io\.cilium/lb-ipam-ips|.*loadbalancerips?")
+"""Keys by which a Service asks for an address; every other field only repeats one."""
 
 
 def is_marked(manifest: Manifest) -> bool:
@@ -109,7 +67,7 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
     """The marked fields of a document, and what is wrong with its markers."""
     bindings: dict[Path, Binding] = {}
     problems: list[Problem] = []
-    for comment in _find_comments(manifest.text, manifest.root):
+    for comment in find_marker_comments(manifest.text, manifest.root):
         place = manifest.source.place(manifest.span.start + comment.offset)
         problems.extend(_oddities(comment, place))
         if comment.aside:
@@ -127,7 +85,7 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
     return Bound(tuple(bindings.values()), tuple(problems))
 
 
-def _oddities(comment: _Comment, place: Place) -> Iterator[Problem]:
+def _oddities(comment: MarkerComment, place: Place) -> Iterator[Problem]:
     if comment.aside:
         message = (
             f'words before it keep this from being a marker: write # {{"{MARKER}": ...}} alone'
@@ -138,7 +96,7 @@ def _oddities(comment: _Comment, place: Place) -> Iterator[Problem]:
         yield Problem("marker-other-key", message, place, Severity.WARNING)
 
 
-def _bind(manifest: Manifest, comment: _Comment, surroundings: Surroundings) -> Binding:
+def _bind(manifest: Manifest, comment: MarkerComment, surroundings: Surroundings) -> Binding:
     if comment.in_block_scalar:
         message = "is text inside of a block scalar: write NAME:rewrite behind its | or >"
         raise MarkerError("marker-misplaced", message)
@@ -157,15 +115,30 @@ def _bind(manifest: Manifest, comment: _Comment, surroundings: Surroundings) -> 
     _check_replaceable(position, name)
     specification = surroundings.specifications[name]
     imagined = imagine(specification)
-    if imagined is not None:
+    if imagined is not None and marker.service is None:
         marker.values(specification, imagined)
     _check_overwriting(position, marker)
     key = position.key if is_null(position.node) else None
     edit = partial(_edit_of(position, marker), position, marker)
-    return Binding(manifest, position.path, name, edit, at=key or position.node)
+    claim = _claim(manifest, position.path, marker)
+    return Binding(manifest, position.path, name, edit, claim, at=key or position.node)
 
 
-def _check_replaceable(position: _Position, name: str) -> None:
+def _claim(manifest: Manifest, path: Path, marker: Marker) -> Claim | None:
+    """The host part that a marker names; two in one document are one Service's, as a rule."""
+    document = f"{manifest.path}:{manifest.span.number}"
+    spot = f"{document}:{dotted(path)}"
+    if marker.service is not None:
+        return Claim(*marker.service, marker.reference, spot, marked=True)
+    if marker.host is None:
+        return None
+    name = (manifest.namespace, manifest.name) if manifest.kind == "Service" else ("", "")
+    place = dotted(path[:-1]) if _ASKING.fullmatch(str(path[-1])) else ""
+    owner = Holder(manifest.title or document, place)
+    return Claim(*name, marker.reference, spot, marker.host, owner=owner, marked=True)
+
+
+def _check_replaceable(position: Position, name: str) -> None:
     """Only `rewrite` edits inside of a block scalar or a mapping."""
     node = position.node
     if isinstance(node, ScalarNode) and node.style in {"|", ">"}:
@@ -176,7 +149,7 @@ def _check_replaceable(position: _Position, name: str) -> None:
         raise MarkerError("marker-misplaced", message)
 
 
-def _check_overwriting(position: _Position, marker: Marker) -> None:
+def _check_overwriting(position: Position, marker: Marker) -> None:
     """Refuse a string that is more than the value of the field: the rest would be lost.
 
     A list with commas keeps its other entries, and needs one that is an address.
@@ -199,18 +172,18 @@ def _check_overwriting(position: _Position, marker: Marker) -> None:
 
 
 def _edit_of(
-    position: _Position, marker: Marker
-) -> Callable[[_Position, Marker, Binding, Following], FieldEdit]:
+    position: Position, marker: Marker
+) -> Callable[[Position, Marker, Binding, Following], FieldEdit]:
     """How a marked value is edited: as a list, as addresses in a string, or as a scalar."""
     if isinstance(position.node, SequenceNode):
         return _edit_list
-    if is_null(position.node) and marker.field in _LISTS:
+    if is_null(position.node) and marker.field in LISTS:
         return _edit_list
     return _edit_addresses if marker.field == "addresses" else _edit_scalar
 
 
 def _values(
-    position: _Position, marker: Marker, specification: Specification, status: Status
+    position: Position, marker: Marker, specification: Specification, status: Status
 ) -> tuple[str, ...]:
     """The values of a marker.
 
@@ -223,19 +196,25 @@ def _values(
         raise RefusedEditError(position.node, f"marker: {error}") from error
 
 
+def _with_host(marker: Marker, following: Following) -> Marker:
+    """The marker with the host part of the Service that it mentions."""
+    return marker if marker.service is None else marker._replace(host=following.host_part)
+
+
 def _edit_list(
-    position: _Position, marker: Marker, binding: Binding, following: Following
+    position: Position, marker: Marker, binding: Binding, following: Following
 ) -> FieldEdit:
     _refuse_alias_key(position, binding)
     span_of = hextets_span if marker.field == "network" else dashed_span
-    rule = ListRule(span_of, partial(_values, position, marker))
+    rule = ListRule(span_of, partial(_values, position, _with_host(marker, following)))
     return edit_shared_list(rule, binding, following)
 
 
 def _edit_addresses(
-    position: _Position, marker: Marker, binding: Binding, following: Following
+    position: Position, marker: Marker, binding: Binding, following: Following
 ) -> FieldEdit:
     _refuse_alias_key(position, binding)
+    marker = _with_host(marker, following)
     after, *before = (
         tuple(map(parse_address, _values(position, marker, following.specification, status)))
         for status in following.statuses
@@ -245,8 +224,9 @@ def _edit_addresses(
 
 
 def _edit_scalar(
-    position: _Position, marker: Marker, binding: Binding, following: Following
+    position: Position, marker: Marker, binding: Binding, following: Following
 ) -> FieldEdit:
+    marker = _with_host(marker, following)
     wanted, *old = (
         _values(position, marker, following.specification, status) for status in following.statuses
     )
@@ -262,7 +242,7 @@ def _edit_scalar(
     return FieldEdit(binding, (edit,), before, after)
 
 
-def _edit_rewritten(position: _Position, binding: Binding, following: Following) -> FieldEdit:
+def _edit_rewritten(position: Position, binding: Binding, following: Following) -> FieldEdit:
     """Move what lies in a past prefix, wherever in the value it is."""
     manifest = binding.manifest
     current, *past = dict.fromkeys(
@@ -298,7 +278,7 @@ def _rewriting_problems(binding: Binding, moves: Moves, current: Prefix) -> Iter
         yield Problem("will-not-follow", message, place, Severity.WARNING)
 
 
-def _refuse_alias_key(position: _Position, binding: Binding) -> None:
+def _refuse_alias_key(position: Position, binding: Binding) -> None:
     """A list is found by its keys, and `*key :` has no text (a scalar is found by its position)."""
     if at_path(binding.manifest.root, position.path) is not position.node:
         message = f"{binding.field} has an alias as a key: write the key out"
@@ -314,121 +294,10 @@ def _is_right(before: Value, wanted: Sequence[str]) -> bool:
     )
 
 
-def _replace(text: str, position: _Position, after: str) -> Edit:
+def _replace(text: str, position: Position, after: str) -> Edit:
     node = position.node
     if position.key is not None and is_null(node) and node.end == node.start:
         # An empty value has no position of its own: its text begins behind the colon.
         colon = text.index(":", position.key.end) + 1
         return Edit(colon, colon, f" {quoted(after)}")
     return replace_scalar(node, after, in_flow=position.in_flow)
-
-
-def _find_comments(text: str, root: Node) -> Iterator[_Comment]:
-    """Every comment in the form of a marker, with the value that it marks."""
-    if MARKER not in text:
-        return
-    scalars = [node for node in scalars_in(root) if isinstance(node, ScalarNode)]
-    ends = sorted(_ends(root, scalars), key=itemgetter(0))
-    for found, in_block_scalar in _comments(text, scalars):
-        offset = found.start()
-        form = re.fullmatch(_FORM, found.group().rstrip())
-        position = _before(text, offset, ends)
-        if form is not None:
-            said, others = _read(form.group(1))
-            yield _Comment(said, offset, position, in_block_scalar, others)
-        elif position is not None and re.search(_ASIDE, found.group()):
-            yield _Comment(None, offset, position, in_block_scalar, aside=True)
-
-
-def _comments(text: str, scalars: list[ScalarNode]) -> Iterator[tuple[re.Match[str], bool]]:
-    """Every comment, and whether a block scalar is around it.
-
-    A `#` in quotes or in a plain scalar begins no comment.
-    """
-    pattern = re.compile(_COMMENT)
-    comment = pattern.search(text)
-    while comment is not None:
-        index = bisect_right(scalars, comment.start(), key=lambda scalar: scalar.start) - 1
-        inside = index >= 0 and comment.start() < scalars[index].end
-        if not inside or scalars[index].style in {"|", ">"}:
-            begins = scalars[index].start if inside else 0
-            yield comment, inside and "\n" in text[begins : comment.start()]
-            comment = pattern.search(text, comment.end())
-        else:
-            comment = pattern.search(text, scalars[index].end)
-
-
-def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
-    """The marker's text, if there is exactly one, and the other keys; words may follow."""
-    import json  # noqa: PLC0415  most repositories have no marker
-
-    try:
-        pairs, end = json.JSONDecoder(object_pairs_hook=tuple).raw_decode(text)
-    except (ValueError, RecursionError):
-        return None, ()
-    if MARKER in text[end:]:
-        return None, ()
-    said = [value for key, value in pairs if key == MARKER]
-    others = tuple(key for key, _ in pairs if key != MARKER)
-    return (said[0] if len(said) == 1 and isinstance(said[0], str) else None), others
-
-
-def _before(text: str, offset: int, ends: list[tuple[int, _Position]]) -> _Position | None:
-    """The value that ends on this line, or whose key does."""
-    line_start = text.rfind("\n", 0, offset) + 1
-    first = bisect_right(ends, line_start, key=itemgetter(0))
-    last = bisect_right(ends, offset, key=itemgetter(0))
-    properties = re.compile(_PROPERTIES)
-    for end, position in reversed(ends[first:last]):
-        if properties.fullmatch(text, end, offset):
-            return position
-    return None
-
-
-def _ends(root: Node, scalars: list[ScalarNode]) -> Iterator[tuple[int, _Position]]:
-    """Where a marker of each value may begin: behind the value, or behind its key."""
-    anchors = {scalar.anchor: scalar for scalar in scalars if scalar.anchor is not None}
-    for position in _walk(root, anchors):
-        node = position.node
-        beside = isinstance(node, AliasNode | ScalarNode) or node.flow
-        if beside and node.end > node.start:
-            yield node.end, position
-        if isinstance(node, ScalarNode) and node.style in {"|", ">"}:
-            yield node.start + 1, position
-        if position.key is not None and (not beside or is_null(node)):
-            yield position.key.end, position
-
-
-def _walk(root: Node, anchors: Mapping[str, ScalarNode]) -> Iterator[_Position]:
-    """Every value with its path, in the order of the text."""
-    pending = [_Position((), root, None, in_flow=False)]
-    while pending:
-        position = pending.pop()
-        yield position
-        path, node = position.path, position.node
-        if isinstance(node, MappingNode):
-            inside = position.in_flow or node.flow
-            pending += [
-                _Position((*path, _step(name)), entry.value, entry.key, inside)
-                for entry in reversed(node.entries)
-                if (name := _name(entry.key, anchors)) is not None
-            ]
-        elif isinstance(node, SequenceNode):
-            inside = position.in_flow or node.flow
-            pending += [
-                _Position((*path, index), item, None, inside)
-                for index, item in reversed([*enumerate(node.items)])
-            ]
-
-
-def _name(key: Node, anchors: Mapping[str, ScalarNode]) -> ScalarNode | None:
-    """The scalar of a key, behind an alias too: Helm values often have `*app :`."""
-    if isinstance(key, AliasNode):
-        return anchors.get(key.anchor)
-    return key if isinstance(key, ScalarNode) else None
-
-
-def _step(key: ScalarNode) -> str | int:
-    """A key as the document's values have it."""
-    value = key.text if key.style or key.tag else resolve(key.text)
-    return value if type(value) is int else key.text

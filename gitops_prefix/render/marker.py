@@ -1,5 +1,6 @@
 """The text of a marker, `NAME[:RANGE-OR-SUBNET]:FIELD[:HOST]`, and its values in a prefix."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,7 +15,15 @@ from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends
 
 WITH_HOST = ("address", "addresses")
 REWRITE = "rewrite"
-FIELDS = ("prefix", "network", "start", "end", "cidr", "cidrs", "range", *WITH_HOST, REWRITE)
+LISTS = ("cidrs", "all-cidrs", "addresses")
+"""Fields with several values."""
+FIELDS = (
+    *("prefix", "network", "start", "end", "cidr", "cidrs", "all-cidrs", "range"),
+    *WITH_HOST,
+    REWRITE,
+)
+_PAST_TOO = ("all-cidrs", "addresses")
+_SERVICE = re.compile(r"@([a-z0-9][-a-z0-9]*)/([a-z0-9][-.:\w\[\]]*)")
 _OF_THE_PREFIX = ("prefix", "network")
 _SHAPE = "NAME[:RANGE-OR-SUBNET]:FIELD[:HOST]"
 
@@ -37,14 +46,16 @@ class Marker(NamedTuple):
     Attributes:
         field: one of FIELDS.
         host: the host part for `address` and `addresses`, else None.
+        service: namespace and name of the Service whose host part is meant.
     """
 
     reference: Reference
     field: str
     host: int | None = None
+    service: tuple[str, str] | None = None
 
     def values(self, specification: Specification, status: Status) -> tuple[str, ...]:
-        """The values of the field: one value, or more for `cidrs` and `addresses`.
+        """The values of the field: one value, or more for those in LISTS.
 
         Raises:
             MarkerError: the status has no such value.
@@ -54,7 +65,7 @@ class Marker(NamedTuple):
             # A range has no prefix of its own: the prefix around it is meant.
             reference = Reference(reference.dynamic_prefix)
         placed = reference.placed(specification, status)
-        if self.field != "addresses":
+        if self.field not in _PAST_TOO:
             placed = placed[:1]
         return tuple(value for part in placed for value in self._values(part, status))
 
@@ -105,6 +116,9 @@ def parse_marker(text: str, specifications: Mapping[str, Specification]) -> Mark
         reference = _part(specification, part)
     if len(words) > 1 and not host and field not in WITH_HOST:
         raise MarkerError("marker-field", f'{field} takes no HOST: remove the last ":"')
+    service = _SERVICE.fullmatch(host) if field in WITH_HOST else None
+    if service is not None:
+        return Marker(reference, field, service=(service[1], service[2]))
     return Marker(reference, field, _host(field, host))
 
 
@@ -130,7 +144,10 @@ def _host(field: str, host: str) -> int | None:
     try:
         return parse_address(host)
     except ValueError as error:
-        message = f'{error}: a HOST is a host part, as in {field}:::10 for "::10"'
+        message = (
+            f'{error}: a HOST is a host part, as in {field}:::10 for "::10", or the Service that '
+            f"has it, as in {field}:@media/plex"
+        )
         raise MarkerError("marker-host", message) from error
 
 

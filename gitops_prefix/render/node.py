@@ -99,8 +99,8 @@ def at_path(root: Node | None, path: Path) -> Node | None:
     """The node at a path of keys and indices; None where the path ends early."""
     node = root
     for step in path:
-        if isinstance(node, MappingNode) and isinstance(step, str):
-            node = node.get(step)
+        if isinstance(node, MappingNode):
+            node = node.get(str(step))
         elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
             node = node.items[step]
         else:

@@ -24,6 +24,7 @@ from gitops_prefix.render.manifest import (
     IPV6_ONLY,
     NAME,
     PARENT_POOL,
+    SERVICE,
     SERVICE_ADDRESS_RANGE,
     SERVICE_SUBNET,
     SKIP_DNS,
@@ -35,10 +36,10 @@ from gitops_prefix.render.manifest import (
 from gitops_prefix.render.marked import bind_marked, is_marked
 from gitops_prefix.render.node import ScalarNode, Value, at_path, duplicate_keys, value_at
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
+from gitops_prefix.render.positions import annotated_elsewhere
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.render.source import DocumentSpan, Source
-from gitops_prefix.render.targets import TARGETS, target_of
-from gitops_prefix.render.targets.service import DNS_PREFIXES
+from gitops_prefix.render.targets import TARGETS, service, target_of
 
 BINDING = (
     NAME,
@@ -52,7 +53,9 @@ BINDING = (
 """Annotations that bind a field; the others only change how."""
 _OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
 """What PKizzle/dynamic-prefix-operator notes on live objects."""
-_ADDRESS_KEYS = frozenset((*CILIUM, *METALLB, *(f"{prefix}target" for prefix in DNS_PREFIXES)))
+_ADDRESS_KEYS = frozenset(
+    (*CILIUM, *METALLB, *(f"{prefix}target" for prefix in service.DNS_PREFIXES))
+)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*_(PREFIX|NETWORK|START|END|RANGE|CIDRS?)")
 _ANNOTATIONS = ("metadata", "annotations")
 _SAME_NAME = "duplicate-dynamic-prefix"
@@ -172,7 +175,12 @@ def _read_document(
         return
     manifest = Manifest(source, span, text, root, content)
     problems.extend(_nested_in_list(manifest))
-    if _is_dynamic_prefix(manifest) or _is_annotated(manifest) or is_marked(manifest):
+    if (
+        _is_dynamic_prefix(manifest)
+        or _is_annotated(manifest)
+        or is_marked(manifest)
+        or any(True for _ in annotated_elsewhere(manifest))
+    ):
         yield manifest
         problems.extend(
             manifest.problem(
@@ -197,9 +205,14 @@ def _nested_in_list(manifest: Manifest) -> Iterator[Problem]:
     items = value_at(manifest.content, ("items",))
     if not manifest.kind.endswith("List") or not isinstance(items, list):
         return
+    elsewhere = {
+        place.annotated_at[1]: [place.annotated_at[2:]]
+        for place in annotated_elsewhere(manifest)
+        if place.annotated_at[:1] == ("items",)
+    }
     for index, item in enumerate(items):
         path = _managed_by(item)
-        if path is None:
+        if path is None or path[:-1] in elsewhere.get(index, ()):
             continue
         message = (
             f"items[{index}] would be managed, but is inside a {manifest.kind}; it stays as it is: "
@@ -259,7 +272,7 @@ def _read_bindings(
             problems.extend(_marked_in_vain(manifest, surroundings))
             continue
         bindings: dict[Path, Binding] = {}
-        for bind in (_bind_annotated, bind_marked):
+        for bind in (_bind_annotated, _bind_elsewhere, bind_marked):
             bound = bind(manifest, surroundings)
             for problem in bound.problems:
                 if unknown is None or problem.code != "unknown-dynamic-prefix":
@@ -315,6 +328,8 @@ def _bind_annotated(manifest: Manifest, surroundings: Surroundings) -> Bound:
         return Bound()
     problems = [*_misspelt(manifest)]
     target = target_of(manifest)
+    if target is None and any(not place.is_elsewhere for place in annotated_elsewhere(manifest)):
+        return Bound()
     if target is None:
         return Bound(problems=(*problems, *_unmanaged_kind(manifest)))
     if PARENT_POOL in manifest.annotations:
@@ -326,8 +341,21 @@ def _bind_annotated(manifest: Manifest, surroundings: Surroundings) -> Bound:
     return Bound(bound.bindings, (*problems, *bound.problems))
 
 
+def _bind_elsewhere(manifest: Manifest, surroundings: Surroundings) -> Bound:
+    """The annotations of a Service that a chart, a Gateway or another kind has in a mapping."""
+    bindings: list[Binding] = []
+    problems: list[Problem] = []
+    for place in annotated_elsewhere(manifest):
+        if not place.is_elsewhere and target_of(manifest) is not None:
+            continue
+        bound = service.TARGET.bind(place, surroundings)
+        bindings += bound.bindings
+        problems += [*_misspelt(place), *bound.problems]
+    return Bound(tuple(bindings), tuple(problems))
+
+
 def _misspelt(manifest: Manifest) -> Iterator[Problem]:
-    known = (*BINDING, SKIP_DNS, IPV6_ONLY, PARENT_POOL)
+    known = (*BINDING, SKIP_DNS, IPV6_ONLY, PARENT_POOL, SERVICE)
     for key in map(str, manifest.annotations):
         if key in known or not key.startswith(ANNOTATIONS):
             continue

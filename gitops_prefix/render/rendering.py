@@ -1,9 +1,15 @@
-"""An inventory and statuses in, edited files out; every edit is proved."""
+"""An inventory and statuses in, edited files out; every edit is proved.
 
+Drift is what a rendering would change though no status did: somebody edited a managed
+field by hand, or the field was never rendered, since it is new or its annotation is.
+"""
+
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.address import format_address, parse_address
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.service_address import (
     Assignment,
     Claim,
@@ -13,9 +19,16 @@ from gitops_prefix.decide.service_address import (
     room_of,
 )
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.transition import imagine
+from gitops_prefix.decide.transition import imagine, settle
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.binding import Binding, Change, FieldEdit, Following, change_of
+from gitops_prefix.render.binding import (
+    Binding,
+    Change,
+    FieldEdit,
+    FieldIdentity,
+    Following,
+    change_of,
+)
 from gitops_prefix.render.dynamic_prefix import edit_status
 from gitops_prefix.render.edit_items import RefusedEditError
 from gitops_prefix.render.inventory import (
@@ -27,7 +40,10 @@ from gitops_prefix.render.inventory import (
 )
 from gitops_prefix.render.load_balancers import find_pool_problems
 from gitops_prefix.render.manifest import SUFFIX, Manifest
+from gitops_prefix.render.node import Value
 from gitops_prefix.render.proof import prove_edits, splice_files
+
+_ADDRESS = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+"
 
 
 class Rendering(NamedTuple):
@@ -164,13 +180,13 @@ def _edit_bindings(
         following = followings.get(binding.dynamic_prefix)
         if following is None:
             continue
-        if binding.claim is not None:
-            if binding.claim not in host_parts.after:
-                continue
+        if binding.claim is not None and binding.claim in host_parts.after:
             following = following._replace(
                 host_part=host_parts.after[binding.claim],
                 host_part_before=host_parts.before.get(binding.claim),
             )
+        elif binding.claim is not None and not (binding.claim.marked and binding.claim.suffix):
+            continue
         try:
             edit = binding.edit(binding, following)
         except RefusedEditError as error:
@@ -238,9 +254,15 @@ def _host_part_problems(
         host_part = format_address(assignment.host_parts[second])
         message = (
             f"{_service(second)} and {_service(first)} ({claiming[first].place}) are both on host "
-            f"part {host_part}: give one of them another {SUFFIX}, or both the same "
-            "lbipam.cilium.io/sharing-key (of MetalLB: metallb.io/allow-shared-ip)"
+            f"part {host_part}: "
         )
+        if first.marked or second.marked:
+            message += "give one of them another, or write @NAMESPACE/NAME where one Service has it"
+        else:
+            message += (
+                f"give one of them another {SUFFIX}, or both the same "
+                "lbipam.cilium.io/sharing-key (of MetalLB: metallb.io/allow-shared-ip)"
+            )
         yield Problem("address-taken", message, claiming[second].place)
     for claim in assignment.outside:
         room = claims[claim].after
@@ -258,6 +280,8 @@ def _host_part_problems(
 
 
 def _service(claim: Claim) -> str:
+    if claim.marked:
+        return f"the marker of {claim.document.rpartition(':')[2]}"
     return f"Service {claim.namespace}/{claim.name}" if claim.namespace else f"Service {claim.name}"
 
 
@@ -265,3 +289,72 @@ def _part(claim: Claim) -> str:
     reference = claim.reference
     part = reference.address_range or reference.subnet
     return f"{part} of {reference.dynamic_prefix}" if part else reference.dynamic_prefix
+
+
+class Drift(NamedTuple):
+    """Fields that differ: edited by hand, or not rendered yet."""
+
+    by_hand: tuple[Change, ...] = ()
+    first: tuple[Change, ...] = ()
+
+
+def managed_fields(inventory: Inventory) -> frozenset[FieldIdentity]:
+    """Every field that follows a DynamicPrefix."""
+    return frozenset(binding.identity for binding in inventory.bindings)
+
+
+def find_drift(inventory: Inventory, known: frozenset[FieldIdentity] | None = None) -> Drift:
+    """The fields that differ from what their status renders.
+
+    A DynamicPrefix whose specification was edited since it was rendered is left out: all
+    its fields move, and nobody edited these.
+
+    Args:
+        inventory: of the files, without errors.
+        known: the managed fields when the files were last right; None when that is
+            unknown. Then a field with an address of the prefixes was edited by hand.
+    """
+    rendered = {
+        name: document.status
+        for name, document in inventory.dynamic_prefixes.items()
+        if document.status is not None and _is_settled(inventory, name, document.status)
+    }
+    prefixes = [prefix for status in rendered.values() for prefix in status.prefixes]
+    by_hand: list[Change] = []
+    first: list[Change] = []
+    for change in render(inventory, rendered).changes:
+        identity = FieldIdentity(
+            change.path, change.kind, change.namespace, change.name, change.field
+        )
+        was_ours = _has_address(change.before, prefixes) if known is None else identity in known
+        (by_hand if was_ours else first).append(change)
+    return Drift(tuple(by_hand), tuple(first))
+
+
+def _is_settled(inventory: Inventory, name: str, status: Status) -> bool:
+    try:
+        settled = settle(inventory.dynamic_prefixes[name].specification, status)
+    except ValueError:
+        return False
+    return settled.same_decision(status)
+
+
+def _has_address(value: Value, prefixes: Sequence[Prefix]) -> bool:
+    return any(prefix.contains(address) for address in _addresses(value) for prefix in prefixes)
+
+
+def _addresses(value: Value) -> Iterator[int]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _addresses(item)
+    elif isinstance(value, str):
+        for word in re.findall(_ADDRESS, value):
+            # The field `network` of a marker has the hextets alone.
+            for text in (word, f"{word}::"):
+                try:
+                    yield parse_address(text)
+                except ValueError:
+                    continue
+                break

@@ -21,9 +21,8 @@ from gitops_prefix.errors import InputError, Place, Problem
 from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, LinkEvent
 from gitops_prefix.plan.occasion import occasion
 from gitops_prefix.plan.plan import Plan, plan, watch, would_change
-from gitops_prefix.render.drift import Drift, find_drift
 from gitops_prefix.render.reading import read_inventory
-from gitops_prefix.render.rendering import Rendering
+from gitops_prefix.render.rendering import Drift, Rendering, find_drift
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.simulate.scenario import (
     Action,

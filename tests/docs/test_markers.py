@@ -26,4 +26,4 @@ def test_an_example_becomes_what_the_page_says(before: str, after: str):
 
 def test_every_field_has_its_row():
     cells = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
-    assert {field for cell in cells for field in re.findall(r"`(\w+)`", cell)} == set(FIELDS)
+    assert {field for cell in cells for field in re.findall(r"`([-\w]+)`", cell)} == set(FIELDS)

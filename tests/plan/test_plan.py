@@ -17,7 +17,7 @@ from gitops_prefix.plan.plan import (
     watch,
     would_change,
 )
-from gitops_prefix.render.drift import find_drift, managed_fields
+from gitops_prefix.render.rendering import find_drift, managed_fields
 
 A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in "abc")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -215,7 +215,7 @@ def test_other_documents_are_left_alone():
     """A pool, a Service that follows nothing, and one that is none of Kubernetes'."""
     bare = service().replace("dynamic-prefix.io/name: home\n    ", "", 1)
     pool = service().replace("kind: Service", "kind: CiliumLoadBalancerIPPool")
-    odd = service().replace("apiVersion: v1", "apiVersion: serving.knative.dev/v1")
+    odd = service().replace("apiVersion: v1", "apiVersion: serving.knative.dev/v1", 1)
     rendering = adopted(repository(pool, odd), live(TEN))
     assert rendering.files == {}
     assert adopted(repository(bare), live(TEN)).files == {}
@@ -408,3 +408,27 @@ def test_the_ipv4_of_a_live_service_is_read():
         [{"metadata": {"name": "web"}, "spec": {"type": "LoadBalancer"}, "status": status}]
     )
     assert (found.ipv4, found.held) == (("192.0.2.7",), (parse_address(TEN),))
+
+
+CHART = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: web, namespace: media}
+spec:
+  values:
+    annotations:
+      dynamic-prefix.io/name: home
+      dynamic-prefix.io/service-address-range: lb
+"""
+
+
+def test_a_service_of_a_chart_is_adopted_where_its_annotations_are():
+    named = f"{CHART}      dynamic-prefix.io/service: media/web\n"
+    rendering = adopted(repository(named), live(TEN))
+    assert rendering.files["0.yaml"].decode() == f'{named}      {SUFFIX}: "::f000:0:0:10"\n'
+
+
+def test_a_service_of_a_chart_without_a_name_is_reported_with_the_remedy():
+    rendering = adopted(repository(CHART), live(TEN))
+    assert rendering.files == {}
+    assert "dynamic-prefix.io/service" in rendering.problems[0].message

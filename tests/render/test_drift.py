@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gitops_prefix.render.drift import find_drift, managed_fields
 from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.rendering import find_drift, managed_fields
 from gitops_prefix.render.settings import Settings
 from tests.render.repository import PREFIX, A, B, render_once
 

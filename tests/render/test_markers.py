@@ -23,6 +23,7 @@ FIELDS = {
     "home:end": "2001:db8:b:0:ffff:ffff:ffff:ffff",
     "home:cidr": "2001:db8:b::/64",
     "home:cidrs": "2001:db8:b::/64",
+    "home:all-cidrs": "2001:db8:b::/64,2001:db8:a::/64",
     "home:range": "2001:db8:b::-2001:db8:b:0:ffff:ffff:ffff:ffff",
     "home:address:::10": "2001:db8:b::10",
     "home:addresses:::10": "2001:db8:b::10,2001:db8:a::10",

@@ -8,11 +8,11 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import InputError
 from gitops_prefix.render.binding import Change, change_document
-from gitops_prefix.render.drift import find_drift
 from gitops_prefix.render.files import is_gits_own, looks_managed
 from gitops_prefix.render.inventory import Described
 from gitops_prefix.render.parse import MOST_NODES, locate
 from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.rendering import find_drift
 from gitops_prefix.render.settings import Settings, read_settings
 from gitops_prefix.render.source import Edit, splice
 from tests.render.calico import POOL as CALICO

@@ -2,15 +2,20 @@
 
 docs.cilium.io, "LoadBalancer IPAM"; metallb.io, "Usage"; external-dns, "annotations".
 A target annotation replaces A and AAAA records alike, so the author's entries stay.
+
+A Service that a chart or a Gateway makes has its annotations in Helm values, in
+`spec.infrastructure`, or in another mapping: `Manifest.annotated_at` says which one.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
 from gitops_prefix.decide.address import format_address, parse_address
+from gitops_prefix.decide.fields import dotted
 from gitops_prefix.decide.reference import Reference
-from gitops_prefix.decide.service_address import Claim, room_of
+from gitops_prefix.decide.service_address import Claim, Holder, room_of
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
@@ -39,6 +44,7 @@ from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     IPV6_ONLY,
     NAME,
+    SERVICE,
     SERVICE_ADDRESS_RANGE,
     SERVICE_SUBNET,
     SKIP_DNS,
@@ -50,9 +56,34 @@ from gitops_prefix.render.manifest import (
 from gitops_prefix.render.node import value_at
 from gitops_prefix.render.shared_list import Ownership, edit_address_text
 
-_LOAD_BALANCER_IP = ("spec", "loadBalancerIP")
+_LOAD_BALANCER_IP = "loadBalancerIP"
+_SERVICE = ("v1", "Service")
+_WITHOUT_ADDRESS = {"ClusterIP", "NodePort", "ExternalName"}
+_LOST = "ipv4-would-be-lost"
 DNS_PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
 """What external-dns reads by default: before release 0.22, and since."""
+_NAMES = re.compile(r"([a-z0-9][-a-z0-9]*/)?[a-z0-9][-.a-z0-9]*")
+
+
+def service_id(manifest: Manifest) -> tuple[str, str]:
+    """Namespace and name of a Service: its own, those that SERVICE says, or where it is made.
+
+    Raises:
+        ValueError: SERVICE names nothing.
+    """
+    written = manifest.annotations.get(SERVICE)
+    if isinstance(written, str):
+        namespace, slash, name = written.rpartition("/")
+        if not _NAMES.fullmatch(written):
+            raise ValueError(f'"{written}" is no NAMESPACE/NAME of a Service')
+        return namespace if slash else manifest.namespace, name
+    there = value_at(manifest.content, manifest.annotated)
+    own = isinstance(there, dict) and (there.get("apiVersion"), there.get("kind")) == _SERVICE
+    if not own:
+        return manifest.namespace, f"{manifest.name}:{dotted(manifest.annotated) or 'metadata'}"
+    named = [value_at(there, ("metadata", key)) for key in ("namespace", "name")]
+    namespace, name = (text if isinstance(text, str) else "" for text in named)
+    return namespace, name
 
 
 def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
@@ -66,7 +97,7 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
         return Bound(problems=(*problems, claim))
     if not isinstance(balancer, LoadBalancer):
         return Bound(problems=(*problems, _undecided(manifest, balancer)))
-    service = _Service(claim, balancer, keys_of(manifest, balancer))
+    service = _Service(manifest, claim, balancer, keys_of(manifest, balancer))
     loss = _families_would_differ(manifest, service)
     if loss is not None and not (
         loss.code == "ipv4-would-be-lost" and service.holds_ipv6(manifest)
@@ -78,8 +109,8 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     dns = tuple(key for key in dns if key not in without)
     bindings = (
         Binding(
-            manifest,
-            ("metadata", "annotations", key),
+            manifest.document,
+            (*manifest.annotated_at, key),
             reference.dynamic_prefix,
             partial(_edit, service, key),
             claim,
@@ -108,6 +139,11 @@ def _read_claim(
         )
         return _warning(manifest, "mode-simple", message)
     try:
+        service_id(manifest)
+    except ValueError as error:
+        message = f'{SERVICE}: {error}: write it as in "media/plex"'
+        return manifest.annotation_problem("invalid-value", message, key=SERVICE)
+    try:
         claim = claim_of(manifest, reference, balancer)
     except ValueError as error:
         message = f'{SUFFIX}: {error}; write a host part, as in "::f000:0:0:10"'
@@ -122,9 +158,11 @@ class _Service(NamedTuple):
     """What the edit of an annotation needs to know.
 
     Attributes:
+        manifest: read by the annotations of the Service.
         keys: the annotations of the load balancer that hold addresses.
     """
 
+    manifest: Manifest
     claim: Claim
     balancer: LoadBalancer
     keys: tuple[str, ...]
@@ -139,14 +177,16 @@ class _Service(NamedTuple):
         texts = [manifest.annotations.get(key) for key in self.keys]
         if self.balancer is LoadBalancer.CILIUM:
             # LB-IPAM adds this address to those of the annotation.
-            texts.append(value_at(manifest.content, _LOAD_BALANCER_IP))
+            texts.append(manifest.of_spec(_LOAD_BALANCER_IP))
         return tuple(dict.fromkeys(address for text in texts for address in ipv4_of(text)))
 
 
 def _find_unfit(manifest: Manifest) -> Problem | None:
     """Why a Service of any load balancer cannot have an address of ours, if it cannot."""
-    kind = value_at(manifest.content, ("spec", "type"))
-    if kind is not None and kind != "LoadBalancer":
+    kind = manifest.of_spec("type")
+    # Beside annotations that are not a Service's own, `type` may mean anything.
+    own = manifest.kind == "Service" and not manifest.is_elsewhere and kind is not None
+    if kind != "LoadBalancer" and (own or kind in _WITHOUT_ADDRESS):
         message = (
             f"the Service has type {kind}, not LoadBalancer, and gets no address: remove {NAME}"
         )
@@ -160,7 +200,7 @@ def _find_unfit(manifest: Manifest) -> Problem | None:
 def _undecided(manifest: Manifest, balancer: SeveralBalancers | None) -> Problem:
     """Why it is not known which annotation the load balancer of a Service reads."""
     if balancer is None:
-        chosen = value_at(manifest.content, ("spec", "loadBalancerClass"))
+        chosen = manifest.of_spec("loadBalancerClass")
         message = f"spec.loadBalancerClass {chosen} is not known: write the address with a marker"
         return _warning(manifest, "no-load-balancer", message)
     first, second = balancer.pools[:2]
@@ -179,7 +219,7 @@ def _families_would_differ(manifest: Manifest, service: _Service) -> Problem | N
     """
     key, ipv4 = service.keys[0], service.ipv4(manifest)
     if service.balancer is LoadBalancer.METALLB:
-        if value_at(manifest.content, _LOAD_BALANCER_IP):
+        if manifest.of_spec(_LOAD_BALANCER_IP):
             message = (
                 f"MetalLB gives no address to a Service with spec.loadBalancerIP and {key}: write "
                 "that address into the annotation instead"
@@ -259,19 +299,20 @@ def claim_of(
     """The host part that a Service wants.
 
     Raises:
-        ValueError: its suffix is not an address.
+        ValueError: its suffix is not an address, or SERVICE names nothing.
     """
     suffix = manifest.annotations.get(SUFFIX)
     held = (manifest.annotations.get(key) for key in (*CILIUM, *METALLB))
     sharing = balancer.sharing_keys if isinstance(balancer, LoadBalancer) else ()
+    document, where = f"{manifest.path}:{manifest.span.number}", dotted(manifest.annotated)
     return Claim(
-        manifest.namespace,
-        manifest.name,
+        *service_id(manifest),
         reference,
-        f"{manifest.path}:{manifest.span.number}",
+        f"{document}:{where}" if where else document,
         parse_address(suffix) if isinstance(suffix, str) else None,
         tuple(address for text in held for address in addresses_of(text)),
         next((str(key) for key in map(manifest.annotations.get, sharing) if key), ""),
+        Holder(manifest.title or document, where),
     )
 
 
@@ -310,14 +351,14 @@ def _edit(service: _Service, key: str, binding: Binding, following: Following) -
     )
     held = _held(claim, following, following.after, following.host_part or 0)
     metallb = service.balancer is LoadBalancer.METALLB
-    if metallb and (other := _find_another(service, binding.manifest, known)):
+    if metallb and (other := _find_another(service, service.manifest, known)):
         return binding.unchanged((other,))
     if key in service.keys:
         # MetalLB takes one address of a family (metallb.io, "Requesting specific IPs").
         return edit_address_text(binding, Ownership(held[:1] if metallb else held, known, prefixes))
     target = held[0] if metallb else _in_dns(following, held)
     # A target that is new replaces the A record too, so it needs the IPv4 addresses.
-    added = () if entries(binding.before) else service.ipv4(binding.manifest)
+    added = () if entries(binding.before) else service.ipv4(service.manifest)
     return edit_address_text(binding, Ownership((target,), known, prefixes, added))
 
 

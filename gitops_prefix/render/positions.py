@@ -1,0 +1,210 @@
+"""Every value of a document with its path: what has annotations of its own, and what is marked.
+
+    ips: "2001:db8:1234:0:f000::10"   # {"$dynamicprefix": "home:lb:address:::10"}
+
+A marker is the comment that ends a line. It marks the value that ends on that line, or
+whose key does.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
+from typing import NamedTuple
+
+from gitops_prefix.decide.fields import Path
+from gitops_prefix.render.edit import is_null
+from gitops_prefix.render.files import MARKER
+from gitops_prefix.render.manifest import (
+    NAME,
+    SERVICE_ADDRESS_RANGE,
+    SERVICE_SUBNET,
+    SUFFIX,
+    Manifest,
+)
+from gitops_prefix.render.node import (
+    AliasNode,
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    scalars_in,
+)
+from gitops_prefix.render.style import resolve
+
+_COMMENT = r"(?m)(?:^|(?<=[ \t]))#[^\r\n]*"
+_FORM = rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)"
+_ASIDE = rf'\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:'
+_PROPERTIES = r"[-+0-9]*\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*"
+_ASKS = {SERVICE_ADDRESS_RANGE, SERVICE_SUBNET, SUFFIX}
+_LABELS = {"labels", "matchLabels", "commonLabels", "commonAnnotations"}
+_NO_ANNOTATIONS = {("spec",), ("metadata",), ("spec", "commonMetadata", "annotations")}
+
+
+class Position(NamedTuple):
+    """A value that may be marked.
+
+    Attributes:
+        path: keys and indices from the document's root.
+        key: the node before its colon; None for an item of a list.
+        in_flow: whether it is inside braces or brackets.
+    """
+
+    path: Path
+    node: Node
+    key: Node | None
+    in_flow: bool
+
+
+class MarkerComment(NamedTuple):
+    """A comment in the form of a marker.
+
+    Attributes:
+        text: the value of `$dynamicprefix`; None when the comment does not parse.
+        offset: of the comment.
+        position: the value that it marks; None when its line has no value.
+        in_block_scalar: whether the comment is text of a block scalar.
+        others: further keys of its JSON, which nothing reads.
+        aside: whether words before its JSON keep it from being a marker.
+    """
+
+    text: str | None
+    offset: int
+    position: Position | None
+    in_block_scalar: bool
+    others: tuple[str, ...] = ()
+    aside: bool = False
+
+
+def annotated_elsewhere(manifest: Manifest) -> Iterator[Manifest]:
+    """The document by each mapping that has the annotations of a Service, wherever in it.
+
+    Charts and Gateways make Services from such mappings. Labels are no annotations, and what
+    kustomize and Flux add to all of their objects belongs to no single Service.
+    """
+    if NAME not in manifest.text:
+        return
+    for position in walk(manifest.root):
+        if not isinstance(position.node, MappingNode):
+            continue
+        path = position.path
+        if not path or path in _NO_ANNOTATIONS or path[-1] in _LABELS:
+            continue
+        annotated = manifest._replace(annotated_at=path)
+        if NAME in annotated.annotations and _ASKS & annotated.annotations.keys():
+            yield annotated
+
+
+def find_marker_comments(text: str, root: Node) -> Iterator[MarkerComment]:
+    """Every comment in the form of a marker, with the value that it marks."""
+    if MARKER not in text:
+        return
+    scalars = [node for node in scalars_in(root) if isinstance(node, ScalarNode)]
+    ends = sorted(_ends(root), key=itemgetter(0))
+    for found, in_block_scalar in _comments(text, scalars):
+        offset = found.start()
+        form = re.fullmatch(_FORM, found.group().rstrip())
+        position = _before(text, offset, ends)
+        if form is not None:
+            said, others = _read(form.group(1))
+            yield MarkerComment(said, offset, position, in_block_scalar, others)
+        elif position is not None and re.search(_ASIDE, found.group()):
+            yield MarkerComment(None, offset, position, in_block_scalar, aside=True)
+
+
+def _comments(text: str, scalars: list[ScalarNode]) -> Iterator[tuple[re.Match[str], bool]]:
+    """Every comment, and whether a block scalar is around it.
+
+    A `#` in quotes or in a plain scalar begins no comment.
+    """
+    pattern = re.compile(_COMMENT)
+    comment = pattern.search(text)
+    while comment is not None:
+        index = bisect_right(scalars, comment.start(), key=lambda scalar: scalar.start) - 1
+        inside = index >= 0 and comment.start() < scalars[index].end
+        if not inside or scalars[index].style in {"|", ">"}:
+            begins = scalars[index].start if inside else 0
+            yield comment, inside and "\n" in text[begins : comment.start()]
+            comment = pattern.search(text, comment.end())
+        else:
+            comment = pattern.search(text, scalars[index].end)
+
+
+def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
+    """The marker's text, if there is exactly one, and the other keys; words may follow."""
+    import json  # noqa: PLC0415  most repositories have no marker
+
+    try:
+        pairs, end = json.JSONDecoder(object_pairs_hook=tuple).raw_decode(text)
+    except (ValueError, RecursionError):
+        return None, ()
+    if MARKER in text[end:]:
+        return None, ()
+    said = [value for key, value in pairs if key == MARKER]
+    others = tuple(key for key, _ in pairs if key != MARKER)
+    return (said[0] if len(said) == 1 and isinstance(said[0], str) else None), others
+
+
+def _before(text: str, offset: int, ends: list[tuple[int, Position]]) -> Position | None:
+    """The value that ends on this line, or whose key does."""
+    line_start = text.rfind("\n", 0, offset) + 1
+    first = bisect_right(ends, line_start, key=itemgetter(0))
+    last = bisect_right(ends, offset, key=itemgetter(0))
+    properties = re.compile(_PROPERTIES)
+    for end, position in reversed(ends[first:last]):
+        if properties.fullmatch(text, end, offset):
+            return position
+    return None
+
+
+def _ends(root: Node) -> Iterator[tuple[int, Position]]:
+    """Where a marker of each value may begin: behind the value, or behind its key."""
+    for position in walk(root):
+        node = position.node
+        beside = isinstance(node, AliasNode | ScalarNode) or node.flow
+        if beside and node.end > node.start:
+            yield node.end, position
+        if isinstance(node, ScalarNode) and node.style in {"|", ">"}:
+            yield node.start + 1, position
+        if position.key is not None and (not beside or is_null(node)):
+            yield position.key.end, position
+
+
+def walk(root: Node) -> Iterator[Position]:
+    """Every value with its path, in the order of the text."""
+    anchors = {
+        node.anchor: node
+        for node in scalars_in(root)
+        if isinstance(node, ScalarNode) and node.anchor is not None
+    }
+    pending = [Position((), root, None, in_flow=False)]
+    while pending:
+        position = pending.pop()
+        yield position
+        path, node = position.path, position.node
+        if isinstance(node, MappingNode):
+            inside = position.in_flow or node.flow
+            pending += [
+                Position((*path, _step(name)), entry.value, entry.key, inside)
+                for entry in reversed(node.entries)
+                if (name := _name(entry.key, anchors)) is not None
+            ]
+        elif isinstance(node, SequenceNode):
+            inside = position.in_flow or node.flow
+            pending += [
+                Position((*path, index), item, None, inside)
+                for index, item in reversed([*enumerate(node.items)])
+            ]
+
+
+def _name(key: Node, anchors: Mapping[str, ScalarNode]) -> ScalarNode | None:
+    """The scalar of a key, behind an alias too: Helm values often have `*app :`."""
+    if isinstance(key, AliasNode):
+        return anchors.get(key.anchor)
+    return key if isinstance(key, ScalarNode) else None
+
+
+def _step(key: ScalarNode) -> str | int:
+    """A key as the document's values have it."""
+    value = key.text if key.style or key.tag else resolve(key.text)
+    return value if type(value) is int else key.text
