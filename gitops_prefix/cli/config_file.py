@@ -18,7 +18,7 @@ from gitops_prefix.errors import InputError, Place, Problem
 
 CONFIG_FILE = "gitops-prefix.yaml"
 _MOST_BYTES = 5 * 1024 * 1024
-_OF_THE_REPOSITORY = "externalDNS"
+_OF_THE_REPOSITORY = {"externalDNS", "rewrite"}
 """`render.settings` reads this key of the same file."""
 
 
@@ -135,7 +135,7 @@ def _options(command: click.Command) -> dict[str, click.Option]:
 
 
 def _check_known(key: str, name: str, place: Place) -> None:
-    if key == _OF_THE_REPOSITORY:
+    if key in _OF_THE_REPOSITORY:
         return
     # Only a file with keys of other commands pays for importing those.
     known = {option for command in _commands() for option in _options(command)}

@@ -19,7 +19,7 @@ from gitops_prefix.render.files import looks_managed, may_hold_addresses
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
-from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
+from gitops_prefix.render.settings import SETTINGS_FILE, Settings, read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,25 @@ class Directory:
         Raises:
             InputError: files that cannot be read, or settings that are wrong.
         """
+        named = self._settings().named
         found = read_managed_files(
-            self.root, below=self.below, exclude=self.exclude, or_else=may_hold_addresses
+            self.root,
+            below=self.below,
+            exclude=self.exclude,
+            or_else=may_hold_addresses,
+            named=named,
         )
-        files = {path: content for path, content in found.items() if looks_managed(content)}
+        files = {
+            path: content
+            for path, content in found.items()
+            if looks_managed(content, path) or named.match_file(path)
+        }
         inventory = self.take_stock(found)
         sent = tuple(find_sent(self.root, inventory))
         return files, inventory._replace(problems=(*inventory.problems, *sent))
+
+    def _settings(self) -> Settings:
+        return read_settings(read_own_file(self.root / SETTINGS_FILE))
 
     def take_stock(self, files: Mapping[str, bytes]) -> Inventory:
         """What files would hold, were they here.
@@ -50,7 +62,7 @@ class Directory:
         Raises:
             InputError: the settings are wrong.
         """
-        return read_inventory(files, read_settings(read_own_file(self.root / SETTINGS_FILE)))
+        return read_inventory(files, self._settings())
 
 
 def refuse_nothing(files: Mapping[str, bytes], directory: Path) -> None:
@@ -61,7 +73,7 @@ def refuse_nothing(files: Mapping[str, bytes], directory: Path) -> None:
     """
     if not files:
         message = (
-            f"nothing below {directory} is managed: no YAML file there has a DynamicPrefix, a "
+            f"nothing below {directory} is managed: no file there has a DynamicPrefix, a "
             "dynamic-prefix.io/ annotation or a marker. Name the directory of your manifests, or "
             "let `gitops-prefix init` write the first ones"
         )

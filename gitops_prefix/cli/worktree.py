@@ -22,15 +22,23 @@ from zipfile import ZipFile
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.render.files import (
     IGNORE_FILE,
+    IGNORED,
+    MARKER,
+    MOST_BYTES,
+    TOO_LONG,
     IgnoredPaths,
+    RepositoryFiles,
+    SkippedFile,
     ignore_lines,
     is_gits_own,
+    is_yaml,
     looks_managed,
+    may_be_marked,
 )
 
-MOST_BYTES = 5 * 1024 * 1024
-SUFFIXES = (".yaml", ".yml")
 _GIT_SECONDS = 30
+_MOST_SEARCHED = 64 * 1024 * 1024
+"""Bytes of a file that is too long, which are searched for a marker."""
 _MOST_MANIFESTS = 64 * 1024
 """Bytes that hold most manifests whole: those cost an open, a read and a close."""
 
@@ -44,14 +52,16 @@ def read_managed_files(
     below: str = "",
     exclude: Iterable[str] = (),
     or_else: Callable[[bytes], bool] | None = None,
-) -> dict[str, bytes]:
+    named: IgnoredPaths | None = None,
+) -> RepositoryFiles:
     """Every file that a byte search finds to be managed, by path from `directory`.
 
     Args:
         directory: of the manifests.
         below: a directory inside of it, or empty.
         exclude: gitignore patterns.
-        or_else: says of another file's content whether it is wanted as well.
+        or_else: says of another YAML file's content whether it is wanted as well.
+        named: files of any kind and content that are wanted as well.
 
     Raises:
         InputError: `below` leads outside, a file cannot be read, or the ignore file is too long.
@@ -64,16 +74,37 @@ def read_managed_files(
         )
     listed = _listed(root)
     ignored = IgnoredPaths([*ignore_lines(read_own_file(root / IGNORE_FILE)), *exclude])
-    prefix = f"{root}/"
-    found = {}
+    cut = len(f"{root}/")
+    found: dict[str, bytes] = {}
+    skipped: list[SkippedFile] = []
     for path in walk(str(start), listed):
+        is_named = named is not None and named.match_file(path[cut:])
+        if not is_named and not may_be_marked(path):
+            continue
         content = _read(path)
         # Patterns are dear and few files are managed: the byte search comes first.
-        if content is not None and (looks_managed(content) or (or_else and or_else(content))):
-            relative = path.removeprefix(prefix)
-            if not ignored.match_file(relative):
-                found[relative] = content
-    return dict(sorted(found.items()))
+        if content is None:
+            if is_named or _holds_marker(path):
+                skipped.append(SkippedFile(path[cut:], TOO_LONG))
+        elif is_named or looks_managed(content, path) or _is_wanted(or_else, content, path):
+            if not ignored.match_file(path[cut:]):
+                found[path[cut:]] = content
+            elif is_named or MARKER.encode() in content:
+                skipped.append(SkippedFile(path[cut:], IGNORED))
+    return RepositoryFiles(dict(sorted(found.items())), sorted(skipped))
+
+
+def _is_wanted(or_else: Callable[[bytes], bool] | None, content: bytes, path: str) -> bool:
+    return or_else is not None and is_yaml(path) and or_else(content)
+
+
+def _holds_marker(path: str) -> bool:
+    """Whether a file that is too long to be read holds a marker in its first part."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123  as `_read`: for many files
+            return MARKER.encode() in file.read(_MOST_SEARCHED)
+    except OSError:
+        return False
 
 
 def read_own_file(path: Path) -> bytes | None:
@@ -85,7 +116,7 @@ def read_own_file(path: Path) -> bytes | None:
 
 
 def _listed(root: Path) -> set[str] | None:
-    """Return the manifests that Git does not ignore, and the directories that hold them.
+    """Return the files that Git does not ignore, and the directories that hold them.
 
     None when everything is to be read: outside of a work tree, in a directory that is ignored
     as a whole (who names it wants it), and where Git cannot say it.
@@ -99,7 +130,7 @@ def _listed(root: Path) -> set[str] | None:
     listed = set()
     for name in map(os.fsdecode, names.split(b"\0")):
         path = f"{root}/{name}"
-        while name.endswith(SUFFIXES) and path not in listed and len(path) >= len(str(root)):
+        while path not in listed and len(path) >= len(str(root)):
             listed.add(path)
             path = path.rpartition("/")[0]
     return listed
@@ -124,11 +155,11 @@ def _ask_git(root: Path, *words: str) -> bytes | None:
 
 def list_manifests(root: Path) -> Iterator[str]:
     """Yield the path of each YAML file below a directory that Git does not ignore."""
-    return walk(str(root), _listed(root))
+    return filter(is_yaml, walk(str(root), _listed(root)))
 
 
 def walk(directory: str, listed: set[str] | None = None) -> Iterator[str]:
-    """Yield the path of each YAML file below a directory.
+    """Yield the path of each file below a directory.
 
     Args:
         directory: absolute, without symbolic links.
@@ -145,7 +176,7 @@ def walk(directory: str, listed: set[str] | None = None) -> Iterator[str]:
             if entry.is_dir(follow_symlinks=False):
                 if not is_gits_own(entry.name):
                     pending.append(entry.path)
-            elif entry.name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
+            elif entry.is_file(follow_symlinks=False):
                 yield entry.path
 
 

@@ -11,23 +11,31 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from gitops_prefix.errors import InputError
 from gitops_prefix.publish.git import Answer, Git, GitFailedError
 from gitops_prefix.render.files import (
     IGNORE_FILE,
+    IGNORED,
+    MARKER,
+    MOST_BYTES,
     NEEDLES,
+    TOO_LONG,
     IgnoredPaths,
+    RepositoryFiles,
+    SkippedFile,
     ignore_lines,
+    is_binary,
     is_gits_own,
+    is_yaml,
     looks_managed,
+    may_be_marked,
+    unsearched,
 )
-from gitops_prefix.render.settings import SETTINGS_FILE
+from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 
-MOST_BYTES = 5 * 1024 * 1024
 _MOST_ARGUMENTS = 1000
 _REMEMBERED_COMMITS = 4
-_SUFFIXES = (".yaml", ".yml")
 _OWN_FILES = {SETTINGS_FILE, IGNORE_FILE}
-_BINARY_BYTES = 8000
 _MISSING = ("rev-list", "--quiet", "--objects", "--missing=print")
 
 
@@ -54,14 +62,15 @@ class Scope:
         """Whether the byte search has to read this file."""
         if path in _OWN_FILES:
             return True
-        return path.endswith(_SUFFIXES) and self.holds(path)
+        return may_be_marked(path) and self.holds(path)
 
     @property
     def pathspecs(self) -> list[str]:
         """The same for git (gitglossary(7), pathspec)."""
         below = posixpath.normpath(self.below or ".")
         folder = "" if below == "." else re.sub(r"([*?\[\\])", r"\\\1", below) + "/"
-        return [f":(top,glob){folder}**/*{suffix}" for suffix in _SUFFIXES]
+        others = (f":(top,exclude,icase)*{end}" for end in unsearched())
+        return [f":(top,glob){folder}**", *others]
 
     @property
     def outside(self) -> bool:
@@ -76,10 +85,12 @@ class ManagedFiles:
     Attributes:
         files: contents by path.
         ignored: the paths that do not count.
+        named: the paths that the settings name, whatever their content.
     """
 
-    files: Mapping[str, bytes]
+    files: RepositoryFiles
     ignored: IgnoredPaths
+    named: IgnoredPaths
 
 
 class CommitFiles:
@@ -114,7 +125,8 @@ class CommitFiles:
         """Note a commit of ours, and the contents with which it differs from its base."""
         if base in self._known:
             known = self._known[base]
-            self._remember(commit, replace(known, files={**known.files, **files}))
+            both = RepositoryFiles({**known.files, **files}, known.files.skipped)
+            self._remember(commit, replace(known, files=both))
 
     def forget(self) -> None:
         """Forget everything: the clone was made anew."""
@@ -133,14 +145,44 @@ def read_managed_files(git: Git, commit: str, scope: Scope) -> ManagedFiles:
         GitFailedError: not every file could be read.
         InputError: the ignore file is too long.
     """
-    contents = _read(git, commit, [*_own_files(git, commit), *_search(git, commit, scope)])
+    own = _own_files(git, commit)
+    read, long = _read(git, commit, [*own, *_search(git, commit, scope)])
+    contents = {path: read.pop(path) for path in own if path in read}
     ignored = IgnoredPaths([*ignore_lines(contents.pop(IGNORE_FILE, None)), *scope.exclude])
-    files = {
-        path: content
-        for path, content in sorted(contents.items())
-        if path == SETTINGS_FILE or (scope.holds(path) and not ignored.match_file(path))
-    }
-    return ManagedFiles(files, ignored)
+    named = _named(contents.get(SETTINGS_FILE))
+    if named.has_any:
+        listed = [path for path, _ in _blobs(git, commit) if named.match_file(path)]
+        more, longer = _read(git, commit, [path for path in listed if path not in read])
+        read |= more
+        long = [*dict.fromkeys([*long, *longer])]
+    skipped = [*_long_ones(git, commit, filter(scope.holds, long), named)]
+    for path, content in read.items():
+        if not scope.holds(path) or not _is_found(content, path, named):
+            continue
+        if not ignored.match_file(path):
+            contents[path] = content
+        elif named.match_file(path) or MARKER.encode() in content:
+            skipped.append(SkippedFile(path, IGNORED))
+    files = RepositoryFiles(dict(sorted(contents.items())), sorted(skipped))
+    return ManagedFiles(files, ignored, named)
+
+
+def _long_ones(
+    git: Git, commit: str, paths: Iterable[str], named: IgnoredPaths
+) -> Iterator[SkippedFile]:
+    """The files that are too long, and are named or hold a marker."""
+    for path in paths:
+        words = ("--literal-pathspecs", "grep", "-q", "-F", "-e", MARKER, commit, "--", path)
+        if named.match_file(path) or git.ask(*words).status == 0:
+            yield SkippedFile(path, TOO_LONG)
+
+
+def _named(settings: bytes | None) -> IgnoredPaths:
+    """The paths that the settings name; settings that are wrong are an error elsewhere."""
+    try:
+        return read_settings(settings).named
+    except InputError:
+        return IgnoredPaths(())
 
 
 def read_changes(
@@ -163,17 +205,27 @@ def read_changes(
     # `:OLD-MODE NEW-MODE OLD-ID NEW-ID STATUS`; only regular files are read.
     regular = [path for path, change in changes.items() if change.split(" ")[1].startswith("100")]
     wanted = [
-        path for path in regular if scope.searches(path) and not known.ignored.match_file(path)
+        path
+        for path in regular
+        if (scope.searches(path) or (known.named.match_file(path) and scope.holds(path)))
+        and not known.ignored.match_file(path)
     ]
-    read = _read(git, commit, wanted) if wanted else {}
-    found = {path: content for path, content in read.items() if _is_found(content)}
+    read, long = _read(git, commit, wanted) if wanted else ({}, [])
+    found = {
+        path: content for path, content in read.items() if _is_found(content, path, known.named)
+    }
     kept = {path: content for path, content in known.files.items() if path not in changes}
-    return ManagedFiles(dict(sorted((kept | found).items())), known.ignored)
+    skipped = [file for file in known.files.skipped if file.path not in changes]
+    skipped += _long_ones(git, commit, long, known.named)
+    files = RepositoryFiles(dict(sorted((kept | found).items())), sorted(skipped))
+    return ManagedFiles(files, known.ignored, known.named)
 
 
-def _is_found(content: bytes) -> bool:
-    """Whether `git grep -I` finds a needle: a NUL near the begin marks a binary file."""
-    return b"\0" not in content[:_BINARY_BYTES] and looks_managed(content)
+def _is_found(content: bytes, path: str, named: IgnoredPaths) -> bool:
+    """Whether a file counts; of YAML, only what is no binary file."""
+    if named.match_file(path):
+        return True
+    return looks_managed(content, path) and not (is_yaml(path) and is_binary(content))
 
 
 def read_modes(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
@@ -196,7 +248,7 @@ def _own_files(git: Git, commit: str) -> list[str]:
 
 def _search(git: Git, commit: str, scope: Scope) -> list[str]:
     needles = [word for needle in NEEDLES for word in ("-e", needle.decode())]
-    options = ("-l", "-z", "-I", "-F", *needles)
+    options = ("-l", "-z", "-F", *needles)
     found = git.ask("grep", *options, commit, "--", *scope.pathspecs)
     # Status 1 means "nothing found". git reports an unreadable blob and skips it.
     if found.status not in {0, 1} or "error:" in found.stderr:
@@ -205,12 +257,13 @@ def _search(git: Git, commit: str, scope: Scope) -> list[str]:
     return [name.partition(":")[2] for name in names if name]
 
 
-def _read(git: Git, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
-    """Contents by path, without files that are too large."""
+def _read(git: Git, commit: str, paths: Iterable[str]) -> tuple[dict[str, bytes], list[str]]:
+    """Contents by path, and the files that are too long."""
     # A line break in a name would make two requests; such a file is skipped.
     wanted = [path for path in dict.fromkeys(paths) if "\n" not in path]
     sizes = git.run("cat-file", "--batch-check", stdin=_requests(commit, wanted)).lines()
-    small = [path for path, line in zip(wanted, sizes, strict=True) if _size(line) <= MOST_BYTES]
+    size_of = dict(zip(wanted, map(_size, sizes), strict=True))
+    small = [path for path, size in size_of.items() if size <= MOST_BYTES]
     stdout = git.run("cat-file", "--batch", stdin=_requests(commit, small)).stdout
     contents: dict[str, bytes] = {}
     position = 0
@@ -219,7 +272,7 @@ def _read(git: Git, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
         size = _size(stdout[position:end].decode())
         contents[path] = stdout[end + 1 : end + 1 + size]
         position = end + 1 + size + 1
-    return contents
+    return contents, [path for path, size in size_of.items() if size > MOST_BYTES]
 
 
 def _requests(commit: str, paths: Iterable[str]) -> bytes:

@@ -27,11 +27,12 @@ from gitops_prefix.publish.failure import (
 )
 from gitops_prefix.publish.git import Answer
 from gitops_prefix.publish.loan import Loan, SharedLine, Transport
-from gitops_prefix.publish.managed_files import MOST_BYTES, MissingBlobs, Scope, find_missing_blobs
+from gitops_prefix.publish.managed_files import MissingBlobs, Scope, find_missing_blobs
 from gitops_prefix.publish.refs import INCOMING, TIP, References
 from gitops_prefix.publish.running import Limits, larger_than, remote_limits, replaced_under
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stages
+from gitops_prefix.render.files import MOST_BYTES
 
 _ORIGIN = "origin"
 _BEFORE_THE_PACK = 300

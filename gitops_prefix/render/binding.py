@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol, TypeAlias
 
 from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.service_address import Claim
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
@@ -38,6 +39,17 @@ class Following(NamedTuple):
     def statuses(self) -> tuple[Status, ...]:
         """The status after, then the status before, if there is one."""
         return (self.after, self.before) if self.before else (self.after,)
+
+    @property
+    def bases(self) -> tuple[Prefix, ...]:
+        """What addresses move into, then the past prefixes that they move from."""
+        return tuple(
+            dict.fromkeys(
+                self.specification.base(prefix)
+                for status in self.statuses
+                for prefix in status.prefixes
+            )
+        )
 
 
 class Binding(NamedTuple):
@@ -232,11 +244,13 @@ class Surroundings(NamedTuple):
         specifications: the repository's DynamicPrefixes by name.
         dns_annotation_prefixes: of the target annotations that external-dns reads.
         manifests: every document that has an annotation or a marker of ours.
+        named: by path, the DynamicPrefix that the settings name for a whole file.
     """
 
     specifications: Mapping[str, Specification]
     dns_annotation_prefixes: tuple[str, ...] = ()
     manifests: tuple[Manifest, ...] = ()
+    named: Mapping[str, str] = {}
 
 
 class Bound(NamedTuple):

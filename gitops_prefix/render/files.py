@@ -6,7 +6,7 @@ expression, ten stars in one pattern take five minutes for a path of forty chara
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gitops_prefix.errors import InputError, Place, Problem
@@ -26,7 +26,19 @@ _HOLDERS = (
 )
 """Part of each kind, annotation or variable in which we write addresses."""
 IGNORE_FILE = ".gitops-prefixignore"
-MOST_BYTES = 64 * 1024
+MOST_BYTES = 5 * 1024 * 1024
+"""No longer file is read."""
+TOO_LONG = "it is longer than 5 MiB: split it"
+IGNORED = f"{IGNORE_FILE} or --exclude names it"
+_MOST_IGNORE_BYTES = 64 * 1024
+_BINARY_BYTES = 8000
+_YAML = (".yaml", ".yml")
+_BINARY = (
+    *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".ttf", ".woff", ".woff2"),
+    *(".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".tar", ".jar", ".bin", ".iso"),
+    *(".so", ".exe", ".dll", ".class", ".pyc", ".mp3", ".mp4", ".mov", ".webm"),
+)
+"""Formats without comments: their contents are not searched."""
 _SLASH = ord("/")
 _ALL = frozenset(range(256))
 _IN_SEGMENT = _ALL - {_SLASH}
@@ -46,9 +58,51 @@ _POSIX = {
 }
 
 
-def looks_managed(content: bytes) -> bool:
-    """Whether a file may hold a managed field; no other file is parsed."""
-    return any(needle in content for needle in NEEDLES)
+class SkippedFile(NamedTuple):
+    """A file that is not read, though it holds a marker or the settings name it.
+
+    Attributes:
+        reason: why, as a sentence has it behind "the file".
+    """
+
+    path: str
+    reason: str
+
+
+class RepositoryFiles(dict[str, bytes]):
+    """Contents by path, and the files that are skipped."""
+
+    def __init__(
+        self, files: Mapping[str, bytes] = {}, skipped: Iterable[SkippedFile] = ()
+    ) -> None:
+        """Keep both."""
+        super().__init__(files)
+        self.skipped = tuple(skipped)
+
+
+def is_yaml(path: str) -> bool:
+    """Whether a file is read by the rules of YAML; any other is a text."""
+    return path.lower().endswith(_YAML)
+
+
+def unsearched() -> tuple[str, ...]:
+    """How the names end that are not searched."""
+    return _BINARY
+
+
+def may_be_marked(path: str) -> bool:
+    """Whether the byte search has to read a file."""
+    return not path.lower().endswith(_BINARY)
+
+
+def looks_managed(content: bytes, path: str) -> bool:
+    """Whether a file may hold something managed; no other file is parsed."""
+    return MARKER.encode() in content or (is_yaml(path) and NEEDLES[0] in content)
+
+
+def is_binary(content: bytes) -> bool:
+    """Whether git takes a file for binary (buffer_is_binary of its xdiff-interface.c)."""
+    return b"\0" in content[:_BINARY_BYTES]
 
 
 def may_hold_addresses(content: bytes) -> bool:
@@ -139,6 +193,11 @@ class IgnoredPaths:
         self._ignoring = self._bits(ignoring)
         self._moves: dict[int, tuple[int, int]] = {}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is a pattern."""
+        return bool(self._steps)
+
     def match_file(self, path: str) -> bool:
         """Whether a file is ignored, itself or with a directory above it."""
         if not self._steps:
@@ -186,8 +245,10 @@ def ignore_lines(content: bytes | None) -> list[str]:
     """
     if content is None:
         return []
-    if len(content) > MOST_BYTES:
-        message = f"is longer than {MOST_BYTES // 1024} KiB: name directories instead of files"
+    if len(content) > _MOST_IGNORE_BYTES:
+        message = (
+            f"is longer than {_MOST_IGNORE_BYTES // 1024} KiB: name directories instead of files"
+        )
         raise InputError(Problem("ignore-file-too-long", message, Place(IGNORE_FILE)))
     text = content.decode(errors="replace").removeprefix("\ufeff")
     return [line.removesuffix("\r") for line in text.split("\n")]

@@ -7,7 +7,7 @@ from gitops_prefix.decide.fields import Path, dotted, nearest
 from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.errors import Place, Problem, Severity
-from gitops_prefix.render.node import Node, Value, nearest_node, value_at
+from gitops_prefix.render.node import Node, ScalarNode, Value, nearest_node, value_at
 from gitops_prefix.render.source import DocumentSpan, Source
 
 ANNOTATIONS = "dynamic-prefix.io/"
@@ -40,6 +40,7 @@ class Manifest(NamedTuple):
         content: the same as plain values.
         annotated_at: the mapping that is read as its annotations. Charts and Gateways make
             Services, and have the annotations of these in a place of their own.
+        is_text: whether it is a whole file that is not read as YAML.
     """
 
     source: Source
@@ -48,6 +49,14 @@ class Manifest(NamedTuple):
     root: Node
     content: Value
     annotated_at: Path = _ANNOTATIONS
+    is_text: bool = False
+
+    @classmethod
+    def of_text(cls, source: Source) -> "Manifest":
+        """A whole file that is not read as YAML."""
+        text = source.text
+        root = ScalarNode(text, "|", 0, len(text), None, None)
+        return cls(source, DocumentSpan(0, 0, len(text)), text, root, text, is_text=True)
 
     @property
     def path(self) -> str:

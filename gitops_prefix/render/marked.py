@@ -17,7 +17,6 @@ from itertools import chain
 
 from gitops_prefix.decide.address import parse_address
 from gitops_prefix.decide.fields import Path, dotted
-from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.service_address import Claim, Holder
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
@@ -30,7 +29,6 @@ from gitops_prefix.render.address_text import (
     is_shaped,
     replace_entries,
 )
-from gitops_prefix.render.address_tokens import Moves
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
 from gitops_prefix.render.edit import is_null, move_addresses, moved_value, moved_words
 from gitops_prefix.render.edit_items import RefusedEditError, replace_scalar
@@ -53,6 +51,7 @@ from gitops_prefix.render.shared_list import (
 )
 from gitops_prefix.render.source import Edit
 from gitops_prefix.render.style import quoted
+from gitops_prefix.render.text_files import rewriting_problems
 
 _ASKING = re.compile(r"(?i)lbipam\.cilium\.io/ips|io\.cilium/lb-ipam-ips|.*loadbalancerips?")
 """Keys by which a Service asks for an address; every other field only repeats one."""
@@ -245,13 +244,9 @@ def _edit_scalar(
 def _edit_rewritten(position: Position, binding: Binding, following: Following) -> FieldEdit:
     """Move what lies in a past prefix, wherever in the value it is."""
     manifest = binding.manifest
-    current, *past = dict.fromkeys(
-        following.specification.base(prefix)
-        for status in following.statuses
-        for prefix in status.prefixes
-    )
+    current, *past = following.bases
     moves = move_addresses(manifest.text, position.node, past, current)
-    problems = tuple(_rewriting_problems(binding, moves, current))
+    problems = tuple(rewriting_problems(binding, moves, current))
     if not moves.edits:
         return binding.unchanged(problems)
     _refuse_alias_key(position, binding)
@@ -261,21 +256,6 @@ def _edit_rewritten(position: Position, binding: Binding, following: Following) 
         # A whole file may be in a block scalar: only its addresses are reported.
         before, after = ([*dict.fromkeys(words)] for words in moved_words(manifest.text, moves))
     return FieldEdit(binding, moves.edits, before, after, problems, whole)
-
-
-def _rewriting_problems(binding: Binding, moves: Moves, current: Prefix) -> Iterator[Problem]:
-    if not (moves.edits or moves.ours or moves.stuck):
-        message = (
-            f"{binding.field}: nothing in it lies in {current} or a past prefix, so it never "
-            "moves: write the first address, or remove the marker"
-        )
-        yield Problem("nothing-of-ours", message, binding.place, Severity.WARNING)
-    manifest = binding.manifest
-    for token in moves.stuck:
-        written = manifest.text[token.start : token.end]
-        message = f"{binding.field}: {written} has no place in {current}, and stays as it is"
-        place = manifest.source.place(manifest.span.start + token.start)
-        yield Problem("will-not-follow", message, place, Severity.WARNING)
 
 
 def _refuse_alias_key(position: Position, binding: Binding) -> None:

@@ -20,6 +20,8 @@ _AMBIGUOUS = re.compile("\r(?!\n)|[\x85\u2028\u2029\ufeff]")
 """Line breaks to YAML 1.1 (4.2) and not to 1.2 (5.4), or to neither's writers; and a byte
 order mark inside of a document (1.2, 5.2), which is a blank to libyaml and text to others."""
 
+_OF_ADDRESSES = frozenset("0123456789abcdefABCDEF:.")
+
 
 def splice_files(changed: Sequence[FieldEdit]) -> dict[str, bytes]:
     """The new content of each file that has edits."""
@@ -42,12 +44,23 @@ def prove_edits(changed: Sequence[FieldEdit]) -> Iterator[Problem]:
     by_document: dict[tuple[str, int], list[FieldEdit]] = {}
     for field in changed:
         manifest = field.binding.manifest
-        if field.siblings is None:
+        if manifest.is_text:
+            yield from _prove_text(field)
+        elif field.siblings is None:
             by_document.setdefault((manifest.path, manifest.span.number), []).append(field)
         elif not _prove_siblings(field, field.siblings):
             yield _refused_siblings(manifest)
     for together in by_document.values():
         yield from _prove_document(together)
+
+
+def _prove_text(field: FieldEdit) -> Iterator[Problem]:
+    """Characters of addresses alone take the place of such characters."""
+    text = field.binding.manifest.text
+    changed = "".join(text[edit.start : edit.end] + edit.text for edit in field.edits)
+    if not _OF_ADDRESSES.issuperset(changed):
+        message = f"{field.binding.field} cannot be edited: more than addresses would change"
+        yield Problem("edit-refused", message, field.binding.place)
 
 
 def _prove_document(fields: list[FieldEdit]) -> Iterator[Problem]:

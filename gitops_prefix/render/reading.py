@@ -8,7 +8,13 @@ from gitops_prefix.decide.specification import API_VERSION, KIND
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, Bound, Surroundings, Target
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
-from gitops_prefix.render.files import looks_managed, text_looks_managed
+from gitops_prefix.render.files import (
+    RepositoryFiles,
+    is_binary,
+    is_yaml,
+    looks_managed,
+    text_looks_managed,
+)
 from gitops_prefix.render.inventory import (
     DocumentSpot,
     Inventory,
@@ -40,6 +46,7 @@ from gitops_prefix.render.positions import annotated_elsewhere
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.render.source import DocumentSpan, Source
 from gitops_prefix.render.targets import TARGETS, service, target_of
+from gitops_prefix.render.text_files import NamedFiles, bind_text
 
 BINDING = (
     NAME,
@@ -70,23 +77,32 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
         settings: of the repository.
     """
     problems: list[Problem] = []
+    named = NamedFiles(settings, files)
     manifests = tuple(
         manifest
         for path, content in sorted(files.items())
-        for manifest in _read_file(path, content, problems)
+        for manifest in (
+            _read_file(path, content, problems)
+            if is_yaml(path) and path not in named.names
+            else _read_text(path, content, problems)
+        )
     )
+    problems += [*_skipped(files), *named.problems()]
     documents, complete = _read_dynamic_prefixes(manifests, problems)
     surroundings = Surroundings(
         {name: document.specification for name, document in documents.items()},
         settings.dns_annotation_prefixes,
         manifests,
+        named.names,
     )
+    problems += named.unknown(surroundings.specifications)
+    also_named = {spot_of(manifest) for manifest in manifests if manifest.path in named.managed}
     unknown: set[DocumentSpot] = set()
     bindings = tuple(_read_bindings(surroundings, problems, unknown if not complete else None))
     problems += find_left_over(
         documents, bindings, [*_address_fields(manifests, documents, files)], complete=complete
     )
-    held = frozenset(unknown | documents_in_error(manifests, problems))
+    held = frozenset(unknown | also_named | documents_in_error(manifests, problems))
     stopped = any(problem.code == _SAME_NAME for problem in problems)
     pools = {
         spot_of(manifest): target.pool
@@ -106,7 +122,7 @@ def _address_fields(
     known = {spot_of(manifest): manifest for manifest in manifests}
     words = words_of(documents.values())
     for path, content in files.items():
-        if any(word.encode() in content for word in words):
+        if is_yaml(path) and any(word.encode() in content for word in words):
             strangers = [*_read_unmanaged(path, content, words, known)]
             known |= {spot_of(stranger): stranger for stranger in strangers}
     for manifest in known.values():
@@ -146,7 +162,7 @@ def _holders(value: Value, *above: str | int) -> Iterator[Path]:
 
 
 def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[Manifest]:
-    if not looks_managed(content):
+    if not looks_managed(content, path):
         return
     try:
         source = Source.decode(path, content)
@@ -157,6 +173,22 @@ def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[M
     for span in source.documents():
         if text_looks_managed(source.text, span.start, span.end):
             yield from _read_document(source, span, problems)
+
+
+def _read_text(path: str, content: bytes, problems: list[Problem]) -> Iterator[Manifest]:
+    """A file that is no YAML; bytes that are not UTF-8 stay as they are."""
+    if is_binary(content):
+        message = "is a binary file, and is left alone: remove its marker, or its name in rewrite"
+        problems.append(Problem("binary-file", message, Place(path, 1, 1)))
+        return
+    yield Manifest.of_text(Source.decode(path, content, errors="surrogateescape"))
+
+
+def _skipped(files: Mapping[str, bytes]) -> Iterator[Problem]:
+    """A word for each file with a marker that is not read."""
+    for path, reason in files.skipped if isinstance(files, RepositoryFiles) else ():
+        message = f"holds a marker or is named in rewrite, and is skipped: {reason}"
+        yield Problem("skipped-file", message, Place(path), Severity.WARNING)
 
 
 def _read_document(
@@ -272,7 +304,8 @@ def _read_bindings(
             problems.extend(_marked_in_vain(manifest, surroundings))
             continue
         bindings: dict[Path, Binding] = {}
-        for bind in (_bind_annotated, _bind_elsewhere, bind_marked):
+        binds = (_bind_annotated, _bind_elsewhere, bind_marked)
+        for bind in binds if not manifest.is_text else (bind_text,):
             bound = bind(manifest, surroundings)
             for problem in bound.problems:
                 if unknown is None or problem.code != "unknown-dynamic-prefix":

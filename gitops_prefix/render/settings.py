@@ -4,10 +4,25 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.fields import Fields
 from gitops_prefix.errors import InputError, Place, Problem
+from gitops_prefix.render.files import IgnoredPaths
+from gitops_prefix.render.node import nearest_node
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import Source
 
 SETTINGS_FILE = "gitops-prefix.yaml"
+
+
+class Rewrite(NamedTuple):
+    """Files whose addresses follow a DynamicPrefix.
+
+    Attributes:
+        pattern: of their paths, as in gitignore(5).
+        place: of the pattern, in the settings.
+    """
+
+    pattern: str
+    dynamic_prefix: str
+    place: Place
 
 
 class Settings(NamedTuple):
@@ -16,9 +31,16 @@ class Settings(NamedTuple):
     Attributes:
         dns_annotation_prefixes: of annotations that external-dns reads; empty where the
             repository does not say.
+        rewrites: files of any kind whose addresses follow, as a whole.
     """
 
     dns_annotation_prefixes: tuple[str, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
+
+    @property
+    def named(self) -> IgnoredPaths:
+        """The paths of all rewrites."""
+        return IgnoredPaths(rewrite.pattern for rewrite in self.rewrites)
 
 
 def read_settings(content: bytes | None) -> Settings:
@@ -31,7 +53,8 @@ def read_settings(content: bytes | None) -> Settings:
         return Settings()
     try:
         source = Source.decode(SETTINGS_FILE, content)
-        value = plain_value(locate(source.text))
+        root = locate(source.text)
+        value = plain_value(root)
     except NotYamlError as error:
         problem = Problem("config-not-yaml", f"is not YAML: {error}", source.place(error.offset))
         raise InputError(problem) from error
@@ -44,9 +67,21 @@ def read_settings(content: bytes | None) -> Settings:
     fields = Fields(content_of)
     written = fields.mapping("externalDNS").texts("annotationPrefixes")
     prefixes = tuple(f"{text.removesuffix('/')}/" for _, text in written)
-    if fields.problems:
-        place = Place(SETTINGS_FILE)
-        raise InputError(
-            *(Problem(problem.code, problem.message, place) for problem in fields.problems)
-        )
-    return Settings(dns_annotation_prefixes=prefixes)
+
+    def place(*path: str | int) -> Place:
+        return source.place(nearest_node(root, path).start) if root else Place(SETTINGS_FILE)
+
+    rewrites = tuple(
+        Rewrite(entry.text("path"), entry.text("dynamicPrefix"), place(*entry.path, "path"))
+        for entry in fields.mappings("rewrite")
+    )
+    problems = [
+        Problem(problem.code, problem.message, place(*problem.path)) for problem in fields.problems
+    ]
+    for rewrite in rewrites:
+        if not (rewrite.pattern and rewrite.dynamic_prefix):
+            message = 'rewrite: write both, as in {path: "talos/**/*.j2", dynamicPrefix: home-ipv6}'
+            problems.append(Problem("missing-field", message, rewrite.place))
+    if problems:
+        raise InputError(*problems)
+    return Settings(prefixes, rewrites)

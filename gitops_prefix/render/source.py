@@ -43,18 +43,23 @@ class Source:
         self._breaks: list[int] | None = None
 
     @classmethod
-    def decode(cls, path: str, content: bytes) -> "Source":
+    def decode(cls, path: str, content: bytes, *, errors: str = "strict") -> "Source":
         """The text of a file.
+
+        Args:
+            path: of the file.
+            content: its bytes.
+            errors: `surrogateescape` keeps bytes that are not UTF-8 as they are.
 
         Raises:
             UnicodeDecodeError: the content is not UTF-8.
         """
-        text = content.decode()
+        text = content.decode(errors=errors)
         return cls(path, text.removeprefix(_BOM), bom=text.startswith(_BOM))
 
     def encode(self, text: str) -> bytes:
         """The bytes of this file with another text."""
-        return (_BOM + text if self.bom else text).encode()
+        return (_BOM + text if self.bom else text).encode(errors="surrogateescape")
 
     def place(self, offset: int) -> Place:
         """Line and column of an offset, as editors count."""

@@ -19,7 +19,10 @@ FILES = {
     "README.md": b"# ours\n",
     **{f"src/{number}.go": b"package x // %d\n" % number for number in range(40)},
 }
-SEARCHED = {"apps/a.yaml", "apps/deep/b.yml", "gitops-prefix.yaml", ".gitops-prefixignore"}
+SEARCHED = {
+    *("apps/a.yaml", "apps/deep/b.yml", "apps/values.json"),
+    *("gitops-prefix.yaml", ".gitops-prefixignore"),
+}
 
 
 def generous(remote: Path) -> Path:

@@ -133,7 +133,7 @@ def test_a_wider_scope_brings_the_rest(tmp_path, ours, remote, store):
             "gitops-prefix.yaml",
             "other/c.yaml",
         }
-        assert "src/1.go" not in held(store)
+        assert "apps/logo.png" not in held(store)
 
 
 def test_the_tip_moves_when_all_of_it_is_here(tmp_path, ours, remote):

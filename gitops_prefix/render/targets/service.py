@@ -59,7 +59,6 @@ from gitops_prefix.render.shared_list import Ownership, edit_address_text
 _LOAD_BALANCER_IP = "loadBalancerIP"
 _SERVICE = ("v1", "Service")
 _WITHOUT_ADDRESS = {"ClusterIP", "NodePort", "ExternalName"}
-_LOST = "ipv4-would-be-lost"
 DNS_PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
 """What external-dns reads by default: before release 0.22, and since."""
 _NAMES = re.compile(r"([a-z0-9][-a-z0-9]*/)?[a-z0-9][-.a-z0-9]*")

@@ -1,0 +1,334 @@
+"""Text files of any kind, whose addresses a comment or the settings make follow.
+
+    server=2001:db8::53  # {"$dynamicprefix": "home:rewrite"}
+
+A marker is for what is left of it on its line, for the next line when it is alone on its own,
+and between `:begin` and `:end` for every line. A comment begins with `#`, `//`, `;`, `--`, `/*`,
+`<!--`, `%`, `!` or `{#`. Only addresses are changed, as `address_tokens` finds them.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from gitops_prefix.decide.fields import nearest
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.render.address_tokens import Moves, find_moves
+from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
+from gitops_prefix.render.edit import moved_words
+from gitops_prefix.render.files import (
+    MARKER,
+    IgnoredPaths,
+    RepositoryFiles,
+    is_yaml,
+    looks_managed,
+)
+from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.marker import REWRITE, MarkerError, parse_marker
+from gitops_prefix.render.node import ScalarNode
+from gitops_prefix.render.settings import SETTINGS_FILE, Rewrite, Settings
+
+_JSON = re.compile(rf'\{{[ \t]*"{re.escape(MARKER)}"')
+_COMMENT = re.compile(
+    r"(?:\{\{-?[ \t]*)?(?:#|//|;|--|/\*|<!--|%|!|\{#)[-#/;*!%~+]*[ \t]*\Z", re.ASCII
+)
+_PROSE = (".md", ".markdown", ".mdx", ".html", ".htm", ".xml", ".svg")
+"""Where `#` begins no comment, and `<!--` alone does."""
+_ENDS = (":begin", ":end")
+
+
+class Region(NamedTuple):
+    """A part of a text whose addresses follow.
+
+    Attributes:
+        dynamic_prefix: the name of what they follow.
+        start: of the part.
+        end: of the part.
+        marker: where its marker is.
+        name: the part, as people name it.
+    """
+
+    dynamic_prefix: str
+    start: int
+    end: int
+    marker: int
+    name: str
+
+
+class _Mark(NamedTuple):
+    """A marker in a comment: what it says, and where the comment around it begins."""
+
+    text: str
+    offset: int
+    comment: int
+
+
+def bind_text(manifest: Manifest, surroundings: Surroundings) -> Bound:
+    """The marked parts of a text, and what is wrong with its markers.
+
+    Args:
+        manifest: the whole file as one document.
+        surroundings: of the repository.
+    """
+    named = surroundings.named.get(manifest.path)
+    reader = _Reader(manifest, surroundings)
+    regions = list(reader.read(whole=named is not None))
+    if named is not None:
+        regions = [Region(named, 0, len(manifest.text), 0, "addresses")]
+    if named is not None and named not in surroundings.specifications:
+        return Bound()
+    if any(problem.severity is Severity.ERROR for problem in reader.problems):
+        regions = []
+    bindings = tuple(
+        Binding(
+            manifest,
+            (region.name,),
+            region.dynamic_prefix,
+            partial(_edit, region),
+            at=ScalarNode("", None, region.marker, region.marker, None, None),
+        )
+        for region in regions
+    )
+    return Bound(bindings, tuple(reader.problems))
+
+
+class _Reader:
+    """Reads the markers of one text from its begin to its end."""
+
+    def __init__(self, manifest: Manifest, surroundings: Surroundings) -> None:
+        self.problems: list[Problem] = []
+        self._source, self._text = manifest.source, manifest.text
+        self._surroundings = surroundings
+
+    def read(self, *, whole: bool) -> Iterator[Region]:
+        """The marked parts, in the order of the text; all markers are wrong in a whole text."""
+        begun: tuple[str, _Mark] | None = None
+        for mark in self._marks():
+            name, end = self._name(mark)
+            if name is None:
+                continue
+            if whole:
+                self._error(
+                    "marker-misplaced", "gitops-prefix.yaml names the whole file: remove it", mark
+                )
+            elif end == ":end":
+                if begun is None or begun[0] != name:
+                    self._unpaired(mark, name, begun)
+                else:
+                    yield self._between(name, begun[1], mark)
+                    begun = None
+            elif begun is not None:
+                where = self._source.place(begun[1].offset)
+                message = (
+                    f"is between the begin at {where} and its end: remove it, or end that first"
+                )
+                self._error("marker-overlap", message, mark)
+            elif end == ":begin":
+                begun = name, mark
+            else:
+                region = self._beside(name, mark)
+                if region is not None:
+                    yield region
+        if begun is not None:
+            name, mark = begun
+            message = (
+                f'has no end: write {{"{MARKER}": "{name}:{REWRITE}:end"}} behind the last line'
+            )
+            self._error("marker-unclosed", message, mark)
+
+    def _marks(self) -> Iterator[_Mark]:
+        prose = self._source.path.lower().endswith(_PROSE)
+        for found in _JSON.finditer(self._text):
+            start = found.start()
+            line = self._text.rfind("\n", 0, start) + 1
+            comment = _COMMENT.search(self._text, line, start)
+            if prose and (comment is None or not comment[0].startswith("<!--")):
+                continue
+            said = _said(self._text, start)
+            if comment is None:
+                message = (
+                    "is in no comment of its own, and marks nothing: write it alone behind # or //"
+                )
+                self._report("marker-aside", message, start, Severity.WARNING)
+            elif said is None:
+                message = 'is not {"$dynamicprefix": "NAME:rewrite"}: correct the comment'
+                self._report("marker-not-json", message, start)
+            else:
+                yield _Mark(said, start, comment.start())
+
+    def _name(self, mark: _Mark) -> tuple[str | None, str]:
+        """The DynamicPrefix, or None when the marker is wrong; and `:begin`, `:end` or nothing."""
+        end = next((end for end in _ENDS if mark.text.endswith(f":{REWRITE}{end}")), "")
+        text = mark.text.removesuffix(end)
+        try:
+            marker = parse_marker(text, self._surroundings.specifications)
+        except MarkerError as error:
+            self._error(error.code, str(error), mark)
+            return None, end
+        name = marker.reference.dynamic_prefix
+        if marker.field != REWRITE:
+            message = (
+                f"{marker.field} is for YAML: in any other text write {name}:{REWRITE}, "
+                f"{name}:{REWRITE}:begin or {name}:{REWRITE}:end"
+            )
+            self._error("marker-field", message, mark)
+            return None, end
+        return name, end
+
+    def _beside(self, name: str, mark: _Mark) -> Region | None:
+        """What is left of a marker, or the next line."""
+        text = self._text
+        start = text.rfind("\n", 0, mark.offset) + 1
+        number = self._source.place(mark.offset).line
+        if text[start : mark.comment].strip():
+            return Region(name, start, mark.comment, mark.offset, f"line {number}")
+        start = text.find("\n", mark.offset) + 1
+        if not start:
+            message = "is alone on the last line, and marks nothing: write it above a line"
+            self._error("marker-misplaced", message, mark)
+            return None
+        end = text.find("\n", start)
+        return Region(name, start, len(text) if end < 0 else end, mark.offset, f"line {number + 1}")
+
+    def _between(self, name: str, begin: _Mark, end: _Mark) -> Region:
+        start = self._text.rfind("\n", 0, begin.offset) + 1
+        first, last = (self._source.place(mark.offset).line for mark in (begin, end))
+        return Region(name, start, end.comment, begin.offset, f"lines {first}-{last}")
+
+    def _unpaired(self, mark: _Mark, name: str, begun: tuple[str, _Mark] | None) -> None:
+        if begun is None:
+            message = (
+                f'has no begin: write {{"{MARKER}": "{name}:{REWRITE}:begin"}} above the first line'
+            )
+        else:
+            where = self._source.place(begun[1].offset)
+            message = f"ends {name}, and the begin at {where} is of {begun[0]}: end that first"
+        self._error("marker-overlap" if begun else "marker-unclosed", message, mark)
+
+    def _error(self, code: str, message: str, mark: _Mark) -> None:
+        self._report(code, message, mark.offset)
+
+    def _report(
+        self, code: str, message: str, offset: int, severity: Severity = Severity.ERROR
+    ) -> None:
+        place = self._source.place(offset)
+        self.problems.append(Problem(code, f"marker: {message}", place, severity))
+
+
+def _said(text: str, start: int) -> str | None:
+    line_end = text.find("\n", start)
+    line = text[start : len(text) if line_end < 0 else line_end]
+    try:
+        read, _ = json.JSONDecoder().raw_decode(line)
+    except (ValueError, RecursionError):
+        return None
+    said = read.get(MARKER)
+    return said if isinstance(said, str) else None
+
+
+def _edit(region: Region, binding: Binding, following: Following) -> FieldEdit:
+    """Move what lies in a past prefix."""
+    text = binding.manifest.text
+    current, *past = following.bases
+    moves = find_moves(text[region.start : region.end], past, current)
+    if region.start:
+        moves = Moves(
+            tuple(edit.shifted(region.start) for edit in moves.edits),
+            moves.ours,
+            tuple(token.shifted(region.start) for token in moves.stuck),
+        )
+    problems = tuple(rewriting_problems(binding, moves, current))
+    if not moves.edits:
+        return binding.unchanged(problems)
+    before, after = ([*dict.fromkeys(words)] for words in moved_words(text, moves))
+    return FieldEdit(binding, moves.edits, before, after, problems)
+
+
+def rewriting_problems(binding: Binding, moves: Moves, current: Prefix) -> Iterator[Problem]:
+    """Warnings: nothing that could ever move, and addresses for which there is no room."""
+    if not (moves.edits or moves.ours or moves.stuck):
+        message = (
+            f"{binding.field}: nothing in it lies in {current} or a past prefix, so it never "
+            "moves: write the first address, or remove the marker"
+        )
+        yield Problem("nothing-of-ours", message, binding.place, Severity.WARNING)
+    manifest = binding.manifest
+    for token in moves.stuck:
+        written = manifest.text[token.start : token.end]
+        message = (
+            f"{binding.field}: {written} has no place in {current}, and stays as it is: write it "
+            "anew, or give its part of the network a prefix of its own"
+        )
+        place = manifest.source.place(manifest.span.start + token.start)
+        yield Problem("will-not-follow", message, place, Severity.WARNING)
+
+
+class NamedFiles:
+    """The files that `rewrite` of the settings names.
+
+    Attributes:
+        names: by path, the DynamicPrefix that the addresses of a file follow; empty for two.
+        managed: the files that are named, and have annotations or markers of their own.
+    """
+
+    def __init__(self, settings: Settings, files: Mapping[str, bytes]) -> None:
+        """Match every pattern with every file."""
+        self._rewrites = settings.rewrites
+        self._files = files
+        self.names: dict[str, str] = {}
+        self.managed: set[str] = set()
+        self._matched: set[int] = set()
+        self._found: list[Problem] = []
+        for number, rewrite in enumerate(settings.rewrites):
+            pattern = IgnoredPaths((rewrite.pattern,))
+            for path in filter(pattern.match_file, sorted(files)):
+                self._matched.add(number)
+                self._name(rewrite, path)
+
+    def _name(self, rewrite: Rewrite, path: str) -> None:
+        before = self.names.get(path)
+        if path == SETTINGS_FILE or (is_yaml(path) and looks_managed(self._files[path], path)):
+            message = (
+                f'rewrite: "{rewrite.pattern}" also matches {path}, which is managed by its own '
+                "annotations or markers: name other files, or remove these"
+            )
+            self._found.append(Problem("rewrite-managed", message, rewrite.place))
+            self.managed.add(path)
+        elif before is not None and before != rewrite.dynamic_prefix:
+            message = (
+                f'rewrite: "{rewrite.pattern}" also matches {path}, which follows {before}: '
+                "let one pattern match it"
+            )
+            self._found.append(Problem("rewrite-twice", message, rewrite.place))
+            self.names[path] = ""
+        else:
+            self.names[path] = rewrite.dynamic_prefix
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with the patterns."""
+        yield from self._found
+        skipped = self._files.skipped if isinstance(self._files, RepositoryFiles) else ()
+        for number, rewrite in enumerate(self._rewrites):
+            pattern = IgnoredPaths((rewrite.pattern,))
+            if number in self._matched or any(pattern.match_file(path) for path, _ in skipped):
+                continue
+            message = (
+                f'rewrite: "{rewrite.pattern}" matches no file: correct it (it has the syntax of '
+                "gitignore, from the root of the repository), or remove it"
+            )
+            yield Problem("rewrite-nothing", message, rewrite.place, Severity.WARNING)
+
+    def unknown(self, known: Mapping[str, Specification]) -> Iterator[Problem]:
+        """An error for each DynamicPrefix that is not there."""
+        for rewrite in self._rewrites:
+            name = rewrite.dynamic_prefix
+            if name not in known:
+                message = (
+                    f'rewrite: DynamicPrefix "{name}" is not in the repository (it has: '
+                    f"{', '.join(known) or 'none'}){nearest(name, [*known])}"
+                )
+                yield Problem("unknown-dynamic-prefix", message, rewrite.place)

@@ -1,0 +1,294 @@
+"""Text files of any kind: what a comment marks moves, and every other byte stays."""
+
+import re
+
+import pytest
+
+from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.transition import advance
+from gitops_prefix.errors import InputError
+from gitops_prefix.render.files import RepositoryFiles, SkippedFile
+from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.rendering import render
+from gitops_prefix.render.settings import read_settings
+from tests.render.repository import NOON, PREFIX, A, B
+
+SETTINGS = "gitops-prefix.yaml"
+
+
+def marked(text: str) -> str:
+    """`text` with `<NAME:FIELD>` written out as a marker."""
+    return re.sub(r"<(\w+:[^<>]*)>", r'{"$dynamicprefix": "\1"}', text)
+
+
+def rendered(files: dict[str, bytes], *prefixes: Prefix):
+    """The files after one prefix after another, and the last problems."""
+    problems = ()
+    files = RepositoryFiles({"home.yaml": PREFIX} | files, getattr(files, "skipped", ()))
+    for prefix in prefixes or (A, B):
+        inventory = read_inventory(files, read_settings(files.get(SETTINGS)))
+        statuses = {
+            name: advance(document.specification, document.status, Choice(prefix), NOON)
+            for name, document in inventory.dynamic_prefixes.items()
+        }
+        rendering = render(inventory, statuses)
+        problems = rendering.problems
+        files = RepositoryFiles(files | rendering.files, files.skipped)
+        again = render(read_inventory(files, read_settings(files.get(SETTINGS))), statuses)
+        assert again.files == {}
+    return files, problems
+
+
+COMMENTS = {
+    "number sign": "x 2001:db8:a::1 # <home:rewrite>\n",
+    "two slashes": "x 2001:db8:a::1 // <home:rewrite>\n",
+    "semicolon": "x 2001:db8:a::1 ; <home:rewrite>\n",
+    "two dashes": "x 2001:db8:a::1 -- <home:rewrite>\n",
+    "C": "x 2001:db8:a::1 /* <home:rewrite> */\n",
+    "XML": "<!-- <home:rewrite> -->\n<a>2001:db8:a::1</a>\n",
+    "Jinja": "x 2001:db8:a::1 {# <home:rewrite> #}\n",
+    "Go template": "{{- /* <home:rewrite> */ -}}\nx 2001:db8:a::1\n",
+    "exclamation mark": "! <home:rewrite>\ny 2001:db8:a::1\n",
+    "per cent": "x 2001:db8:a::1 % <home:rewrite>\n",
+    "several signs": "x 2001:db8:a::1 ;;## <home:rewrite>\n",
+    "words behind it": "x 2001:db8:a::1 # <home:rewrite> the house\n",
+    "above its line": "# <home:rewrite>\nx 2001:db8:a::1\ny 2001:db8:c::1\n",
+    "above the last line": "  # <home:rewrite>\nx 2001:db8:a::1",
+    "begin and end": "# <home:rewrite:begin>\na 2001:db8:a::1\nb 2001:db8:a::2\n# <home:rewrite:end>\n",
+    "two parts": "a 2001:db8:a::1 # <home:rewrite>\nb\nc 2001:db8:a::2 # <home:rewrite>\n",
+    "CRLF": "a 2001:db8:a::1 # <home:rewrite>\r\nb\r\n# <home:rewrite>\r\nc 2001:db8:a::2\r\n",
+    "BOM": "\ufeffa 2001:db8:a::1 # <home:rewrite>\n",
+}
+
+
+@pytest.mark.parametrize("text", COMMENTS.values(), ids=COMMENTS)
+@pytest.mark.parametrize("name", ["any.conf", "Corefile", "a.yaml.j2"])
+def test_what_a_comment_marks_moves(text: str, name: str):
+    text = marked(text)
+    files, problems = rendered({name: text.encode()})
+    assert files[name].decode() == text.replace("db8:a:", "db8:b:")
+    assert problems == ()
+    assert rendered({name: text.encode()}, A, B, A)[0][name].decode() == text
+
+
+STAYS = {
+    "right of a marker": "x # <home:rewrite> 2001:db8:a::1\n",
+    "another line": "2001:db8:a::1\nx 2001:db8:a::2 # <home:rewrite>\n2001:db8:a::3\n",
+    "outside of begin and end": (
+        "2001:db8:a::1\n# <home:rewrite:begin>\n2001:db8:a::2\n# <home:rewrite:end>\n2001:db8:a::3\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", STAYS.values(), ids=STAYS)
+def test_what_is_not_marked_stays(text: str):
+    text = marked(text)
+    files, _ = rendered({"a.conf": text.encode()})
+    assert files["a.conf"].decode() == text.replace("db8:a::2", "db8:b::2")
+
+
+def test_bytes_that_are_not_utf_8_stay():
+    text = b'caf\xe9 2001:db8:a::1 # {"$dynamicprefix": "home:rewrite"} \xff\xfe\n\x80'
+    files, problems = rendered({"a.conf": text})
+    assert files["a.conf"] == text.replace(b"db8:a:", b"db8:b:")
+    assert problems == ()
+
+
+WRONG = {
+    "a name that is not there": (
+        "# <hom:rewrite>\n2001:db8:a::1\n",
+        "unknown-dynamic-prefix",
+        1,
+        3,
+    ),
+    "another field": ("2001:db8:a::1 # <home:prefix>\n", "marker-field", 1, 17),
+    "a range": ("2001:db8:a::1 # <home:lb:rewrite>\n", "marker-field", 1, 17),
+    "no JSON": ('2001:db8:a::1 # {"$dynamicprefix": home}\n', "marker-not-json", 1, 17),
+    "a number": ('2001:db8:a::1 # {"$dynamicprefix": 1}\n', "marker-not-json", 1, 17),
+    "begin without end": ("a\n# <home:rewrite:begin>\n2001:db8:a::1\n", "marker-unclosed", 2, 3),
+    "end without begin": ("a\n# <home:rewrite:end>\n2001:db8:a::1\n", "marker-unclosed", 2, 3),
+    "begin in begin": (
+        "# <home:rewrite:begin>\n# <home:rewrite:begin>\n# <home:rewrite:end>\n",
+        "marker-overlap",
+        2,
+        3,
+    ),
+    "a marker between begin and end": (
+        "# <home:rewrite:begin>\nx # <home:rewrite>\n# <home:rewrite:end>\n",
+        "marker-overlap",
+        2,
+        5,
+    ),
+    "the end of another one": (
+        "# <home:rewrite:begin>\n# <work:rewrite:end>\n# <home:rewrite:end>\n",
+        "marker-overlap",
+        2,
+        3,
+    ),
+    "alone on the last line": ("2001:db8:a::1\n# <home:rewrite>", "marker-misplaced", 2, 3),
+}
+WORK = PREFIX.replace(b"name: home\n", b"name: work\n")
+
+
+@pytest.mark.parametrize(("text", "code", "line", "column"), WRONG.values(), ids=WRONG)
+def test_a_wrong_marker_is_an_error_with_its_place_and_holds_the_file(text, code, line, column):
+    good = "2001:db8:a::9 # <home:rewrite>\n"
+    content = marked(good + text).encode()
+    files, problems = rendered({"a.conf": content, "work.yaml": WORK})
+    (problem,) = [problem for problem in problems if problem.place.path == "a.conf"]
+    assert (problem.code, problem.place, problem.severity) == (
+        code,
+        ("a.conf", line + 1, column),
+        "error",
+    )
+    assert files["a.conf"] == content
+
+
+ODD = {
+    "nothing of ours": ("2001:db8:c::1 # <home:rewrite>\n", "nothing-of-ours", 1, 17),
+    "words before it": ("2001:db8:a::1 # see <home:rewrite>\n", "marker-aside", 1, 21),
+    "no comment": ('"a": <home:rewrite>\n', "marker-aside", 1, 6),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "line", "column"), ODD.values(), ids=ODD)
+def test_an_odd_marker_is_a_warning(text, code, line, column):
+    content = marked(text).encode()
+    files, problems = rendered({"a.conf": content})
+    assert [(problem.code, problem.place, problem.severity) for problem in problems] == [
+        (code, ("a.conf", line, column), "warning")
+    ]
+    assert files["a.conf"] == content
+
+
+@pytest.mark.parametrize("name", ["README.md", "a.html", "a.xml"])
+def test_prose_about_markers_is_none_of_them(name: str):
+    text = marked("```\n2001:db8:a::1 # <home:rewrite>\n```\n<!-- <home:rewrite> -->\n")
+    text += "2001:db8:a::2\n"
+    files, problems = rendered({name: text.encode()})
+    assert files[name].decode() == text.replace("db8:a::2", "db8:b::2")
+    assert problems == ()
+
+
+def named(*rewrites: str) -> bytes:
+    lines = "".join(f"  - {{path: {path}, dynamicPrefix: home}}\n" for path in rewrites)
+    return f"rewrite:\n{lines}".encode()
+
+
+JSON = b'{"a": "2001:db8:a::1", "b": ["2001:DB8:A::/64", 1]}'
+
+
+@pytest.mark.parametrize("pattern", ['"*.json"', "/x/", "x/a.json", '"**/*.json"'])
+def test_a_file_that_the_settings_name_moves_as_a_whole(pattern: str):
+    files, problems = rendered({"x/a.json": JSON, SETTINGS: named(pattern)})
+    assert files["x/a.json"] == JSON.replace(b"db8:a", b"db8:b").replace(b"DB8:A", b"DB8:B")
+    assert problems == ()
+
+
+NAMED = {
+    "nothing": ({}, named("x.json"), "rewrite-nothing", "warning"),
+    "a managed YAML": (
+        {"a.yaml": b"a: '' # x $dynamicprefix\n"},
+        named('"a.*"'),
+        "rewrite-managed",
+        "error",
+    ),
+    "the DynamicPrefix": ({}, named("home.yaml"), "rewrite-managed", "error"),
+    "the settings": ({}, named('"gitops-*"'), "rewrite-managed", "error"),
+    "an unknown name": (
+        {"a.json": JSON},
+        b"rewrite:\n  - {path: a.json, dynamicPrefix: hom}\n",
+        "unknown-dynamic-prefix",
+        "error",
+    ),
+    "two DynamicPrefixes for one file": (
+        {"a.json": JSON, "work.yaml": WORK},
+        named("a.json") + b"  - {path: a.json, dynamicPrefix: work}\n",
+        "rewrite-twice",
+        "error",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "settings", "code", "severity"), NAMED.values(), ids=NAMED)
+def test_a_wrong_name_of_a_file_is_reported_at_the_settings(files, settings, code, severity):
+    after, problems = rendered(files | {SETTINGS: settings})
+    (problem,) = [problem for problem in problems if problem.place.path == SETTINGS]
+    assert (problem.code, problem.severity) == (code, severity)
+    assert problem.place.line >= 2
+    assert problem.place.column > 1
+    assert [path for path in files if after[path] != files[path] and path != "work.yaml"] == []
+
+
+def test_a_file_that_is_named_and_managed_stays_as_it_is():
+    pool = b'a: ""  # {"$dynamicprefix": "home:prefix"}\n'
+    files, _ = rendered({"a.yaml": pool, SETTINGS: named("a.yaml")})
+    assert files["a.yaml"] == pool
+
+
+def test_an_unmanaged_yaml_file_may_be_named():
+    text = b"a: 2001:db8:a::1\nb: {{ x }}\n"
+    files, problems = rendered({"a.yaml": text, SETTINGS: named("a.yaml")})
+    assert files["a.yaml"] == text.replace(b"db8:a", b"db8:b")
+    assert problems == ()
+
+
+def test_a_marker_in_a_named_file_is_an_error():
+    text = b'2001:db8:a::1 # {"$dynamicprefix": "home:rewrite"}\n'
+    files, problems = rendered({"a.conf": text, SETTINGS: named("a.conf")})
+    assert [problem.code for problem in problems] == ["marker-misplaced"]
+    assert files["a.conf"] == text
+
+
+def test_a_binary_file_is_left_alone_with_a_word():
+    content = b'\0 2001:db8:a::1 # {"$dynamicprefix": "home:rewrite"}\n'
+    files, problems = rendered({"a": content, "b.bin": b"\0", SETTINGS: named("b.bin")})
+    assert [(problem.code, problem.place.path) for problem in problems] == [
+        ("binary-file", "a"),
+        ("binary-file", "b.bin"),
+    ]
+    assert files["a"] == content
+
+
+def test_a_skipped_file_is_reported_and_counts_as_matched():
+    files = RepositoryFiles({SETTINGS: named("big.json")}, [SkippedFile("big.json", "it is long")])
+    _, problems = rendered(files)
+    assert [(problem.code, problem.place.path) for problem in problems] == [
+        ("skipped-file", "big.json")
+    ]
+
+
+SETTINGS_WRONG = {
+    "no path": b"rewrite: [{dynamicPrefix: home}]\n",
+    "no name": b"rewrite: [{path: a}]\n",
+    "no list": b"rewrite: a\n",
+    "no mapping": b"rewrite: [a]\n",
+    "no string": b"rewrite: [{path: 1, dynamicPrefix: home}]\n",
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS_WRONG.values(), ids=SETTINGS_WRONG)
+def test_wrong_settings_are_an_error_with_their_place(settings: bytes):
+    with pytest.raises(InputError) as raised:
+        read_settings(settings)
+    assert all(problem.place.line == 1 for problem in raised.value.problems)
+
+
+def test_a_subnet_of_the_delegation_moves_with_it():
+    prefix = PREFIX.replace(b"eth0}", b"eth0, delegatedPrefixLength: 56}")
+    text = b'2001:db8:0:1105::1 2001:db8:0:1205::1 # {"$dynamicprefix": "home:rewrite"}\n'
+    first, second = Prefix.parse("2001:db8:0:1100::/64"), Prefix.parse("2001:db8:0:3300::/64")
+    files, problems = rendered({"home.yaml": prefix, "a.conf": text}, first, second)
+    assert files["a.conf"] == text.replace(b":1105:", b":3305:")
+    assert problems == ()
+
+
+def test_an_address_without_room_in_the_new_prefix_stays_with_a_warning():
+    text = b'2001:db8:0:1105::1 # {"$dynamicprefix": "home:rewrite"}\n'
+    wide, narrow = Prefix.parse("2001:db8:0:1100::/56"), Prefix.parse("2001:db8:0:3300::/64")
+    files, problems = rendered({"a.conf": text}, wide, narrow)
+    assert [(problem.code, problem.place) for problem in problems] == [
+        ("will-not-follow", ("a.conf", 1, 1))
+    ]
+    assert files["a.conf"] == text
