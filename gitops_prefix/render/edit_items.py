@@ -192,10 +192,10 @@ def _quote_of(items: Sequence[Node]) -> Quote:
 def _edit_block_items(
     text: str, key: Node, sequence: SequenceNode, change: ListChange, style: Style
 ) -> list[Edit]:
-    dashes = _dashes(text, sequence)
+    dashes = dashes_of(text, sequence)
     line_start = dashes[0] - column(text, dashes[0])
     if line_start <= key.end or text[line_start : dashes[0]].strip():
-        raise _shared_line(sequence)
+        raise shared_line(sequence)
     edits = []
     if change.added:
         # "Before all items" is behind the key: a comment there belongs to the next item.
@@ -206,7 +206,8 @@ def _edit_block_items(
     return edits
 
 
-def _shared_line(node: Node) -> RefusedEditError:
+def shared_line(node: Node) -> RefusedEditError:
+    """The refusal to edit a list that begins on a line with something else."""
     return RefusedEditError(node, "does not begin on a line of its own: move it to a new line")
 
 
@@ -217,7 +218,7 @@ def insert_lines(text: str, position: int, lines: list[str], style: Style) -> Ed
     return Edit(position, position, "".join(line + style.newline for line in lines))
 
 
-def _dashes(text: str, sequence: SequenceNode) -> list[int]:
+def dashes_of(text: str, sequence: SequenceNode) -> list[int]:
     """Where the dash of each item is."""
     indent = column(text, sequence.start)
     dash = re.compile(rf"^ {{{indent}}}-(?=\s|\Z)", re.MULTILINE)
@@ -226,7 +227,7 @@ def _dashes(text: str, sequence: SequenceNode) -> list[int]:
         # The last match: a line of a comment between the two may look like a dash.
         *_, match = (None, *dash.finditer(text, content_end(before), item.start + 1))
         if match is None:
-            raise _shared_line(item)
+            raise shared_line(item)
         found.append(match.end() - 1)
     return found
 
@@ -276,9 +277,9 @@ def edit_flow_items(
         # The added items take the place of the removed ones.
         start, end = items[0].start, items[runs.pop(0)[1]].end
         _refuse_comments(text, sequence, start, end)
-        edits = [Edit(start, end, _separator(text, sequence).join(added))]
+        edits = [Edit(start, end, separator_of(text, sequence).join(added))]
         added = []
-    edits += [_remove_run(text, sequence, *run) for run in runs]
+    edits += [remove_run(text, sequence, *run) for run in runs]
     if added:
         edits.append(_add_flow_items(text, sequence, len(change.kept), added))
     return edits
@@ -297,7 +298,7 @@ def _runs(indices: tuple[int, ...]) -> list[tuple[int, int]]:
 
 def _add_flow_items(text: str, sequence: SequenceNode, behind: int, added: list[str]) -> Edit:
     """Add items behind the first `behind` ones."""
-    separator = _separator(text, sequence)
+    separator = separator_of(text, sequence)
     if behind:
         position = sequence.items[behind - 1].end
         return Edit(position, position, "".join(separator + item for item in added))
@@ -305,7 +306,7 @@ def _add_flow_items(text: str, sequence: SequenceNode, behind: int, added: list[
     return Edit(position, position, "".join(item + separator for item in added))
 
 
-def _separator(text: str, sequence: SequenceNode) -> str:
+def separator_of(text: str, sequence: SequenceNode) -> str:
     """A comma and the blanks that this author writes behind it."""
     first = sequence.items[0]
     lead = text[sequence.start + 1 : first.start]
@@ -317,7 +318,12 @@ def _separator(text: str, sequence: SequenceNode) -> str:
     return "," + lead if broken else ", "
 
 
-def _remove_run(text: str, sequence: SequenceNode, first: int, last: int) -> Edit:
+def remove_run(text: str, sequence: SequenceNode, first: int, last: int) -> Edit:
+    """The edit that removes items between brackets, and one comma.
+
+    Raises:
+        RefusedEditError: a comment would be removed with the items.
+    """
     start, end = sequence.items[first].start, sequence.items[last].end
     after = _COMMA_AFTER.match(text, end)
     before = _COMMA_BEFORE.search(text, sequence.start, start)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
+from typing import cast
 
 from gitops_prefix.decide.address import parse_address
 from gitops_prefix.decide.fields import Path, dotted
@@ -34,6 +35,7 @@ from gitops_prefix.render.edit import is_null, move_addresses, moved_value, move
 from gitops_prefix.render.edit_items import RefusedEditError, replace_scalar
 from gitops_prefix.render.files import MARKER
 from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.mapping_list import edit_mapping_list, has_mappings
 from gitops_prefix.render.marker import LISTS, REWRITE, Marker, MarkerError, parse_marker
 from gitops_prefix.render.node import (
     AliasNode,
@@ -174,6 +176,8 @@ def _edit_of(
     position: Position, marker: Marker
 ) -> Callable[[Position, Marker, Binding, Following], FieldEdit]:
     """How a marked value is edited: as a list, as addresses in a string, or as a scalar."""
+    if has_mappings(position.node):
+        return _edit_mappings
     if isinstance(position.node, SequenceNode):
         return _edit_list
     if is_null(position.node) and marker.field in LISTS:
@@ -207,6 +211,19 @@ def _edit_list(
     span_of = hextets_span if marker.field == "network" else dashed_span
     rule = ListRule(span_of, partial(_values, position, _with_host(marker, following)))
     return edit_shared_list(rule, binding, following)
+
+
+def _edit_mappings(
+    position: Position, marker: Marker, binding: Binding, following: Following
+) -> FieldEdit:
+    _refuse_alias_key(position, binding)
+    marker = _with_host(marker, following)
+    wanted, *old = (
+        _values(position, marker, following.specification, status) for status in following.statuses
+    )
+    span_of = hextets_span if marker.field == "network" else dashed_span
+    sequence = cast("SequenceNode", position.node)
+    return edit_mapping_list(binding, sequence, span_of, wanted, [*chain.from_iterable(old)])
 
 
 def _edit_addresses(
