@@ -172,7 +172,8 @@ def _report(  # noqa: PLR0913  all that there is to report
     print_problems(problems, form)
     if form is Format.TEXT and not quiet:
         for change in rendering.changes:
-            click.echo(log_line(f"{change.path}: {field_name(change)}"))
+            also = f" (and its aliases: {', '.join(change.aliases)})" if change.aliases else ""
+            click.echo(log_line(f"{change.path}: {field_name(change)}{also}"))
         click.echo(f"{len(rendering.changes)} changed, {rendering.unchanged} unchanged", err=True)
         if has_errors(problems):
             held = sorted({*rendering.held_paths, *_paths_of_errors(problems)})

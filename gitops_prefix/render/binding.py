@@ -161,6 +161,7 @@ class FieldEdit(NamedTuple):
         after: the value after, as messages and JSON report it.
         whole: the value after, where `after` is only a part of it or its short form.
         siblings: whole documents, where the edits are of these.
+        aliases: where else the value is, by an alias.
     """
 
     binding: Binding
@@ -170,6 +171,7 @@ class FieldEdit(NamedTuple):
     problems: tuple[Problem, ...] = ()
     whole: Value = None
     siblings: SiblingEdit | None = None
+    aliases: tuple[Place, ...] = ()
 
     @property
     def wanted(self) -> Value:
@@ -184,6 +186,7 @@ class Change(NamedTuple):
         document: number of the document in its file, from 0.
         field: dotted, as in `spec.blocks`.
         before: as plain values; None when the field did not exist.
+        aliases: where else the value is, by an alias.
     """
 
     path: str
@@ -195,6 +198,7 @@ class Change(NamedTuple):
     before: Value
     after: Value
     api_version: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 def change_of(edit: FieldEdit) -> Change:
@@ -207,6 +211,7 @@ def change_of(edit: FieldEdit) -> Change:
         edit.before,
         edit.after,
         manifest.api_version,
+        tuple(map(str, edit.aliases)),
     )
 
 
@@ -214,6 +219,8 @@ def change_document(change: Change) -> dict[str, object]:
     """A change as the JSON of every command has it."""
     document: dict[str, object] = change._asdict()
     del document["api_version"]
+    if not change.aliases:
+        del document["aliases"]
     return document
 
 

@@ -1,5 +1,6 @@
 """One Kubernetes object in a file, and the annotations that bind it to a DynamicPrefix."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ LOCAL_CONFIG = "config.kubernetes.io/local-config"
 
 _METADATA = ("metadata",)
 _ANNOTATIONS: Path = ("metadata", "annotations")
+_ENCRYPTED = "ENC["
+_SEALED_TEXT = re.compile(r'(?m)^sops_mac=|^\[sops\]|"sops"\s*:\s*\{(?s:.*)"mac"\s*:')
 
 
 class Manifest(NamedTuple):
@@ -123,6 +126,21 @@ class Manifest(NamedTuple):
         """Whether the annotations are not those of the document."""
         return self.annotated_at != _ANNOTATIONS
 
+    def seals(self, path: Path) -> bool:
+        """Whether SOPS would miss an edit of a field: its MAC covers plain values too.
+
+        With `mac_only_encrypted` it covers only values that are encrypted, and a plain value
+        among these would not decrypt (getsops.io, "MAC only encrypted values").
+        """
+        if self.is_text:
+            return _SEALED_TEXT.search(self.text) is not None
+        seal = value_at(self.content, ("sops",))
+        if not isinstance(seal, dict) or not seal.get("mac"):
+            return False
+        if seal.get("mac_only_encrypted") is not True:
+            return True
+        return _has_secret(value_at(self.content, path[:-1] or path))
+
     def place(self, node: Node) -> Place:
         """Where a node of this manifest is in the file."""
         return self.source.place(self.span.start + node.start)
@@ -148,6 +166,15 @@ class Manifest(NamedTuple):
     ) -> Problem:
         """A problem with an annotation, at its value."""
         return self.field_problem((*self.annotated_at, key), code, message, severity)
+
+
+def _has_secret(value: Value) -> bool:
+    """Whether a value, or one inside of it, is encrypted."""
+    if isinstance(value, dict):
+        return any(map(_has_secret, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_secret, value))
+    return isinstance(value, str) and value.startswith(_ENCRYPTED)
 
 
 def _string(mapping: Value, key: str) -> str:

@@ -175,16 +175,20 @@ class _Builder:
         return properties.end() if properties else start
 
 
-def plain_value(node: Node | None) -> Value:
+def plain_value(node: Node | None, *, unfollowed: bool = False) -> Value:
     """The value of a node and all below it, as Kubernetes' YAML readers understand it.
 
     An alias shares the value of its anchor, so no document grows by its aliases.
+
+    Args:
+        node: the root of a document.
+        unfollowed: whether an alias is only its own text, `*anchor`.
 
     Raises:
         ValueError: an alias has no anchor, or is inside of its own anchor's value; or
             aliases make the value larger than `MOST_REPEATED`, or deeper than `DEEPEST`.
     """
-    return _Reader().read(node) if node is not None else None
+    return _Reader(unfollowed=unfollowed).read(node) if node is not None else None
 
 
 class _Anchored(NamedTuple):
@@ -202,7 +206,8 @@ class _Reader:
     expanded nodes are counted, and reading stops at MOST_REPEATED.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, unfollowed: bool) -> None:
+        self._unfollowed = unfollowed
         self._anchors: dict[str, _Anchored] = {}
         self._nodes = 0
         self._repeated = 0
@@ -224,6 +229,8 @@ class _Reader:
         return value
 
     def _repeat(self, alias: AliasNode) -> Value:
+        if self._unfollowed:
+            return f"*{alias.anchor}"
         if alias.anchor not in self._anchors:
             raise ValueError(f"*{alias.anchor} has no anchor before it")
         value, nodes, height = self._anchors[alias.anchor]
@@ -257,7 +264,8 @@ class _Reader:
         own: dict[Any, Value] = {}
         for key, child in node.entries:
             value = self.read(child)
-            if isinstance(key, ScalarNode) and key.text == "<<" and not key.style:
+            merges = isinstance(key, ScalarNode) and key.text == "<<" and not key.style
+            if merges and not self._unfollowed:
                 for source in value if isinstance(value, list) else [value]:
                     if isinstance(source, dict):
                         for name, item in source.items():

@@ -92,17 +92,24 @@ def _prove_document(fields: list[FieldEdit]) -> Iterator[Problem]:
 
 
 def _is_proved(manifest: Manifest, fields: Sequence[FieldEdit]) -> bool:
-    """Whether the edits make what was meant of the fields, and nothing of anything else."""
-    content = _parse(splice(manifest.text, (edit for field in fields for edit in field.edits)))
+    """Whether the edits make what was meant of the fields, and nothing of anything else.
+
+    Where aliases repeat an edited value, they are compared by their anchors: they follow.
+    """
+    after = splice(manifest.text, (edit for field in fields for edit in field.edits))
+    content, before = _parse(after), manifest.content
     paths = [field.binding.field_path for field in fields]
-    return all(
-        value_at(content, field.binding.field_path) == field.wanted for field in fields
-    ) and _without(content, paths) == _without(manifest.content, paths)
+    if any(value_at(content, field.binding.field_path) != field.wanted for field in fields):
+        return False
+    if any(field.aliases for field in fields):
+        content = _parse(after, unfollowed=True)
+        before = plain_value(manifest.root, unfollowed=True)
+    return _without(content, paths) == _without(before, paths)
 
 
-def _parse(text: str) -> Value:
+def _parse(text: str, *, unfollowed: bool = False) -> Value:
     try:
-        return plain_value(locate(text))
+        return plain_value(locate(text), unfollowed=unfollowed)
     except (NotYamlError, ValueError):
         return None
 

@@ -306,7 +306,7 @@ def _read_bindings(
         bindings: dict[Path, Binding] = {}
         binds = (_bind_annotated, _bind_elsewhere, bind_marked)
         for bind in binds if not manifest.is_text else (bind_text,):
-            bound = bind(manifest, surroundings)
+            bound = _without_sealed(manifest, bind(manifest, surroundings))
             for problem in bound.problems:
                 if unknown is None or problem.code != "unknown-dynamic-prefix":
                     problems.append(problem)
@@ -320,6 +320,21 @@ def _read_bindings(
                     problems.append(_bound_twice(binding, other))
                 bindings[binding.field_path] = binding
         yield from bindings.values()
+
+
+def _without_sealed(manifest: Manifest, bound: Bound) -> Bound:
+    """Leave out the fields that SOPS seals; an edit would keep it from decrypting the document."""
+    sealed = [binding for binding in bound.bindings if manifest.seals(binding.field_path)]
+    if not sealed:
+        return bound
+    message = (
+        f"{sealed[0].field} stays as it is: the MAC of SOPS covers it; write the file with "
+        "mac_only_encrypted: true in .sops.yaml and keep the field plain, or move it to a file of "
+        "its own"
+    )
+    warning = Problem("sealed", message, sealed[0].place, Severity.WARNING)
+    going = tuple(binding for binding in bound.bindings if binding not in sealed)
+    return Bound(going, (*bound.problems, warning))
 
 
 def _within(path: Path, bindings: Mapping[Path, Binding]) -> Binding | None:

@@ -361,7 +361,6 @@ REFUSED = {
     "a mapping in braces": ("a: {b: 1} <home:prefix>\n", "1:11 marker-misplaced"),
     "an alias": ("a: &x 1\nb: *x <home:prefix>\n", "2:7 marker-misplaced"),
     "text of a block scalar": ("a: |\n  b: x <home:prefix>\n", "2:8 marker-misplaced"),
-    "an anchor that others use": ("a: &x 0::/0 <home:prefix>\nb: *x\n", "1:7 edit-refused"),
     "two markers of one value": ("a: <home:prefix>\n  ~ <home:prefix>\n", "1:1 marker-misplaced"),
     "behind a key that is a list": (
         "{b: x, [k]: <home:prefix>\n y}\n",
