@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.directories import call
-from tests.publish.test_marked_files import FILES, MARKED, SKIPPED
+from tests.marked_files import FILES, MARKED, SKIPPED
 
 PREFIX = """\
 apiVersion: dynamic-prefix.io/v1alpha1

@@ -144,7 +144,7 @@ def test_lines_end_as_their_editor_ends_them():
     ],
 )
 def test_a_file_is_parsed_only_when_it_may_be_managed(content: bytes, expected: bool):
-    assert looks_managed(content) is expected
+    assert looks_managed(content, "a.yaml") is expected
 
 
 @pytest.mark.parametrize(

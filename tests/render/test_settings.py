@@ -26,7 +26,7 @@ REFUSED = {
     "an alias without an anchor": (b"a: *x\n", "gitops-prefix.yaml: is not YAML: *x has no anchor"),
     "a wrong type": (
         b"externalDNS: {annotationPrefixes: text}\n",
-        "gitops-prefix.yaml: externalDNS.annotationPrefixes: 'text' is not a list",
+        "gitops-prefix.yaml:1:35: externalDNS.annotationPrefixes: 'text' is not a list",
     ),
 }
 
