@@ -92,6 +92,13 @@ class Progress:
     described: tuple[Described, ...] = ()
     under_way: UnderWay | None = None
 
+    def list_of(self, name: str, part: str) -> tuple[str, ...]:
+        """The networks of a range or a subnet, current and past; empty when there are none."""
+        for described in self.described:
+            if described.name == name:
+                return described.lists.get(part, ())
+        return ()
+
     def after(
         self, outcome: Outcome, now: Moment, *, waiting: Moment | None, next_try_at: float
     ) -> "Progress":

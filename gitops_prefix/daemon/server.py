@@ -1,4 +1,4 @@
-"""/healthz, /readyz, /metrics, /status and the status page, over HTTP.
+"""/healthz, /readyz, /metrics, /status, lists of networks and the status page, over HTTP.
 
 Read-only, without a framework: a few fixed answers, and no input but the path, the Host and
 a token.
@@ -10,8 +10,9 @@ import hmac
 import json
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -44,6 +45,8 @@ class Page(NamedTuple):
 
 Pages = Mapping[str, Callable[[], Page]]
 """What to answer for each path."""
+ListOf = Callable[[str, str], Sequence[str]]
+"""Returns the networks of a part of a DynamicPrefix, by both names; empty when there are none."""
 ReadToken = Callable[[], str]
 """Returns the token that opens the pages; called for each request: its file may be replaced."""
 
@@ -63,6 +66,35 @@ def json_page(answer: object) -> Page:
     """An answer for programs."""
     text = redact(json.dumps(answer, indent=2, ensure_ascii=False))
     return Page(HTTPStatus.OK, "application/json", f"{text}\n".encode(errors="replace"))
+
+
+class ListedPages(Mapping[str, Callable[[], Page]]):
+    """Pages, and a plain list for each part of a prefix: `/prefixes/NAME/RANGE.txt`.
+
+    Firewalls read such a list by its URL (OPNsense, "URL table"). A list that would be empty
+    is not found: a firewall then keeps the last one.
+    """
+
+    def __init__(self, pages: Pages, list_of: ListOf) -> None:
+        """Keep both."""
+        self._pages, self._list_of = pages, list_of
+
+    def __getitem__(self, path: str) -> Callable[[], Page]:
+        if path in self._pages:
+            return self._pages[path]
+        empty, first, *names = path.split("/")
+        if (empty, first, len(names)) != ("", "prefixes", 2) or not path.endswith(".txt"):
+            raise KeyError(path)
+        lines = self._list_of(names[0], names[1].removesuffix(".txt"))
+        if not lines:
+            raise KeyError(path)
+        return partial(text_page, "\n".join(lines))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pages)
+
+    def __len__(self) -> int:
+        return len(self._pages)
 
 
 class Server:

@@ -40,7 +40,7 @@ from gitops_prefix.daemon.outcome import (
 from gitops_prefix.daemon.page import POLICY, render_page
 from gitops_prefix.daemon.proposals import ProposalPublisher
 from gitops_prefix.daemon.report import NOTHING_SHOWN, Report, Shown, Starts, Timeline, report
-from gitops_prefix.daemon.server import Page, Pages, html_page, json_page, text_page
+from gitops_prefix.daemon.server import ListedPages, Page, Pages, html_page, json_page, text_page
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.branch_log import BranchLog
@@ -294,13 +294,18 @@ class Service:
     @property
     def pages(self) -> Pages:
         """What the daemon answers over HTTP."""
-        return {
+        pages: Pages = {
             "/": lambda: html_page(render_page(self._snapshot()), POLICY),
             "/status": lambda: json_page(self._snapshot().document()),
             "/healthz": lambda: _answer(self._alive(), "alive"),
             "/readyz": lambda: _answer(self._ready(), "ready"),
             "/metrics": lambda: text_page(self._metrics.exposition().decode().rstrip("\n")),
         }
+        return ListedPages(pages, self._list_of)
+
+    def _list_of(self, name: str, part: str) -> tuple[str, ...]:
+        """The networks of a part of a prefix, as the branch has it."""
+        return self._snapshot().progress.list_of(name, part)
 
     def _alive(self) -> bool:
         alive = self.loop.healthy() and self._listening.alive() and self._applying.alive()

@@ -5,10 +5,18 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.reference import Reference
+from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status, format_time, status_document
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Place, Problem, Severity
-from gitops_prefix.render.address_text import Span, entries, hextets_span, range_span
+from gitops_prefix.render.address_text import (
+    Span,
+    entries,
+    hextets_span,
+    placed_cidrs,
+    range_span,
+)
 from gitops_prefix.render.binding import Binding, FieldEdit, FieldIdentity, Following, Pool
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
 from gitops_prefix.render.edit_items import RefusedEditError
@@ -251,12 +259,14 @@ class Described(NamedTuple):
         path: the file that holds it.
         status: None while it waits for a first prefix.
         bindings: in the order of the files.
+        lists: the networks of each range and subnet, current, then past.
     """
 
     name: str
     path: str
     status: Status | None
     bindings: tuple[FieldIdentity, ...] = ()
+    lists: Mapping[str, tuple[str, ...]] = {}
 
     def document(self) -> dict[str, object]:
         """An entry of `prefixes` in the JSON of `status`."""
@@ -299,6 +309,24 @@ def describe(
             tuple(
                 binding.identity for binding in inventory.bindings if binding.dynamic_prefix == name
             ),
+            _lists(document.specification, (statuses or {}).get(name, document.status)),
         )
         for name, document in sorted(inventory.dynamic_prefixes.items())
     )
+
+
+def _lists(specification: Specification, status: Status | None) -> dict[str, tuple[str, ...]]:
+    """The networks of each part of a prefix; without a prefix there is no list."""
+    if status is None:
+        return {}
+    name = specification.name
+    parts = {part.name: Reference(name, address_range=part.name) for part in specification.ranges}
+    parts |= {part.name: Reference(name, subnet=part.name) for part in specification.subnets}
+    return {
+        part: tuple(
+            str(network)
+            for placed in reference.placed(specification, status)
+            for network in placed_cidrs(placed)
+        )
+        for part, reference in parts.items()
+    }

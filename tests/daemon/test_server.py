@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from gitops_prefix.daemon.server import MOST_AT_ONCE, Server, text_page
+from gitops_prefix.daemon.server import MOST_AT_ONCE, ListedPages, Server, text_page
 from gitops_prefix.errors import InputError, Problem
 from tests.netns import until
 
@@ -171,3 +171,31 @@ def test_it_says_who_can_read_it(listen, where):
         assert where in server.warning
     with closing(Server(listen, {}, lambda: TOKEN)) as server:
         assert server.warning == ""
+
+
+LISTS = {("home", "lb"): ("2001:db8:b:0:f000::/68", "2001:db8:a:0:f000::/68")}
+ASKED = {
+    "/prefixes/home/lb.txt": "2001:db8:b:0:f000::/68\n2001:db8:a:0:f000::/68\n",
+    "/": "here\n",
+    "/prefixes/home/other.txt": None,
+    "/prefixes/work/lb.txt": None,
+    "/prefixes/home/lb": None,
+    "/prefixes/home": None,
+    "/prefixes/home/lb.txt/": None,
+    "/other/home/lb.txt": None,
+}
+
+
+@pytest.mark.parametrize(("path", "body"), ASKED.items(), ids=ASKED)
+def test_a_part_of_a_prefix_is_a_plain_list_for_firewalls(path, body):
+    pages = ListedPages({"/": lambda: text_page("here")}, lambda *names: LISTS.get(names, ()))
+    assert list(pages) == ["/"]
+    assert len(pages) == 1
+    with closing(Server("127.0.0.1:0", pages)) as server:
+        asking = HTTPConnection("127.0.0.1", server.port, timeout=30)
+        asking.request("GET", path)
+        answer = asking.getresponse()
+        assert answer.status == (200 if body else 404)
+        if body:
+            assert answer.read().decode() == body
+            assert answer.getheader("Content-Type") == "text/plain; charset=utf-8"

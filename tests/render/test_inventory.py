@@ -94,3 +94,14 @@ def test_what_an_object_in_a_cluster_has_of_a_field():
     assert words.fields_in_cluster[:2] == (("data", "HOME_PREFIX"), ("data", "HOME_NETWORK"))
     assert cidr.fields_in_cluster == (("spec", "cidr"),)
     assert siblings.fields_in_cluster == ()
+
+
+def test_the_networks_of_each_part_are_listed_current_then_past():
+    files = {"home.yaml": PREFIX}
+    assert describe(read_inventory(files, Settings()))[0].lists == {}
+    for hour, prefix in enumerate((A, B)):
+        files |= render_once(files, prefix, hour).files
+    (home,) = describe(read_inventory(files, Settings()))
+    assert home.lists["lb"] == ("2001:db8:b:0:f000::/68", "2001:db8:a:0:f000::/68")
+    assert home.lists["low"] == ("2001:db8:b:0:100::/72", "2001:db8:a:0:100::/72")
+    assert len(home.lists["odd"]) == 8
