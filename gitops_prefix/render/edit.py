@@ -45,6 +45,9 @@ from gitops_prefix.render.style import (
     resolve,
 )
 
+_LONGEST_ADDRESS = 64
+"""Characters; a name below ip6.arpa has 63."""
+
 
 def is_null(node: Node) -> bool:
     """Whether a node is there without a value: empty, `~` or `null`."""
@@ -213,8 +216,12 @@ def move_addresses(text: str, node: Node, past: Sequence[Prefix], current: Prefi
     return Moves(tuple(edits), ours, tuple(stuck))
 
 
-def moved_words(text: str, moves: Moves) -> tuple[list[Value], list[Value]]:
-    """Each address that moves, before and after."""
+def moved_words(
+    text: str, moves: Moves, past: Sequence[Prefix], current: Prefix
+) -> tuple[list[Value], list[Value]]:
+    """Each address that moves, before and after; the prefixes where a large text moves at once."""
+    if any(len(edit.text) > _LONGEST_ADDRESS for edit in moves.edits):
+        return [*map(str, past)], [str(current)]
     ends = [re.compile(r"[\w:.]*").match(text, edit.end) for edit in moves.edits]
     rests = [end.group() if end else "" for end in ends]
     pairs = [*zip(moves.edits, rests, strict=True)]

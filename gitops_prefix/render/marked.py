@@ -299,7 +299,9 @@ def _edit_rewritten(position: Position, binding: Binding, following: Following) 
     before, after = binding.before, whole
     if not isinstance(before, str) or "\n" in before:
         # A whole file may be in a block scalar: only its addresses are reported.
-        before, after = ([*dict.fromkeys(words)] for words in moved_words(manifest.text, moves))
+        before, after = (
+            [*dict.fromkeys(words)] for words in moved_words(manifest.text, moves, past, current)
+        )
     return FieldEdit(binding, moves.edits, before, after, problems, whole)
 
 

@@ -20,7 +20,7 @@ _AMBIGUOUS = re.compile("\r(?!\n)|[\x85\u2028\u2029\ufeff]")
 """Line breaks to YAML 1.1 (4.2) and not to 1.2 (5.4), or to neither's writers; and a byte
 order mark inside of a document (1.2, 5.2), which is a blank to libyaml and text to others."""
 
-_OF_ADDRESSES = frozenset("0123456789abcdefABCDEF:.")
+_OF_ADDRESSES = str.maketrans("", "", "0123456789abcdefABCDEF:.")
 
 
 def splice_files(changed: Sequence[FieldEdit]) -> dict[str, bytes]:
@@ -57,8 +57,9 @@ def prove_edits(changed: Sequence[FieldEdit]) -> Iterator[Problem]:
 def _prove_text(field: FieldEdit) -> Iterator[Problem]:
     """Characters of addresses alone take the place of such characters."""
     text = field.binding.manifest.text
-    changed = "".join(text[edit.start : edit.end] + edit.text for edit in field.edits)
-    if not _OF_ADDRESSES.issuperset(changed):
+    written = "".join(text[edit.start : edit.end] for edit in field.edits)
+    new = "".join(edit.text for edit in field.edits)
+    if written.translate(_OF_ADDRESSES) != new.translate(_OF_ADDRESSES):
         message = f"{field.binding.field} cannot be edited: more than addresses would change"
         yield Problem("edit-refused", message, field.binding.place)
 

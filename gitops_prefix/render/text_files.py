@@ -244,7 +244,7 @@ def _edit(region: Region, binding: Binding, following: Following) -> FieldEdit:
     problems = tuple(rewriting_problems(binding, moves, current))
     if not moves.edits:
         return binding.unchanged(problems)
-    before, after = ([*dict.fromkeys(words)] for words in moved_words(text, moves))
+    before, after = ([*dict.fromkeys(words)] for words in moved_words(text, moves, past, current))
     return FieldEdit(binding, moves.edits, before, after, problems)
 
 

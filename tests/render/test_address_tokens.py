@@ -271,3 +271,50 @@ def test_no_text_gives_a_traceback(text):
             assert int(ipaddress.IPv6Address(text[token.start : token.end])) == token.address
     moved = move(text, (A,), B)
     assert move(moved, (A,), B) == moved
+
+
+LARGE = {
+    "usual ones": [
+        "2001:db8:a:0:1:2:3:4",
+        "2001:db8:a::1",
+        "2001:db8:a::",
+        "[2001:db8:a::1]",
+        "2001:db8:a:0::1",
+    ],
+    "a length": ["2001:db8:a::1/64"],
+    "capitals": ["2001:DB8:A::1"],
+    "leading zeros": ["2001:0db8:000a::0001"],
+    "a range": ["2001:db8:a::1-2001:db8:a::2"],
+    "a dot at the end": ["2001:db8:a::1."],
+    "a longer word": ["x2001:db8:a::1", "2001:db8:a::1x", "2001:db8:a::12345"],
+    "too many groups": ["2001:db8:a:0:1:2:3:4:5", "2001:db8:a:0:1::2:3:4:5:6"],
+    "another network": ["2001:db8:a:1::1", "2001:db8:ab::1"],
+    "the current prefix": ["2001:db8:b::7", "2001:db8:b:0:1:2:3:4"],
+    "a name below ip6.arpa": ["0.0.0.0.a.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "2001:db8:a::1"],
+    "a year": ["2001", "2001:db8:a::1"],
+    "nothing of ours": ["fe80::1"],
+}
+NETWORKS = {
+    "a /64": ("2001:db8:a::/64", "2001:db8:b::/64"),
+    "a /64 with four groups": ("2001:db8:0:a::/64", "2001:db8:0:b::/64"),
+    "a /48": ("2001:db8:a::/48", "2001:db8:b::/48"),
+    "other zeros": ("2001:db8:a::/64", "2001:db8:b:1::/64"),
+    "another length": ("2001:db8:a::/64", "2001:db8:b::/60"),
+    "part of a group": ("2001:db8:a:f0::/60", "2001:db8:b:f0::/60"),
+    "letters first": ("fd00:db8:a::/64", "fd00:db8:b::/64"),
+}
+
+
+@pytest.mark.parametrize("words", LARGE.values(), ids=LARGE)
+@pytest.mark.parametrize("networks", NETWORKS.values(), ids=NETWORKS)
+def test_a_large_text_moves_as_each_of_its_lines_does(words, networks):
+    past, current = map(Prefix.parse, networks)
+    lines = [f"host IN AAAA {word} ; {number}" for number in range(400) for word in words]
+    text = "\n".join([*lines, "#" * 70_000])
+    small = [move(line, [past], current) for line in lines]
+    assert move(text, [past], current) == "\n".join([*small, "#" * 70_000])
+    assert move(text, [], current) == text
+    moves = find_moves(text, [past], current)
+    one_by_one = [find_moves(line, [past], current) for line in lines]
+    assert bool(moves.ours) == any(found.ours for found in one_by_one)
+    assert bool(moves.edits) == any(found.edits for found in one_by_one)
