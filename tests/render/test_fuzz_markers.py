@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -123,6 +123,8 @@ def outside(text: str) -> str:
 @given(st.lists(documents(), min_size=1, max_size=2), st.booleans())
 def test_a_marked_value_is_the_only_thing_that_changes(made, bom):
     """A YAML 1.2 parser reads ours, then theirs; a second rendering changes nothing."""
+    # Two documents with one HOST are two owners of an address.
+    assume(sum("home:lb:address" in one for one, _ in made) < 2)
     text = "\ufeff" * bom + "\n---\n".join(one for one, _ in made)
     files = {"home.yaml": PREFIX, "m.yaml": text.encode()}
     for hour, prefix in enumerate((A, B)):
