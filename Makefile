@@ -1,6 +1,8 @@
 # Each target works alone on a fresh clone: Python >= 3.11, git and make are all it needs.
 PYTHON ?= python3
 VENV ?= .venv
+# The tools of the site.
+DOCS ?= .venv-docs
 # Installed once, and again only when what it was made from changed.
 INSTALLED := $(VENV)/.installed
 # What the program itself needs; the tools of its development come on top.
@@ -11,7 +13,7 @@ UV ?= $(VENV)/bin/uv
 # A process a core; what a free one finds waiting, it takes.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench image image-test lock clean
+.PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench image image-test docs pictures lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -59,7 +61,13 @@ image: ## the container image, as gitops-prefix:dev, by docker or podman, or els
 	else .ci/image gitops-prefix:dev; fi
 
 image-test: $(INSTALLED) ## the image, built without an engine's daemon, publishes a renumbering (as root: buildah, runc, mmdebstrap)
-	$(VENV)/bin/python -m pytest tests/image $(PYTEST_ARGS)
+	GITOPS_PREFIX_REQUIRE=image,netns,radvd $(VENV)/bin/python -m pytest tests/image $(PYTEST_ARGS)
+
+docs: $(DOCS)/.installed ## the pages of docs/ as a site, in site/; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet
+
+pictures: $(INSTALLED) ## the pictures of docs/pictures, drawn anew: the page in Chromium, a timeline, the demo
+	$(VENV)/bin/python -m tests.pictures
 
 install: $(INSTALLED) ## the virtual environment that the others use
 
@@ -80,9 +88,16 @@ $(INSTALLED): pyproject.toml requirements-dev.lock | $(RUNTIME)
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Apart from the program's own environment: nothing of it is needed to run or to test.
+$(DOCS)/.installed: requirements-docs.lock
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --requirement requirements-docs.lock
+	@touch $@
+
 lock: $(INSTALLED) $(UV) ## resolve the dependencies anew, with their hashes
 	$(UV) pip compile $(LOCK) pyproject.toml --output-file requirements.lock
 	$(UV) pip compile $(LOCK) --all-extras pyproject.toml --output-file requirements-dev.lock
+	echo mkdocs-material | $(UV) pip compile $(LOCK) - --output-file requirements-docs.lock
 	echo hatchling | $(UV) pip compile $(LOCK) - --constraint requirements-dev.lock --output-file requirements-build.lock
 
 LOCK := --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock"
@@ -91,4 +106,4 @@ $(VENV)/bin/uv: $(INSTALLED)
 	$(PIP) install 'uv>=0.9'
 
 clean: ## what the targets made
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(DOCS) site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -31,6 +31,7 @@ from gitops_prefix.errors import GitopsPrefixError
 from gitops_prefix.publish.failure import Kind, Reason, read_failure
 from gitops_prefix.publish.forge.sync import BranchProposal, Report, RequestStep, Synced
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
+from gitops_prefix.publish.message import subject
 from gitops_prefix.publish.notify import Notice, Notifier
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.stages import Stage, Stages
@@ -113,7 +114,8 @@ def follow_ups(
         def notice(pushed: Pushed) -> Notice:
             before, after = pushed.before, pushed.commit
             paths = repository.changed_paths(before, after)
-            return Notice(repository.url, repository.branch, before, after, paths)
+            words = subject(pushed.decided.occasion)
+            return Notice(repository.url, repository.branch, before, after, paths, words)
 
         found.append(Notices(delivery.notifiers, notice, stages=stages, failures=failures))
     return tuple(_WhileLeading(follow_up, leads) for follow_up in found)

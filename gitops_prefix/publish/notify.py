@@ -1,4 +1,4 @@
-"""Requests a reconcile after a push: a webhook of Flux, of Argo CD, or any with an HMAC.
+"""A notice after a push: a webhook of Flux, of Argo CD, any with an HMAC, or a chat.
 
 Only the secret's file is read here. A notifier builds one request; the caller decides how
 often to send it. A notifier that needs more than one request implements `Notifier`.
@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.credentials import local_path
-from gitops_prefix.publish.forge.known import project_of
+from gitops_prefix.publish.forge.known import commit_page, project_of
 from gitops_prefix.publish.http import Failure, Refused, Request, Response, Send
 from gitops_prefix.publish.scrub import scrub
 
-KINDS = ("flux", "argocd", "hmac")
+CHATS = ("slack", "discord", "ntfy", "apprise")
+"""For people. The URL is the secret; nothing is signed."""
+KINDS = ("flux", "argocd", "hmac", *CHATS)
 SIGNATURE = "X-Signature"
+_DISCORD_LONGEST = 2000
 Secret = Callable[[], bytes]
 """Returns the secret; called for each use."""
 
@@ -33,6 +36,7 @@ class Notice:
         before: the branch's commit before the push.
         after: our commit.
         paths: the files that differ.
+        subject: of our commit.
     """
 
     url: str
@@ -40,6 +44,7 @@ class Notice:
     before: str
     after: str
     paths: Sequence[str] = ()
+    subject: str = ""
 
 
 class Notifier(Protocol):
@@ -61,7 +66,7 @@ class Webhook:
 
     Attributes:
         kind: one of KINDS.
-        secret: signs the body; None for no signature, which only Argo CD accepts.
+        secret: signs the body; None for no signature, as Argo CD accepts it. A chat gets none.
         header: carries the signature of kind `hmac`.
     """
 
@@ -78,6 +83,9 @@ class Webhook:
 
     def notify(self, notice: Notice) -> Failure | None:
         """Send one POST."""
+        if self.kind in CHATS:
+            answer = self.send(chat_request(self.kind, self.url, notice))
+            return None if isinstance(answer, Response) else answer
         try:
             secret = self.secret() if self.secret else None
         except InputError as error:
@@ -101,6 +109,31 @@ def build(hook: Webhook, notice: Notice, secret: bytes | None) -> Request:
         name = "X-Hub-Signature-256" if argocd else hook.header
         headers[name] = f"sha256={signature}"
     return Request("POST", hook.url, headers, body)
+
+
+def chat_request(kind: str, url: str, notice: Notice) -> Request:
+    """Return what a chat takes (docs/chat.md has the sources).
+
+    Nothing in a name of the repository can mention anybody or make a link.
+    """
+    page = commit_page(notice.url, notice.after)
+    count = len(notice.paths)
+    files = f"{count} file{'' if count == 1 else 's'} on {notice.branch}"
+    subject = notice.subject or f"{notice.branch} is at {notice.after[:12]}"
+    plain = "\n".join(filter(None, (subject, files, page or notice.after[:12])))
+    if kind == "slack":
+        # api.slack.com/reference/surfaces/formatting: three characters are escaped.
+        text = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return Request("POST", url, {}, {"text": text})
+    if kind == "discord":
+        content = {"content": plain[:_DISCORD_LONGEST], "allowed_mentions": {"parse": []}}
+        return Request("POST", url, {}, content)
+    if kind == "ntfy":
+        headers = {"Title": "gitops-prefix", **({"Click": page} if page else {})}
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        return Request("POST", url, headers, plain.encode())
+    body = {"title": "gitops-prefix", "body": plain, "type": "info", "format": "text"}
+    return Request("POST", url, {}, body)
 
 
 def push_event(notice: Notice) -> dict[str, object]:
@@ -162,6 +195,6 @@ def check_webhook(kind: str, url: str, *, signed: bool) -> None:
     if not valid:
         message = f"--notify {kind}=… holds no http or https URL: write KIND=URL"
         raise InputError(Problem("invalid-notify", message))
-    if kind != "argocd" and not signed:
+    if kind not in {"argocd", *CHATS} and not signed:
         message = f"--notify {kind}=… must be signed: give --notify-secret-file"
         raise InputError(Problem("no-notify-secret", message))

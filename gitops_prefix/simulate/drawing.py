@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import ceil
+from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from gitops_prefix.decide.candidate import Verdict
@@ -16,11 +17,16 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.simulate.steps import Step, Walk, decision_words, event_words
 
 WIDTH, LEFT, RIGHT = 1080, 24, 24
-LANE, BAR = 44, 16
+CHART = 330
+"""Where the time begins; what a lane is stands to the left of it."""
+LANE, BAR = 36, 18
 """Pixels from lane to lane, and the height of a bar."""
 CHARACTER = 6.6
 """Pixels that a character of 12 px takes at most in the fonts named below."""
-_MOST_TICKS = 8
+_SMALL = 6.2
+"""The same for 11 px."""
+_MOST_TICKS = 6
+_GAP = 4.0
 _UNITS = (60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 _ON = {"refused": "why", "past": "past-on", "current": "on", "candidate": "on", "dns": "on"}
@@ -29,10 +35,12 @@ _ON = {"refused": "why", "past": "past-on", "current": "on", "candidate": "on", 
 _STYLE = """
 svg { background: #ffffff; font: 12px ui-sans-serif, system-ui, "DejaVu Sans", sans-serif; }
 text { fill: #1b1f24; }
-.lane, .why { stroke: #ffffff; stroke-width: 3; paint-order: stroke; }
+.lane { font-weight: 600; }
+.of, .why, .beside { font-size: 11px; }
+.of, .beside { fill: #57606a; }
+.why { stroke: #ffffff; stroke-width: 4; paint-order: stroke; }
 .on { fill: #ffffff; font-size: 11px; }
 .past-on { fill: #1b1f24; font-size: 11px; }
-.why { font-size: 11px; }
 .title { font-size: 16px; font-weight: 600; }
 .quiet { fill: #57606a; }
 .grid { stroke: #d0d7de; stroke-width: 1; }
@@ -42,22 +50,23 @@ text { fill: #1b1f24; }
 .current { fill: #1a7f37; }
 .past { fill: #d4a72c; }
 .candidate { fill: #0969da; }
+text.on, text.past-on, text.why { pointer-events: none; }
 .refused { fill: url(#stripes); stroke: #8c959f; stroke-width: 1; }
 .dns { fill: #bc4c00; }
 .stripe { stroke: #8c959f; }
 @media (prefers-color-scheme: dark) {
   svg { background: #0d1117; }
   text { fill: #e6edf3; }
-  .lane, .why { stroke: #0d1117; }
-  .on, .past-on { fill: #ffffff; }
-  .quiet { fill: #9198a1; }
+  .why { stroke: #0d1117; }
+  .past-on { fill: #ffffff; }
+  .quiet, .of, .beside { fill: #9198a1; }
   .grid { stroke: #30363d; }
   .mark { stroke: #a371f7; }
   .number { fill: #ffffff; }
-  .current { fill: #2ea043; }
-  .past { fill: #bb8009; }
-  .candidate { fill: #388bfd; }
-  .dns { fill: #db6d28; }
+  .current { fill: #238636; }
+  .past { fill: #7d5a00; }
+  .candidate { fill: #1f6feb; }
+  .dns { fill: #a04100; }
 }
 """
 
@@ -69,6 +78,8 @@ class Stretch:
     Attributes:
         style: how firm it is: "current", "past", "candidate", "refused" or "dns".
         begin: seconds from the start.
+        head: what the lane is about, to its left.
+        foot: whose it is, in small letters below that.
     """
 
     lane: str
@@ -77,6 +88,32 @@ class Stretch:
     prefix: Prefix
     begin: float
     end: float
+    head: str = ""
+    foot: str = ""
+
+
+class Label(NamedTuple):
+    """Words in the row of a lane; nothing crosses them."""
+
+    x: float
+    words: str
+    style: str
+
+    def covers(self, x: float) -> bool:
+        """Whether the words, or the space around them, are at `x`."""
+        return self.x - _GAP <= x <= self.x + len(self.words) * _SMALL + _GAP
+
+
+class Row(NamedTuple):
+    """One lane as it is drawn.
+
+    Attributes:
+        y: the top of its bars.
+    """
+
+    y: int
+    spans: tuple[Stretch, ...]
+    labels: tuple[Label, ...]
 
 
 def draw(walk: Walk) -> str:
@@ -106,12 +143,15 @@ class _Drawing:
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
-        self._lanes = lanes(walk)
         self._title = textwrap.wrap(walk.scenario.title or "A walk through prefixes", 110)
-        self._top = 34 + 20 * len(self._title)
-        self._bottom = self._top + 44 + LANE * len(self._lanes)
+        self._top = 40 + 20 * len(self._title)
+        self._rows = [
+            Row(self._top + 54 + LANE * number, spans, tuple(self._labels(spans)))
+            for number, spans in enumerate(lanes(walk).values())
+        ]
+        self._bottom = self._top + 54 + LANE * len(self._rows)
         self._lines = list(_story(walk))
-        self.height = self._bottom + 44 + 18 * len(self._lines)
+        self.height = self._bottom + 62 + 18 * len(self._lines)
 
     def body(self) -> Iterator[str]:
         for number, line in enumerate(self._title):
@@ -120,46 +160,74 @@ class _Drawing:
         for step in self._walk.steps:
             if step.commit:
                 yield from self._commit(step)
-        for number, (lane, spans) in enumerate(self._lanes.items()):
-            yield from self._lane(self._top + 60 + LANE * number, lane, spans)
+        for row in self._rows:
+            yield from self._lane(row)
+        yield from _legend(self._bottom + 20)
         for number, line in enumerate(self._lines):
-            yield _text(LEFT, self._bottom + 36 + 18 * number, line, "")
+            yield _text(LEFT, self._bottom + 54 + 18 * number, line, "")
 
     def _x(self, at: float) -> float:
-        width = WIDTH - LEFT - RIGHT
-        return round(LEFT + width * (at / self._walk.end if self._walk.end else 0), 1)
+        width = WIDTH - CHART - RIGHT
+        return round(CHART + width * (at / self._walk.end if self._walk.end else 0), 1)
 
     def _axis(self) -> Iterator[str]:
+        """A line and the time for each tick; the date at the first one and where it changes."""
         start, end = self._walk.scenario.start, self._walk.end
         unit = next((unit for unit in _UNITS if end / unit <= _MOST_TICKS), None)
         unit = unit or 86_400 * ceil(end / 86_400 / _MOST_TICKS)
         midnight = start.replace(hour=0, minute=0, second=0)
         first = -int((start - midnight).total_seconds()) % unit
-        form = "%m-%d" if unit >= 86_400 else "%H:%M"
+        dated = None
         for at in range(first, int(end) + 1, unit):
-            x = self._x(at)
-            yield f'<line class="grid" x1="{x}" y1="{self._top}" x2="{x}" y2="{self._bottom}"/>'
-            if x < WIDTH - 60:
-                yield _text(
-                    x + 4, self._top + 10, f"{start + timedelta(seconds=at):{form}}", "quiet"
-                )
+            x, moment = self._x(at), start + timedelta(seconds=at)
+            yield from self._down("grid", x, self._top + 8)
+            if x > WIDTH - RIGHT - 11 * CHARACTER:
+                continue
+            if dated != moment.date():
+                dated = moment.date()
+                yield _text(x + 4, self._top - 6, f"{moment:%Y-%m-%d}", "quiet")
+            if unit < 86_400:
+                yield _text(x + 4, self._top + 10, f"{moment:%H:%M}", "quiet")
 
-    def _lane(self, y: int, lane: str, spans: tuple[Stretch, ...]) -> Iterator[str]:
-        yield _text(LEFT, y, lane, "lane")
-        for span in spans:
+    def _down(self, style: str, x: float, top: float) -> Iterator[str]:
+        """A line down to the end of the lanes, with a gap wherever it would cross words."""
+        for row in self._rows:
+            if any(label.covers(x) for label in row.labels):
+                yield f'<line class="{style}" x1="{x}" y1="{top}" x2="{x}" y2="{row.y - 2}"/>'
+                top = row.y + BAR + 2
+        yield f'<line class="{style}" x1="{x}" y1="{top}" x2="{x}" y2="{self._bottom - 10}"/>'
+
+    def _labels(self, spans: tuple[Stretch, ...]) -> Iterator[Label]:
+        """Words for each bar: on it, or beside it where nothing else is, or cut to fit."""
+        for number, span in enumerate(spans):
+            x, end = self._x(span.begin), max(self._x(span.end), self._x(span.begin) + 3)
+            needed = len(span.label) * _SMALL + 2 * _GAP
+            following = spans[number + 1 :]
+            room = (self._x(following[0].begin) if following else WIDTH - RIGHT) - end
+            if needed <= end - x:
+                yield Label(x + _GAP, span.label, _ON[span.style])
+            elif needed <= room:
+                yield Label(end + _GAP, span.label, "beside")
+            elif (fits := int((end - x - 2 * _GAP) / _SMALL) - 1) >= _LEAST:
+                yield Label(x + _GAP, f"{span.label[:fits]}…", _ON[span.style])
+
+    def _lane(self, row: Row) -> Iterator[str]:
+        yield _text(LEFT, row.y + 7, _cut(row.spans[0].head, CHARACTER), "lane")
+        yield _text(LEFT, row.y + 21, _cut(row.spans[0].foot, _SMALL), "of")
+        for span in row.spans:
             x, end = self._x(span.begin), self._x(span.end)
             width = max(round(end - x, 1), 3.0)
             words = f"{span.label}: {self._clock(span.begin)} to {self._clock(span.end)}"
             yield (
-                f'<rect class="{span.style}" x="{x}" y="{y + 5}" width="{width}" '
+                f'<rect class="{span.style}" x="{x}" y="{row.y}" width="{width}" '
                 f'height="{BAR}" rx="3"><title>{escape(_printable(words))}</title></rect>'
             )
-            if len(span.label) * CHARACTER < width - 12:
-                yield _text(round(x + 6, 1), y + 17, span.label, _ON[span.style])
+        for label in row.labels:
+            yield _text(round(label.x, 1), row.y + 13, label.words, label.style)
 
     def _commit(self, step: Step) -> Iterator[str]:
-        x, y = self._x(step.at), self._top + 30
-        yield f'<line class="mark" x1="{x}" y1="{y}" x2="{x}" y2="{self._bottom}"/>'
+        x, y = self._x(step.at), self._top + 28
+        yield from self._down("mark", x, y)
         yield (
             f'<circle class="commit" cx="{x}" cy="{y}" r="9">'
             f"<title>{escape(f'commit {step.commit} at {self._clock(step.at)}')}</title></circle>"
@@ -167,16 +235,48 @@ class _Drawing:
         yield _text(x, y + 4, str(step.commit), "number")
 
     def _clock(self, at: float) -> str:
-        return f"{self._walk.scenario.start + timedelta(seconds=int(at)):%H:%M:%S}"
+        return f"{self._walk.scenario.start + timedelta(seconds=int(at)):%Y-%m-%d %H:%M:%S}"
+
+
+_LEAST = 3
+"""Characters of words that are cut, at least: fewer say nothing."""
+_LEGEND = {
+    "current": "current",
+    "past": "in the history",
+    "candidate": "announced, and counts",
+    "refused": "announced, and does not count",
+    "dns": "DNS targets",
+}
+
+
+def _legend(y: int) -> Iterator[str]:
+    """A swatch for each style, and one for a commit."""
+    x = float(LEFT)
+    for style, words in _LEGEND.items():
+        yield (
+            f'<rect class="{style}" x="{x}" y="{y - 11}" width="20" height="13" rx="3">'
+            f"<title>{words}</title></rect>"
+        )
+        yield _text(x + 26, y, words, "quiet")
+        x = round(x + 26 + len(words) * CHARACTER + 18, 1)
+    yield f'<circle class="commit" cx="{x + 7}" cy="{y - 4}" r="7"><title>commit</title></circle>'
+    yield _text(x + 20, y, "commit", "quiet")
+
+
+def _cut(words: str, character: float) -> str:
+    """Words that fit beside the chart; their middle is cut out."""
+    most = int((CHART - LEFT - 12) / character)
+    half = (most - 1) // 2
+    return words if len(words) <= most else f"{words[:half]}…{words[-half:]}"
 
 
 def _story(walk: Walk) -> Iterator[str]:
-    """The steps in words below the picture, one line each, and what its colours say."""
-    yield (
-        "Green: current. Yellow: in the history. Blue: announced, and counts. "
-        "Striped: announced, and does not count. Orange: DNS targets. Circles: commits."
-    )
+    """The steps in words below the picture, one line each, by date."""
+    last = None
     for step, decided in _decided(walk):
+        if last != step.when.date():
+            last = step.when.date()
+            yield f"{last:%Y-%m-%d}"
         words = (
             "; ".join(map(event_words, step.events)) or "; ".join(decided) or "as the files have it"
         )
@@ -257,8 +357,9 @@ def _announced(step: Step, name: str) -> Iterator[Stretch]:
     for (prefix, router), verdict in sorted(step.looks[name].verdicts.items()):
         style = "candidate" if verdict is Verdict.CANDIDATE else "refused"
         lane = f"{name}: announced by {router}: {prefix}"
-        yield Stretch(lane, "counts" if style == "candidate" else str(verdict), style, prefix,
-                   step.at, step.at)  # fmt: skip
+        label = "counts" if style == "candidate" else str(verdict)
+        foot = f"{name}: announced by {router}"
+        yield Stretch(lane, label, style, prefix, step.at, step.at, str(prefix), foot)
 
 
 def _held(step: Step, name: str) -> Iterator[Stretch]:
@@ -266,14 +367,17 @@ def _held(step: Step, name: str) -> Iterator[Stretch]:
     for prefix in status.prefixes if status else ():
         current = status is not None and prefix == status.current
         style, label = ("current", "current") if current else ("past", "in the history")
-        yield Stretch(f"{name}: in the manifests: {prefix}", label, style, prefix, step.at, step.at)
+        lane, foot = f"{name}: in the manifests: {prefix}", f"{name}: in the manifests"
+        yield Stretch(lane, label, style, prefix, step.at, step.at, str(prefix), foot)
 
 
 def _dns(step: Step, name: str) -> Iterator[Stretch]:
     status = step.looks[name].after
     if status is not None:
         target = status.dns_target
-        yield Stretch(f"{name}: DNS targets", str(target), "dns", target, step.at, step.at)
+        lane = f"{name}: DNS targets"
+        at = step.at
+        yield Stretch(lane, str(target), "dns", target, at, at, "DNS targets", name)
 
 
 Part = Callable[[Step, str], Iterator[Stretch]]

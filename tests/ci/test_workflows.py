@@ -12,6 +12,7 @@ WORKFLOWS = {
     for path in sorted((ROOT / ".github/workflows").iterdir())
 }
 MORE_THAN_TO_READ = {
+    ("docs", "publish"): {"pages": "write", "id-token": "write"},
     ("image", "try"): {"security-events": "write"},
     ("image", "publish"): {"packages": "write", "id-token": "write", "attestations": "write"},
     ("release", "publish"): {"id-token": "write"},
