@@ -104,9 +104,10 @@ class Applying:
         self._words = ""
         self._logged: dict[str, tuple[ObjectResult, str]] = {}
 
-    def start(self) -> None:
-        """Begin, if there can ever be something to do."""
+    def start(self, unpublished: str = "") -> None:
+        """Begin, if need be; the daemon before us may have applied the `unpublished` commit."""
         if self._state.policy.mode is not ApplyMode.NEVER:
+            self._touched |= (self._read_commit(unpublished) if unpublished else None) or {}
             self._thread.start()
 
     def stop(self) -> None:

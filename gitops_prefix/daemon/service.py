@@ -229,7 +229,7 @@ class Service:
             OutsideError: the remote refuses us and always did, or no raw socket.
         """
         self._leadership.start()
-        self._applying.start()
+        self._applying.start(self._repository.unpublished or "")
         for follow_up in self._off_the_loop:
             follow_up.start()
         # A remote that is away is waited for, also by whoever waits for us.

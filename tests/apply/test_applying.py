@@ -84,12 +84,12 @@ class Hand:
 
 @contextmanager
 def thread(
-    cluster: Cluster, *, mode: str = "fallback", clock=None, read=None, **options
+    cluster: Cluster, *, mode="fallback", clock=None, read=None, unpublished="", **options
 ) -> Iterator[Applying]:
     policy = ApplyPolicy(ApplyMode(mode), 60.0)
     clock = clock or Hand(100.0)
     made = Applying(policy, cluster, clock, read or (lambda _: WANTED), **options)
-    made.start()
+    made.start(unpublished)
     try:
         yield made
     finally:
@@ -139,6 +139,15 @@ def test_what_left_the_repository_in_the_outage_is_released_too():
         cluster.wait("apply by force", "release theirs left")
         until(lambda: not daemon.owing, "the end of it")
     assert cluster.about == [1, 1]
+
+
+def test_what_left_while_no_daemon_ran_is_known_by_the_commit_that_waited():
+    cluster = Cluster()
+    commits = {"killed": WANTED, "next": ()}
+    with thread(cluster, read=commits.__getitem__, unpublished="killed") as daemon:
+        daemon.take(*NEXT, 0.0)
+        cluster.wait("release next left")
+    assert cluster.wanted == [WANTED]
 
 
 def test_a_new_version_of_an_object_is_the_same_object():

@@ -94,6 +94,7 @@ def test_what_an_earlier_version_wrote_does_not_decide():
 
 LEFT = {
     "another type": (service(TEN).replace("LoadBalancer", "ClusterIP"), "no-load-balancer"),
+    "a headless Service": (service(TEN).replace("type: LoadBalancer", "clusterIP: None"), "no-load-balancer"),
     "another type, without an address to be given": (
         service().replace("LoadBalancer", "ExternalName"), "no-load-balancer"
     ),

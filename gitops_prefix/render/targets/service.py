@@ -183,6 +183,9 @@ class _Service(NamedTuple):
 def _find_unfit(manifest: Manifest) -> Problem | None:
     """Why a Service of any load balancer cannot have an address of ours, if it cannot."""
     kind = manifest.of_spec("type")
+    if kind is None and manifest.of_spec("clusterIP") == "None":
+        # A headless Service is no load balancer's, whatever adds its type.
+        kind = "ClusterIP"
     # Beside annotations that are not a Service's own, `type` may mean anything.
     own = manifest.kind == "Service" and not manifest.is_elsewhere and kind is not None
     if kind != "LoadBalancer" and (own or kind in _WITHOUT_ADDRESS):
