@@ -21,7 +21,7 @@ from gitops_prefix.render.binding import Binding, FieldEdit, FieldIdentity, Foll
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument
 from gitops_prefix.render.edit_items import RefusedEditError
 from gitops_prefix.render.load_balancers import FilledPool
-from gitops_prefix.render.manifest import NAME, Manifest
+from gitops_prefix.render.manifest import NAME, PARENT_POOL, Manifest
 from gitops_prefix.render.node import Value, value_at
 from gitops_prefix.render.settings import Settings
 
@@ -178,7 +178,7 @@ def find_left_over(
     for manifest, path in fields:
         name = manifest.annotations.get(NAME)
         gone = isinstance(name, str) and name not in documents
-        if name is not None and not (gone and complete):
+        if PARENT_POOL in manifest.annotations or (name is not None and not (gone and complete)):
             continue
         others = followed.get(spot_of(manifest), ())
         if any(path[: len(other)] == other[: len(path)] for other in others):

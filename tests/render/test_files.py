@@ -3,7 +3,7 @@
 import pytest
 
 from gitops_prefix.render.edit import style_of
-from gitops_prefix.render.files import text_looks_managed
+from gitops_prefix.render.files import may_hold_addresses, text_looks_managed
 from gitops_prefix.render.parse import locate
 from gitops_prefix.render.source import line_end
 
@@ -49,3 +49,9 @@ LINE_ENDS = {
 @pytest.mark.parametrize(("text", "offset", "expected"), LINE_ENDS.values(), ids=LINE_ENDS)
 def test_a_line_ends_behind_its_break(text, offset, expected):
     assert line_end(text, offset) == expected
+
+
+def test_what_may_hold_addresses_that_were_managed_once():
+    held = (b"kind: IPPool", b"kind: IPAddressPool", b"lbipam.cilium.io/ips: x", b"a/target: x")
+    assert all(map(may_hold_addresses, held))
+    assert not may_hold_addresses(b"kind: Deployment")
