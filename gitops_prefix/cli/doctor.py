@@ -40,12 +40,6 @@ from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 
-_GROUPS = {
-    "gitrepository": ("source.toolkit.fluxcd.io", "gitrepositories"),
-    "kustomization": ("kustomize.toolkit.fluxcd.io", "kustomizations"),
-    "application": ("argoproj.io", "applications"),
-}
-
 
 class Finding(StrEnum):
     """What a check found."""
@@ -76,6 +70,7 @@ class Right(NamedTuple):
     group: str
     resource: str
     namespace: str = ""
+    name: str = ""
 
 
 @click.command("doctor", cls=Command)
@@ -304,10 +299,10 @@ def _cluster(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
         return
     try:
         allowed = _ask_api_server(settings)
-        for right in rights:
+        for right in dict.fromkeys(rights):
             group = f".{right.group}" if right.group else ""
             where = f" in {right.namespace}" if right.namespace else ""
-            words = f"{right.verb} {right.resource}{group}{where}"
+            words = f"{right.verb} {right.resource}{group} {right.name}".rstrip() + where
             if allowed(right):
                 yield Check("API server", Finding.OK, words)
             else:
@@ -328,14 +323,29 @@ def _rights(settings: RunSettings, inventory: Inventory) -> Iterator[Right]:
         for group, resource, namespace in sorted(kinds):
             for verb in ("get", "patch"):
                 yield Right(verb, group, resource, namespace)
-    for reconciled in settings.notices.request_reconcile:
-        group, resource = _GROUPS[reconciled.kind]
-        yield Right("patch", group, resource, reconciled.namespace)
+    yield from _reconcile_rights(settings)
     if settings.notices.events:
         yield Right("create", "events.k8s.io", "events")
     if settings.lease.leader_elect:
-        for verb in ("create", "get", "update"):
-            yield Right(verb, "coordination.k8s.io", "leases", settings.lease.lease_namespace)
+        lease = settings.lease
+        for verb, name in (("create", ""), ("get", lease.lease_name), ("update", lease.lease_name)):
+            yield Right(verb, "coordination.k8s.io", "leases", lease.lease_namespace, name)
+
+
+def _reconcile_rights(settings: RunSettings) -> Iterator[Right]:
+    """Asking for a look; and direct apply waits until the reconciler has the commit."""
+    applies = settings.direct.apply is not ApplyMode.NEVER
+    for reconciled in settings.notices.request_reconcile:
+        group, _, _ = reconciled.api_version.rpartition("/")
+        # The roles name the objects, so a question about all of them would be refused.
+        asked = Right("patch", group, reconciled.plural, reconciled.namespace, reconciled.name)
+        yield asked
+        if applies and reconciled.kind == "Application":
+            yield asked._replace(verb="get")
+        elif applies:
+            for verb in ("get", "patch"):
+                group = "kustomize.toolkit.fluxcd.io"
+                yield Right(verb, group, "kustomizations", reconciled.namespace)
 
 
 def _ask_api_server(settings: RunSettings) -> Callable[[Right], bool]:

@@ -3,6 +3,7 @@
 The namespaces and names are those that the manifests say.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -106,3 +107,34 @@ def test_its_role_is_for_that_namespace_alone(cluster, namespace, tmp_path):
     with daemon(cluster, tmp_path, "leader-election", *options) as (_, log):
         until(lambda: "Lease: " in log.read_text(), "the refusal", 60)
         assert "forbidden" in log.read_text()
+
+
+ALLOWED = {
+    "reconcile-flux": ["--request-reconcile=gitrepository:flux-system/flux-system"],
+    "reconcile-argocd": [
+        "--request-reconcile=application:argocd/gitops-prefix",
+        "--apply=fallback",
+    ],
+    "leader-election": ["--leader-elect", f"--lease-namespace={HOME}"],
+    "events": ["--events"],
+    "direct-apply-flux": [
+        "--request-reconcile=gitrepository:flux-system/flux-system",
+        "--apply=fallback",
+    ],
+}
+"""The options of a component; those of another one beside it are not asked for."""
+
+
+@pytest.mark.parametrize("component", ALLOWED)
+def test_doctor_finds_the_rights_of_a_component(cluster, namespace, tmp_path, component):
+    """The roles name the objects, so doctor asks about them by name."""
+    names = [component, *(["direct-apply"] if "--apply=fallback" in ALLOWED[component] else [])]
+    names += ["reconcile-flux"] * (component == "direct-apply-flux")
+    (user, *_) = [grant(cluster, name) for name in names]
+    files = {"prefix.yaml": STATIC_PREFIX.encode(), "pool.yaml": POOL.encode()}
+    remote = bare_repository(tmp_path, files)
+    words = [sys.executable, "-m", "gitops_prefix", "doctor", "--output=json", f"--repo={remote}"]
+    words += [f"--kubeconfig={cluster.kubeconfig(user)}", *ALLOWED[component]]
+    said = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
+    rights = [check for check in json.loads(said)["checks"] if check["name"] == "API server"]
+    assert rights and {check["answer"] for check in rights} == {"ok"}, rights
