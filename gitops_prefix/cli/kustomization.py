@@ -11,7 +11,7 @@ from gitops_prefix.render.manifest import LOCAL_CONFIG, Manifest
 from gitops_prefix.render.node import MappingNode, ScalarNode, SequenceNode
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 
-FILE_NAMES = ("kustomization.yaml", "kustomization.yml")
+FILE_NAMES = ("/kustomization.yaml", "/kustomization.yml")
 
 
 def find_sent(root: Path, inventory: Inventory) -> Iterator[Problem]:
@@ -20,28 +20,27 @@ def find_sent(root: Path, inventory: Inventory) -> Iterator[Problem]:
     kustomize leaves out a document only by its annotation. A cluster without the definition of
     the kind then refuses all that is applied together with it.
     """
-    sent = {
-        document.path: document.manifest
-        for document in inventory.dynamic_prefixes.values()
-        if not _is_local(document.manifest)
-    }
-    for path in sorted(list_manifests(root.resolve())) if sent else ():
-        relative = Path(path).relative_to(root.resolve()).as_posix()
-        folder, name = posixpath.split(relative)
-        if name not in FILE_NAMES:
-            continue
+    sent: dict[str, list[Manifest]] = {}
+    for document in inventory.dynamic_prefixes.values():
+        if not _is_local(document.manifest):
+            sent.setdefault(document.path, []).append(document.manifest)
+    if not sent:
+        return
+    top = root.resolve()
+    files = (path for path in list_manifests(top) if path.endswith(FILE_NAMES))
+    for path in sorted(files):
+        relative = path.removeprefix(f"{top}/")
+        folder = posixpath.dirname(relative)
         for resource in _resources(read_own_file(Path(path))):
-            manifest = sent.pop(posixpath.normpath(posixpath.join(folder, resource)), None)
-            if manifest is None:
-                continue
-            message = (
-                f"{relative} lists this DynamicPrefix, so kustomize sends it to the cluster, and a "
-                "cluster without a definition of the kind refuses everything beside it: add the "
-                f'annotation {LOCAL_CONFIG}: "true"'
-            )
-            yield manifest.field_problem(
-                ("metadata", "annotations"), "reaches-the-cluster", message, Severity.WARNING
-            )
+            for manifest in sent.pop(posixpath.normpath(posixpath.join(folder, resource)), ()):
+                message = (
+                    f"{relative} lists this DynamicPrefix, so kustomize sends it to the cluster, "
+                    "and a cluster without a definition of the kind refuses everything beside it: "
+                    f'add the annotation {LOCAL_CONFIG}: "true"'
+                )
+                yield manifest.field_problem(
+                    ("metadata", "annotations"), "reaches-the-cluster", message, Severity.WARNING
+                )
 
 
 def _is_local(manifest: Manifest) -> bool:
