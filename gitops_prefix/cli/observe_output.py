@@ -7,6 +7,7 @@ the terminal is restored at the end. Six sequences, no library; see docs/depende
 import json
 import os
 import signal
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isinf
@@ -212,25 +213,31 @@ def _lifetime(seconds: int) -> str:
 
 
 _STATES = {True: "up", False: "down; waiting for it", None: "does not exist; waiting for it"}
+_WIDE = 64
+"""Columns of a table with its prefixes and lifetimes beside each other."""
 Styled = tuple[str, str | None]
 """A line and its colour."""
 
 
 def table(observation: Observation, now: float, width: int, *, colour: bool) -> list[str]:
-    """Every line, none wider than `width` columns; 0 is any width."""
+    """Every line, none wider than `width` columns; 0 is any width. What is longer is wrapped."""
     return [
-        click.style(_cut(text, width), fg=name) if name and colour else _cut(text, width)
-        for text, name in _lines(observation, now)
+        click.style(line, fg=name) if name and colour else line
+        for text, name in _lines(observation, now, width)
+        for line in _wrapped(text, width)
     ]
 
 
-def _cut(text: str, width: int) -> str:
-    """One line of plain characters that fits."""
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of plain characters that fit; all but the first are indented by two more."""
     text = printable(text)
-    return text if not width or len(text) <= width else text[: max(0, width - 3)] + "..."
+    if not width or len(text) <= width:
+        return [text]
+    indent = min(len(text) - len(text.lstrip()) + 2, width // 10)
+    return textwrap.wrap(text, width, subsequent_indent=" " * indent) or [""]
 
 
-def _lines(observation: Observation, now: float) -> Iterator[Styled]:
+def _lines(observation: Observation, now: float, width: int) -> Iterator[Styled]:
     for interface in sorted(observation.interfaces):
         if interface in observation.links:
             up = observation.links[interface]
@@ -245,7 +252,7 @@ def _lines(observation: Observation, now: float) -> Iterator[Styled]:
         for oddity in decision.warnings:
             yield f"  warning: {oddity}", "yellow"
         for router in routers:
-            yield from _router(observation, router, decision, now)
+            yield from _router(observation, router, decision, now, width)
     yield "", None
     yield f"valid advertisements: {observation.accepted}", None
     for count in observation.counts():
@@ -253,7 +260,7 @@ def _lines(observation: Observation, now: float) -> Iterator[Styled]:
 
 
 def _router(
-    observation: Observation, router: Router, decision: Decision, now: float
+    observation: Observation, router: Router, decision: Decision, now: float, width: int
 ) -> Iterator[Styled]:
     said, state = observation.said[router], observation.ears.routers[router]
     left = _left(state.heard_at + said.router_lifetime - now)
@@ -263,19 +270,28 @@ def _router(
     yield "", None
     ago = f"{_left(now - state.heard_at)} ago{every(state.every)}"
     yield f"  {router.address}  heard {ago}, {role}{besides(said)}", None
-    yield f"    {'prefix':<28} {'preferred':>10} {'valid':>10}  verdict", None
+    narrow = 0 < width < _WIDE
+    if not narrow:
+        yield f"    {'prefix':<28} {'preferred':>10} {'valid':>10}  verdict", None
     unusual = {information.prefix: flags(information) for information in said.prefixes}
     for candidate in decision.candidates:
         if candidate.router != router:
             continue
         announced = state.announcements[candidate.prefix]
         mark = ">" if candidate.prefix == decision.current else " "
-        lifetimes = (
-            f"{_left(announced.preferred_for(now)):>10} {_left(announced.valid_for(now)):>10}"
-        )
+        preferred, valid = _left(announced.preferred_for(now)), _left(announced.valid_for(now))
         colour = "green" if candidate.verdict is Verdict.CANDIDATE else "yellow"
         verdict = f"{candidate.verdict}{unusual.get(candidate.prefix, '')}"
-        yield f"  {mark} {candidate.prefix!s:<28} {lifetimes}  {verdict}", colour
+        row = f"  {mark} {candidate.prefix!s:<28} {preferred:>10} {valid:>10}"
+        if narrow:
+            yield f"  {mark} {candidate.prefix}", colour
+            yield f"    preferred {preferred}, valid {valid}", colour
+            yield f"    {verdict}", colour
+        elif 0 < width < len(row) + 2 + len(verdict):
+            yield row, colour
+            yield f"      {verdict}", colour
+        else:
+            yield f"{row}  {verdict}", colour
 
 
 def _left(seconds: float) -> str:

@@ -147,6 +147,21 @@ def test_a_narrow_terminal_and_a_resize(lab, router):
     assert any(len(line) > 40 for line in wide)
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+def test_what_does_not_fit_is_wrapped_and_not_cut(lab, router, columns):
+    """The verdict on a refused prefix, and all that the router says."""
+    with terminal(lab, columns=columns, rows=60) as shown:
+        shown.shows("eth0: up")
+        router.advertise(A, ULA)
+        picture = shown.shows("fd00:1:2:3::/64", "valid advertisements: 1")
+        shown.press_ctrl_c()
+    assert all(len(line) <= columns for line in picture)
+    assert not any(line.endswith("...") for line in picture)
+    said = " ".join(" ".join(picture).split())
+    assert "not global unicast (prefixFilter.requireGlobalUnicast)" in said
+    assert "default router for 29m" in said
+
+
 def test_no_color_means_no_colour_and_still_a_table(lab, router):
     with terminal(lab, NO_COLOR="1") as shown:
         shown.shows("eth0: up")
