@@ -1,13 +1,27 @@
-"""The table of commands. Each module is imported only when its command is called."""
+"""The table of commands, and the file that has their options.
+
+Each module is imported only when its command is called. One file serves every command, so a
+key of another command is left to that command. A key that no command has is refused: with a
+misspelt `push-brnch`, commits would go to the wrong branch.
+"""
 
 import gc
 import importlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import click
 
 from gitops_prefix import version
 from gitops_prefix.decide.fields import nearest
+from gitops_prefix.errors import InputError, Place, Problem
 
+CONFIG_FILE = "gitops-prefix.yaml"
+_MOST_BYTES = 5 * 1024 * 1024
+_OF_THE_REPOSITORY = {"externalDNS", "rewrite"}
+"""`render.settings` reads this key of the same file."""
 COMMANDS = {
     "run": "The daemon: watch, decide, render, commit, push.",
     "doctor": "Check whether the daemon would work on this machine.",
@@ -21,6 +35,7 @@ COMMANDS = {
     "simulate": "Walk through a scenario, and show what the manifests would hold.",
     "template": "Show the commit message as it would be.",
     "init": "Write a DynamicPrefix, a pool, a CIDR group and a deployment to start from.",
+    "migrate": "Turn an operator's live objects into manifests for a repository.",
     "completion": "Print the script that completes commands in a shell.",
     "demo": "The whole way on an embedded default, without root or network.",
 }
@@ -33,6 +48,7 @@ the others a tenth of their time, and they leave few cycles."""
 _ELSEWHERE = {
     "adopt": "apply",
     "completion": "reference",
+    "migrate": "render",
     "template": "status",
     "validate": "status",
 }
@@ -86,3 +102,154 @@ class LazyGroup(click.Group):
 @click.version_option(version(), message="%(prog)s %(version)s")
 def cli() -> None:
     """Keep a Git repository of Kubernetes manifests true to the current IPv6 prefix."""
+
+
+def load_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    """Make the options of the file the defaults of the command: the callback of `--config`.
+
+    Raises:
+        InputError: the file cannot be read, or an option in it is wrong.
+    """
+    chosen = path or Path(CONFIG_FILE)
+    if path is None and not chosen.is_file():
+        return
+    settings = read_config(chosen)
+    if path is None and {"apiVersion", "kind"} <= settings.keys():
+        return  # a manifest of that name, such as the Kustomization of our own deployment
+    defaults = _defaults_of(context.command, settings, Place(str(chosen)))
+    types = {parameter.name: parameter.type for parameter in context.command.params}
+    if path is None and "directory" in types:
+        for name, setting in defaults.items():
+            if isinstance(types[name], click.Path):
+                _refuse_outside(chosen, name.replace("_", "-"), setting)
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _refuse_outside(config: Path, key: str, setting: str) -> None:
+    """A file in the working directory is untrusted: its paths must stay inside that directory."""
+    if not Path(setting).resolve().is_relative_to(Path.cwd().resolve()):
+        message = (
+            f'{key}: "{setting}" is outside of this directory: give it on the command line, or '
+            f"name the file with --config {config}"
+        )
+        raise InputError(Problem("config-outside", message, Place(str(config))))
+
+
+def read_config(path: Path) -> dict[Any, Any]:
+    """Return the mapping in a configuration file.
+
+    Raises:
+        InputError: the file cannot be read, is not YAML, or is not a mapping.
+    """
+    # Most runs have no such file.
+    from gitops_prefix.render.parse import (  # noqa: PLC0415
+        NotYamlError,
+        locate,
+        plain_value,
+    )
+    from gitops_prefix.render.source import Source  # noqa: PLC0415
+
+    place = Place(str(path))
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            message = "is longer than 5 MiB, and cannot be options"
+            raise InputError(Problem("config-unreadable", message, place))
+        source = Source.decode(str(path), path.read_bytes())
+        root = locate(source.text)
+        content = plain_value(root)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+        raise InputError(Problem("config-unreadable", message, place)) from error
+    except UnicodeDecodeError as error:
+        message = f"cannot be read: {error}"
+        raise InputError(Problem("config-unreadable", message, place)) from error
+    except NotYamlError as error:
+        place = source.place(error.offset)
+        raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
+    except ValueError as error:
+        raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        message = "must hold options, as in `branch: main`"
+        place = Place(str(path), 1, 1)
+        raise InputError(Problem("config-not-a-mapping", message, place))
+    return content
+
+
+def _defaults_of(
+    command: click.Command, settings: Mapping[Any, Any], place: Place
+) -> dict[str, Any]:
+    """Return the options of one command that the file sets, by click's parameter names.
+
+    Raises:
+        InputError: keys that no command has, and values that no flag could have; all of them.
+    """
+    own = _options(command)
+    defaults = {}
+    problems: list[Problem] = []
+    for key, setting in settings.items():
+        name = _snake(str(key))
+        try:
+            if name not in own:
+                _check_known(str(key), name, place)
+            elif setting is not None:  # `output:` without a value sets nothing
+                defaults[str(own[name].name)] = _as_given(own[name], str(key), setting, place)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*problems)
+    return defaults
+
+
+def _snake(key: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).replace("-", "_").lower()
+
+
+def _options(command: click.Command) -> dict[str, click.Option]:
+    return {
+        name.removeprefix("--").replace("-", "_"): parameter
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for name in (*parameter.opts, *parameter.secondary_opts)
+        if name.startswith("--")
+    }
+
+
+def _check_known(key: str, name: str, place: Place) -> None:
+    if key in _OF_THE_REPOSITORY:
+        return
+    # Only a file with keys of other commands pays for importing those.
+    known = {option for command in _commands() for option in _options(command)}
+    if name not in known:
+        flags = sorted(option.replace("_", "-") for option in known)
+        message = f'"{key}" is no option of any command{nearest(name.replace("_", "-"), flags)}'
+        raise InputError(Problem("config-unknown-option", message, place))
+
+
+def _commands() -> Iterator[click.Command]:
+    for name in COMMANDS:
+        command = load(name)
+        yield command
+        if isinstance(command, click.Group):
+            yield from command.commands.values()
+
+
+def _as_given(option: click.Option, key: str, setting: object, place: Place) -> object:
+    """Return a setting as text, which the types of options read."""
+    if option.multiple:
+        # `interface: eth0` is a list of one.
+        several = setting if isinstance(setting, list) else [setting]
+        return [_text(item, key, place) for item in several]
+    if option.is_flag:
+        if not isinstance(setting, bool):
+            raise InputError(Problem("wrong-type", f'"{key}" must be true or false', place))
+        return setting
+    return _text(setting, key, place)
+
+
+def _text(setting: object, key: str, place: Place) -> str:
+    if setting is None or isinstance(setting, list | dict):
+        message = f'"{key}" must be one value, written as on the command line'
+        raise InputError(Problem("wrong-type", message, place))
+    return str(setting).lower() if isinstance(setting, bool) else str(setting)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.commands import cli
-from gitops_prefix.cli.config_file import CONFIG_FILE, read_config
+from gitops_prefix.cli.commands import CONFIG_FILE, cli, read_config
 from gitops_prefix.cli.output import (
     BAD_INPUT,
     DONE,

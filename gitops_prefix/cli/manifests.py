@@ -1,6 +1,7 @@
 """What render, validate and status share: a directory, and what it holds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +15,11 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.errors import InputError, Problem, Severity
+from gitops_prefix.plan.migration import ADVERTISEMENT, advertisement_for
 from gitops_prefix.plan.plan import Advanced, advance_all, rehearse
 from gitops_prefix.render.files import looks_managed, may_hold_addresses
 from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.manifest import NAME, SUBNET
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import SETTINGS_FILE, Settings, read_settings
@@ -188,7 +191,12 @@ def find_problems(inventory: Inventory, files: Mapping[str, bytes]) -> list[Prob
     """
     advanced = advance(inventory, (), None, now_or_clock(None))
     rendering = render(inventory, advanced.statuses)
-    found = [*inventory.problems, *advanced.misfits, *rendering.problems]
+    found = [
+        *inventory.problems,
+        *find_unannounced(inventory),
+        *advanced.misfits,
+        *rendering.problems,
+    ]
     coming = foresee(inventory, files, advanced, rendering)
     return list(dict.fromkeys([*found, *coming, *waiting(inventory, advanced)]))
 
@@ -201,3 +209,28 @@ def foresee(
         return ()
     known = (*advanced.misfits, *rendering.problems)
     return rehearse(inventory, files, advanced.statuses, known)
+
+
+def find_unannounced(inventory: Inventory) -> Iterator[Problem]:
+    """A warning for each subnet that is to be announced and that no advertisement follows.
+
+    An operator makes the advertisement; here it is a manifest like any other.
+    """
+    followed = {
+        (each.annotations.get(NAME), each.annotations.get(SUBNET))
+        for each in inventory.manifests
+        if each.kind == ADVERTISEMENT
+    }
+    for document in inventory.dynamic_prefixes.values():
+        specification = document.specification
+        for index, subnet in enumerate(specification.subnets):
+            if subnet.advertise and (specification.name, subnet.name) not in followed:
+                wanted = advertisement_for(specification.name, subnet.name, subnet.community)
+                message = (
+                    f'nothing announces subnet "{subnet.name}": no {ADVERTISEMENT} has its '
+                    f"annotations; add one, with labels of yours: {json.dumps(wanted)}"
+                )
+                path = ("spec", "subnets", index, "bgp")
+                yield document.manifest.field_problem(
+                    path, "advertisement-missing", message, Severity.WARNING
+                )

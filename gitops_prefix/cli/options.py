@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from gitops_prefix.cli.config_file import CONFIG_FILE, load_config
+from gitops_prefix.cli.commands import CONFIG_FILE, load_config
 from gitops_prefix.cli.output import Format
 from gitops_prefix.decide.fields import nearest, parse_duration
 from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix

@@ -1,9 +1,10 @@
-"""`render`: the manifests of a directory, from the statuses in it.
+"""`render` and `migrate`: manifests, from the statuses in them and from an operator's objects.
 
-Checking and showing are the same call without the write.
+Checking and showing are the same call as rendering, without the write.
 """
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -39,15 +40,25 @@ from gitops_prefix.cli.output import (
     log_line,
     print_json,
     print_problems,
+    printable,
     unified_diff,
 )
-from gitops_prefix.cli.worktree import read_managed_files, write_files
+from gitops_prefix.cli.worktree import read_managed_files, walk, write_files
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, Place, Problem, Severity, shown
+from gitops_prefix.plan.migration import Migrated, Object, is_dynamic_prefix, migrate
 from gitops_prefix.render.binding import change_document, field_name
 from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.rendering import Rendering, render
+from gitops_prefix.render.source import Source
+
+_LIVE_SUFFIXES = (".yaml", ".yml", ".json")
+_FIRST_STEPS = """\
+Stop the operator before the first push, since two writers undo each other:
+  kubectl --namespace NAMESPACE scale deployment dynamic-prefix-operator --replicas 0
+Its objects stay as they are then. docs/migrate.md has the steps after that."""
 
 
 @click.command("render", cls=Command)
@@ -216,3 +227,103 @@ def _prefix_document(before: Status | None, after: Status | None) -> dict[str, o
     changed = before is not None and before.current != after.current
     previous = str(before.current) if before and changed else next(iter(history), None)
     return {"current": str(after.current), "previous": previous, "history": history}
+
+
+@click.command("migrate", cls=Command)
+@click.argument(
+    "directory",
+    metavar="[DIR|FILE|-]",
+    default=".",
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+)
+@config_option
+@option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="OUT",
+    help="Write files to this directory, instead of one stream to stdout.",
+)
+def migrate_command(*, directory: Path, output_dir: Path | None) -> int:
+    """Turn copies of an operator's live objects into manifests for a repository.
+
+    DIR holds what `kubectl get -o yaml` printed: DynamicPrefixes, the pools, CIDR groups,
+    advertisements and Services that follow them. `-` reads that from stdin. Nothing of it is
+    changed, and no cluster is asked.
+    """
+    objects = [*_objects(directory)]
+    if not any(is_dynamic_prefix(each) for each in objects):
+        message = (
+            f"there is no DynamicPrefix in {directory}: write the operator's there, as in "
+            "`kubectl get dynamicprefixes -o yaml > objects/prefixes.yaml`"
+        )
+        raise InputError(Problem("no-dynamic-prefix", message))
+    moved = migrate(objects)
+    if output_dir is None:
+        click.echo("---\n".join(moved.files.values()), nl=False)
+    else:
+        _refuse_taken(output_dir, moved)
+        write_files(output_dir, {path: text.encode() for path, text in moved.files.items()})
+        for path in moved.files:
+            click.echo(f"wrote {output_dir / path}")
+    for note in dict.fromkeys(moved.notes):
+        click.echo(printable(f"note: {note}"), err=True)
+    click.echo(f"\n{_FIRST_STEPS}", err=True)
+    return DONE
+
+
+def _refuse_taken(output_dir: Path, moved: Migrated) -> None:
+    taken = [path for path in moved.files if (output_dir / path).exists()]
+    if taken:
+        message = f"--output-dir {output_dir} has {taken[0]} already: name an empty directory"
+        raise InputError(Problem("output-dir-taken", message))
+
+
+def _objects(directory: Path) -> Iterator[Object]:
+    """Each object of the files, also those in a list.
+
+    Raises:
+        InputError: a file cannot be read; with every problem.
+    """
+    problems: list[Problem] = []
+    for path, content in _contents(directory):
+        try:
+            source = Source.decode(path, content)
+        except UnicodeDecodeError:
+            problems.append(Problem("not-utf8", f"{path} is not UTF-8: save it as UTF-8"))
+            continue
+        for span in source.documents():
+            try:
+                value = plain_value(locate(source.text[span.start : span.end]))
+            except (NotYamlError, ValueError) as error:
+                offset = error.offset if isinstance(error, NotYamlError) else 0
+                place = source.place(span.start + offset)
+                problems.append(Problem("not-yaml", f"does not parse as YAML: {error}", place))
+            else:
+                yield from _items(value)
+    if problems:
+        raise InputError(*problems)
+
+
+def _items(value: object) -> Iterator[Object]:
+    if not isinstance(value, dict):
+        return
+    if isinstance(value.get("items"), list) and str(value.get("kind", "")).endswith("List"):
+        for item in value["items"]:
+            yield from _items(item)
+    elif isinstance(value.get("kind"), str):
+        yield value
+
+
+def _contents(directory: Path) -> Iterator[tuple[str, bytes]]:
+    if str(directory) == "-":
+        yield "stdin", sys.stdin.buffer.read()
+        return
+    paths = [str(directory)]
+    if directory.is_dir():
+        found = walk(str(directory.resolve()))
+        paths = sorted(path for path in found if path.endswith(_LIVE_SUFFIXES))
+    for path in paths:
+        try:
+            yield path, Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(Problem("unreadable", f"{path}: {error.strerror}")) from error

@@ -77,7 +77,9 @@ class Fields:
             return parse(text)
         except ValueError as error:
             if isinstance(self.content[key], str):
-                self.problem(key, "invalid-value", str(error))
+                ends = "; it ends with a line break, as a block scalar does: write it on one line"
+                hint = ends if text.endswith("\n") else ""
+                self.problem(key, "invalid-value", f"{error}{hint}")
             return default
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
@@ -155,9 +157,11 @@ class Fields:
         return value
 
     def _wrong_type(self, path: Path, value: object, wanted: str) -> None:
-        self.problems.append(
-            FieldProblem(path, "wrong-type", f"{dotted(path)}: {value!r} is not {wanted}")
-        )
+        message = f"{dotted(path)}: {value!r} is not {wanted}"
+        if wanted == "a string" and isinstance(value, Mapping) and [*value.values()] == [None]:
+            # `- 2001:db8::` ends with a colon, so it is a key without a value.
+            message += f': quote it, as in "{next(iter(value))}:"'
+        self.problems.append(FieldProblem(path, "wrong-type", message))
 
 
 def dotted(path: Path) -> str:

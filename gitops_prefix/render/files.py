@@ -14,6 +14,12 @@ from gitops_prefix.errors import InputError, Place, Problem
 MARKER = "$dynamicprefix"
 NEEDLES = (b"dynamic-prefix.io/", MARKER.encode())
 """Every managed file has one of them: an annotation, an apiVersion, or a marker."""
+NEAR_MISS = r"dynamic[-_.]?prefix(?:es)?(?:-operator)?(?:\.[a-z]{2,8})?/"
+"""The domain of our annotations, and what a slip of the pen makes of it; in any case."""
+_NEAR_MISS = re.compile(rf"{NEAR_MISS}|kind: *[\"']?dynamicprefix", re.IGNORECASE)
+_NEAR_MISS_BYTES = re.compile(_NEAR_MISS.pattern.encode(), re.IGNORECASE)
+_LIKE_OURS = "ynamic"
+"""A part of every near miss: a search for it costs a hundredth of the pattern's."""
 _HOLDERS = (
     b"IPPool",
     b"AddressPool",
@@ -96,8 +102,12 @@ def may_be_marked(path: str) -> bool:
 
 
 def looks_managed(content: bytes, path: str) -> bool:
-    """Whether a file may hold something managed; no other file is parsed."""
-    return MARKER.encode() in content or (is_yaml(path) and NEEDLES[0] in content)
+    """Whether a file may hold something managed, or nearly; no other file is parsed."""
+    if MARKER.encode() in content or not is_yaml(path):
+        return MARKER.encode() in content
+    if NEEDLES[0] in content:
+        return True
+    return _LIKE_OURS.encode() in content and _NEAR_MISS_BYTES.search(content) is not None
 
 
 def is_binary(content: bytes) -> bool:
@@ -112,7 +122,10 @@ def may_hold_addresses(content: bytes) -> bool:
 
 def text_looks_managed(text: str, start: int, end: int) -> bool:
     """Whether `text[start:end]`, one document of a file, may hold a managed field."""
-    return any(text.find(needle.decode(), start, end) >= 0 for needle in NEEDLES)
+    if any(text.find(needle.decode(), start, end) >= 0 for needle in NEEDLES):
+        return True
+    like = text.find(_LIKE_OURS, start, end) >= 0
+    return like and _NEAR_MISS.search(text, start, end) is not None
 
 
 def is_gits_own(name: str) -> bool:

@@ -37,6 +37,11 @@ _OF_YAML_1_1 = {
 }
 """libyaml's errors at `[fd00::/64]` and `{a: /?b}`: strings to YAML 1.2 (7.3.3) and Kubernetes."""
 
+_BARE_ADDRESS = (
+    r"(?:[:,{\[-] *|^ *)([0-9A-Fa-f:]{0,40}::[0-9A-Fa-f:.]{0,40}(?:/[0-9]+)?)(?=[ ,}\]\r]|$)"
+)
+_AROUND = 100
+"""An IPv6 address without quotes behind a key or a dash."""
 _FORBIDDEN = r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:(?:[ \t]*(?:#[^\n]*)?\r?\n[ \t]*)+|[ \t]+|$))+")
 
@@ -65,12 +70,23 @@ def locate(text: str) -> Node | None:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = " ".join(filter(None, (error.problem, error.context)))
-        raise NotYamlError(message, min(mark.index, len(text)) if mark else 0) from error
+        offset = min(mark.index, len(text)) if mark else 0
+        raise NotYamlError(_in_plain_words(text, offset) + message, offset) from error
     except (YAMLError, UnicodeError) as error:
         # A character that YAML forbids (1.2, 5.1); the reader has no mark for it.
         forbidden = re.search(_FORBIDDEN, text)
         offset = forbidden.start() if forbidden else 0
         raise NotYamlError("a character that YAML does not allow", offset) from error
+
+
+def _in_plain_words(text: str, offset: int) -> str:
+    """What two frequent mistakes are called; empty for others, which libyaml's words must do."""
+    line = text[text.rfind("\n", 0, offset) + 1 :].split("\n", 1)[0]
+    if "\t" in line[: len(line) - len(line.lstrip())] or text.startswith("\t", offset):
+        return "there is a tab, and YAML is indented with blanks: "
+    start = max(text.rfind("\n", 0, offset) + 1, offset - _AROUND)
+    address = re.search(_BARE_ADDRESS, text[start : start + 2 * _AROUND].split("\n", 1)[0])
+    return f'quote the address, as in "{address[1]}": ' if address else ""
 
 
 def _locate_in(text: str) -> Node | None:

@@ -1,4 +1,4 @@
-"""Every value of a document with its path: what has annotations of its own, and what is marked.
+"""Every value of a document with its path: what is annotated, marked, or like ours and unread.
 
     ips: "2001:db8:1234:0:f000::10"   # {"$dynamicprefix": "home:lb:address:::10"}
 
@@ -8,14 +8,17 @@ whose key does.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
-from gitops_prefix.decide.fields import Path
+from gitops_prefix.decide.fields import Path, dotted, nearest
+from gitops_prefix.decide.specification import API_VERSION, KIND
+from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.edit import is_null
-from gitops_prefix.render.files import MARKER
+from gitops_prefix.render.files import MARKER, NEAR_MISS
 from gitops_prefix.render.manifest import (
+    ANNOTATIONS,
     NAME,
     SERVICE_ADDRESS_RANGE,
     SERVICE_SUBNET,
@@ -28,6 +31,7 @@ from gitops_prefix.render.node import (
     Node,
     ScalarNode,
     SequenceNode,
+    key_text,
     scalars_in,
 )
 from gitops_prefix.render.style import resolve
@@ -39,6 +43,13 @@ _PROPERTIES = r"[-+0-9]*\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*"
 _ASKS = {SERVICE_ADDRESS_RANGE, SERVICE_SUBNET, SUFFIX}
 _LABELS = {"labels", "matchLabels", "commonLabels", "commonAnnotations"}
 _NO_ANNOTATIONS = {("spec",), ("metadata",), ("spec", "commonMetadata", "annotations")}
+_NEAR = re.compile(NEAR_MISS, re.IGNORECASE)
+_IN_TEXT = re.compile(rf"^[ \t\"'-]*({NEAR_MISS}[a-z-]+)[\"']?:[ \t]", re.MULTILINE | re.IGNORECASE)
+_OF_OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
+"""What PKizzle/dynamic-prefix-operator notes on live objects."""
+_ANNOTATIONS: Path = ("metadata", "annotations")
+_SELECTORS = (("matchLabels",), ("selector",))
+_ADDED_BY_KUSTOMIZE = {"commonAnnotations", "commonLabels", "pairs"}
 
 
 class Position(NamedTuple):
@@ -208,3 +219,101 @@ def _step(key: ScalarNode) -> str | int:
     """A key as the document's values have it."""
     value = key.text if key.style or key.tag else resolve(key.text)
     return value if type(value) is int else key.text
+
+
+def is_operators_record(key: str) -> bool:
+    """Whether an annotation is what an operator notes, and nobody else reads."""
+    return _OF_OPERATORS.fullmatch(key) is not None
+
+
+def find_near_misses(manifest: Manifest) -> Iterator[Problem]:
+    """A document that would be a DynamicPrefix, but for a slip in its kind or its apiVersion."""
+    version, kind = manifest.api_version, manifest.kind
+    nearly = version.startswith(ANNOTATIONS) or (nearest(kind, [KIND]) and _NEAR.match(version))
+    if (version, kind) == (API_VERSION, KIND) or not (nearly or kind.casefold() == KIND.casefold()):
+        return
+    message = (
+        f'{version or "?"} {kind or "?"} "{manifest.name}" is read by nothing: write '
+        f"apiVersion: {API_VERSION} and kind: {KIND}"
+    )
+    path = ("apiVersion",) if kind == KIND else ("kind",)
+    yield manifest.field_problem(path, "not-a-dynamic-prefix", message)
+
+
+def find_unread(manifest: Manifest, read: Iterable[Path]) -> Iterator[Problem]:
+    """Each mapping and each text with a key of ours, or nearly one, that nothing reads.
+
+    Args:
+        manifest: any document.
+        read: the mappings that are read as annotations.
+    """
+    known = sum(str(key).startswith(ANNOTATIONS) for key in manifest.annotations)
+    known += manifest.api_version.startswith(ANNOTATIONS)
+    if len(_NEAR.findall(manifest.text)) == known:
+        return
+    read = {*read}
+    for path, node in _walk(manifest.root, ()):
+        if isinstance(node, MappingNode):
+            yield from _find_misspelt(manifest, node)
+            if path not in read and path[-1:] not in _SELECTORS:
+                yield from _find_elsewhere(manifest, path, node)
+        elif isinstance(node, ScalarNode) and node.style in {"|", ">"}:
+            found = _IN_TEXT.search(node.text)
+            if found is not None:
+                message = (
+                    f"{found[1]} in the text of {dotted(path)}: nothing reads that there; annotate "
+                    "the object itself"
+                )
+                yield manifest.problem(node, "annotation-elsewhere", message, Severity.WARNING)
+
+
+def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
+    yield path, node
+    if isinstance(node, SequenceNode):
+        for index, item in enumerate(node.items):
+            yield from _walk(item, (*path, index))
+    elif isinstance(node, MappingNode):
+        for key, child in node.entries:
+            text = key_text(key)
+            if text is not None:
+                yield from _walk(child, (*path, text))
+
+
+def _find_misspelt(manifest: Manifest, node: MappingNode) -> Iterator[Problem]:
+    for key, _ in node.entries:
+        text = key_text(key) or ""
+        if _NEAR.match(text) and not text.startswith(ANNOTATIONS):
+            message = f"gitops-prefix reads no {text}: write {ANNOTATIONS}{text.partition('/')[2]}"
+            yield manifest.problem(key, "unknown-annotation", message, Severity.WARNING)
+
+
+def _find_elsewhere(manifest: Manifest, path: Path, node: MappingNode) -> Iterator[Problem]:
+    beside = _beside(manifest, path)
+    keys = {
+        text: key
+        for key, _ in node.entries
+        if (text := key_text(key)) and text.startswith(ANNOTATIONS) and text not in beside
+    }
+    if keys:
+        where = dotted(path) or "the document itself"
+        message = f"{', '.join(keys)} in {where}: nothing reads that there; {_remedy(path)}"
+        first = next(iter(keys.values()))
+        yield manifest.problem(first, "annotation-elsewhere", message, Severity.WARNING)
+
+
+def _beside(manifest: Manifest, path: Path) -> Collection[str]:
+    """Keys that a label repeats, so that something else may select the object by them."""
+    return set(map(str, manifest.annotations)) if path == ("metadata", "labels") else ()
+
+
+def _remedy(path: Path) -> str:
+    """What to do about keys at a place where nothing reads them."""
+    if path in ((), ("metadata",), ("metadata", "labels"), ("spec", "annotations")):
+        return "write them below metadata.annotations"
+    if path[-1] in _ADDED_BY_KUSTOMIZE:
+        return "kustomize adds them later than gitops-prefix reads: annotate the manifest itself"
+    return (
+        f"a Service's are read beside {NAME}, with service-address-range, service-subnet or suffix "
+        "in the same mapping; any other value follows by a marker (docs/markers.md), as in "
+        '# {"$dynamicprefix": "home-ipv6:addresses:::10"}'
+    )

@@ -42,7 +42,12 @@ from gitops_prefix.render.manifest import (
 from gitops_prefix.render.marked import bind_marked, is_marked
 from gitops_prefix.render.node import ScalarNode, Value, at_path, duplicate_keys, value_at
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
-from gitops_prefix.render.positions import annotated_elsewhere
+from gitops_prefix.render.positions import (
+    annotated_elsewhere,
+    find_near_misses,
+    find_unread,
+    is_operators_record,
+)
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.render.source import DocumentSpan, Source
 from gitops_prefix.render.targets import TARGETS, service, target_of
@@ -58,8 +63,6 @@ BINDING = (
     VARIABLES,
 )
 """Annotations that bind a field; the others only change how."""
-_OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
-"""What PKizzle/dynamic-prefix-operator notes on live objects."""
 _ADDRESS_KEYS = frozenset(
     (*CILIUM, *METALLB, *(f"{prefix}target" for prefix in service.DNS_PREFIXES))
 )
@@ -207,6 +210,8 @@ def _read_document(
         return
     manifest = Manifest(source, span, text, root, content)
     problems.extend(_nested_in_list(manifest))
+    problems.extend(find_near_misses(manifest))
+    problems.extend(find_unread(manifest, _mappings_read(manifest)))
     if (
         _is_dynamic_prefix(manifest)
         or _is_annotated(manifest)
@@ -222,6 +227,15 @@ def _read_document(
             )
             for key in duplicate_keys(root)
         )
+
+
+def _mappings_read(manifest: Manifest) -> Iterator[Path]:
+    """The mappings that are read as annotations, or have a problem of their own."""
+    yield _ANNOTATIONS
+    yield from (place.annotated_at for place in annotated_elsewhere(manifest))
+    items = value_at(manifest.content, ("items",))
+    if manifest.kind.endswith("List") and isinstance(items, list):
+        yield from (("items", index, *_ANNOTATIONS) for index in range(len(items)))
 
 
 def _is_dynamic_prefix(manifest: Manifest) -> bool:
@@ -275,7 +289,7 @@ def _read_dynamic_prefixes(
     places: dict[str, Place] = {}
     for manifest in filter(_is_dynamic_prefix, manifests):
         document, found = read_dynamic_prefix(manifest)
-        problems.extend(found)
+        problems.extend((*found, *_misspelt(manifest)))
         complete = complete and document is not None
         name, place = manifest.name, manifest.place_of(("metadata", "name"))
         if name and name in places:
@@ -407,7 +421,7 @@ def _misspelt(manifest: Manifest) -> Iterator[Problem]:
     for key in map(str, manifest.annotations):
         if key in known or not key.startswith(ANNOTATIONS):
             continue
-        if _OPERATORS.fullmatch(key):
+        if is_operators_record(key):
             message = f"{key} is a record of the operator, which nothing reads here: remove it"
             yield manifest.annotation_problem(
                 "operator-annotation", message, key=key, severity=Severity.WARNING

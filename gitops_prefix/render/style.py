@@ -161,3 +161,33 @@ def flow_text(tree: Tree, style: Style, padding: str = "") -> str:
         return f"{{{padding}{inner}{padding}}}" if inner else "{}"
     inner = ", ".join(flow_text(item, style) for item in tree)
     return f"[{padding}{inner}{padding}]" if inner else "[]"
+
+
+def value_lines(value: object, indent: int, style: Style) -> Iterator[str]:
+    """Lines of any plain value in block style: numbers, booleans and null keep their type."""
+    blanks = " " * indent
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            head = f"{blanks}{scalar_text(str(key), style)}:"
+            if isinstance(child, Mapping | list) and child:
+                yield head
+                yield from value_lines(child, indent + 2, style)
+            else:
+                yield f"{head} {_leaf(child, style)}"
+    elif isinstance(value, list):
+        for item in value:
+            is_deep = isinstance(item, Mapping | list) and item
+            lines = [*value_lines(item, indent + 2, style)] if is_deep else []
+            first, *rest = lines or [f"{blanks}  {_leaf(item, style)}"]
+            yield f"{blanks}- {first[indent + 2 :]}"
+            yield from rest
+
+
+def _leaf(value: object, style: Style) -> str:
+    if isinstance(value, str):
+        return scalar_text(value, style)
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping | list):
+        return "{}" if isinstance(value, Mapping) else "[]"
+    return str(value).lower()

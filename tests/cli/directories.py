@@ -10,13 +10,16 @@ OURS = b"# dynamic-prefix.io/\n"
 """What the byte search takes for a managed file."""
 
 
-def call(directory: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def call(
+    directory: Path, *words: str, stdin: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Call `gitops-prefix` in a directory."""
     return subprocess.run(
         [sys.executable, "-m", "gitops_prefix", *words],
         cwd=directory,
         check=False,
         capture_output=True,
+        input=stdin,
         text=True,
         timeout=60,
         env={**os.environ, "XDG_STATE_HOME": str(directory / "state"), **environment},

@@ -314,3 +314,17 @@ def test_a_dynamic_prefix_that_kustomize_sends_to_the_cluster(
     assert found == (
         ["below/home.yaml" if path.startswith("..") else "home.yaml"] if warned else []
     )
+
+
+def test_a_subnet_that_nothing_announces_comes_with_the_manifest_to_add(home, capsys):
+    advertised = "offset: 1, prefixLength: 72, bgp: {advertise: true}"
+    (home / "p.yaml").write_text(HOME.replace("offset: 1, prefixLength: 72", advertised))
+    assert enter(["validate", "--output", "json"]) == 0
+    [problem] = [
+        each
+        for each in json.loads(capsys.readouterr().out)["warnings"]
+        if each["code"] == "advertisement-missing"
+    ]
+    (home / "bgp.yaml").write_text(problem["message"].split("labels of yours: ")[1])
+    assert enter(["validate"]) == 0
+    assert "advertisement-missing" not in capsys.readouterr().err

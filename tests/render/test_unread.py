@@ -1,0 +1,138 @@
+"""Keys that look like ours and that nothing reads are named, wherever they stand."""
+
+import pytest
+
+from gitops_prefix.render.reading import read_inventory
+from gitops_prefix.render.settings import Settings
+from tests.render.lists import POOL
+from tests.render.repository import PREFIX
+
+MINE = "dynamic-prefix.io/name: home"
+OBJECT = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: t\n"
+ELSEWHERE = "annotation-elsewhere"
+
+
+def found(text: str) -> list[tuple[str, int, str]]:
+    """Each problem of a file beside a DynamicPrefix: code, line and words."""
+    inventory = read_inventory({"home.yaml": PREFIX, "t.yaml": text.encode()}, Settings())
+    assert all(problem.place.path == "t.yaml" for problem in inventory.problems)
+    return [(each.code, each.place.line, each.message) for each in inventory.problems]
+
+
+ROWS = {
+    "Helm values without a range": (
+        f"{OBJECT}spec: {{values: {{app: {{annotations: {{{MINE}}}}}}}}}\n",
+        (ELSEWHERE, 5, "in spec.values.app.annotations: nothing reads that there"),
+    ),
+    "a label": (
+        f"{OBJECT}  labels: {{{MINE}}}\n",
+        (ELSEWHERE, 5, "in metadata.labels: nothing reads that there; write them below metadata"),
+    ),
+    "metadata itself": (
+        f"{OBJECT}  {MINE}\n",
+        (ELSEWHERE, 5, "in metadata: nothing reads that there; write them below"),
+    ),
+    "the document itself": (
+        f"{OBJECT}{MINE}\n",
+        (ELSEWHERE, 5, "in the document itself: nothing reads that there"),
+    ),
+    "an annotation of the spec": (
+        f"{OBJECT}spec:\n  annotations:\n    {MINE}\n",
+        (ELSEWHERE, 7, "write them below metadata.annotations"),
+    ),
+    "a pod's": (
+        f"{OBJECT}spec:\n  template:\n  - metadata:\n      annotations:\n        {MINE}\n",
+        (ELSEWHERE, 9, "in spec.template[0].metadata.annotations"),
+    ),
+    "kustomize's common annotations": (
+        f"kind: Kustomization\ncommonAnnotations:\n  {MINE}\n",
+        (ELSEWHERE, 3, "kustomize adds them later"),
+    ),
+    "an inline patch": (
+        f"kind: Kustomization\npatches:\n- patch: |-\n    metadata:\n      annotations:\n        {MINE}\n",
+        (ELSEWHERE, 3, "dynamic-prefix.io/name in the text of patches[0].patch"),
+    ),
+    "a misspelt domain": (
+        POOL.replace("dynamic-prefix.io/name", "dynamicprefix.io/name").replace(
+            "dynamic-prefix.io/address", "Dynamic-Prefix.io/address"
+        ),
+        ("unknown-annotation", 5, "reads no dynamicprefix.io/name: write dynamic-prefix.io/name"),
+    ),
+    "a misspelt domain in values": (
+        f"{OBJECT}spec:\n  dynamic-prefixes.io/suffix: '::1'\n",
+        ("unknown-annotation", 6, "write dynamic-prefix.io/suffix"),
+    ),
+    "another spelling of the kind": (
+        "apiVersion: dynamic-prefix.io/v1alpha1\nkind: Dynamicprefix\nmetadata: {name: x}\n",
+        ("not-a-dynamic-prefix", 2, 'Dynamicprefix "x" is read by nothing'),
+    ),
+    "another version": (
+        "apiVersion: dynamic-prefix.io/v1\nkind: DynamicPrefix\nmetadata: {name: x}\n",
+        ("not-a-dynamic-prefix", 1, "write apiVersion: dynamic-prefix.io/v1alpha1"),
+    ),
+    "a misspelt group": (
+        "apiVersion: dynamicprefix.io/v1alpha1\nkind: DynamicPrefixes\nmetadata: {name: x}\n",
+        ("not-a-dynamic-prefix", 2, "is read by nothing"),
+    ),
+    "no version at all": (
+        "kind: DynamicPrefix\nmetadata: {name: x}\n",
+        ("not-a-dynamic-prefix", 1, '? DynamicPrefix "x" is read by nothing'),
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), ROWS.values(), ids=ROWS)
+def test_what_nothing_reads_is_named_with_its_place_and_a_remedy(text, expected):
+    code, line, words = expected
+    problems = found(text)
+    assert problems[0][:2] == (code, line)
+    assert any(words in message for _, _, message in problems), problems
+    assert {each[0] for each in problems} == {code}
+
+
+SILENT = {
+    "a selector": f"{OBJECT}spec: {{selector: {{matchLabels: {{{MINE}}}}}}}\n",
+    "a value": f"{OBJECT}spec: {{annotationSelector: dynamic-prefix.io/name}}\n",
+    "a comment": f"{OBJECT}spec: {{}}  # {MINE}\n",
+    "a text that only speaks of it": f"{OBJECT}spec:\n  text: |\n    see dynamic-prefix.io/name: it\n",
+    "a label beside the annotation": f"{POOL}  labels: {{{MINE}}}\n",
+    "an export's record in JSON": (
+        f'{OBJECT}  annotations:\n    k: |\n      {{"dynamic-prefix.io/name":"home"}}\n'
+    ),
+    "a key that is no text": f"{OBJECT}? [dynamic-prefix.io/name]\n: a\n",
+    "an operator's definition": (
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
+        "metadata: {name: dynamicprefixes.dynamic-prefix.io}\nspec: {names: {kind: DynamicPrefix}}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SILENT.values(), ids=SILENT)
+def test_what_is_no_mistake_is_silent(text):
+    assert found(text) == []
+
+
+def test_an_operators_record_on_a_dynamic_prefix_is_named():
+    text = PREFIX.decode().replace(
+        "name: home\n", 'name: x\n  annotations: {dynamic-prefix.io/last-sync: "1"}\n'
+    )
+    assert [code for code, _, _ in found(text)] == ["operator-annotation"]
+
+
+NOT_YAML = {
+    "a tab": ("spec:\n\ta: b\n", "there is a tab, and YAML is indented with blanks"),
+    "a tab behind blanks": ("spec:\n  \ta: b\n", "there is a tab"),
+    "an address without quotes": (
+        "spec:\n  start: 2001:db8::\n  end: x\n",
+        'quote the address, as in "2001:db8::"',
+    ),
+    "one in braces": ("spec: {start: ::f000:0:0:0, a: b}\n", 'as in "::f000:0:0:0"'),
+    "another mistake": ("a: b: c\n", "has a managed field: mapping values are not allowed"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), NOT_YAML.values(), ids=NOT_YAML)
+def test_a_frequent_mistake_has_words_of_its_own(text, words):
+    [(code, _, message)] = found(f"# {MINE}\n{text}")
+    assert code == "not-yaml"
+    assert words in message
