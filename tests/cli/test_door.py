@@ -102,7 +102,7 @@ CONFIGS = {
     "a flag that is a number": ("verbose: 1\n", 'gitops-prefix.yaml: error: "verbose" must be true or false'),
     "several where one can stand": ("path: [a, b]\n", 'gitops-prefix.yaml: error: "path" must be one value'),
     "a list of lists": ("exclude: [[a]]\n", 'gitops-prefix.yaml: error: "exclude" must be one value'),
-    "a list of prefixes that are none": ("externalDNS: {annotationPrefixes: [5]}\n", "gitops-prefix.yaml: error: "),
+    "a list of prefixes that are none": ("externalDNS: {annotationPrefixes: [5]}\n", "gitops-prefix.yaml:1:36: error: "),
 }  # fmt: skip
 
 
