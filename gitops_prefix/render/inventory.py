@@ -12,6 +12,7 @@ from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.address_text import (
     Span,
+    dashed_span,
     entries,
     hextets_span,
     placed_cidrs,
@@ -176,7 +177,10 @@ def find_left_over(
     for binding in bindings:
         followed.setdefault(spot_of(binding.manifest), []).append(binding.field_path)
     for manifest, path in fields:
-        name = manifest.annotations.get(NAME)
+        # Annotations that are not the object's own name their DynamicPrefix beside the field.
+        beside = value_at(manifest.content, path[:-1])
+        own = beside if isinstance(beside, dict) and NAME in beside else manifest.annotations
+        name = own.get(NAME)
         gone = isinstance(name, str) and name not in documents
         if PARENT_POOL in manifest.annotations or (name is not None and not (gone and complete)):
             continue
@@ -212,7 +216,7 @@ def _entries(value: Value) -> Iterator[tuple[str, Span]]:
             yield from _entries(value.get("cidr"))
     else:
         for entry in entries(value):
-            span = hextets_span(entry)
+            span = dashed_span(entry) or hextets_span(entry)
             if span is not None:
                 yield entry, span
 

@@ -89,6 +89,20 @@ def test_values_of_a_chart_are_no_kind_and_still_named():
     assert "spec.values.service" in message and "has 2001:db8:a:0:f000::9," in message
 
 
+def test_values_that_are_annotated_are_not_left_over_in_any_mode():
+    values = (
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web}\nspec:\n"
+        "  values:\n    service:\n      annotations:\n        dynamic-prefix.io/name: home\n"
+        "        dynamic-prefix.io/service-address-range: lb\n"
+    )
+    files = rendered(values)
+    assert b"lbipam.cilium.io/ips" in files["one.yaml"] and left_over(files) == []
+    files["home.yaml"] = files["home.yaml"].replace(b"mode: ha", b"mode: simple")
+    assert left_over(files) == []
+    files["one.yaml"] = without_annotations(files["one.yaml"])
+    assert len(left_over(files)) == 3
+
+
 def test_a_dynamic_prefix_that_is_gone_leaves_what_it_wrote():
     """Which prefixes it had nobody knows, so every global address counts."""
     files = rendered(POOL + "spec: {blocks: [{cidr: 192.0.2.0/24}, {cidr: 'fd00::/64'}]}\n")
