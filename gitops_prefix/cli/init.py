@@ -20,7 +20,7 @@ from gitops_prefix.cli.kustomization import add_resources, missing_resources
 from gitops_prefix.cli.manifests import Directory
 from gitops_prefix.cli.options import Command, OneOf, complete_link, config_option, option
 from gitops_prefix.cli.output import DONE
-from gitops_prefix.cli.worktree import list_manifests, shipped, write_files
+from gitops_prefix.cli.worktree import list_manifests, read_own_file, shipped, write_files
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.render.inventory import Inventory
 
@@ -34,6 +34,11 @@ _NAME = "home-ipv6"
 _KUSTOMIZATION = "kustomization.yaml"
 _SCP_LIKE = re.compile(r"(?:([^/:@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+):(?!//)/?(\S+)")
 """`git@host:path`, as the copy button of a forge has it (git-clone(1))."""
+_FLUX_SYNC = "flux-sync.yaml"
+_SOURCE = re.compile(
+    rb"^kind: GitRepository\b(?:(?!^---)(?s:.))*?^  name: flux-system\b", re.MULTILINE
+)
+"""What `flux bootstrap` writes; a second one of that name would stop all of Flux."""
 _POOLS = {"CiliumLoadBalancerIPPool", "IPAddressPool"}
 
 
@@ -169,6 +174,9 @@ def command(  # noqa: PLR0913  one parameter an option
     sources = ["common", reconciler, *([f"reconcile-{reconciler}"] if request else [])]
     files = _files(directory, sources, values, left_out)
     _refuse_the_root(checkout, files)
+    source = _source_of(checkout) if _FLUX_SYNC in files else ""
+    if source:
+        files[_FLUX_SYNC] = _without_source(files[_FLUX_SYNC])
     # `os.path` calls missing what may not be looked at: writing then says why.
     new = {
         path: text.encode()
@@ -183,6 +191,8 @@ def command(  # noqa: PLR0913  one parameter an option
         did = "wrote" if path in new else "edited" if path in edited else "kept "
         click.echo(f"{did} {directory / path}")
     _say_what_is_left(directory, left_out, {p: a for p, a in added.items() if p not in edited})
+    if source and _FLUX_SYNC in new:
+        click.echo(f"skip  GitRepository flux-system: {source} has it")
     if remote.note and new:
         click.echo(f"note: {remote.note}", err=True)
     _say_what_is_next(directory, values["name"])
@@ -303,6 +313,20 @@ def _refuse_the_root(checkout: _Checkout, files: Mapping[str, str]) -> None:
                 "directory of its own, as in `gitops-prefix init kubernetes/gitops-prefix`"
             )
             raise InputError(Problem("root-of-repository", message))
+
+
+def _source_of(checkout: _Checkout) -> str:
+    """Return the file with the GitRepository of `flux bootstrap`; empty when there is none."""
+    for path in list_manifests(checkout.root) if checkout.is_git else ():
+        if _SOURCE.search(read_own_file(Path(path)) or b""):
+            return path.removeprefix(f"{checkout.root}/")
+    return ""
+
+
+def _without_source(text: str) -> str:
+    """Return the Kustomization alone, behind the first lines of the file."""
+    head, _, kustomization = text.partition("---\n")
+    return head.partition("#\n")[0] + kustomization
 
 
 def _additions(

@@ -46,6 +46,24 @@ def test_paths_are_from_the_root_of_the_repository(repository):
     assert application["spec"]["source"]["path"] == DIRECTORY
 
 
+def test_the_source_of_flux_bootstrap_is_not_written_again(repository, capsys):
+    """Two objects of one name stop the Kustomization that applies both: all of Flux."""
+    sync = repository / "clusters" / "home" / "flux-system" / "gotk-sync.yaml"
+    sync.parent.mkdir(parents=True)
+    source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata:\n  name: {}\n"
+    other = source.format("other") + "---\nkind: Kustomization\nmetadata:\n  name: flux-system\n"
+    sync.write_text(other)
+    assert enter(["init", "first"]) == 0
+    assert len(documents(repository / "first" / "flux-sync.yaml")) == 2
+    sync.write_text(source.format("flux-system"))
+    (repository / "first" / "flux-sync.yaml").unlink()
+    assert enter(["init", DIRECTORY]) == 0
+    [kustomization] = documents(repository / DIRECTORY / "flux-sync.yaml")
+    assert kustomization["spec"]["sourceRef"] == {"kind": "GitRepository", "name": "flux-system"}
+    skipped = "skip  GitRepository flux-system: clusters/home/flux-system/gotk-sync.yaml has it"
+    assert skipped in capsys.readouterr().out
+
+
 def test_from_inside_the_repository_it_is_the_same(repository, monkeypatch):
     (repository / "kubernetes").mkdir()
     monkeypatch.chdir(repository / "kubernetes")
