@@ -24,14 +24,11 @@ def role_of(name):
 
 @pytest.mark.parametrize("name", ["argocd", "init-argocd"])
 def test_an_application_keeps_what_direct_apply_wrote(name, tmp_path):
-    """Only the one that applies other Applications has nothing of ours."""
     applications = of_kind("Application", found(name, tmp_path))
     for application in applications:
         spec = application["spec"]
         assert spec["syncPolicy"]["retry"]["refresh"] is True
         assert "ServerSideApply=true" in spec["syncPolicy"]["syncOptions"]
-        if application["metadata"]["name"] == "root":
-            continue
         (ignored,) = spec["ignoreDifferences"]
         assert ignored == {"group": "*", "kind": "*", "managedFieldsManagers": ["gitops-prefix"]}
         assert "RespectIgnoreDifferences=true" in spec["syncPolicy"]["syncOptions"]
