@@ -126,11 +126,7 @@ def test_the_account_may_do_what_its_modes_need_and_nothing_else(cluster, namesp
             f"kustomization:{namespace}/network",
         ],
         "events": True,
-        "apply": {
-            "mode": "fallback",
-            "serviceNamespaces": [namespace],
-            "kustomizationNamespaces": [namespace],
-        },
+        "apply": {"mode": "fallback", "serviceNamespaces": [namespace]},
         "leaderElection": {"enabled": True},
     }
     account = f"--as=system:serviceaccount:{namespace}:gitops-prefix"

@@ -32,7 +32,13 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
       resources: [configmaps]
       verbs: [get, patch]
 {{- end }}
-{{- range .Values.apply.kustomizationNamespaces | uniq }}
+{{- $flux := .Values.apply.kustomizationNamespaces }}
+{{- range .Values.requestReconcile }}
+{{- if not (hasPrefix "application:" .) }}
+{{- $flux = append $flux (regexFind ":[^/]+" . | trimPrefix ":") }}
+{{- end }}
+{{- end }}
+{{- range $flux | uniq }}
 - name: direct-apply-flux
   namespace: {{ . }}
   # An object that Flux skips for us is released when its Kustomization has the commit, and the
