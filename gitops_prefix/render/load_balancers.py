@@ -165,7 +165,7 @@ def _raw_prefix(pool: FilledPool) -> Iterator[Problem]:
         # RFC 4291 2.6.1; the host parts 1, 2, ... are usually those of routers.
         message = (
             f"{pool} gives away the whole prefix, with host part 0, which is the anycast address "
-            f"of all routers, and with the addresses of routers: name an {ADDRESS_RANGE}"
+            f"of all routers, and with the addresses of routers: name a range by {ADDRESS_RANGE}"
         )
         annotated = NAME in pool.manifest.annotations
         path = ("metadata", "annotations", NAME) if annotated else pool.rule.path
