@@ -50,8 +50,11 @@ from gitops_prefix.watch.watcher import Solicit, Solicited
 
 log = logging.getLogger(__name__)
 
+_AT_ONCE = 4
+"""More tries in a pass when the branch moved: a bot that pushes several times a second leaves
+a gap, and the first try after it moved is the likeliest to hit it."""
 _MOST_CONTESTS = 10
-"""Waits in a row for a branch that keeps moving; then for the next look at it."""
+"""Passes in a row that try so: then something moves the branch whenever we push."""
 
 _OF_THE_REMOTE = frozenset({Stage.LOOK, Stage.FETCH, Stage.PUSH, Stage.CONFIRM})
 _LONGEST_PASS = 660.0
@@ -311,9 +314,11 @@ class Loop:
         log.debug("pass: %s", why)
         with self._repository.connected():
             outcome = self._attempt(why, settle=settle)
-            if outcome.result is Result.CONTESTED:
+            at_once = _AT_ONCE if self._contests.failures < _MOST_CONTESTS else 1
+            while outcome.result is Result.CONTESTED and at_once and not self._stopping:
                 log.debug("pass: the branch moved")
                 outcome = self._attempt(why._replace(due=True), settle=False)
+                at_once -= 1
         self._plan_next(outcome, looked=why.called or why.due)
         self._count(outcome, self._clocks.monotonic() - now)
         for follow_up in self._follow_ups:
@@ -461,11 +466,9 @@ class Loop:
             case Result.UNREACHABLE:
                 self._retry_at = now + self._backoff.fail()
             # Counted apart: after a long outage, a race is met again within a second.
-            case Result.CONTESTED if self._contests.failures < _MOST_CONTESTS:
+            case Result.CONTESTED:
                 self._retry_at = now + self._contests.fail()
-            case (
-                Result.CONTESTED | Result.REFUSED | Result.HELD | Result.REHEARSED | Result.INVALID
-            ):
+            case Result.REFUSED | Result.HELD | Result.REHEARSED | Result.INVALID:
                 # Permanent until something changes: the branch, a token, a hook.
                 self._retry_at = now + max(self._backoff.fail(), self._pace.interval)
             case _:

@@ -5,7 +5,7 @@ branch yet. A crash at any moment leaves nothing else behind.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,6 +89,7 @@ class Repository:
         )
         self._arrival = Arrival(self.remote, self.clone, scope, self._references)
         self._files = CommitFiles(self._git, scope)
+        self._moved = False
 
     def open(self) -> None:
         """Check the arguments, and make or repair the clone.
@@ -183,6 +184,8 @@ class Repository:
         if not self.clone.path.is_dir():
             # git cannot run in a directory that is gone.
             self.heal()
+        if self._moved and self._follow():
+            return True
         with self.stages.enter(Stage.LOOK):
             seen = self.remote.tip()
         moved = seen != self.tip
@@ -202,6 +205,15 @@ class Repository:
     def fault_of_tip(self) -> str:
         """Why nothing may be built on the tip; empty when it may (`signers`)."""
         return "" if self.tip is None else self._maker.fault_of(self.tip)
+
+    def _follow(self) -> bool:
+        """Fetch a branch that moved under our push, without asking where it is; whether it did."""
+        self._moved = False
+        before = self.tip
+        # The question that names what is wrong follows.
+        with suppress(FailedError):
+            self._fetch()
+        return self.tip != before
 
     def _adopt_format(self, commit: str) -> None:
         try:
@@ -343,6 +355,7 @@ class Repository:
             with self._mending():
                 with self.stages.enter(Stage.PUSH):
                     report = self.remote.push(commit, seen=refs.tip)
+                self._moved = isinstance(report, Failed) and report.reason is Reason.CONTESTED
                 return self._confirm(report, commit)
         except (InputError, OutsideError) as error:
             return failed_by(error, self.stages.last)

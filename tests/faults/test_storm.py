@@ -1,0 +1,101 @@
+"""A branch on which others never rest: a bot, a person, and three daemons.
+
+`python -m tests.faults.test_storm SECONDS` is the long form, and prints when ours landed.
+"""
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from tests.faults.house import change, first, is_whole, remote_home, somebody_pushes, subjects
+from tests.faults.test_two_and_five import daemons
+from tests.faults.victim import numbered
+from tests.gitrepo import git
+from tests.netns import until
+
+GAP = 0.2
+LANDS_WITHIN = 30.0
+
+
+class Bot:
+    """Commits a file that nobody manages and pushes it, again and again."""
+
+    def __init__(self, remote: Path, clone: Path) -> None:
+        git(remote.parent, "clone", "-q", str(remote), str(clone))
+        self.clone, self.landed = clone, []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._pushes)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _pushes(self) -> None:
+        number = 0
+        while not self._over.wait(GAP):
+            number += 1
+            subject = f"bot {number}"
+            for _ in range(50):
+                git(self.clone, "fetch", "-q", "origin", "main")
+                git(self.clone, "reset", "-q", "--hard", "origin/main")
+                (self.clone / "bot.txt").write_text(f"{number}\n")
+                git(self.clone, "add", "bot.txt")
+                git(self.clone, "commit", "-qm", subject)
+                with suppress(subprocess.CalledProcessError):
+                    git(self.clone, "push", "-q", "origin", "HEAD:main")
+                    self.landed.append(subject)
+                    break
+
+
+def storm(directory: Path, seconds: float) -> list[float]:
+    """Renumber in the middle of it, and return how long each change took to land."""
+    remote = remote_home(directory)
+    took = []
+    with daemons(directory, remote, 3) as house:
+        for daemon in house:
+            daemon.hears(numbered(0), None)
+        until(lambda: first(numbered(0)) in subjects(remote), "the first prefix", 60)
+        with Bot(remote, directory / "bot") as bot:
+            until(lambda: len(bot.landed) >= 3, "the storm", 60)
+            end, number = time.monotonic() + seconds, 0
+            while not number or time.monotonic() < end:
+                number += 1
+                house[0].leaps.seconds += 3600
+                began, wanted = time.monotonic(), change(numbered(number - 1), numbered(number))
+                before = len(bot.landed)
+                for daemon in house:
+                    daemon.hears(numbered(number), numbered(number - 1))
+                until(lambda wanted=wanted: wanted in subjects(remote), wanted, LANDS_WITHIN * 4)
+                took.append(time.monotonic() - began)
+                until(lambda before=before: len(bot.landed) > before, "the bot goes on", 60)
+            with suppress(subprocess.CalledProcessError):
+                somebody_pushes(directory / "tree", "person.txt")
+        for daemon in house:
+            until(lambda daemon=daemon: daemon.is_right(numbered(number)), "right in the end", 120)
+    found = subjects(remote)
+    assert [subject for subject in reversed(found) if subject.startswith("bot")] == bot.landed
+    steps = [change(numbered(n), numbered(n + 1)) for n in range(number)]
+    ours = [subject for subject in reversed(found) if subject.startswith("prefix(")]
+    assert ours == [first(numbered(0)), *steps]
+    assert is_whole(remote)
+    return took
+
+
+def test_our_change_lands_while_a_bot_pushes_without_pause(tmp_path):
+    """Nothing of anybody's is lost, and each change is one commit."""
+    assert len(storm(tmp_path, 0.0)) == 1
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as directory:
+        took = storm(Path(directory), float(sys.argv[1]) if sys.argv[1:] else 60.0)
+    print(f"{len(took)} changes; the slowest landed after {max(took):.1f} s")
