@@ -27,6 +27,7 @@ from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.publish.repository import Repository
+from gitops_prefix.publish.running import end_all
 from gitops_prefix.publish.scrub import scrub
 
 log = logging.getLogger(__name__)
@@ -122,10 +123,16 @@ def _missing_links(watched: Mapping[str, Watched]) -> list[Problem]:
     ]
 
 
+def _leave(code: int) -> None:
+    """Exit now, without git that would outlive us."""
+    end_all()
+    os._exit(code)
+
+
 def _stop_on_signals(service: Service, *, hung: int) -> None:
     def stop(_number: int, _frame: object) -> None:
         # A remote that hangs must not outlast the kubelet's patience.
-        timer = threading.Timer(_GRACE_SECONDS, os._exit, (hung,))
+        timer = threading.Timer(_GRACE_SECONDS, _leave, (hung,))
         timer.daemon = True
         timer.start()
         service.stop()

@@ -43,6 +43,7 @@ from gitops_prefix.decide.transition import due
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.plan.occasion import Occasion
 from gitops_prefix.plan.plan import plan, read_repository, watch, would_change
+from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.refs import Refs
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.inventory import Inventory
@@ -326,6 +327,14 @@ class Loop:
         return outcome
 
     def _attempt(self, why: Why, *, settle: bool) -> Outcome:
+        """One try, which a shortage of this machine ends as any other trouble of its own."""
+        try:
+            return self._try(why, settle=settle)
+        except OSError as error:
+            stage = self._repository.stages.last
+            return Stopped(Failed(Reason.LOCAL, f"this machine: {error}", stage))
+
+    def _try(self, why: Why, *, settle: bool) -> Outcome:
         """Look, read, listen, decide, plan, publish.
 
         * Look at the branch, when that is due. While it is away, its last state counts.

@@ -207,6 +207,10 @@ class Git:
         assert process is not None  # noqa: S101  it has just begun
         try:
             ended = Talk(process, stdin, limits).run()
+        except OSError as error:
+            # No descriptor is left to wait with.
+            end_group(process)
+            return Answer(-1, b"", f"git cannot be started: {error}")
         except BaseException:
             end_group(process)
             raise

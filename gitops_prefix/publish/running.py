@@ -58,6 +58,8 @@ class Limits:
 
 
 LOCAL = Limits()
+_UNDER_WAY: set[int] = set()
+"""The process groups of git that run now."""
 
 
 def remote_limits(
@@ -96,6 +98,13 @@ class Talk:
 
     def run(self) -> Ended:
         """Run until git ended, or until a limit is reached."""
+        _UNDER_WAY.add(self.process.pid)
+        try:
+            return self._run()
+        finally:
+            _UNDER_WAY.discard(self.process.pid)
+
+    def _run(self) -> Ended:
         if self.limits.memory is not None:
             # It may have ended already.
             with suppress(OSError):
@@ -228,7 +237,11 @@ def _work_of(group: int) -> tuple[int, int]:
 
 def _processes() -> Iterator[tuple[Path, str, list[str]]]:
     """Each process: its directory, its name, and the fields of `stat` behind the name (proc(5))."""
-    for entry in Path("/proc").iterdir():
+    entries: list[Path] = []
+    with suppress(OSError):
+        # No descriptor may be left to read it.
+        entries = list(Path("/proc").iterdir())
+    for entry in entries:
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
@@ -303,6 +316,13 @@ def larger_than(most: int, repository: Path, other: Stop | None) -> Stop:
         return other(group) if other is not None else ""
 
     return stop
+
+
+def end_all() -> None:
+    """Kill every git that runs: we leave without waiting for it."""
+    for group in tuple(_UNDER_WAY):
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:

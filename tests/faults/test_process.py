@@ -1,5 +1,6 @@
 """The real process: what it logs and shows, and an outage with a SIGKILL and a start in between."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -309,3 +310,18 @@ def test_git_that_cannot_be_started(tmp_path):
         until(lambda: daemon.logged("no longer unreachable"), "the recovery", 90)
         assert is_ready(daemon)
         assert process.poll() is None, daemon.log.read_text()
+
+
+def test_probes_are_answered_while_git_of_a_killed_daemon_is_waited_for(tmp_path, ssh):
+    """It may take a minute, and the kubelet would not wait so long."""
+    fixed(ssh.tree, A)
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / "gitops-prefix.lock").touch()
+    with (clone / "git-at-work.lock").open("w") as left:
+        fcntl.flock(left, fcntl.LOCK_EX)
+        with running(ssh, tmp_path) as daemon:
+            assert first(A) not in subjects(ssh.remote)
+            fcntl.flock(left, fcntl.LOCK_UN)
+            until(lambda: first(A) in subjects(ssh.remote), "the commit", 60)
+            assert daemon.answers()
