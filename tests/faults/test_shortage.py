@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from tests.git_servers import free_port, new_key
 from tests.gitrepo import ROOT
-from tests.publish.test_limits import key, silent
 
 # A daemon in simulated time, with so many descriptors free and no more.
 SCRIPT = """
@@ -55,17 +55,13 @@ with house(directory / "clone", url or remote, credentials) as daemon:
 
 @pytest.mark.parametrize("kind", ["file", "https", "ssh"])
 def test_with_any_number_of_descriptors_free_a_pass_ends_as_our_own_trouble(tmp_path, kind):
-    key(tmp_path)
-    with silent() as (port, _):
-        # The port is closed for these: nobody answers there.
-        url = {
-            "file": "",
-            "https": f"https://localhost:{port + 1}/x",
-            "ssh": f"ssh://git@[::1]:{port + 1}/x",
-        }
-        words = (sys.executable, "-c", SCRIPT, str(tmp_path), url[kind], kind)
-        answer = subprocess.run(
-            words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
-        )
+    new_key(tmp_path / "key")
+    (tmp_path / "known_hosts").write_text("host ssh-ed25519 AAAA\n")
+    port = free_port()
+    url = {"file": "", "https": f"https://localhost:{port}/x", "ssh": f"ssh://git@[::1]:{port}/x"}
+    words = (sys.executable, "-c", SCRIPT, str(tmp_path), url[kind], kind)
+    answer = subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+    )
     assert answer.returncode == 0, answer.stderr + answer.stdout
     assert "Traceback" not in answer.stderr

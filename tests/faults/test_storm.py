@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.faults.house import change, first, is_whole, remote_home, somebody_pushes, subjects
-from tests.faults.test_two_and_five import daemons
+from tests.faults.racing import daemons
 from tests.faults.victim import numbered
 from tests.gitrepo import git
 from tests.netns import until
