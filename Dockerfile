@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-ARG PYTHON=3.13.9-slim-bookworm
+# The digest is of the index of all platforms; Dependabot moves it.
+ARG PYTHON=3.13.9-slim-bookworm@sha256:b685a4fa58bb19d1814d78a1ec0f0208f351452724f78b20212c984d6e124a34
 
 FROM python:${PYTHON} AS build
 WORKDIR /src

@@ -13,7 +13,7 @@ UV ?= $(VENV)/bin/uv
 # A process a core; what a free one finds waiting, it takes.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench image image-test docs pictures lock clean
+.PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench audit image image-test docs pictures lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -54,6 +54,11 @@ neighbours: $(INSTALLED) ## what we commit, beside the true LB-IPAM, MetalLB, ex
 
 bench: $(INSTALLED) ## speed and memory, each against a peer or a floor
 	$(VENV)/bin/python -m bench
+
+audit: $(INSTALLED) ## whether an advisory is known of a package that the lock names (asks pypi.org)
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip --quiet install --no-deps --require-hashes --requirement requirements-audit.lock
+	$(VENV)/audit/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 image: ## the container image, as gitops-prefix:dev, by docker or podman, or else by buildah alone (as root)
 	@if command -v docker >/dev/null; then docker build --build-arg GITOPS_PREFIX_COMMIT=$$(git rev-parse HEAD) --tag gitops-prefix:dev .; \
@@ -99,6 +104,7 @@ lock: $(INSTALLED) $(UV) ## resolve the dependencies anew, with their hashes
 	$(UV) pip compile $(LOCK) --all-extras pyproject.toml --output-file requirements-dev.lock
 	echo mkdocs-material | $(UV) pip compile $(LOCK) - --output-file requirements-docs.lock
 	echo hatchling | $(UV) pip compile $(LOCK) - --constraint requirements-dev.lock --output-file requirements-build.lock
+	echo pip-audit | $(UV) pip compile $(LOCK) - --output-file requirements-audit.lock
 
 LOCK := --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock"
 
