@@ -31,9 +31,12 @@ test-fast: $(INSTALLED) ## the tests that need no server, no link and no cluster
 coverage: $(INSTALLED) ## every branch of decide, render, plan and the codec is taken by a test of its own
 	$(VENV)/bin/python -m tests.branches
 
-soak: $(INSTALLED) ## the property tests with ten times as many examples, 100 releases of the chart
+soak: $(INSTALLED) ## hours: property tests, releases of the chart, 20,000 changes, an hour of random faults (RANDOM_FAULTS="3600 SEED")
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/decide tests/render tests/watch $(PYTEST_ARGS)
 	$(VENV)/bin/python -m tests.charts.combinations 100
+	$(VENV)/bin/python -m tests.faults.test_storm 60
+	$(VENV)/bin/python -m tests.faults.long_run $(LONG_RUN)
+	$(VENV)/bin/python -m tests.faults.random_faults $(RANDOM_FAULTS)
 
 mutation: $(INSTALLED) ## random mutants of decide and render, and which of them no test notices
 	$(VENV)/bin/python -m tests.mutation $(MUTATION_ARGS)
