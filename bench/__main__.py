@@ -12,6 +12,7 @@ from bench import (
     growing,
     neighbours,
     on_the_wire,
+    over_ssh,
     publishing,
     publishing_memory,
     repetition,
@@ -27,6 +28,7 @@ def main() -> None:
     rows = (
         on_the_wire,
         publishing,
+        over_ssh,
         publishing_memory,
         checking,
         replacing,

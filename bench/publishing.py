@@ -25,6 +25,7 @@ from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.plan.ears import Advertised
+from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.git import Answer, Git
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.watch.codec import decode
@@ -85,9 +86,11 @@ def _rounds(directory: Path, files: int) -> Iterator[_Round]:
 
 
 @contextmanager
-def publisher(remote: Path, clone: Path) -> Iterator[Callable[[], None]]:
+def publisher(
+    remote: object, clone: Path, credentials: Credentials | None = None
+) -> Iterator[Callable[[], None]]:
     """Something that renumbers each time it is called, and publishes that."""
-    repository = Repository(clone, str(remote), "main")
+    repository = Repository(clone, str(remote), "main", credentials=credentials)
     repository.open()
     metrics, wakeup = Metrics(), Wakeup()
     decisions = Decisions(metrics, time.monotonic, wakeup.nudge)
