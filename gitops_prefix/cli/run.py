@@ -7,8 +7,9 @@ import signal
 import socket
 import threading
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
+from math import inf
 from urllib.parse import urlsplit
 
 import click
@@ -58,7 +59,7 @@ def command(*, settings: RunSettings) -> int:
     once, listen = settings.pace.once, settings.pace.listen
     service = Service(
         repository,
-        pace=made.pace,
+        pace=replace(made.pace, sleep=_watchdog_seconds() / 2),
         interface=made.interface,
         cluster=made.cluster,
         apply=made.apply,
@@ -121,6 +122,12 @@ def _missing_links(watched: Mapping[str, Watched]) -> list[Problem]:
         for link in sorted(interfaces_of(watched) | kernel_interfaces_of(watched))
         if link not in there
     ]
+
+
+def _watchdog_seconds() -> float:
+    """Within how many seconds systemd expects a sign of life (sd_watchdog_enabled(3))."""
+    text = os.environ.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isdigit() and int(text) else inf
 
 
 def _leave(code: int) -> None:

@@ -71,11 +71,13 @@ class Pace:
         settle: changes within this time are one commit.
         interval: how often the branch is looked at when nothing else happens.
         push: how long a push may take, with the hooks of the server.
+        sleep: how long the loop may sleep, when a supervisor waits for a sign of life.
     """
 
     settle: float = 0.2
     interval: float = 300.0
     push: float = 120.0
+    sleep: float = inf
 
 
 class Why(NamedTuple):
@@ -191,7 +193,7 @@ class Loop:
             outcome = self._pass(why, settle=True) if why else None
             self._solicit()
             if outcome is None:
-                seconds = self.seconds_to_sleep()
+                seconds = min(self.seconds_to_sleep(), self._pace.sleep)
                 log.debug("no pass: nothing is due, and nothing is new; asleep for %.1f s", seconds)
                 self._wait(seconds)
             self._move()

@@ -364,3 +364,12 @@ def test_a_daemon_that_is_gone_is_said(chromium, served):
     assert chromium.evaluate("document.getElementById('away').checkVisibility()") is False
     served.server.close()
     chromium.until("document.getElementById('away').checkVisibility()")
+
+
+def test_a_path_of_any_bytes_is_shown():
+    """Git has paths that are no UTF-8, and a page is."""
+    path = "netz-\udce9/prefix.yaml"
+    problem = Problem("not-yaml", f"{path} is not YAML", Place(path, 1, 1))
+    wrong = Invalid(Failed(Reason.INVALID, path, Stage.RENDER), (problem,))
+    page = render_page(house(wrong))
+    assert r"netz-\udce9/prefix.yaml" in page.decode()

@@ -3,15 +3,18 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from time import monotonic
+from urllib.parse import urlsplit
 
 import pytest
 
-from gitops_prefix.publish.credentials import Route, SshKey, ssh_place
+from gitops_prefix.publish.credentials import Route, SshKey, Token, ssh_place
 from gitops_prefix.publish.failure import Published
 from gitops_prefix.publish.loan import Loan
+from gitops_prefix.publish.repository import TimeLimits
 from tests.branch import MANAGED, commit_ours, fetched
-from tests.git_servers import free_port, ssh_remote
+from tests.git_servers import TOKEN, USER, free_port, http_remote, ssh_remote
 
 NEW = {"a.yaml": MANAGED + b"new\n"}
 
@@ -130,3 +133,34 @@ def test_a_change_is_published_over_the_family_that_answers(tmp_path):
             with fetched(tmp_path / "clone", server.url, credentials=key) as repository:
                 commit = commit_ours(repository, NEW)
                 assert repository.push() == Published(commit)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Credentials for a web server whose name has these addresses (git-config(1), http.curloptResolve)."""
+
+    token: Token
+    addresses: str
+
+    def lend(self, url: str, loan: Loan) -> None:
+        self.token.lend(url, loan)
+        parts = urlsplit(url)
+        loan.configure("http.curloptResolve", f"{parts.hostname}:{parts.port}:{self.addresses}")
+
+    def doubt(self) -> None:
+        """Nothing is remembered."""
+
+
+def test_a_change_is_published_over_https_though_a_family_is_dead(tmp_path):
+    """libcurl tries the next address after a moment (RFC 8305); ours are the limits."""
+    with http_remote(tmp_path) as server:
+        port = int(urlsplit(server.url).port or 0)
+        url = server.url.replace("127.0.0.1", "localhost")
+        credentials = Resolved(Token(lambda: TOKEN, USER), "[::1],127.0.0.1")
+        limits = TimeLimits(ask=20, fetch=20, push=20)
+        with (
+            dead(socket.AF_INET6, "::1", port),
+            fetched(tmp_path / "clone", url, credentials=credentials, limits=limits) as repository,
+        ):
+            commit = commit_ours(repository, NEW)
+            assert repository.push() == Published(commit)
