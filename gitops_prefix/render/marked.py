@@ -30,6 +30,7 @@ from gitops_prefix.render.address_text import (
     is_shaped,
     replace_entries,
 )
+from gitops_prefix.render.address_tokens import find_tokens
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
 from gitops_prefix.render.edit import is_null, move_addresses, moved_value, moved_words
 from gitops_prefix.render.edit_items import RefusedEditError, replace_scalar
@@ -54,10 +55,11 @@ from gitops_prefix.render.shared_list import (
 )
 from gitops_prefix.render.source import Edit
 from gitops_prefix.render.style import quoted
-from gitops_prefix.render.text_files import rewriting_problems
+from gitops_prefix.render.text_files import read_regions, rewriting_problems
 
 _ASKING = re.compile(r"(?i)lbipam\.cilium\.io/ips|io\.cilium/lb-ipam-ips|.*loadbalancerips?")
 """Keys by which a Service asks for an address; every other field only repeats one."""
+_OF_LINES = re.compile(rf":{REWRITE}(:begin|:end)?\Z")
 
 
 def is_marked(manifest: Manifest) -> bool:
@@ -69,7 +71,10 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
     """The marked fields of a document, and what is wrong with its markers."""
     bindings: dict[Path, Binding] = {}
     problems: list[Problem] = []
-    for comment in find_marker_comments(manifest.text, manifest.root):
+    comments = [*find_marker_comments(manifest.text, manifest.root)]
+    for comment in comments:
+        if _marks_lines(comment):
+            continue
         place = manifest.source.place(manifest.span.start + comment.offset)
         problems.extend(_oddities(comment, place))
         if comment.aside:
@@ -84,7 +89,57 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
             problems.append(Problem("marker-misplaced", message, binding.place))
             continue
         bindings[binding.field_path] = binding
+    lines = [(str(comment.text), comment.offset) for comment in filter(_marks_lines, comments)]
+    if lines:
+        bound = _bind_lines(manifest, surroundings, lines)
+        problems += bound.problems
+        # A value with a marker of its own follows that one.
+        bindings = {binding.field_path: binding for binding in bound.bindings} | bindings
     return Bound(tuple(bindings.values()), tuple(problems))
+
+
+def _marks_lines(comment: MarkerComment) -> bool:
+    """Whether a comment on a line of its own marks the next line, or begins or ends a part."""
+    alone = comment.position is None and not (comment.in_block_scalar or comment.aside)
+    return alone and _OF_LINES.search(comment.text or "") is not None
+
+
+def _bind_lines(
+    manifest: Manifest, surroundings: Surroundings, lines: Sequence[tuple[str, int]]
+) -> Bound:
+    """The strings with an address in the lines that comments mark."""
+    regions, problems = read_regions(manifest, surroundings, lines)
+    if problems:
+        return Bound(problems=tuple(problems))
+    bindings: list[Binding] = []
+    for region in regions:
+        found = [
+            position
+            for position in walk(manifest.root)
+            if isinstance(position.node, ScalarNode)
+            and region.start <= position.node.start < region.end
+            and any(
+                True for _ in find_tokens(manifest.text[position.node.start : position.node.end])
+            )
+        ]
+        for position in found:
+            edit = partial(_edit_with_aliases, partial(_edit_quietly, position), position)
+            name = region.dynamic_prefix
+            bindings.append(Binding(manifest, position.path, name, edit, at=position.node))
+        if not found:
+            message = (
+                f"marker: no string in {region.name} has an address: write the first one there"
+            )
+            place = manifest.source.place(manifest.span.start + region.marker)
+            problems.append(Problem("nothing-of-ours", message, place, Severity.WARNING))
+    return Bound(tuple(bindings), tuple(problems))
+
+
+def _edit_quietly(position: Position, binding: Binding, following: Following) -> FieldEdit:
+    """As `_edit_rewritten`; one of many strings may have only foreign addresses."""
+    edited = _edit_rewritten(position, binding, following)
+    problems = (problem for problem in edited.problems if problem.code != "nothing-of-ours")
+    return edited._replace(problems=tuple(problems))
 
 
 def _oddities(comment: MarkerComment, place: Place) -> Iterator[Problem]:

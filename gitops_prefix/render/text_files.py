@@ -9,14 +9,14 @@ and between `:begin` and `:end` for every line. A comment begins with `#`, `//`,
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
-from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.address_tokens import Moves, find_moves
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
 from gitops_prefix.render.edit import moved_words
@@ -76,7 +76,7 @@ def bind_text(manifest: Manifest, surroundings: Surroundings) -> Bound:
     """
     named = surroundings.named.get(manifest.path)
     reader = _Reader(manifest, surroundings)
-    regions = list(reader.read(whole=named is not None))
+    regions = list(reader.read(reader.marks(), whole=named is not None))
     if named is not None:
         regions = [Region(named, 0, len(manifest.text), 0, "addresses")]
     if named is not None and named not in surroundings.specifications:
@@ -96,18 +96,36 @@ def bind_text(manifest: Manifest, surroundings: Surroundings) -> Bound:
     return Bound(bindings, tuple(reader.problems))
 
 
+def read_regions(
+    manifest: Manifest, surroundings: Surroundings, said: Iterable[tuple[str, int]]
+) -> tuple[list[Region], list[Problem]]:
+    """The parts of a YAML document that comments on lines of their own mark.
+
+    Args:
+        manifest: the document.
+        surroundings: of the repository.
+        said: what each marker says, and where its comment begins.
+    """
+    reader = _Reader(manifest, surroundings)
+    marks = (_Mark(text, offset, offset) for text, offset in said)
+    return [*reader.read(marks, whole=False)], reader.problems
+
+
 class _Reader:
     """Reads the markers of one text from its begin to its end."""
 
     def __init__(self, manifest: Manifest, surroundings: Surroundings) -> None:
         self.problems: list[Problem] = []
-        self._source, self._text = manifest.source, manifest.text
+        self._manifest, self._text = manifest, manifest.text
         self._surroundings = surroundings
 
-    def read(self, *, whole: bool) -> Iterator[Region]:
+    def _place(self, offset: int) -> Place:
+        return self._manifest.source.place(self._manifest.span.start + offset)
+
+    def read(self, marks: Iterable[_Mark], *, whole: bool) -> Iterator[Region]:
         """The marked parts, in the order of the text; all markers are wrong in a whole text."""
         begun: tuple[str, _Mark] | None = None
-        for mark in self._marks():
+        for mark in marks:
             name, end = self._name(mark)
             if name is None:
                 continue
@@ -122,7 +140,7 @@ class _Reader:
                     yield self._between(name, begun[1], mark)
                     begun = None
             elif begun is not None:
-                where = self._source.place(begun[1].offset)
+                where = self._place(begun[1].offset)
                 message = (
                     f"is between the begin at {where} and its end: remove it, or end that first"
                 )
@@ -140,8 +158,9 @@ class _Reader:
             )
             self._error("marker-unclosed", message, mark)
 
-    def _marks(self) -> Iterator[_Mark]:
-        prose = self._source.path.lower().endswith(_PROSE)
+    def marks(self) -> Iterator[_Mark]:
+        """The markers of a text that is no YAML."""
+        prose = self._manifest.path.lower().endswith(_PROSE)
         for found in _JSON.finditer(self._text):
             start = found.start()
             line = self._text.rfind("\n", 0, start) + 1
@@ -183,7 +202,7 @@ class _Reader:
         """What is left of a marker, or the next line."""
         text = self._text
         start = text.rfind("\n", 0, mark.offset) + 1
-        number = self._source.place(mark.offset).line
+        number = self._place(mark.offset).line
         if text[start : mark.comment].strip():
             return Region(name, start, mark.comment, mark.offset, f"line {number}")
         start = text.find("\n", mark.offset) + 1
@@ -196,7 +215,7 @@ class _Reader:
 
     def _between(self, name: str, begin: _Mark, end: _Mark) -> Region:
         start = self._text.rfind("\n", 0, begin.offset) + 1
-        first, last = (self._source.place(mark.offset).line for mark in (begin, end))
+        first, last = (self._place(mark.offset).line for mark in (begin, end))
         return Region(name, start, end.comment, begin.offset, f"lines {first}-{last}")
 
     def _unpaired(self, mark: _Mark, name: str, begun: tuple[str, _Mark] | None) -> None:
@@ -205,7 +224,7 @@ class _Reader:
                 f'has no begin: write {{"{MARKER}": "{name}:{REWRITE}:begin"}} above the first line'
             )
         else:
-            where = self._source.place(begun[1].offset)
+            where = self._place(begun[1].offset)
             message = f"ends {name}, and the begin at {where} is of {begun[0]}: end that first"
         self._error("marker-overlap" if begun else "marker-unclosed", message, mark)
 
@@ -215,7 +234,7 @@ class _Reader:
     def _report(
         self, code: str, message: str, offset: int, severity: Severity = Severity.ERROR
     ) -> None:
-        place = self._source.place(offset)
+        place = self._place(offset)
         self.problems.append(Problem(code, f"marker: {message}", place, severity))
 
 

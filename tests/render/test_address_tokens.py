@@ -286,6 +286,7 @@ LARGE = {
     "leading zeros": ["2001:0db8:000a::0001"],
     "a range": ["2001:db8:a::1-2001:db8:a::2"],
     "a dot at the end": ["2001:db8:a::1."],
+    "a label in front": ["ip6:2001:db8:a::1"],
     "a longer word": ["x2001:db8:a::1", "2001:db8:a::1x", "2001:db8:a::12345"],
     "too many groups": ["2001:db8:a:0:1:2:3:4:5", "2001:db8:a:0:1::2:3:4:5:6"],
     "another network": ["2001:db8:a:1::1", "2001:db8:ab::1"],

@@ -3,7 +3,13 @@
 import pytest
 
 from gitops_prefix.render.edit import style_of
-from gitops_prefix.render.files import may_hold_addresses, text_looks_managed
+from gitops_prefix.render.files import (
+    is_binary,
+    may_be_marked,
+    may_hold_addresses,
+    text_looks_managed,
+    unsearched,
+)
 from gitops_prefix.render.parse import locate
 from gitops_prefix.render.source import line_end
 
@@ -55,3 +61,14 @@ def test_what_may_hold_addresses_that_were_managed_once():
     held = (b"kind: IPPool", b"kind: IPAddressPool", b"lbipam.cilium.io/ips: x", b"a/target: x")
     assert all(map(may_hold_addresses, held))
     assert not may_hold_addresses(b"kind: Deployment")
+
+
+def test_a_picture_is_not_searched_for_markers():
+    assert not may_be_marked("a/B.PNG")
+    assert may_be_marked("a/b.conf")
+    assert all(not may_be_marked(f"x{end}") for end in unsearched())
+
+
+@pytest.mark.parametrize(("content", "binary"), [(b"a\0", True), (b"a" * 9000 + b"\0", False)])
+def test_a_nul_near_the_begin_makes_a_file_binary(content: bytes, binary: bool):
+    assert is_binary(content) is binary

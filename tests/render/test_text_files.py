@@ -8,10 +8,14 @@ from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.transition import advance
 from gitops_prefix.errors import InputError
+from gitops_prefix.render.binding import Binding, FieldEdit
 from gitops_prefix.render.files import RepositoryFiles, SkippedFile
+from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.proof import prove_edits
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
-from gitops_prefix.render.settings import read_settings
+from gitops_prefix.render.settings import Settings, read_settings
+from gitops_prefix.render.source import Edit, Source
 from tests.render.repository import NOON, PREFIX, A, B
 
 SETTINGS = "gitops-prefix.yaml"
@@ -292,3 +296,36 @@ def test_an_address_without_room_in_the_new_prefix_stays_with_a_warning():
         ("will-not-follow", ("a.conf", 1, 1))
     ]
     assert files["a.conf"] == text
+
+
+def test_a_large_file_is_one_change_of_its_prefix():
+    lines = "".join(f"host{number} AAAA 2001:db8:a::{number:x}\n" for number in range(1, 4000))
+    text = marked(f"; <home:rewrite:begin>\n{lines}; <home:rewrite:end>\n")
+    files, _ = rendered({"a.zone": text.encode()}, A)
+    inventory = read_inventory(files, Settings())
+    status = advance(
+        inventory.dynamic_prefixes["home"].specification,
+        inventory.dynamic_prefixes["home"].status,
+        Choice(B),
+        NOON,
+    )
+    rendering = render(inventory, {"home": status})
+    assert rendering.files["a.zone"].decode() == text.replace("db8:a:", "db8:b:")
+    (change,) = [change for change in rendering.changes if change.path == "a.zone"]
+    assert (change.before, change.after) == (["2001:db8:a::/64"], ["2001:db8:b::/64"])
+
+
+def test_an_edit_of_more_than_addresses_is_refused():
+    manifest = Manifest.of_text(Source("a.conf", "x 2001:db8:a::1"))
+    binding = Binding(manifest, ("line 1",), "home", lambda binding, _: binding.unchanged())
+    assert not [*prove_edits([FieldEdit(binding, (Edit(2, 14, "2001:db8:b::"),), None, None)])]
+    (problem,) = prove_edits([FieldEdit(binding, (Edit(0, 14, "2001:db8:b::"),), None, None)])
+    assert problem.code == "edit-refused"
+
+
+def test_the_settings_name_files_by_their_patterns():
+    settings = read_settings(named("a.json", '"*.j2"'))
+    assert settings.named.has_any
+    assert settings.named.match_file("x/y.j2")
+    assert not settings.named.match_file("y.conf")
+    assert not Settings().named.has_any
