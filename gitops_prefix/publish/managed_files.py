@@ -69,8 +69,8 @@ class Scope:
         """The same for git (gitglossary(7), pathspec)."""
         below = posixpath.normpath(self.below or ".")
         folder = "" if below == "." else re.sub(r"([*?\[\\])", r"\\\1", below) + "/"
-        others = (f":(top,exclude,icase)*{end}" for end in unsearched())
-        return [f":(top,glob){folder}**", *others]
+        others = (f":(top,exclude)*{end}" for end in unsearched())
+        return [f":(top,glob){folder}**" if folder else ":(top)", *others]
 
     @property
     def outside(self) -> bool:

@@ -41,8 +41,7 @@ _BINARY_BYTES = 8000
 _YAML = (".yaml", ".yml")
 _BINARY = (
     *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".ttf", ".woff", ".woff2"),
-    *(".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".tar", ".jar", ".bin", ".iso"),
-    *(".so", ".exe", ".dll", ".class", ".pyc", ".mp3", ".mp4", ".mov", ".webm"),
+    *(".zip", ".gz", ".tgz", ".tar", ".bin", ".mp4"),
 )
 """Formats without comments: their contents are not searched."""
 _SLASH = ord("/")
@@ -98,7 +97,7 @@ def unsearched() -> tuple[str, ...]:
 
 def may_be_marked(path: str) -> bool:
     """Whether the byte search has to read a file."""
-    return not path.lower().endswith(_BINARY)
+    return not path.endswith(_BINARY)
 
 
 def looks_managed(content: bytes, path: str) -> bool:
