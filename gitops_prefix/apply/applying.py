@@ -3,10 +3,14 @@
 `policy` says when. The loop hands over what each pass found, and never waits for the cluster.
 """
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
 from math import inf
+from pathlib import Path
 from typing import Protocol
 
 from gitops_prefix.apply.fields import (
@@ -26,7 +30,14 @@ from gitops_prefix.apply.policy import (
     Reverts,
     Round,
 )
-from gitops_prefix.apply.protocol import ApplyObjects, ChildQuestion, ReleaseObjects, Reports, Wish
+from gitops_prefix.apply.protocol import (
+    ApplyObjects,
+    ChildQuestion,
+    ReleaseObjects,
+    Reports,
+    Wish,
+    from_document,
+)
 from gitops_prefix.errors import GitopsPrefixError, Severity
 
 log = logging.getLogger(__name__)
@@ -69,6 +80,7 @@ class Applying:
         given_up: Callable[[ObjectReport], None] = lambda _: None,
         look: Callable[[], None] = lambda: None,
         again: float = _AGAIN_SECONDS,
+        kept: Path | None = None,
     ) -> None:
         """Do nothing yet; `start` does.
 
@@ -82,6 +94,7 @@ class Applying:
             given_up: receives those of objects that are left alone from now on.
             look: called while a reconciler is waited for: it may have a commit that is later.
             again: seconds between two looks at what we applied.
+            kept: where the names of what is held are kept for the daemon after us.
         """
         self._cluster, self._clock, self._read, self._count = cluster, clock, read, count
         self._leads_until, self._given_up, self._again = leads_until, given_up, again
@@ -89,6 +102,7 @@ class Applying:
         self._condition = threading.Condition()
         self._state = Fallback(policy)
         self._wanted: Mapping[ObjectId, ApplyConfiguration] | None = None
+        self._vanished: dict[ObjectId, ApplyConfiguration] = {}
         self._news = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="applying", daemon=True)
@@ -97,6 +111,7 @@ class Applying:
         self._again_at = inf
         self._failures = 0
         self._reverts = Reverts()
+        self._kept = _KeptNames(kept)
         self._touched: dict[ObjectId, ApplyConfiguration] = {}
         self._held: dict[ObjectId, str] = {}
         self._waits_since: float | None = None
@@ -107,7 +122,8 @@ class Applying:
     def start(self, unpublished: str = "") -> None:
         """Begin, if need be; the daemon before us may have applied the `unpublished` commit."""
         if self._state.policy.mode is not ApplyMode.NEVER:
-            self._touched |= (self._read_commit(unpublished) if unpublished else None) or {}
+            waited = (self._read_commit(unpublished) if unpublished else None) or {}
+            self._touched = {**self._kept.read(), **waited}
             self._thread.start()
 
     def stop(self) -> None:
@@ -140,6 +156,10 @@ class Applying:
         with self._condition:
             # Both at once: what one commit holds is never taken for another's.
             self._state = self._state.see(git, commit, began)
+            if wanted is not None:
+                # Perhaps held by a leader before us, while its file left the repository.
+                before = (self._wanted or {}).items()
+                self._vanished |= {key: each for key, each in before if not _among(key, wanted)}
             self._wanted = wanted
             self._news = True
             self._condition.notify()
@@ -189,6 +209,8 @@ class Applying:
             with self._condition:
                 self._news = False
                 wanted = self._wanted
+                self._touched = self._vanished | self._touched
+                self._vanished = {}
                 now = self._clock()
                 action = self._state.action(now) if wanted is not None else Action.NOTHING
                 state = self._state = self._state.begin(action)
@@ -300,6 +322,8 @@ class Applying:
             return ()
         if not wish.dry_run:
             self._touched |= {configuration.object: configuration for configuration in wanted}
+            # Before it is done: we may be killed in between.
+            self._kept.write(self._touched.values())
         question = ApplyObjects(tuple(wanted), wish, self._leads_until())
         reports = self._cluster.ask(question).reports
         self._learn(wanted, reports, quiet=wish.dry_run)
@@ -369,6 +393,7 @@ class Applying:
             if not quiet:
                 self._count(report)
                 self._log(report)
+        self._kept.write(self._touched.values())
 
     def _log(self, report: ObjectReport) -> None:
         """Log what is new, and only once what stays as it is."""
@@ -384,6 +409,38 @@ class Applying:
         fields = ", ".join(change.field for change in report.changes)
         words = report.message or f"{report.result} {fields}".strip()
         log.log(_level(report), "direct apply: %s: %s", report.title, words)
+
+
+class _KeptNames:
+    """The names of what is held, in a file: a daemon that is restarted releases that, too.
+
+    Git says what else may be held. It does not when a file left the repository meanwhile.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._written = "[]"
+
+    def read(self) -> dict[ObjectId, ApplyConfiguration]:
+        """What the daemon before us held; nothing when the file cannot be read."""
+        found = ()
+        with suppress(OSError, ValueError, TypeError, LookupError):
+            if self._path is not None:
+                self._written = self._path.read_text(encoding="utf-8")
+                found = from_document(Configurations, json.loads(self._written))
+        return {configuration.object: configuration for configuration in found}
+
+    def write(self, held: Iterable[ApplyConfiguration]) -> None:
+        """Keep the names, and no value; a disk that is full keeps the old ones."""
+        named = [asdict(replace(each, fields=(), body={})) for each in held]
+        text = json.dumps(named)
+        if self._path is None or text == self._written:
+            return
+        with suppress(OSError):
+            new = self._path.with_suffix(".new")
+            new.write_text(text, encoding="utf-8")
+            new.replace(self._path)
+            self._written = text
 
 
 def _among(key: ObjectId, wanted: Mapping[ObjectId, ApplyConfiguration]) -> bool:

@@ -392,10 +392,12 @@ def _behind(
         return None
     status, spec = found.get("status") or {}, found.get("spec") or {}
     if is_flux:
-        if spec.get("suspend") or _source_of(spec) != "GitRepository":
+        # Of an artifact, the commit that it was built from ("Last applied origin revision").
+        origin = str(status.get("lastAppliedOriginRevision") or "")
+        if spec.get("suspend") or (_source_of(spec) != "GitRepository" and not origin):
             # It follows no commit, or none of this repository's.
             return ""
-        revisions = [str(status.get("lastAppliedRevision") or "")]
+        revisions = [origin or str(status.get("lastAppliedRevision") or "")]
     else:
         sync = status.get("sync") or {}
         revisions = [*map(str, sync.get("revisions") or ()), str(sync.get("revision") or "")]

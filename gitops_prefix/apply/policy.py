@@ -175,9 +175,13 @@ class Round:
         return min(self.due.values(), default=inf)
 
     def batch(self, now: float, most: int) -> tuple[ObjectId, ...]:
-        """The objects to ask about now: those that failed least come first."""
+        """The objects to ask about now: those that failed least, and no others with them.
+
+        One that hangs would keep back the reports on the others of its question.
+        """
         due = [key for key, at in self.due.items() if at <= now]
-        return tuple(sorted(due, key=lambda key: self.tries.get(key, 0))[:most])
+        fewest = min((self.tries.get(key, 0) for key in due), default=0)
+        return tuple(key for key in due if self.tries.get(key, 0) == fewest)[:most]
 
     def skip(self, key: ObjectId) -> "Round":
         """The round without an object."""

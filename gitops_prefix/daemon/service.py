@@ -217,6 +217,7 @@ class Service:
             count=self._count_applied,
             given_up=self._report_given_up,
             look=self.loop.look_now,
+            kept=repository.clone.directory / "held.json",
         )
         self._metrics.overrides.set_function(lambda: self._applying.overrides)
         self._metrics.held.set_function(lambda: self._applying.held)

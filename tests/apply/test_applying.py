@@ -150,6 +150,42 @@ def test_what_left_while_no_daemon_ran_is_known_by_the_commit_that_waited():
     assert cluster.wanted == [WANTED]
 
 
+def test_what_left_the_repository_in_an_outage_is_released_by_the_daemon_after_it(tmp_path):
+    """Also after a restart: the names of what was touched are kept beside the clone."""
+    cluster, kept = Cluster(), tmp_path / "held.json"
+    with thread(cluster, kept=kept) as ours:
+        ours.take(*AWAY, 0.0)
+        cluster.wait("apply by force")
+    assert "2001:db8" not in kept.read_text()
+    after = Cluster()
+    with thread(after, read=lambda _: (), kept=kept) as next_one:
+        next_one.take(*UP, 0.0)
+        after.wait("release ours left")
+        assert [each.object for each in after.wanted[0]] == [WANTED[0].object]
+        until(lambda: kept.read_text() == "[]", "that nothing is held")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"file": 1}]', "null"])
+def test_a_list_of_what_was_held_that_cannot_be_read_is_none(tmp_path, text):
+    cluster, kept = Cluster(), tmp_path / "held.json"
+    kept.write_text(text)
+    with thread(cluster, kept=kept) as ours:
+        ours.take(*UP, 0.0)
+        cluster.wait("release ours")
+
+
+def test_what_left_the_repository_while_another_daemon_led_is_looked_at_by_the_next_leader():
+    cluster, leads = Cluster(), [0.0]
+    commits = {"ours": WANTED, "next": ()}
+    with thread(cluster, read=commits.get, leads_until=lambda: leads[0]) as follower:
+        follower.take(*UP, 0.0)
+        follower.take(BranchState.RIGHT, "next", 1.0)
+        leads[0] = float("inf")
+        follower.lead()
+        follower.take(BranchState.RIGHT, "next", 2.0)
+        cluster.wait("release next left")
+
+
 def test_a_new_version_of_an_object_is_the_same_object():
     cluster = Cluster()
     newer = tuple(replace(one, api_version="cilium.io/v2alpha1") for one in WANTED)

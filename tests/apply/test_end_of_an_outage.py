@@ -83,6 +83,11 @@ REVISIONS = {
     "the branch and the commit": (f"main@sha1:{NEW}", ObjectResult.RELEASED),
     "the commit alone": (f"sha1:{NEW}", ObjectResult.RELEASED),
     "the older form": (f"main/{NEW}", ObjectResult.RELEASED),
+    "the whole reference": (f"refs/heads/main@sha1:{NEW}", ObjectResult.RELEASED),
+    "a tag": (f"v1.2.3@sha1:{NEW}", ObjectResult.RELEASED),
+    "a pull request": (f"refs/pull/1/head@sha1:{NEW}", ObjectResult.RELEASED),
+    "a commit of SHA-256": (f"main@sha256:{NEW}", ObjectResult.RELEASED),
+    "detached": (f"HEAD/{NEW}", ObjectResult.RELEASED),
     "another commit": (f"main/{OLD}", ObjectResult.WAITING),
 }
 
@@ -109,6 +114,26 @@ def test_a_kustomization_that_follows_no_commit_is_not_waited_for(cluster, names
     (wanted,) = configurations(files, namespace, A, B)
     apply_object(connect(cluster), wanted, FALLBACK)
     assert release(connect(cluster), wanted, NEW).result is ObjectResult.RELEASED
+
+
+@pytest.mark.parametrize(
+    ("origin", "result"),
+    [(f"main@sha1:{NEW}", ObjectResult.RELEASED), (f"main@sha1:{OLD}", ObjectResult.WAITING)],
+)
+def test_of_an_artifact_the_commit_that_it_was_built_from_counts(
+    cluster, namespace, origin, result
+):
+    """`flux push artifact --revision` writes it; kustomize-controller shows it in the status."""
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    kustomization(cluster, namespace, "latest@sha256:abc")
+    spec = {"sourceRef": {"kind": "OCIRepository", "name": "oci"}}
+    document = {"spec": spec, "status": {"lastAppliedOriginRevision": origin}}
+    words = ("patch", "kustomization", "apps", "-n", namespace, "--type=merge", "-p")
+    cluster.kubectl(*words, json.dumps(document))
+    (wanted,) = configurations(files, namespace, A, B)
+    apply_object(connect(cluster), wanted, FALLBACK)
+    assert release(connect(cluster), wanted, NEW).result is result
 
 
 def test_what_was_released_and_then_removed_from_git_goes_from_the_cluster(cluster, namespace):
