@@ -423,7 +423,7 @@ class _KeptNames:
 
     def read(self) -> dict[ObjectId, ApplyConfiguration]:
         """What the daemon before us held; nothing when the file cannot be read."""
-        found = ()
+        found: Configurations = ()
         with suppress(OSError, ValueError, TypeError, LookupError):
             if self._path is not None:
                 self._written = self._path.read_text(encoding="utf-8")
