@@ -99,6 +99,8 @@ def draw(chance: random.Random) -> dict[str, Any]:
         values["pullRequest"] = forge | {"autoMerge": chance.choice(["", "squash"])}
     else:
         values["apply"] = {"mode": chance.choice(["never", "fallback", "always"])}
+        for kind in ("service", "configMap", "kustomization"):
+            values["apply"][f"{kind}Namespaces"] = chance.choice([[], ["on"], ["argocd", "1e3"]])
         values["requestReconcile"] = chance.choice(
             [[], ["gitrepository:flux-system/a"], ["application:argocd/b", "kustomization:f/1e3"]]
         )
@@ -146,7 +148,7 @@ def admitted(objects: list[dict[str, Any]], values: dict[str, Any]) -> None:
 
 def walk(cluster: ApiServer, directory: Path, namespace: str, number: int, seed: object) -> None:
     """Install a random combination, then upgrade it to another, and so on."""
-    for name in ("argocd", "f", "flux-system"):
+    for name in ("1e3", "argocd", "f", "flux-system", "on"):
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     chance = random.Random(str(seed))
     drawn = [draw(chance) for _ in range(number)]

@@ -282,6 +282,7 @@ def test_texts_that_yaml_takes_for_something_else_stay_texts(tmp_path):
         "notify": {"hooks": ["flux=https://host/hook"], "existingSecret": "null"},
         "persistence": {"enabled": True, "existingClaim": "0x1"},
         "priorityClassName": "off",
+        "apply": {"mode": "fallback", "serviceNamespaces": ["on"], "configMapNamespaces": ["1e3"]},
         "requestReconcile": ["gitrepository:1e3/on"],
         "leaderElection": {"enabled": True},
         "options": {"lease-namespace": "1e3"},

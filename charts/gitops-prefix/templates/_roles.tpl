@@ -18,7 +18,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
       verbs: [get, patch]
 {{- range .Values.apply.serviceNamespaces | uniq }}
 - name: direct-apply-services
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   rules:
     - apiGroups: [""]
       resources: [services]
@@ -26,7 +26,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
 {{- end }}
 {{- range .Values.apply.configMapNamespaces | uniq }}
 - name: direct-apply-configmaps
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   rules:
     - apiGroups: [""]
       resources: [configmaps]
@@ -40,7 +40,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
 {{- end }}
 {{- range $flux | uniq }}
 - name: direct-apply-flux
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   # An object that Flux skips for us is released when its Kustomization has the commit, and the
   # Kustomization is asked to reconcile once more.
   rules:
