@@ -179,11 +179,12 @@ def _shown_value(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, timedelta):
-        return format_duration(value)
+        seconds = value.total_seconds()
+        return format_duration(value) if seconds >= 1 else f"{seconds:g}s"
     return scrub(str(value)) if value is not None else ""
 
 
 def _without_path(hook: str) -> str:
     kind, _, url = hook.partition("=")
     parts = urlsplit(url)
-    return f"{kind}={parts.scheme}://{parts.hostname}/…"
+    return f"{kind}={parts.scheme}://{parts.hostname}/…" if parts.hostname else f"{kind}=…"

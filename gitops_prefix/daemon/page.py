@@ -153,13 +153,13 @@ def mark_of(report: Report, described: Described) -> Mark:
         return Mark(BAD, "held back")
     if standing in _STUCK:
         return Mark(BAD, "stuck")
-    if result is Result.FOLLOWING:
-        return Mark(WAIT, "left to the leader")
     if current is None:
         return Mark(WAIT, "no prefix yet")
     waits = report.pending_since is not None and result is not Result.INVALID
-    if differs or not on_branch or waits:
+    if differs or waits or result is Result.FOLLOWING:
         return _UNPUBLISHED
+    if not on_branch:
+        return Mark(WAIT, "not confirmed")
     return Mark(GOOD, "published") if standing in _FIRM else Mark(WAIT, "not announced")
 
 
@@ -168,7 +168,7 @@ def _state(report: Report, state: Mark) -> str:
     failed = outcome.failed if outcome else None
     lines = []
     if outcome is not None and outcome.result is Result.FOLLOWING:
-        lines.append("There is a change to publish. The daemon that leads publishes it.")
+        lines.append("There is a change, and only a daemon that leads may publish it.")
     if state.style == GOOD:
         lines.append(f"Branch {_text(report.branch)} holds what the links say.")
     if report.lead:
