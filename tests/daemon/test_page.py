@@ -244,7 +244,7 @@ def test_what_comes_from_outside_cannot_write_html():
     assert "alert" not in page.partition("<script>")[2] or tag not in page
 
 
-def test_the_page_stays_small_whatever_the_house_holds():
+def crowded() -> Report:
     """A flood of routers, and hundreds of fields, with names as long as they may be."""
     long = "n" * 253
     fields = tuple(FieldIdentity(f"{long}/{n}", long, long, long, long) for n in range(300))
@@ -255,8 +255,11 @@ def test_the_page_stays_small_whatever_the_house_holds():
     for n in range(256):
         prefixes = [pio(Prefix.parse(f"2001:db8:{n:x}:{m:x}::/64")) for m in range(20)]
         routers = said_at(routers, Router("eth0", f"fe80::{n:x}"), 4000.0 + n, *prefixes)
-    crowded = house(UpToDate(decided), overheard=Overheard(4600.0, routers))
-    page = render_page(crowded)
+    return house(UpToDate(decided), overheard=Overheard(4600.0, routers))
+
+
+def test_the_page_stays_small_whatever_the_house_holds():
+    page = render_page(crowded())
     assert len(page) < 60 * 1024
     assert b"and " in page
     assert b" more" in page
@@ -312,6 +315,13 @@ def test_every_text_can_be_read_at_every_width(chromium, served, state, dark):
     assert ground == ("rgb(18, 22, 27)" if dark else "rgb(244, 246, 248)")
     assert chromium.complaints() == []
     assert {url.rpartition("/")[2] for url in chromium.requested()} <= {"", "favicon.ico"}
+
+
+@pytest.mark.parametrize("width", [360, 800, 1600])
+def test_names_as_long_as_they_may_be_scroll_nothing_sideways(chromium, served, width):
+    served.shows = replace(crowded(), repository="r" * 300, branch="b" * 200, lead="l" * 300)
+    chromium.open(served.url, width)
+    assert not chromium.overflows()
 
 
 def test_a_screen_reader_finds_its_way(chromium, served):
