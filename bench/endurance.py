@@ -18,9 +18,9 @@ from typing import NamedTuple
 from bench.home_repository import make
 from gitops_prefix.daemon.branch import BranchPublisher
 from gitops_prefix.daemon.outcome import Pushed, Ready, Seen
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource
+from gitops_prefix.decide.transition import Choice
 from gitops_prefix.plan.plan import plan, read_repository
 from gitops_prefix.publish.repository import Repository
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from gitops_prefix.cli.demo import ROUTER, advertisement
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.lab.port import Port
+from gitops_prefix.lab.router import Port
 from gitops_prefix.watch.codec import in_ipv6
 from tests import netns
 from tests.apiserver import api_server

@@ -24,7 +24,7 @@ from bench.publishing import change_by_hand
 from bench.ratio import seconds
 from gitops_prefix.cli.demo import ROUTER, advertisement
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.lab.port import Port
+from gitops_prefix.lab.router import Port
 from gitops_prefix.watch.codec import in_ipv6
 from tests import netns
 from tests.gitrepo import ROOT

@@ -27,9 +27,12 @@ from gitops_prefix.cli.settings import (
     NoticeSettings,
     ProposalSettings,
     RunSettings,
+    UpdateSettings,
 )
 from gitops_prefix.daemon.follow_ups import Delivery
 from gitops_prefix.daemon.loop import Pace
+from gitops_prefix.daemon.server import Certificate
+from gitops_prefix.daemon.webhook import read_credentials
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.credentials import (
     Credentials,
@@ -136,6 +139,7 @@ def assemble(settings: RunSettings) -> Assembly:
     notify_secrets = problems.attempt(lambda: _notify_secrets(settings.notices, secrets))
     cluster = problems.attempt(settings.cluster.access)
     listen_token = problems.attempt(lambda: _listen_token(settings.pace.listen_token_file))
+    problems.attempt(lambda: _check_update_files(settings.updates))
     problems.refuse()
     assert credentials is not None and wording is not None  # noqa: S101, PT018
     assert notify_secrets is not None and cluster is not None  # noqa: S101, PT018
@@ -311,6 +315,27 @@ def _listen_token(path: Path | None) -> Callable[[], str] | None:
     read = one_line(token_from(path, "--listen-token-file").read, f"--listen-token-file {path}")
     read()
     return read
+
+
+def _check_update_files(updates: UpdateSettings) -> None:
+    """Read what updates need, so that a wrong file is known at the start.
+
+    Raises:
+        InputError: with the file, and what is wrong with it.
+    """
+    found = []
+    if updates.webhook_credentials is not None:
+        try:
+            read_credentials(updates.webhook_credentials)
+        except ValueError as error:
+            found.append(Problem("webhook-credentials", f"--webhook-credentials {error}"))
+    if updates.webhook_cert is not None and updates.webhook_key is not None:
+        try:
+            Certificate(updates.webhook_cert, updates.webhook_key).context()
+        except ValueError as error:
+            found.append(Problem("webhook-certificate", str(error)))
+    if found:
+        raise InputError(*found)
 
 
 def _notifiers(

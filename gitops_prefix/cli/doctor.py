@@ -9,6 +9,7 @@ import queue
 import shutil
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
@@ -131,6 +132,9 @@ def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
         return
     yield from _dynamic_prefixes(inventory)
     yield from _files(settings, inventory)
+    yield from _delegations(settings, inventory)
+    yield from _boxes(inventory)
+    yield from _updates(settings, inventory)
     yield from _links(settings, inventory)
     yield from _cluster(settings, inventory)
 
@@ -218,8 +222,12 @@ def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
 def _sources_of(acquisition: Acquisition) -> str:
     """Every source in its order; empty without any."""
     links, kernel = acquisition.watched_links, acquisition.watched_kernel
+    delegation, box = acquisition.watched_delegation, acquisition.watched_fritzbox
     named = (
         f"static {acquisition.static}" if acquisition.static else "",
+        f"DHCPv6 on {delegation.interface}" if delegation else "",
+        f"the FRITZ!Box {box}" if box else "",
+        "updates over HTTP" if acquisition.watched_webhook else "",
         f"the file {acquisition.watched_file}" if acquisition.watched_file else "",
         f"advertisements on {', '.join(links)}" if links else "",
         f"what the kernel has on {kernel}" if kernel else "",
@@ -244,6 +252,59 @@ def _files(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
         else:
             words = ", ".join(str(found.prefix) for found in content.prefixes)
             yield Check(path, Finding.OK, f"holds {words}")
+
+
+def _delegations(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
+    """Each DHCPv6 server that could delegate; nothing is taken from it."""
+    from gitops_prefix.watch.dhcpv6 import ask_servers  # noqa: PLC0415  hashlib loads OpenSSL
+
+    seconds = settings.pace.wait.total_seconds()
+    for document in inventory.dynamic_prefixes.values():
+        asked = document.specification.acquisition.watched_delegation
+        if asked is None:
+            continue
+        link = settings.pace.interface or asked.interface
+        label = f"DHCPv6 on {link}"
+        try:
+            answers = ask_servers(link, asked.length, seconds, clock=time.monotonic)
+            found = next((each for each in answers if each.prefixes), None)
+        except OutsideError as error:
+            yield Check(label, Finding.WRONG, str(error))
+            continue
+        if found is None:
+            words = f"no server delegates a prefix within {seconds:g} s"
+            remedy = f"`gitops-prefix observe --dhcpv6 --interface {link}` shows each answer"
+            yield Check(label, Finding.WRONG, words, remedy)
+        else:
+            listed = ", ".join(str(each.prefix) for each in found.prefixes)
+            words = f"{found.source} delegates {listed}"
+            yield Check(label, Finding.OK, words)
+
+
+def _boxes(inventory: Inventory) -> Iterator[Check]:
+    """Each FRITZ!Box: does it answer, and has it a prefix?"""
+    from gitops_prefix.watch.fritzbox import ask  # noqa: PLC0415  expat and http.client
+
+    acquisitions = (each.specification.acquisition for each in inventory.dynamic_prefixes.values())
+    for host in dict.fromkeys(each.watched_fritzbox for each in acquisitions):
+        if not host:
+            continue
+        try:
+            yield Check(host, Finding.OK, f"has {ask(host).prefix}")
+        except ValueError as error:
+            yield Check(host, Finding.WRONG, str(error), "docs/sources.md has what to switch on")
+
+
+def _updates(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
+    """Whether updates would be taken, where a DynamicPrefix waits for them."""
+    hooks = [
+        name
+        for name, document in inventory.dynamic_prefixes.items()
+        if document.specification.acquisition.watched_webhook
+    ]
+    if hooks and settings.updates.webhook_credentials is None:
+        remedy = "give --webhook-credentials (docs/sources.md)"
+        yield Check("updates", Finding.WRONG, f"nobody may send one to {', '.join(hooks)}", remedy)
 
 
 def _links(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:

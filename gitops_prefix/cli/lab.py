@@ -13,17 +13,24 @@ import click
 
 from gitops_prefix.cli.options import DURATION, Command, Parsed, config_option, option
 from gitops_prefix.cli.output import DONE
-from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.advertisement import (
     Preference,
     PrefixInformation,
     RecursiveDnsServers,
     RouterAdvertisement,
 )
-from gitops_prefix.decide.prefix import LINK_LOCAL
+from gitops_prefix.decide.prefix import LINK_LOCAL, format_address, parse_address
 from gitops_prefix.errors import InputError, OutsideError, Problem
-from gitops_prefix.lab.port import LabRouter, Port, Rhythm, default_routes
-from gitops_prefix.lab.schedule import LabStep, Leaving, parse_step, schedule
+from gitops_prefix.lab.router import (
+    LabRouter,
+    LabStep,
+    Leaving,
+    Port,
+    Rhythm,
+    default_routes,
+    parse_step,
+    schedule,
+)
 
 STEP = Parsed("prefixes", parse_step)
 ADDRESS = Parsed("address", lambda text: parse_address(text.partition("%")[0]))

@@ -9,11 +9,11 @@ from pathlib import Path
 from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
 from gitops_prefix.cli.worktree import read_managed_files, read_own_file
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status
+from gitops_prefix.decide.transition import Choice
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.plan.migration import ADVERTISEMENT, advertisement_for
 from gitops_prefix.plan.plan import Advanced, advance_all, rehearse

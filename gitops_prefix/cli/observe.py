@@ -15,6 +15,7 @@ from gitops_prefix.cli.observe_output import (
     Screen,
     is_live,
     print_json_line,
+    print_server,
     print_text,
     standing_line,
     table,
@@ -38,8 +39,7 @@ from gitops_prefix.cli.sightings import (
     from_capture,
     from_link,
 )
-from gitops_prefix.decide.address import format_address, parse_address
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, format_address, parse_address
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.errors import InputError, Problem
@@ -49,6 +49,10 @@ from gitops_prefix.watch.raw_socket import Tap
 T = TypeVar("T")
 Show = Callable[[Seen, Decision | None], None]
 
+PATIENCE = 3.0
+"""Seconds for which answers of DHCPv6 servers are waited for, without --timeout."""
+USUAL_DELEGATION = 56
+"""The length that --dhcpv6 asks for: what most providers give to a house (RIPE-690)."""
 OFTEN = 0.1
 """Seconds between two pictures, at least: a flood must not spend itself on drawing."""
 
@@ -95,6 +99,11 @@ OFTEN = 0.1
     metavar="PREFIX",
     help="Accept only prefixes inside this one. May be repeated.",
 )
+@option(
+    "--dhcpv6",
+    is_flag=True,
+    help="Ask the DHCPv6 servers of --interface what they would delegate. Nothing is taken.",
+)
 @option("--any-scope", is_flag=True, help="Accept prefixes outside 2000::/3, too.")
 @output_option(Format.TEXT, Format.JSON)
 def command(  # noqa: PLR0913  one parameter an option
@@ -106,6 +115,7 @@ def command(  # noqa: PLR0913  one parameter an option
     routers: tuple[str, ...],
     within: tuple[str, ...],
     any_scope: bool,
+    dhcpv6: bool,
     form: Format,
 ) -> int:
     """Print Router Advertisements as they come, and what would be decided.
@@ -115,6 +125,10 @@ def command(  # noqa: PLR0913  one parameter an option
     """
     if bool(interfaces) == bool(pcap):
         raise click.UsageError("give --interface or --pcap")
+    if dhcpv6:
+        if pcap:
+            raise click.UsageError("--dhcpv6 asks on a link: give --interface")
+        return _ask_servers(interfaces, timeout.total_seconds() or PATIENCE, form)
     observation = Observation(_policy(routers, within, any_scope=any_scope))
     if pcap:
         _fold(from_capture(pcap), observation, count, _printer(form, observation))
@@ -128,6 +142,20 @@ def command(  # noqa: PLR0913  one parameter an option
     if not observation.accepted:
         click.echo(nothing, err=True)
     return DONE if observation.accepted else NO
+
+
+def _ask_servers(interfaces: tuple[str, ...], seconds: float, form: Format) -> int:
+    """Print what each DHCPv6 server would delegate; code 1 when none answers."""
+    from gitops_prefix.watch.dhcpv6 import ask_servers  # noqa: PLC0415  hashlib loads OpenSSL
+
+    came = False
+    for interface in interfaces:
+        for answer in ask_servers(interface, USUAL_DELEGATION, seconds, clock=time.monotonic):
+            came = True
+            print_server(answer, interface, form)
+    if not came:
+        click.echo(f"no DHCPv6 server answered within {seconds:g} s", err=True)
+    return DONE if came else NO
 
 
 def _listen(

@@ -11,13 +11,12 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isinf
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from gitops_prefix.cli.output import printable
+from gitops_prefix.cli.output import Format, printable
 from gitops_prefix.cli.sightings import Observation, Sighting
-from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import (
     INFINITY,
     SOURCE_LINK_LAYER_ADDRESS,
@@ -27,12 +26,49 @@ from gitops_prefix.decide.advertisement import (
     RouterAdvertisement,
 )
 from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.prefix import format_address
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.watch.links import reach
+
+if TYPE_CHECKING:
+    from gitops_prefix.watch.dhcpv6 import ServerAnswer
+    from gitops_prefix.watch.dhcpv6_codec import DelegatedPrefix
 
 _ENTER = "\x1b[?1049h\x1b[?25l"  # the alternate screen, no cursor
 _LEAVE = "\x1b[?25h\x1b[?1049l"
 _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+def print_server(answer: "ServerAnswer", interface: str, form: Format) -> None:
+    """What a DHCPv6 server would delegate, in one line."""
+    message = answer.message
+    if form is Format.JSON:
+        line = {
+            "interface": interface,
+            "server": answer.source,
+            "duid": message.server.hex(":"),
+            "preference": message.preference,
+            "prefixes": [
+                {
+                    "prefix": str(each.prefix),
+                    "valid_lifetime": each.valid,
+                    "preferred_lifetime": each.preferred,
+                    "excluded": str(each.excluded) if each.excluded else None,
+                }
+                for each in answer.prefixes
+            ],
+            "reason": answer.refusal,
+        }
+        click.echo(json.dumps(line))
+        return
+    offered = [_offered_words(each) for each in answer.prefixes] or [answer.refusal]
+    who = f"{answer.source}%{printable(interface)} (DUID {message.server.hex(':')})"
+    click.echo(f"{who}, preference {message.preference}: {'; '.join(offered)}")
+
+
+def _offered_words(offered: "DelegatedPrefix") -> str:
+    kept = f", and keeps {offered.excluded}" if offered.excluded else ""
+    return f"{offered.prefix}, valid {offered.valid} s, preferred {offered.preferred} s{kept}"
 
 
 def is_live(stream: TextIO) -> bool:

@@ -44,6 +44,7 @@ def check(settings: RunSettings, secrets: GivenSecrets = GivenSecrets()) -> tupl
         _check_path(settings.repository.path),
         _check_push_timeout(settings.repository.push_timeout),
         _check_listener(settings),
+        _check_updates(settings),
         check_credentials(settings.credentials, settings.repository.repo, secrets),
         _check_commits(settings.commits),
         settings.messages.wrong_trailers(),
@@ -71,6 +72,23 @@ def _check_listener(settings: RunSettings) -> Iterator[Problem]:
     if settings.pace.listen_token_file and not settings.pace.listen:
         message = "--listen-token-file is for what --listen serves: give --listen, too"
         yield Problem("invalid-listen", message)
+
+
+def _check_updates(settings: RunSettings) -> Iterator[Problem]:
+    """Updates need a door and a password; TLS needs both of its files."""
+    updates = settings.updates
+    if updates.webhook_credentials and not (updates.webhook_listen or settings.pace.listen):
+        message = "--webhook-credentials: nothing takes updates: give --webhook-listen or --listen"
+        yield Problem("invalid-webhook", message)
+    if updates.webhook_listen and not updates.webhook_credentials:
+        message = "--webhook-listen takes no update without --webhook-credentials: give both"
+        yield Problem("invalid-webhook", message)
+    if bool(updates.webhook_cert) != bool(updates.webhook_key):
+        message = "--webhook-cert and --webhook-key belong together: give both"
+        yield Problem("invalid-webhook", message)
+    if updates.webhook_cert and not updates.webhook_listen:
+        message = "--webhook-cert is for --webhook-listen: give --webhook-listen, too"
+        yield Problem("invalid-webhook", message)
 
 
 def check_credentials(

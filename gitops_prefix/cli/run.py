@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 from math import inf
@@ -22,7 +22,7 @@ from gitops_prefix.cli.worktree import shipped
 from gitops_prefix.daemon.listening import CannotListenError, interfaces_of, kernel_interfaces_of
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.report import Setting, Shown
-from gitops_prefix.daemon.server import Server
+from gitops_prefix.daemon.server import Certificate, Server
 from gitops_prefix.daemon.service import Service, Supervisor
 from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.errors import InputError, Problem
@@ -75,10 +75,8 @@ def command(*, settings: RunSettings) -> int:
     # With --once, whoever waits for the exit code must not take a push that hung for done.
     _stop_on_signals(service, hung=OUTSIDE_FAILED if once else DONE)
     # Opening the clone may wait for git of an earlier process; probes are answered meanwhile.
-    server = Server(listen, service.pages, made.listen_token) if listen else None
+    servers = _serve(settings, service, made.listen_token)
     try:
-        if server is not None and server.warning:
-            log.warning("%s", server.warning)
         repository.open()
         if once:
             try:
@@ -92,10 +90,33 @@ def command(*, settings: RunSettings) -> int:
         else:
             service.run()
     finally:
-        if server is not None:
+        for server in servers:
             server.close()
         repository.close()
     return DONE
+
+
+def _serve(
+    settings: RunSettings, service: Service, token: Callable[[], str] | None
+) -> tuple[Server, ...]:
+    """Listen where the options say; updates are taken beside the pages, or at their own place."""
+    listen, updates = settings.pace.listen, settings.updates
+    update = None
+    if updates.webhook_credentials is not None:
+        update = service.updates(updates.webhook_credentials).answer
+    beside = None if updates.webhook_listen else update
+    servers = []
+    if listen:
+        server = Server(listen, service.pages, token, update=beside)
+        if server.warning:
+            log.warning("%s", server.warning)
+        servers.append(server)
+    if updates.webhook_listen:
+        certificate = None
+        if updates.webhook_cert is not None and updates.webhook_key is not None:
+            certificate = Certificate(updates.webhook_cert, updates.webhook_key)
+        servers.append(Server(updates.webhook_listen, {}, update=update, certificate=certificate))
+    return tuple(servers)
 
 
 def _refuse_what_is_missing(

@@ -149,6 +149,26 @@ class PaceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSettings:
+    """How a router sends its prefix over HTTP."""
+
+    TITLE: ClassVar[str] = "Updates over HTTP (docs/sources.md)"
+    webhook_credentials: Path | None = file(
+        help="A file with lines USER:PASSWORD: who may send a prefix to /update. Without it, "
+        "nobody may.",
+    )
+    webhook_listen: str = text(
+        "",
+        metavar="[HOST]:PORT",
+        help="Take updates at this address, and nothing else there. [default: at --listen]",
+    )
+    webhook_cert: Path | None = file(
+        help="Certificates for TLS at --webhook-listen. A file that is replaced counts at once.",
+    )
+    webhook_key: Path | None = file(help="The private key of --webhook-cert.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialSettings:
     """How the remote knows us, and whom we believe there."""
 
@@ -467,6 +487,7 @@ class RunSettings:
 
     repository: RepositorySettings = RepositorySettings()
     pace: PaceSettings = PaceSettings()
+    updates: UpdateSettings = UpdateSettings()
     credentials: CredentialSettings = CredentialSettings()
     commits: CommitSettings = CommitSettings()
     messages: MessageSettings = MessageSettings()

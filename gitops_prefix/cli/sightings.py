@@ -12,10 +12,10 @@ from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.announcement import ANSWER
 from gitops_prefix.decide.candidate import Verdict, judge
+from gitops_prefix.decide.prefix import format_address
 from gitops_prefix.decide.routers import observe
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.specification import Specification

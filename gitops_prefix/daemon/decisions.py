@@ -9,19 +9,28 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from math import inf
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.decide.advertisement import FILE, KERNEL, PrefixInformation, Router
+from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers
 from gitops_prefix.decide.selection import Decision, Standing
-from gitops_prefix.plan.ears import Accepted, Advertised, Ears, FileGiven, LinkChanged, Watched
+from gitops_prefix.plan.ears import Accepted, Advertised, Ears, Given, LinkChanged, Watched
 from gitops_prefix.watch.links import Reach, reach
-from gitops_prefix.watch.watcher import Deaf, Dropped, Event, FileRefused, Flooded, Solicited
+from gitops_prefix.watch.watcher import (
+    Deaf,
+    Dropped,
+    Event,
+    Flooded,
+    LeaseNotice,
+    Solicited,
+    SourceFailed,
+)
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +66,16 @@ class Overheard(NamedTuple):
     at: float = 0.0
     routers: Routers = MappingProxyType({})
     links: tuple[WatchedLink, ...] = ()
+    leases: tuple[LeaseNotice, ...] = ()
 
 
 SILENCE = Overheard()
 """Nothing is watched."""
+
+
+def _left(at: float, clock: Callable[[], float]) -> float:
+    """Seconds until a moment; 0 once it is past."""
+    return max(0.0, at - clock())
 
 
 class Decisions:
@@ -95,29 +110,24 @@ class Decisions:
         self._labelled: set[Router] = set()
         self._links: dict[str, WatchedLink] = {}
         self._gone: set[Router] = set()
+        self._leases: dict[str, LeaseNotice] = {}
         self.changed_at = -inf
 
     def take(self, event: Event) -> None:
         """Take in one event of the watcher; wake the loop if a decision changed."""
-        match event:
-            case Advertised():
-                self._hear(event)
-            case Accepted():
-                self._hear_kernel(event)
-            case FileGiven():
-                self._hear_file(event)
-            case FileRefused():
-                self._count_refused_file(event)
-            case LinkChanged():
-                self._follow_link(event)
-            case Dropped():
-                self._count_dropped(event)
-            case Flooded():
-                self._count_flood(event)
-            case Deaf():
-                self._warn(event)
-            case Solicited():
-                self._note_solicitation(event)
+        takers: Mapping[type[Any], Callable[[Any], None]] = {
+            Advertised: self._hear,
+            Accepted: self._hear_kernel,
+            Given: self._hear_source,
+            SourceFailed: self._count_failed_source,
+            LeaseNotice: self._note_lease,
+            LinkChanged: self._follow_link,
+            Dropped: self._count_dropped,
+            Flooded: self._count_flood,
+            Deaf: self._warn,
+            Solicited: self._note_solicitation,
+        }
+        takers[type(event)](event)
 
     def follow(self, watched: Mapping[str, Watched]) -> None:
         """Take over specifications and statuses: the repository is the database."""
@@ -158,12 +168,23 @@ class Decisions:
     def overheard(self) -> Overheard:
         """What the links say now. Any thread may ask."""
         with self._lock:
-            return Overheard(self._clock(), self._ears.routers, tuple(self._links.values()))
+            links, leases = tuple(self._links.values()), tuple(self._leases.values())
+            return Overheard(self._clock(), self._ears.routers, links, leases)
 
     def hears(self) -> bool:
-        """Whether a link or a file says something that counts, or none is asked."""
-        standings = [decision.standing for decision in self.latest().values()]
-        asked = [standing for standing in standings if standing is not Standing.STATIC]
+        """Whether a link or a file says something that counts, or none is asked.
+
+        What speaks only to the daemon that leads says nothing about who could lead.
+        """
+        with self._lock:
+            standings = {name: found.standing for name, found in self._ears.decisions.items()}
+            asked = [
+                standings[name]
+                for name, followed in self._ears.watched.items()
+                if name in standings
+                and followed.specification.acquisition.says_to_followers
+                and standings[name] is not Standing.STATIC
+            ]
         return not asked or any(standing not in _SILENT for standing in asked)
 
     def look_again_at(self) -> float:
@@ -214,13 +235,13 @@ class Decisions:
         just_now = [found.information for found in event.prefixes if found.heard_at == event.at]
         self._take_in(event, router, just_now)
 
-    def _hear_file(self, event: FileGiven) -> None:
+    def _hear_source(self, event: Given) -> None:
         found = ", ".join(str(information.prefix) for information in event.prefixes)
-        log.debug("the file %s holds %s", event.path, found)
-        self._take_in(event, Router(event.path, FILE), event.prefixes)
+        log.debug("%s gives %s", event.source, found)
+        self._take_in(event, event.source, event.prefixes)
 
     def _take_in(
-        self, event: Accepted | FileGiven, source: Router, news: Collection[PrefixInformation]
+        self, event: Accepted | Given, source: Router, news: Collection[PrefixInformation]
     ) -> None:
         with self._lock:
             self._show_refusals(source, news, event.at)
@@ -229,9 +250,32 @@ class Decisions:
         if changed:
             self._wake()
 
-    def _count_refused_file(self, event: FileRefused) -> None:
-        self._metrics.source_failures.labels("file").inc()
-        log.warning("the file %s does not count: %s", event.path, event.reason)
+    def _count_failed_source(self, event: SourceFailed) -> None:
+        self._metrics.source_failures.labels(event.source.address).inc()
+        held_back = self._once.admit(f"{event.source} {event.reason}", event.at)
+        if held_back is not None:
+            log.warning("the %s does not count: %s", event.source, event.reason)
+
+    def _note_lease(self, event: LeaseNotice) -> None:
+        before = self._leases.get(event.name)
+        self._leases = {**self._leases, event.name: event}
+        if before is None or before.state != event.state:
+            log.debug("%s: DHCPv6 on %s is %s", event.name, event.interface, event.state)
+        found = [prefix for prefix, _ in event.prefixes]
+        if found and (before is None or found != [prefix for prefix, _ in before.prefixes]):
+            asked = (
+                ""
+                if any(prefix.length == event.length for prefix in found)
+                else (f" (a /{event.length} was asked for)")
+            )
+            listed = ", ".join(map(str, found))
+            log.info("%s: %s is delegated by %s%s", event.name, listed, event.server, asked)
+        until = max((end for _, end in event.prefixes), default=-inf)
+        for gauge, at in (
+            (self._metrics.lease_valid, until),
+            (self._metrics.lease_renew, event.renew_at if event.prefixes else -inf),
+        ):
+            gauge.labels(event.name).set_function(partial(_left, at, self._clock))
 
     def _note_solicitation(self, event: Solicited) -> None:
         log.debug("solicited the routers of %s", event.interface)

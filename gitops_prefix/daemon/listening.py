@@ -8,20 +8,25 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.specification import Delegation
+from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.watch.advertisements import AdvertisementSource
-from gitops_prefix.watch.watcher import Event, Request, WatchedSource, Watcher
+from gitops_prefix.watch.watcher import Event, Release, Request, WatchedSource, Watcher
 
 log = logging.getLogger(__name__)
 
 
 class _Sources(NamedTuple):
-    """What each source watches: links, links again, and paths."""
+    """What each source watches: links, links again, paths, leases and hosts."""
 
     links: frozenset[str] = frozenset()
     kernels: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
+    delegations: frozenset[Delegation] = frozenset()
+    boxes: frozenset[str] = frozenset()
 
 
 _NOTHING = _Sources()
@@ -29,6 +34,20 @@ _NOTHING = _Sources()
 
 class CannotListenError(OutsideError):
     """No permission for the raw socket: waiting gives nobody a capability."""
+
+
+class SourceNeeds(NamedTuple):
+    """What sources need of the machine and of this daemon.
+
+    Attributes:
+        source_dir: files are read below this directory alone; None: no file is.
+        identity: where the DUID for DHCPv6 is kept.
+        leads: whether this daemon is the one that speaks, of those on this repository.
+    """
+
+    source_dir: Path | None = None
+    identity: Path | None = None
+    leads: Callable[[], bool] = lambda: True
 
 
 class Listening:
@@ -39,7 +58,7 @@ class Listening:
         sink: Callable[[Event], None],
         clock: Callable[[], float],
         vouched: Callable[[], Collection[str]] = tuple,
-        source_dir: Path | None = None,
+        surroundings: SourceNeeds = SourceNeeds(),  # noqa: B008  frozen
     ) -> None:
         """Listen to nothing yet.
 
@@ -47,9 +66,10 @@ class Listening:
             sink: takes every event, in the watcher's thread.
             clock: seconds, that only go forward.
             vouched: the addresses of routers that must be heard in a flood, too.
-            source_dir: files are read below this directory alone; None: no file is.
+            surroundings: what sources need beside.
         """
-        self._source_dir = source_dir
+        self._surroundings = surroundings
+        self._watched: Mapping[str, Watched] = {}
         self._sink, self._clock, self._vouched = sink, clock, vouched
         self._watcher: Watcher | None = None
         self._thread: threading.Thread | None = None
@@ -61,7 +81,16 @@ class Listening:
         Raises:
             CannotListenError: no permission for the raw socket.
         """
-        names = _Sources(interfaces_of(watched), kernel_interfaces_of(watched), files_of(watched))
+        self._watched = watched
+        delegations = delegations_of(watched)
+        names = _Sources(
+            # A router that renumbers says so on the link before it is asked by DHCPv6.
+            interfaces_of(watched) | {each.interface for each in delegations},
+            kernel_interfaces_of(watched),
+            files_of(watched),
+            delegations,
+            boxes_of(watched),
+        )
         if names == self._followed:
             return
         self.stop()
@@ -84,12 +113,21 @@ class Listening:
         return self._thread is None or self._thread.is_alive()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Listen no more, without giving back what is only lent."""
         if self._watcher is not None and self._thread is not None:
             self._watcher.stop()
             self._thread.join(timeout=2)
         self._watcher = self._thread = None
         self._followed = _NOTHING
+
+    def release(self) -> None:
+        """Release what is only lent: the daemon ends."""
+        self.request(Release())
+
+    def _hoped(self, name: str) -> Prefix | None:
+        """The prefix that was delegated to a DynamicPrefix, as the repository has it."""
+        status = self._watched[name].status if name in self._watched else None
+        return status.current if status and status.source is PrefixSource.DHCPV6_PD else None
 
     def _open(self, names: _Sources) -> list[WatchedSource]:
         sources: list[WatchedSource] = []
@@ -97,7 +135,8 @@ class Listening:
             # ctypes is 1 MiB: only for those who need it.
             from gitops_prefix.watch.prefix_file import FileSource  # noqa: PLC0415
 
-            sources.append(FileSource(names.files, self._source_dir, calendar=time.time))
+            directory = self._surroundings.source_dir
+            sources.append(FileSource(names.files, directory, calendar=time.time))
         if names.links:
             try:
                 source = AdvertisementSource(
@@ -106,6 +145,24 @@ class Listening:
             except OutsideError as error:
                 raise CannotListenError(str(error)) from error
             sources.append(source)
+        if names.delegations:
+            # hashlib loads OpenSSL: only for those who need it.
+            from gitops_prefix.watch.dhcpv6 import DelegationSource  # noqa: PLC0415
+
+            sources.append(
+                DelegationSource(
+                    names.delegations,
+                    identity=self._surroundings.identity,
+                    hoped=self._hoped,
+                    speaks=self._surroundings.leads,
+                    chance=random.random,
+                )
+            )
+        if names.boxes:
+            # expat and http.client: only for those who need them.
+            from gitops_prefix.watch.fritzbox import FritzBoxSource  # noqa: PLC0415
+
+            sources.append(FritzBoxSource(names.boxes))
         if names.kernels:
             # pyroute2 is 8 MiB: only for those who need it (docs/dependencies.md).
             from gitops_prefix.watch.kernel import KernelSource  # noqa: PLC0415
@@ -141,3 +198,15 @@ def files_of(watched: Mapping[str, Watched]) -> frozenset[str]:
     """The files that some DynamicPrefix follows."""
     files = (followed.specification.acquisition.watched_file for followed in watched.values())
     return frozenset(filter(None, files))
+
+
+def delegations_of(watched: Mapping[str, Watched]) -> frozenset[Delegation]:
+    """What is asked of DHCPv6 servers, for each DynamicPrefix that asks."""
+    asked = (followed.specification.acquisition.watched_delegation for followed in watched.values())
+    return frozenset(filter(None, asked))
+
+
+def boxes_of(watched: Mapping[str, Watched]) -> frozenset[str]:
+    """The FRITZ!Boxes that some DynamicPrefix asks."""
+    boxes = (followed.specification.acquisition.watched_fritzbox for followed in watched.values())
+    return frozenset(filter(None, boxes))

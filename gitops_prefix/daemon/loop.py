@@ -36,10 +36,9 @@ from gitops_prefix.daemon.outcome import (
     waiting_commit,
 )
 from gitops_prefix.daemon.report import Progress, UnderWay, show_progress
-from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import SETTLED, Decision
-from gitops_prefix.decide.transition import due
+from gitops_prefix.decide.transition import NOTHING_OBSERVED, Choice, due
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.plan.occasion import Occasion
 from gitops_prefix.plan.plan import plan, read_repository, watch, would_change

@@ -91,6 +91,16 @@ class Metrics:
             "Times that a source could not be read, or held no prefix; what it said before counts.",
             ["source"],
         )
+        self.lease_valid = gauge(
+            "lease_valid_seconds",
+            "How long the delegation is still valid without another word of the server.",
+            ["dynamic_prefix"],
+        )
+        self.lease_renew = gauge(
+            "lease_renew_seconds",
+            "When the delegation is renewed next, in seconds from now.",
+            ["dynamic_prefix"],
+        )
         self.reconciliations = counter("reconciliations", "Passes, by how they ended.", ["outcome"])
         self.publish_seconds = histogram(
             "publish_duration_seconds",

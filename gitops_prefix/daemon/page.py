@@ -17,10 +17,10 @@ from typing import NamedTuple
 from gitops_prefix.daemon.decisions import WatchedLink
 from gitops_prefix.daemon.outcome import Result, has_errors
 from gitops_prefix.daemon.report import VERSION, Report
-from gitops_prefix.decide.address import format_address
-from gitops_prefix.decide.advertisement import FILE, KERNEL, Router
+from gitops_prefix.decide.advertisement import DHCPV6_PD, FILE, FRITZBOX, KERNEL, WEBHOOK, Router
 from gitops_prefix.decide.announcement import Announcement
 from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.prefix import format_address
 from gitops_prefix.decide.routers import RouterState
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.decide.status import Status, format_time
@@ -31,6 +31,7 @@ from gitops_prefix.publish.forge.known import commit_page
 from gitops_prefix.publish.scrub import redact
 from gitops_prefix.render.binding import field_name
 from gitops_prefix.render.inventory import Described
+from gitops_prefix.watch.watcher import LeaseNotice
 
 _HERE = Path(__file__).parent
 _STYLE = (_HERE / "page.css").read_text(encoding="utf-8")
@@ -109,7 +110,8 @@ def _page(report: Report, rows: int) -> str:
         f"{_state(report, state)}</section>"
         f"<div class=columns><div id=left>{_problems(report, rows)}"
         f"<div class=cards>{''.join(prefixes) or nothing}</div></div>"
-        f"<div id=right>{_links(report, rows)}{_routers(report, rows)}{_publication(report)}"
+        f"<div id=right>{_links(report, rows)}{_leases(report, rows)}"
+        f"{_routers(report, rows)}{_publication(report)}"
         f"{_delivery(report, rows)}{_settings(report)}</div>"
         f"<div id=log>{_timeline(report)}</div></div></main>"
         f"<footer class=foot id=foot><span>as of {_text(format_time(report.made_at) or '?')}</span>"
@@ -299,6 +301,30 @@ def _link(link: WatchedLink, now: float) -> str:
     )
 
 
+def _leases(report: Report, rows: int) -> str:
+    items = [_lease(lease, report.overheard.at, rows) for lease in report.overheard.leases]
+    return _card("DHCPv6", _list(_capped(items, rows))) if items else ""
+
+
+def _lease(lease: LeaseNotice, now: float, rows: int) -> str:
+    prefixes = [
+        f"<div class=row><code>{prefix}</code>"
+        f"<span>valid for {_countdown(until - now)}</span></div>"
+        for prefix, until in lease.prefixes
+    ]
+    renewal = ""
+    if prefixes:
+        renewal = (
+            f"<p class=quiet>renewed in {_countdown(lease.renew_at - now)}, by server "
+            f"<code>{_text(lease.server)}</code></p>"
+        )
+    return (
+        f"<li><div class=row><code>{_text(lease.name)}</code><span>{_text(lease.state)} on "
+        f"{_text(lease.interface)}</span></div>{''.join(_capped(prefixes, rows, 'div'))}{renewal}"
+        f"<p class=quiet>our DUID <code>{_text(lease.duid)}</code></p>"
+    )
+
+
 def _routers(report: Report, rows: int) -> str:
     now = report.overheard.at
     known = sorted(report.overheard.routers.items(), key=lambda item: (-item[1].heard_at, item[0]))
@@ -314,14 +340,22 @@ def _router(router: Router, state: RouterState, now: float, rows: int) -> str:
         default = f"default router for {_countdown(left)}" if left > 0 else "no default router"
         lifetime = f"<p class=quiet>{default}, preference {state.preference.name.lower()}</p>"
     prefixes = [_lifetimes(each, now) for _, each in sorted(state.announcements.items())]
+    # What an update said before a restart was heard by the process before.
+    heard = f"<span>heard {_age(now - state.heard_at)} ago</span>" if state.heard_at else ""
     return (
-        f"<li><div class=row>{_source(router)}<span>heard {_age(now - state.heard_at)} ago</span>"
+        f"<li><div class=row>{_source(router)}{heard}"
         f"</div>{lifetime}{''.join(_capped(prefixes, rows, 'div'))}"
     )
 
 
 def _source(router: Router) -> str:
-    names = {KERNEL: "the kernel", FILE: "the file"}
+    names = {
+        KERNEL: "the kernel",
+        FILE: "the file",
+        DHCPV6_PD: "a DHCPv6 server for",
+        WEBHOOK: "an update for",
+        FRITZBOX: "the FRITZ!Box",
+    }
     if router.address in names:
         return f"<span>{names[router.address]} <code>{_text(router.interface)}</code></span>"
     return f"<span><code>{_text(router.address)}</code> on {_text(router.interface)}</span>"

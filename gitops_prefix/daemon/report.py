@@ -28,6 +28,7 @@ from gitops_prefix.publish.message import subject
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.inventory import Described
+from gitops_prefix.watch.watcher import LeaseNotice
 
 log = logging.getLogger(__name__)
 
@@ -295,6 +296,7 @@ class Report:
                     self.overheard.routers.items(), key=lambda each: each[0]
                 )
             ],
+            "leases": [_lease(lease, self.overheard.at) for lease in self.overheard.leases],
             "changes": [
                 {
                     "commit": change.commit,
@@ -388,6 +390,27 @@ def _live(decision: Decision | None) -> dict[str, object]:
             for candidate in (decision.candidates if decision else ())
         ],
     }
+
+
+def _lease(lease: LeaseNotice, now: float) -> dict[str, object]:
+    """A delegation by DHCPv6; seconds from now, None is never."""
+    return {
+        "name": lease.name,
+        "interface": lease.interface,
+        "state": lease.state,
+        "duid": lease.duid,
+        "server": lease.server or None,
+        "prefixes": [
+            {"prefix": str(prefix), "valid_seconds": _seconds(until - now)}
+            for prefix, until in lease.prefixes
+        ],
+        "renew_seconds": _seconds(lease.renew_at - now),
+        "rebind_seconds": _seconds(lease.rebind_at - now),
+    }
+
+
+def _seconds(seconds: float) -> int | None:
+    return None if isinf(seconds) else max(0, round(seconds))
 
 
 def _router(router: Router, state: RouterState, now: float) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""/healthz, /readyz, /metrics, /status, lists of networks and the status page, over HTTP.
+"""/healthz, /readyz, /metrics, /status, lists of networks, the page, and `/update`, over HTTP.
 
-Read-only, without a framework: a few fixed answers, and no input but the path, the Host and
-a token.
+Without a framework. All but `/update` is read-only: a few fixed answers, and no input but the
+path, the Host and a token. An update carries a password of its own, under whatever Host.
 """
 
 import base64
@@ -16,9 +16,11 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from pathlib import Path
 from socket import AF_INET, AF_INET6, SHUT_RDWR, getaddrinfo, gethostname, socket
 from typing import Any, NamedTuple
 
+from gitops_prefix.daemon.webhook import MOST_BYTES, Update, UpdateAnswer
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.publish.scrub import redact
 
@@ -26,6 +28,7 @@ NO_SCRIPT = "default-src 'none'; style-src 'unsafe-inline'"
 """What a browser may do with an answer: show it, and nothing else."""
 MOST_AT_ONCE = 64
 """Connections; git needs descriptors, too. Who came first makes room: probes get through."""
+UPDATE = "/update"
 PROBES = frozenset({"/healthz", "/readyz"})
 """One word each; the kubelet has no token."""
 
@@ -47,6 +50,8 @@ Pages = Mapping[str, Callable[[], Page]]
 """What to answer for each path."""
 ListOf = Callable[[str, str], Sequence[str]]
 """Returns the networks of a part of a DynamicPrefix, by both names; empty when there are none."""
+TakeUpdate = Callable[[Update], UpdateAnswer]
+"""Takes one update, and returns the answer to it."""
 ReadToken = Callable[[], str]
 """Returns the token that opens the pages; called for each request: its file may be replaced."""
 
@@ -97,17 +102,63 @@ class ListedPages(Mapping[str, Callable[[], Page]]):
         return len(self._pages)
 
 
+class Certificate:
+    """What TLS needs, read anew whenever the files changed."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Name the files; `context` reads them."""
+        self._files = (certificate, key)
+        self._versions: list[tuple[int, int]] = []
+        self._context: Any = None
+
+    def context(self) -> Any:
+        """The ssl.SSLContext of the files.
+
+        While they are being replaced, it is the last one that was right.
+
+        Raises:
+            ValueError: they never were right.
+        """
+        # ssl loads OpenSSL, 5 MiB: only for those who need it.
+        import ssl  # noqa: PLC0415
+
+        certificate, key = self._files
+        try:
+            states = [file.stat() for file in self._files]
+            versions = [(state.st_ino, state.st_mtime_ns) for state in states]
+            if versions != self._versions:
+                context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+                context.load_cert_chain(certificate, key, password=lambda: "")
+                self._context, self._versions = context, versions
+        except (OSError, ValueError) as error:
+            if self._context is None:
+                reason = getattr(error, "strerror", None) or error
+                message = f"--webhook-cert {certificate}, --webhook-key {key}: {reason}"
+                raise ValueError(message) from error
+        return self._context
+
+
 class Server:
     """Answers in a thread of its own until it is closed."""
 
-    def __init__(self, listen: str, pages: Pages, token: ReadToken | None = None) -> None:
+    def __init__(
+        self,
+        listen: str,
+        pages: Pages,
+        token: ReadToken | None = None,
+        *,
+        update: TakeUpdate | None = None,
+        certificate: Certificate | None = None,
+    ) -> None:
         """Bind at once, so that a taken port is known at the start.
 
         Args:
             listen: "[HOST]:PORT"; without a host, every address of the machine.
             pages: what to answer for each path.
-            token: returns the token that a request must carry, except for the probes; None:
-                nobody needs one.
+            token: returns the token that a request for a page must carry, except for the
+                probes; None: nobody needs one.
+            update: takes the updates of `/update`; None: nobody may send one.
+            certificate: for TLS; None serves plain HTTP.
 
         Raises:
             InputError: `listen` is not of that form.
@@ -115,7 +166,8 @@ class Server:
         """
         host, port = parse_listen(listen)
         try:
-            self._server = _listener(host, port, pages, _Door(_own_names(host), token))
+            door = _Door(_own_names(host), token)
+            self._server = _listener(host, port, _Served(pages, door, update, certificate))
         except OSError as error:
             raise OutsideError(f"cannot listen on {listen}: {error.strerror or error}") from error
         address: Sequence[Any] = self._server.server_address
@@ -244,60 +296,108 @@ def _refused(status: HTTPStatus, words: str) -> Page:
     return Page(status, "text/plain; charset=utf-8", f"{words}\n".encode())
 
 
-def _listener(host: str, port: int, pages: Pages, door: _Door) -> ThreadingHTTPServer:
+class _Served(NamedTuple):
+    """What one listener serves, as `Server` has it."""
+
+    pages: Pages
+    door: _Door
+    update: TakeUpdate | None
+    certificate: Certificate | None
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """Looks the path up, or takes an update, and nothing else."""
+
+    served: _Served
+    timeout = 10
+
+    def do_GET(self) -> None:  # the name is http.server's
+        path, _, query = self.path.partition("?")
+        if path == UPDATE and self.served.update is not None and self.command != "HEAD":
+            self._take(self.served.update, query)
+            return
+        hosts = self.headers.get_all("Host", [])
+        page = self.served.door.refuse(path, hosts, self.headers.get("Authorization", ""))
+        self._show(self.served.pages.get(path, _not_found)() if page is None else page)
+
+    do_HEAD = do_GET  # noqa: N815  the name is http.server's
+
+    def do_POST(self) -> None:  # the name is http.server's
+        path, _, query = self.path.partition("?")
+        length = self.headers.get("Content-Length", "")
+        if path != UPDATE or self.served.update is None:
+            self._show(_not_found())
+        elif not length.isdigit() or int(length) > MOST_BYTES:
+            self.close_connection = True
+            self._show(_refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "notfqdn"))
+        else:
+            form = self.rfile.read(int(length)).decode("ascii", "replace")
+            self._take(self.served.update, "&".join(filter(None, (query, form.strip()))))
+
+    def _take(self, update: TakeUpdate, query: str) -> None:
+        if len(query) > 2 * MOST_BYTES:
+            self._show(_refused(HTTPStatus.REQUEST_URI_TOO_LONG, "notfqdn"))
+            return
+        authorization = self.headers.get("Authorization", "")
+        answer = update(Update(query, authorization, str(self.client_address[0])))
+        self._show(_refused(answer.status, answer.words))
+
+    def _show(self, page: Page) -> None:
+        self.send_response(page.status)
+        if page.status is HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", 'Basic realm="gitops-prefix"')
+        self.send_header("Content-Type", page.content_type)
+        self.send_header("Content-Length", str(len(page.body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Security-Policy", page.policy)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(page.body)
+
+    def log_message(self, *_: object) -> None:
+        """Probes come every few seconds, and a query may hold a password."""
+
+
+def _listener(host: str, port: int, served: _Served) -> ThreadingHTTPServer:
     family = AF_INET6 if not host else getaddrinfo(host, port)[0][0]
-
-    class Answers(BaseHTTPRequestHandler):
-        """Looks the path up, and nothing else."""
-
-        timeout = 10
-
-        def do_GET(self) -> None:  # the name is http.server's
-            path = self.path.partition("?")[0]
-            hosts = self.headers.get_all("Host", [])
-            page = door.refuse(path, hosts, self.headers.get("Authorization", ""))
-            page = pages.get(path, _not_found)() if page is None else page
-            self.send_response(page.status)
-            if page.status is HTTPStatus.UNAUTHORIZED:
-                self.send_header("WWW-Authenticate", 'Basic realm="gitops-prefix"')
-            self.send_header("Content-Type", page.content_type)
-            self.send_header("Content-Length", str(len(page.body)))
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("Content-Security-Policy", page.policy)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(page.body)
-
-        do_HEAD = do_GET  # noqa: N815  the name is http.server's
-
-        def log_message(self, *_: object) -> None:
-            """Probes come every few seconds; nobody wants them in the log."""
+    answers = type("Answers", (_Answers,), {"served": served})
 
     class Listener(_Bounded):
         """Dual-stack where the machine is."""
 
         address_family = family
+        certificate = served.certificate
 
     try:
-        return Listener((host, port), Answers)
+        return Listener((host, port), answers)
     except OSError:
         if host:
             raise
         # A kernel without IPv6 addresses still has probes over IPv4.
         Listener.address_family = AF_INET
-        return Listener((host, port), Answers)
+        return Listener((host, port), answers)
 
 
 class _Bounded(ThreadingHTTPServer):
     """A thread for each connection, and so many at once and no more."""
 
     daemon_threads = True
+    certificate: Certificate | None = None
 
     def __init__(self, *address: Any) -> None:
         self._open: dict[socket, None] = {}
         self._lock = threading.Lock()
         super().__init__(*address)
+
+    def get_request(self) -> Any:
+        request, client = super().get_request()
+        if self.certificate is not None:
+            # The first read of the connection's thread does the handshake.
+            request = self.certificate.context().wrap_socket(
+                request, server_side=True, do_handshake_on_connect=False
+            )
+        return request, client
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:

@@ -23,7 +23,7 @@ from gitops_prefix.daemon.follow_ups import (
     branch_state,
     follow_ups,
 )
-from gitops_prefix.daemon.listening import Listening
+from gitops_prefix.daemon.listening import Listening, SourceNeeds
 from gitops_prefix.daemon.logs import PassLog
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
@@ -41,6 +41,7 @@ from gitops_prefix.daemon.page import POLICY, render_page
 from gitops_prefix.daemon.proposals import ProposalPublisher
 from gitops_prefix.daemon.report import NOTHING_SHOWN, Report, Shown, Starts, Timeline, report
 from gitops_prefix.daemon.server import ListedPages, Page, Pages, html_page, json_page, text_page
+from gitops_prefix.daemon.webhook import Updates
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.branch_log import BranchLog
@@ -196,7 +197,12 @@ class Service:
             *([PublicationEvents(self._cluster.events)] if self._cluster.events else []),
         )
         decisions = Decisions(self._metrics, clock, wakeup.nudge)
-        self._listening = Listening(decisions.take, clock, decisions.vouched, source_dir)
+        self._listening = Listening(
+            decisions.take,
+            clock,
+            decisions.vouched,
+            SourceNeeds(source_dir, repository.clone.directory / "duid", leads),
+        )
         self.loop = Loop(
             publisher,
             decisions,
@@ -248,6 +254,7 @@ class Service:
                     self._report(passed)
                 self._supervisor.alive()
         finally:
+            self._listening.release()
             for follow_up in self._off_the_loop:
                 follow_up.stop(_END_SECONDS)
             self._leadership.stop()
@@ -307,6 +314,20 @@ class Service:
     def _list_of(self, name: str, part: str) -> tuple[str, ...]:
         """The networks of a part of a prefix, as the branch has it."""
         return self._snapshot().progress.list_of(name, part)
+
+    def updates(self, credentials: Path) -> Updates:
+        """What takes the prefixes that are sent over HTTP.
+
+        Args:
+            credentials: the file of users and passwords.
+        """
+        return Updates(
+            credentials,
+            lambda: self.loop.watched,
+            self.loop.decisions.take,
+            self._clocks.monotonic,
+            self._leadership.leads,
+        )
 
     def _alive(self) -> bool:
         alive = self.loop.healthy() and self._listening.alive() and self._applying.alive()

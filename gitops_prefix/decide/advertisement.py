@@ -16,6 +16,15 @@ KERNEL = "kernel"
 """The address under which the prefixes of the kernel are kept, whoever announced them."""
 FILE = "file"
 """The address under which the prefixes of a file are kept; its path is the interface."""
+DHCPV6_PD = "dhcpv6-pd"
+WEBHOOK = "webhook"
+"""The addresses for what a DHCPv6 server and an HTTP update gave to one DynamicPrefix; its name is
+the interface."""
+FRITZBOX = "fritzbox"
+"""The address for what a FRITZ!Box said; its own address is the interface."""
+GIVING = frozenset({DHCPV6_PD, FRITZBOX, WEBHOOK, FILE})
+"""The sources that give all their prefixes at once."""
+_NOT_ROUTERS = GIVING | {KERNEL}
 
 
 class Preference(IntEnum):
@@ -30,8 +39,8 @@ class Router(NamedTuple):
     """Who sent it: a link-local source on an interface.
 
     Attributes:
-        interface: the name of the link, as the kernel has it; or the path of a file.
-        address: the link-local source, as RFC 5952 writes it; or KERNEL, or FILE.
+        interface: the name of the link, as the kernel has it; or what a source of GIVING has.
+        address: the link-local source, as RFC 5952 writes it; or KERNEL, or one of GIVING.
     """
 
     interface: str
@@ -40,10 +49,15 @@ class Router(NamedTuple):
     @property
     def advertises(self) -> bool:
         """Whether it sends Router Advertisements: the kernel and a file do not."""
-        return self.address not in {KERNEL, FILE}
+        return self.address not in _NOT_ROUTERS
+
+    @property
+    def gives(self) -> bool:
+        """Whether it is a source that is on no link, and gives all its prefixes at once."""
+        return self.address in GIVING
 
     def __str__(self) -> str:
-        if self.address == FILE:
+        if self.gives:
             return f"{self.address} {self.interface}"
         return f"{self.address}%{self.interface}"
 

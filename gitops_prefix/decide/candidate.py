@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from gitops_prefix.decide.advertisement import FILE, KERNEL, PrefixInformation, Router
+from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.announcement import is_global, is_usable
 from gitops_prefix.decide.prefix import (
     GLOBAL_UNICAST,
@@ -29,15 +29,25 @@ LOOPBACK = Prefix.parse("::1/128")
 NOT_UNICAST = (LINK_LOCAL, MULTICAST, LOOPBACK)
 
 
-SOURCES = (PrefixSource.FILE, PrefixSource.ROUTER_ADVERTISEMENT, PrefixSource.KERNEL)
-"""The watched sources, in their order: the first that has a prefix counts. Somebody wrote a
-file on purpose, an advertisement says who sent it, and the kernel keeps what a router dropped."""
+SOURCES = (
+    PrefixSource.DHCPV6_PD,
+    PrefixSource.FRITZBOX,
+    PrefixSource.WEBHOOK,
+    PrefixSource.FILE,
+    PrefixSource.ROUTER_ADVERTISEMENT,
+    PrefixSource.KERNEL,
+)
+"""The watched sources, in their order: the first that has a prefix counts. A server delegates to
+us, the router of the house was asked, somebody sent or wrote a prefix on purpose, an
+advertisement says who sent it, and the kernel keeps what a router dropped."""
 
 
 def source_of(router: Router) -> PrefixSource:
     """The source that a prefix of this router is from."""
-    of_address = {FILE: PrefixSource.FILE, KERNEL: PrefixSource.KERNEL}
-    return of_address.get(router.address, PrefixSource.ROUTER_ADVERTISEMENT)
+    if router.advertises:
+        return PrefixSource.ROUTER_ADVERTISEMENT
+    # The other addresses are the words of `status.prefixSource`.
+    return PrefixSource.KERNEL if router.address == KERNEL else PrefixSource(router.address)
 
 
 class Verdict(StrEnum):

@@ -6,8 +6,7 @@ What binds a manifest to a prefix, whoever wrote it down: an annotation or a mar
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import PlacedRange, PlacedSubnet, Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 
@@ -35,25 +34,27 @@ class Reference(NamedTuple):
             status: any of its statuses; one that lacks the part gives nothing.
         """
         if self.address_range:
-            return tuple(self._ranges(status))
+            return tuple(self._ranges(specification, status))
         if self.subnet:
-            return tuple(self._subnets(specification, status))
+            return tuple(self.subnets(specification, status))
         return status.prefixes
 
-    def _ranges(self, status: Status) -> Iterator[PlacedRange]:
+    def _ranges(self, specification: Specification, status: Status) -> Iterator[PlacedRange]:
         for placed in status.ranges:
             if placed.name != self.address_range:
                 continue
             yield placed
-            host_parts = placed.unplaced(status.current.length)
-            for past in status.history:
+            first, *past_networks = networks_of(placed, specification, status)
+            host_parts = placed.unplaced(first.length)
+            for network in past_networks:
                 # A range may not fit a past prefix that was longer; it never stood there.
                 try:
-                    yield host_parts.within(past.prefix)
+                    yield host_parts.within(network)
                 except ValueError:
                     continue
 
-    def _subnets(self, specification: Specification, status: Status) -> Iterator[PlacedSubnet]:
+    def subnets(self, specification: Specification, status: Status) -> Iterator[PlacedSubnet]:
+        """The subnet in the current prefix, then in each past one."""
         for placed in status.subnets:
             if placed.name != self.subnet:
                 continue
@@ -66,3 +67,19 @@ class Reference(NamedTuple):
                     yield PlacedSubnet(
                         placed.name, Prefix(moved.network + offset, placed.cidr.length)
                     )
+
+
+def networks_of(
+    placed: PlacedRange, specification: Specification, status: Status
+) -> tuple[Prefix, ...]:
+    """What the host parts of a range are added to: now, then in each past prefix.
+
+    A range that names a subnet lies in that subnet of the delegation, once the status has it.
+    """
+    for named in specification.ranges:
+        if named.name == placed.name and named.subnet:
+            reference = Reference(specification.name, subnet=named.subnet.name)
+            subnets = [each.cidr for each in reference.subnets(specification, status)]
+            if subnets and subnets[0].contains(placed.start):
+                return tuple(subnets)
+    return status.prefixes

@@ -320,7 +320,11 @@ def given(
 
 def forget(routers: Routers, interface: str) -> Routers:
     """The routers without those of a link that went down or away."""
-    return {known: state for known, state in routers.items() if known.interface != interface}
+    return {
+        known: state
+        for known, state in routers.items()
+        if known.interface != interface or known.gives
+    }
 
 
 def heard(routers: Routers) -> Iterator[Heard]:

@@ -28,11 +28,11 @@ from gitops_prefix.decide.candidate import (
     of_first_source,
     source_of,
 )
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import Heard, Oddity, Routers, heard, warnings
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource
+from gitops_prefix.decide.transition import Choice
 
 HOUR = 3600.0
 GIVEN_UP = 60.0
@@ -461,7 +461,7 @@ def _listening_until(
     one that announces the current prefix. Once it was heard, or all routers that are
     believed were, there is nothing to wait for. A file says at once all that it has.
     """
-    if wanted is not None and source_of(wanted.router) is PrefixSource.FILE:
+    if wanted is not None and wanted.router.gives:
         return -inf
     said = any(current in state.announcements for state in believed.values())
     heard_all = set(acquisition.routers) and set(acquisition.routers) <= {

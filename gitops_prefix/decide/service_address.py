@@ -9,10 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from gitops_prefix.decide.address import BITS
-from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
-from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.reference import Placed, Reference
+from gitops_prefix.decide.prefix import BITS, PlacedRange, PlacedSubnet, Prefix
+from gitops_prefix.decide.reference import Placed, Reference, networks_of
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 
@@ -52,7 +50,11 @@ def room_of(reference: Reference, specification: Specification, status: Status) 
     placed = reference.placed(specification, status)
     if not placed:
         return None
-    ends = [_ends(part, status.prefixes) for part in placed]
+    first_part = placed[0]
+    networks = status.prefixes
+    if isinstance(first_part, PlacedRange):
+        networks = networks_of(first_part, specification, status)
+    ends = [_ends(part, networks) for part in placed]
     _, first, last = ends[0]
     return Room(tuple(network for network, _, _ in ends), first, last)
 

@@ -8,13 +8,30 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Literal, NamedTuple
 
-from gitops_prefix.decide.address import BITS, format_address, parse_address
-from gitops_prefix.decide.advertisement import FILE, KERNEL, Router
+from gitops_prefix.decide.advertisement import (
+    DHCPV6_PD,
+    FILE,
+    FRITZBOX,
+    KERNEL,
+    WEBHOOK,
+    Router,
+)
 from gitops_prefix.decide.fields import FieldProblem, Fields, dotted, parse_duration
-from gitops_prefix.decide.parts import AddressRange, Subnet, check_suffix
-from gitops_prefix.decide.prefix import GLOBAL_UNICAST, LINK_LOCAL, USUAL_LENGTH, Prefix
+from gitops_prefix.decide.prefix import (
+    BITS,
+    GLOBAL_UNICAST,
+    LINK_LOCAL,
+    USUAL_LENGTH,
+    AddressRange,
+    Prefix,
+    Subnet,
+    check_suffix,
+    format_address,
+    parse_address,
+)
 from gitops_prefix.errors import Severity
 
 API_VERSION = "dynamic-prefix.io/v1alpha1"
@@ -24,6 +41,16 @@ MOST_HISTORY = 10
 RETURN_AFTER: timedelta | None = timedelta(minutes=10)
 """How long a more preferred router has to be back: longer than a modem takes to settle."""
 
+SOURCE_FIELD = {
+    DHCPV6_PD: "dhcpv6pd",
+    FRITZBOX: "fritzbox",
+    WEBHOOK: "webhook",
+    FILE: "file",
+}
+"""The field of each source that gives all its prefixes at once."""
+FRITZ_BOX = "fritz.box"
+MOST_DUID = 130
+"""Octets of a DUID: two of type and at most 128 (RFC 8415 11.1)."""
 MOST_PATH = 4095
 """The longest path of a file: PATH_MAX of linux/limits.h, without the end."""
 
@@ -31,7 +58,39 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[!-.0-9;-~]{1,15}")
 """Linux's dev_valid_name, and printable: the names are in logs and on pages."""
 _FILE = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[ -.0-~]+)+")
+_DUID = re.compile(r"(?:[0-9A-Fa-f]{2}:)+[0-9A-Fa-f]{2}|[0-9A-Fa-f]+")
+_AT_HOME = tuple(
+    ip_network(block)
+    for block in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
 _COMMUNITY = re.compile(r"[0-9]+:[0-9]+")
+
+
+class Delegation(NamedTuple):
+    """What is asked of DHCPv6 servers (RFC 8415), for one DynamicPrefix.
+
+    Attributes:
+        name: of the DynamicPrefix: it has a lease of its own.
+        interface: the link on which servers are asked.
+        length: the hint for the length of the prefix.
+        servers: link-local sources and DUIDs ("00:01:…") that are believed; empty is all.
+        duid: who asks, as "00:04:…"; empty is the one that the daemon keeps.
+        release_on_stop: whether the lease is released when the daemon stops.
+    """
+
+    name: str
+    interface: str
+    length: int
+    servers: tuple[str, ...] = ()
+    duid: str = ""
+    release_on_stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +105,9 @@ class Acquisition:
         within: only prefixes inside one of these count; empty is all.
         kernel_interface: the link whose kernel-accepted prefixes count, or empty.
         file: the absolute path of the file whose prefixes count, or empty.
+        delegation: what is asked of DHCPv6 servers, or None.
+        webhook: the name under which HTTP updates are sent, or empty.
+        fritzbox: the address of the FRITZ!Box that is asked, or empty.
         static: the prefix, when nothing is to be watched.
         prefer_routers: link-local sources in the order in which they are preferred;
             empty is by RFC 4191's preference.
@@ -63,6 +125,9 @@ class Acquisition:
     prefer_routers: tuple[str, ...] = ()
     return_after: timedelta | None = RETURN_AFTER
     file: str = ""
+    delegation: Delegation | None = None
+    webhook: str = ""
+    fritzbox: str = ""
 
     @property
     def watched_links(self) -> tuple[str, ...]:
@@ -80,9 +145,47 @@ class Acquisition:
         return "" if self.static else self.file
 
     @property
+    def says_to_followers(self) -> bool:
+        """Whether a daemon that does not lead hears its sources.
+
+        A DHCPv6 server is asked by the one that leads alone, and that one takes updates.
+        """
+        return not (self.watched_delegation or self.watched_webhook)
+
+    @property
+    def usual_length(self) -> int:
+        """The length that the prefix will have, as far as the specification says it."""
+        if self.static:
+            return self.static.length
+        return self.delegation.length if self.delegation else USUAL_LENGTH
+
+    @property
     def speaks(self) -> bool:
         """Whether there is a source that can say a prefix."""
-        return bool(self.static or self.file or self.interfaces or self.kernel_interface)
+        return bool(
+            self.static
+            or self.delegation
+            or self.fritzbox
+            or self.webhook
+            or self.file
+            or self.interfaces
+            or self.kernel_interface
+        )
+
+    @property
+    def watched_delegation(self) -> Delegation | None:
+        """What is asked of DHCPv6 servers, if anything is."""
+        return None if self.static else self.delegation
+
+    @property
+    def watched_webhook(self) -> str:
+        """The name under which HTTP updates are taken, or empty."""
+        return "" if self.static else self.webhook
+
+    @property
+    def watched_fritzbox(self) -> str:
+        """The FRITZ!Box that is asked, or empty."""
+        return "" if self.static else self.fritzbox
 
     @property
     def admits_global(self) -> bool:
@@ -91,11 +194,20 @@ class Acquisition:
 
     def hears(self, router: Router) -> bool:
         """Whether a router is on a link of this DynamicPrefix, by the source it asks for."""
-        if router.address == FILE:
-            return router.interface == self.watched_file
-        if router.address == KERNEL:
-            return router.interface == self.watched_kernel
-        return router.interface in self.interfaces
+        if router.advertises:
+            return router.interface in self.interfaces
+        return bool(router.interface) and router.interface == self.hears_under(router.address)
+
+    def hears_under(self, address: str) -> str:
+        """Under what this DynamicPrefix hears the source of this address; empty if it does not."""
+        delegation = self.watched_delegation
+        return {
+            KERNEL: self.watched_kernel,
+            FILE: self.watched_file,
+            WEBHOOK: self.watched_webhook,
+            FRITZBOX: self.watched_fritzbox,
+            DHCPV6_PD: delegation.name if delegation else "",
+        }[address]
 
     def believes(self, router: Router) -> bool:
         """Whether `routers` lets it count. The kernel and a file do not say who announced what."""
@@ -174,13 +286,14 @@ def read_specification(
         root.problem("spec", "missing-field", "a DynamicPrefix needs a spec")
     spec = root.mapping("spec")
     spec.only("acquisition", "addressRanges", "subnets", "transition")
-    acquisition, hint = _read_acquisition(spec)
+    name = _read_name(root)
+    acquisition = _read_acquisition(spec, name)
+    length = prefix_length or acquisition.usual_length
     static = acquisition.static
-    length = prefix_length or (static.length if static else None) or hint
-    ranges = tuple(_read_ranges(spec, length))
     subnets = tuple(_read_subnets(spec))
+    ranges = tuple(_read_ranges(spec, length, subnets))
     specification = Specification(
-        name=_read_name(root),
+        name=name,
         acquisition=acquisition,
         ranges=ranges,
         subnets=subnets,
@@ -205,9 +318,18 @@ def _read_name(root: Fields) -> str:
     return name
 
 
-def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
+def _read_acquisition(spec: Fields, name: str) -> Acquisition:
     fields = spec.mapping("acquisition")
-    fields.only("routerAdvertisement", "prefixFilter", "kernel", "file", "static", "dhcpv6pd")
+    fields.only(
+        "prefixFilter",
+        "static",
+        "dhcpv6pd",
+        "fritzbox",
+        "webhook",
+        "file",
+        "routerAdvertisement",
+        "kernel",
+    )
     advertisement = fields.mapping("routerAdvertisement")
     advertisement.only(
         "interface",
@@ -249,10 +371,14 @@ def _read_acquisition(spec: Fields) -> tuple[Acquisition, int]:
         ),
         return_after=advertisement.parsed("returnAfter", _parse_return_after, RETURN_AFTER),
         file=file.parsed("path", _parse_path, ""),
+        delegation=_read_delegation(fields, name, delegated),
+        webhook=name if "webhook" in fields else "",
+        fritzbox=_read_fritzbox(fields),
     )
+    fields.mapping("webhook").only()
     _warn_of_routers(advertisement, acquisition)
     _warn_of_static(fields, acquisition)
-    return acquisition, _read_delegation(fields)
+    return acquisition
 
 
 def _warn_of_routers(advertisement: Fields, acquisition: Acquisition) -> None:
@@ -276,32 +402,97 @@ def _warn_of_routers(advertisement: Fields, acquisition: Acquisition) -> None:
 
 def _warn_of_static(fields: Fields, acquisition: Acquisition) -> None:
     """A static prefix is always there, so no source below it is ever used."""
+    if not acquisition.static:
+        return
     always = "static is there, too, and always counts"
-    if acquisition.static and acquisition.kernel_interface:
-        message = f"spec.acquisition.kernel: {always}; the kernel is not asked"
-        path = (*fields.path, "kernel")
-        fields.problems.append(FieldProblem(path, "kernel-not-watched", message, Severity.WARNING))
-    if acquisition.static and acquisition.file:
-        message = f"spec.acquisition.file: {always}; the file is not read"
-        path = (*fields.path, "file")
-        fields.problems.append(FieldProblem(path, "file-not-watched", message, Severity.WARNING))
+    if "kernel" in fields:
+        message = f"{always}; the kernel is not asked"
+        fields.problem("kernel", "kernel-not-watched", message, Severity.WARNING)
+    if "file" in fields:
+        message = f"{always}; the file is not read"
+        fields.problem("file", "file-not-watched", message, Severity.WARNING)
+    if "dhcpv6pd" in fields:
+        message = f"{always}; no server is asked"
+        fields.problem("dhcpv6pd", "dhcpv6pd-not-watched", message, Severity.WARNING)
+    if "webhook" in fields:
+        message = f"{always}; no update is taken"
+        fields.problem("webhook", "webhook-not-watched", message, Severity.WARNING)
+    if "fritzbox" in fields:
+        message = f"{always}; the box is not asked"
+        fields.problem("fritzbox", "fritzbox-not-watched", message, Severity.WARNING)
 
 
-def _read_delegation(acquisition: Fields) -> int:
-    """The length that a jr42 `dhcpv6pd` asks for; we only read it, and say so."""
-    delegation = acquisition.mapping("dhcpv6pd")
-    delegation.only("interface", "requestedPrefixLength")
-    others = ("static", "file", "routerAdvertisement", "kernel")
-    if "dhcpv6pd" in acquisition and not any(other in acquisition for other in others):
-        path = (*acquisition.path, "dhcpv6pd")
-        message = (
-            "spec.acquisition.dhcpv6pd: gitops-prefix sends no DHCPv6; watch the link with "
-            "routerAdvertisement: {interface: …, delegatedPrefixLength: …} instead"
+def _read_delegation(fields: Fields, name: str, delegated: int | None) -> Delegation | None:
+    asked = fields.mapping("dhcpv6pd")
+    asked.only("interface", "requestedPrefixLength", "servers", "duid", "releaseOnStop")
+    if "dhcpv6pd" not in fields:
+        return None
+    interface = asked.parsed("interface", _parse_interface, "")
+    if "interface" not in asked:
+        message = 'dhcpv6pd needs the link on which servers are asked, as in "eth0"'
+        asked.problem("interface", "missing-field", message)
+    return Delegation(
+        name,
+        interface,
+        asked.integer("requestedPrefixLength", delegated or USUAL_LENGTH, low=1, high=BITS),
+        asked.parsed_list("servers", _parse_server),
+        asked.parsed("duid", _parse_duid, ""),
+        asked.boolean("releaseOnStop", default=False),
+    )
+
+
+def _parse_server(text: str) -> str:
+    try:
+        return _parse_duid(text)
+    except ValueError:
+        pass
+    address = parse_address(text)
+    if not LINK_LOCAL.contains(address):
+        raise ValueError(
+            f'"{text}" is neither link-local nor a DUID: a server answers from its fe80:: address; '
+            "`gitops-prefix observe --dhcpv6` shows both"
         )
-        acquisition.problems.append(
-            FieldProblem(path, "dhcpv6pd-not-watched", message, Severity.WARNING)
+    return format_address(address)
+
+
+def _parse_duid(text: str) -> str:
+    """A DUID in the one form that is compared: lower case, a colon between two octets."""
+    digits = text.replace(":", "").lower()
+    if not _DUID.fullmatch(text) or len(digits) % 2 or not 6 <= len(digits) <= 2 * MOST_DUID:
+        raise ValueError(
+            f'"{text}" is not a DUID: write its octets (RFC 8415 11), as in "00:04:5a:1f:…"'
         )
-    return delegation.integer("requestedPrefixLength", USUAL_LENGTH, low=1, high=BITS)
+    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
+
+
+def _read_fritzbox(fields: Fields) -> str:
+    box = fields.mapping("fritzbox")
+    box.only("address")
+    return box.parsed("address", _parse_box, FRITZ_BOX) if "fritzbox" in fields else ""
+
+
+def _parse_box(text: str) -> str:
+    """The one name, or an address that cannot be on the internet.
+
+    Whoever may merge must not make the daemon send requests to anybody else.
+    """
+    if text.lower() == FRITZ_BOX:
+        return FRITZ_BOX
+    try:
+        address = ip_address(text)
+    except ValueError:
+        address = None
+    if address is None or not is_at_home(address):
+        raise ValueError(
+            f'"{text}" is not the address of a FRITZ!Box at home: write "{FRITZ_BOX}", or a '
+            'private, unique local or link-local address, as in "192.168.178.1"'
+        )
+    return str(address)
+
+
+def is_at_home(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is private (RFC 1918), unique local (RFC 4193) or link-local."""
+    return any(address in block for block in _AT_HOME if block.version == address.version)
 
 
 def _parse_return_after(text: str) -> timedelta | None:
@@ -336,15 +527,16 @@ def _parse_router(text: str) -> str:
     return format_address(address)
 
 
-def _read_ranges(spec: Fields, prefix_length: int) -> Iterator[AddressRange]:
+def _read_ranges(
+    spec: Fields, prefix_length: int, subnets: tuple[Subnet, ...]
+) -> Iterator[AddressRange]:
     names: set[str] = set()
     for item in spec.mappings("addressRanges"):
-        item.only("name", "start", "end")
+        item.only("name", "start", "end", "subnet")
         name = _read_part_name(item, names)
-        start, end = (
-            _read_suffix(item, "start", prefix_length),
-            _read_suffix(item, "end", prefix_length),
-        )
+        subnet = _read_range_subnet(item, subnets)
+        length = subnet.prefix_length if subnet else prefix_length
+        start, end = (_read_suffix(item, "start", length), _read_suffix(item, "end", length))
         if start is None or end is None:
             continue
         if start > end:
@@ -354,7 +546,20 @@ def _read_ranges(spec: Fields, prefix_length: int) -> Iterator[AddressRange]:
                 f'"{item.text("start")}" is above end "{item.text("end")}"',
             )
             continue
-        yield AddressRange(name, start, end)
+        yield AddressRange(name, start, end, subnet)
+
+
+def _read_range_subnet(item: Fields, subnets: tuple[Subnet, ...]) -> Subnet | None:
+    """The subnet that a range lies in, or None for the prefix itself."""
+    if "subnet" not in item:
+        return None
+    name = item.text("subnet")
+    found = next((subnet for subnet in subnets if subnet.name == name), None)
+    if found is None:
+        known = ", ".join(subnet.name for subnet in subnets) or "none"
+        message = f'no subnet is named "{name}" (there are: {known})'
+        item.problem("subnet", "unknown-subnet", message)
+    return found
 
 
 def _read_suffix(item: Fields, key: str, prefix_length: int) -> int | None:

@@ -10,10 +10,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.fields import FieldProblem, Fields
-from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import (
+    PlacedRange,
+    PlacedSubnet,
+    Prefix,
+    format_address,
+    parse_address,
+)
 
 LAST_YEAR = 9000
 
@@ -25,6 +29,8 @@ class PrefixSource(StrEnum):
     ROUTER_ADVERTISEMENT = "router-advertisement"
     KERNEL = "kernel"
     FILE = "file"
+    FRITZBOX = "fritzbox"
+    WEBHOOK = "webhook"
     STATIC = "static"
     UNKNOWN = "unknown"
 

@@ -4,27 +4,28 @@
 only goes forward.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.advertisement import (
-    FILE,
+    INFINITY,
     KERNEL,
+    WEBHOOK,
     PrefixInformation,
     Router,
     RouterAdvertisement,
 )
 from gitops_prefix.decide.candidate import Followed, Verdict, refusal, vouched
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, given, observe, solicited
 from gitops_prefix.decide.selection import Decision, Selection, adopt, select
 from gitops_prefix.decide.specification import Specification
-from gitops_prefix.decide.status import Status
+from gitops_prefix.decide.status import PrefixSource, Status
+from gitops_prefix.decide.transition import Choice
 
 MOST_STRANGERS = MOST_ROUTERS // 2
 """Routers of one link above which a router is not remembered if none of its prefixes can count."""
@@ -52,14 +53,15 @@ class Accepted(NamedTuple):
     at: float
 
 
-class FileGiven(NamedTuple):
-    """The prefixes that a file holds, all of them.
+class Given(NamedTuple):
+    """The prefixes that a source has that gives all of them at once: a server, a box, a file.
 
     Attributes:
-        since: when it was written: its lifetimes count from then.
+        source: one of `advertisement.GIVING`, and which one.
+        since: when it was written or said: the lifetimes count from then.
     """
 
-    path: str
+    source: Router
     prefixes: tuple[PrefixInformation, ...]
     since: float
     at: float
@@ -74,7 +76,7 @@ class LinkChanged(NamedTuple):
     at: float
 
 
-LinkEvent: TypeAlias = Advertised | Accepted | FileGiven | LinkChanged
+LinkEvent: TypeAlias = Advertised | Accepted | Given | LinkChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,9 @@ class Watched:
             acquisition = replace(acquisition, interfaces=(interface,))
         if acquisition.kernel_interface:
             acquisition = replace(acquisition, kernel_interface=interface)
+        if acquisition.delegation:
+            delegation = acquisition.delegation._replace(interface=interface)
+            acquisition = replace(acquisition, delegation=delegation)
         return replace(self, specification=replace(self.specification, acquisition=acquisition))
 
 
@@ -143,14 +148,15 @@ class Ears:
             )
             for name, followed in watched.items()
         }
+        acquisitions = [each.specification.acquisition for each in watched.values()]
         # A file that is watched no more must not count by what it once held.
-        files = {each.specification.acquisition.watched_file for each in watched.values()}
         routers = {
             router: state
             for router, state in self.routers.items()
-            if router.address != FILE or router.interface in files
+            if not router.gives or any(each.hears(router) for each in acquisitions)
         }
-        return replace(self, watched=dict(watched), selections=selections, routers=routers)
+        known = _recall(routers, watched.values())
+        return replace(self, watched=dict(watched), selections=selections, routers=known)
 
     def written(self) -> "Ears":
         """The same, after every decision was carried out, for those who have no repository."""
@@ -172,9 +178,9 @@ class Ears:
                 return self._hear_router(event)
             case Accepted():
                 return self._hear_kernel(event)
-            case FileGiven():
-                source = Router(event.path, FILE)
-                routers = given(self.routers, source, event.prefixes, event.since, event.at)
+            case Given():
+                source, prefixes = event.source, event.prefixes
+                routers = given(self.routers, source, prefixes, event.since, event.at)
                 return replace(self, routers=routers)
             case LinkChanged(up=False):
                 # After a router was unplugged, what it said before is out of date.
@@ -330,3 +336,29 @@ class Ears:
         return any(
             refusal(router, information, acquisition) is None for acquisition in acquisitions
         )
+
+
+def _recall(routers: Routers, watched: Iterable[Watched]) -> Routers:
+    """Hear again what an HTTP update said before a restart: the repository has it.
+
+    An update is sent when the prefix changes, and not when this daemon starts.
+    """
+    for each in watched:
+        source = Router(each.specification.acquisition.watched_webhook, WEBHOOK)
+        status = each.status
+        if not source.interface or source in routers or status is None:
+            continue
+        if status.source is PrefixSource.WEBHOOK:
+            routers = given(routers, source, [given_for_ever(status.current)], 0.0, 0.0)
+    return routers
+
+
+def given_for_ever(prefix: Prefix) -> PrefixInformation:
+    """What is given without a lifetime: it stands until something else is given."""
+    return PrefixInformation(
+        prefix,
+        on_link=True,
+        autonomous=True,
+        valid_lifetime=INFINITY,
+        preferred_lifetime=INFINITY,
+    )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from gitops_prefix.decide.address import format_address, parse_address
+from gitops_prefix.decide.prefix import format_address, parse_address
 from gitops_prefix.decide.specification import API_VERSION, KIND, read_specification
 from gitops_prefix.decide.status import Status, read_status, status_document
 from gitops_prefix.decide.transition import settle

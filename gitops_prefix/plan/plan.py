@@ -7,11 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitops_prefix.decide.advertisement import Router
-from gitops_prefix.decide.choice import Choice
-from gitops_prefix.decide.prefix import USUAL_LENGTH
 from gitops_prefix.decide.specification import MOST_HISTORY, Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.decide.transition import advance, imagined_prefix, replay, settle
+from gitops_prefix.decide.transition import Choice, advance, imagined_prefix, replay, settle
 from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.inventory import Described, Inventory, describe
 from gitops_prefix.render.reading import read_inventory
@@ -205,8 +203,8 @@ def _imagine_next(
         before, specification = statuses.get(name), document.specification
         if before is None and number:
             continue
-        static = specification.acquisition.static
-        length = before.current.length if before else static.length if static else USUAL_LENGTH
+        usual = specification.acquisition.usual_length
+        length = before.current.length if before else usual
         choice = Choice(imagined_prefix(specification, length, index * _MOST_STEPS + number))
         moment = (before and before.acquired_at) or _LONG_AGO
         try:

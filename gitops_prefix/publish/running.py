@@ -14,8 +14,7 @@ from pathlib import Path
 from time import monotonic  # noqa: TID251  how long git runs, and no date
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import format_address
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, format_address
 
 LOCAL_SECONDS = 60.0
 """For git on our own disk."""

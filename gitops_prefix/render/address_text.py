@@ -6,9 +6,14 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import BITS, format_address, parse_address
-from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import (
+    BITS,
+    PlacedRange,
+    PlacedSubnet,
+    Prefix,
+    format_address,
+    parse_address,
+)
 from gitops_prefix.decide.reference import Placed
 from gitops_prefix.render.node import Value
 

@@ -12,8 +12,7 @@ from functools import lru_cache
 from heapq import merge
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import BITS
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import BITS, Prefix
 from gitops_prefix.render.source import Edit, splice
 
 _GROUP = "[0-9a-fA-F]{1,4}"

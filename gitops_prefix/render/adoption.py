@@ -15,9 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.fields import Path
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, format_address
 from gitops_prefix.decide.service_address import (
     Claim,
     Nowhere,

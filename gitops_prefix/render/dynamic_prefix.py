@@ -64,11 +64,12 @@ def read_dynamic_prefix(
 def _check_sources(
     document: Mapping[str, object], specification: Specification
 ) -> Iterator[FieldProblem]:
-    """Sources that can never say a prefix, and what an operator's `dhcpv6pd` asks for in vain."""
+    """Sources that can never say a prefix, and one whose prefix has no room for the subnets."""
     acquisition = value_at(cast("Value", document), _ACQUISITION)
     written = acquisition if isinstance(acquisition, dict) else {}
-    advertisement, delegation = written.get("routerAdvertisement"), written.get("dhcpv6pd")
-    if not specification.acquisition.speaks and not delegation:
+    advertisement = written.get("routerAdvertisement")
+    sources = specification.acquisition
+    if not sources.speaks:
         words = "there is no source: write routerAdvertisement: {interface: eth0}"
         if isinstance(advertisement, dict) and advertisement.get("enabled") is False:
             words = (
@@ -78,28 +79,14 @@ def _check_sources(
             words = "routerAdvertisement watches no link: write its interface, as in eth0"
         message = f"spec.acquisition: {words}; else no prefix ever comes"
         yield FieldProblem(_ACQUISITION, "no-source", message)
-    if delegation and len(written) > 1:
-        yield from _check_delegation(delegation, specification)
-
-
-def _check_delegation(delegation: Value, specification: Specification) -> Iterator[FieldProblem]:
-    """An operator's `dhcpv6pd` beside other sources: it is never asked, and its length is lost."""
-    asked = delegation.get("requestedPrefixLength") if isinstance(delegation, dict) else None
-    acquisition = specification.acquisition
-    others = "the other sources alone say the prefix"
-    if not acquisition.speaks:
-        others = "and routerAdvertisement watches no link: write its interface there"
-    message = f"spec.acquisition.dhcpv6pd: gitops-prefix sends no DHCPv6; {others}"
-    path: Path = (*_ACQUISITION, "dhcpv6pd")
-    yield FieldProblem(path, "dhcpv6pd-not-watched", message, Severity.WARNING)
-    if asked is not None and specification.subnets and acquisition.delegated_length is None:
+    asked = sources.watched_delegation
+    if asked and sources.watched_links and specification.subnets and not sources.delegated_length:
         message = (
-            "spec.acquisition.dhcpv6pd.requestedPrefixLength: nothing reads it, so subnets are "
-            "carved from the /64 of the link: write "
-            f"routerAdvertisement: {{delegatedPrefixLength: {asked}}}"
+            "spec.acquisition.routerAdvertisement: while no DHCPv6 server delegates, subnets are "
+            f"carved from the /64 of the link: write delegatedPrefixLength: {asked.length}"
         )
-        path = (*path, "requestedPrefixLength")
-        yield FieldProblem(path, "requested-length-not-used", message, Severity.WARNING)
+        path: Path = (*_ACQUISITION, "routerAdvertisement")
+        yield FieldProblem(path, "fallback-may-not-fit", message, Severity.WARNING)
 
 
 def edit_status(document: DynamicPrefixDocument, status: Status) -> FieldEdit:

@@ -16,8 +16,8 @@ from functools import partial
 from itertools import chain
 from typing import cast
 
-from gitops_prefix.decide.address import parse_address
 from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.decide.prefix import parse_address
 from gitops_prefix.decide.service_address import Claim, Holder
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status

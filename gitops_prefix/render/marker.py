@@ -1,14 +1,18 @@
 """The text of a marker, `NAME[:RANGE-OR-SUBNET]:FIELD[:HOST]`, and its values in a prefix."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.fields import nearest
-from gitops_prefix.decide.parts import PlacedRange, check_suffix
-from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.reference import Placed, Reference
+from gitops_prefix.decide.prefix import (
+    PlacedRange,
+    Prefix,
+    check_suffix,
+    format_address,
+    parse_address,
+)
+from gitops_prefix.decide.reference import Placed, Reference, networks_of
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends, range_text
@@ -62,16 +66,19 @@ class Marker(NamedTuple):
         """
         reference = self.reference
         if self.field in _OF_THE_PREFIX and not reference.subnet:
-            # A range has no prefix of its own: the prefix around it is meant.
-            reference = Reference(reference.dynamic_prefix)
+            # A range has no prefix of its own: the prefix or subnet around it is meant.
+            reference = _around(reference, specification)
         placed = reference.placed(specification, status)
+        networks = status.prefixes
+        if placed and isinstance(placed[0], PlacedRange):
+            networks = networks_of(placed[0], specification, status)
         if self.field not in _PAST_TOO:
             placed = placed[:1]
-        return tuple(value for part in placed for value in self._values(part, status))
+        return tuple(value for part in placed for value in self._values(part, networks))
 
-    def _values(self, placed: Placed, status: Status) -> tuple[str, ...]:
+    def _values(self, placed: Placed, networks: Sequence[Prefix]) -> tuple[str, ...]:
         if self.host is not None:
-            return (format_address(_address(placed, self.host, status)),)
+            return (format_address(_address(placed, self.host, networks)),)
         match self.field:
             case "start":
                 return (format_address(placed_ends(placed)[0]),)
@@ -158,10 +165,17 @@ def _unknown(code: str, what: str, written: str, known: list[str]) -> MarkerErro
     )
 
 
-def _address(placed: Placed, host: int, status: Status) -> int:
+def _around(reference: Reference, specification: Specification) -> Reference:
+    for named in specification.ranges:
+        if named.name == reference.address_range and named.subnet:
+            return Reference(reference.dynamic_prefix, subnet=named.subnet.name)
+    return Reference(reference.dynamic_prefix)
+
+
+def _address(placed: Placed, host: int, networks: Sequence[Prefix]) -> int:
     if isinstance(placed, PlacedRange):
-        inside = (prefix for prefix in status.prefixes if prefix.contains(placed.start))
-        prefix = next(inside, status.current)
+        inside = (prefix for prefix in networks if prefix.contains(placed.start))
+        prefix = next(inside, networks[0])
     else:
         prefix = placed_cidrs(placed)[0]
     try:

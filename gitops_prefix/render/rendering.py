@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import format_address, parse_address
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, format_address, parse_address
 from gitops_prefix.decide.service_address import (
     Assignment,
     Claim,

@@ -10,9 +10,8 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
-from gitops_prefix.decide.address import format_address
 from gitops_prefix.decide.fields import Path, dotted
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, format_address
 from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import MOST_HISTORY, Specification
 from gitops_prefix.decide.status import Status

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.advertisement import PrefixInformation, Router, RouterAdvertisement
 from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
@@ -75,6 +75,19 @@ class LosesPackets:
 
 
 @dataclass(frozen=True, slots=True)
+class Gives:
+    """A source says what it has, all of it: a DHCPv6 server, a FRITZ!Box, an update, a file.
+
+    Attributes:
+        source: one of `advertisement.GIVING`.
+        prefixes: with their lifetimes from now on.
+    """
+
+    source: str
+    prefixes: tuple[PrefixInformation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LinkChanges:
     """A link of the machine that watches goes down or comes up."""
 
@@ -105,6 +118,7 @@ Action = (
     | FallsSilent
     | SaysFarewell
     | LosesPackets
+    | Gives
     | LinkChanges
     | Restarts
     | GitChanges

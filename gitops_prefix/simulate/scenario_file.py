@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.advertisement import (
     INFINITY,
     ROUTE_INFORMATION,
@@ -19,7 +18,8 @@ from gitops_prefix.decide.advertisement import (
     UnknownOption,
 )
 from gitops_prefix.decide.fields import FieldProblem, Fields, nearest, parse_duration
-from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
+from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix, format_address, parse_address
+from gitops_prefix.decide.specification import SOURCE_FIELD
 from gitops_prefix.decide.status import parse_time
 from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.node import Node, duplicate_keys, nearest_node
@@ -31,6 +31,7 @@ from gitops_prefix.simulate.scenario import (
     Event,
     FallsSilent,
     GitChanges,
+    Gives,
     LinkChanges,
     LosesPackets,
     Noted,
@@ -50,11 +51,13 @@ MOST_LOST = 1000
 MOST_SECONDS = 366 * 86_400
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 _FLAGS = {"on-link", "autonomous"}
-_ACTIONS = ("announces", "packets", "farewell", "silent", "lost", "link", "daemon", "git")
+_ACTIONS = ("announces", "packets", "farewell", "silent", "lost", "gives", "link", "daemon", "git")
+_WITHOUT_ROUTER = {"gives", "link", "daemon", "git"}
 _PACKET = ("announces", "routes", "lifetime")
 _BESIDE = {
     "announces": {"routes", "lifetime", "every", "once"},
     "packets": {"every", "once"},
+    "gives": {"source"},
     "link": {"interface"},
 }
 """The fields that say something beside an action."""
@@ -217,14 +220,22 @@ class _Reader:
         return at
 
     def _read_action(self, fields: Fields, named: str) -> Action:
+        if named in _WITHOUT_ROUTER:
+            return self._read_without_router(fields, named)
+        return self._read_of_router(fields, named)
+
+    def _read_without_router(self, fields: Fields, named: str) -> Action:
         if named == "link":
             up = fields.choice("link", ("up", "down"), "up") == "up"
             return LinkChanges(fields.text("interface", self._stand_ins.interface), up)
+        if named == "gives":
+            return self._read_gift(fields)
         if named == "daemon":
             fields.choice("daemon", ("restarts",), "restarts")
             return Restarts()
-        if named == "git":
-            return GitChanges(fields.choice("git", ("away", "back"), "back") == "away")
+        return GitChanges(fields.choice("git", ("away", "back"), "back") == "away")
+
+    def _read_of_router(self, fields: Fields, named: str) -> Action:
         sender = self._sender(fields)
         if named in {"silent", "farewell"}:
             if not fields.boolean(named, default=True):
@@ -247,6 +258,16 @@ class _Reader:
             _read_every(fields, sender.every),
             fields.boolean("once", default=False),
         )
+
+    def _read_gift(self, fields: Fields) -> Gives:
+        """What a source has: prefixes that never end, or with their lifetimes."""
+        named = {field: source for source, field in SOURCE_FIELD.items()}
+        source = fields.choice("source", tuple(named), "file")
+        if "source" not in fields:
+            known = ", ".join(named)
+            fields.problem("source", "missing-field", f"gives needs a source: {known}")
+        nobody = _Sender(Router("", ""), "", valid=INFINITY, preferred=INFINITY)
+        return Gives(named[source], tuple(self._read_prefixes(fields, nobody, "gives")))
 
     def _read_packet(self, fields: Fields, sender: _Sender) -> RouterAdvertisement:
         return RouterAdvertisement(
@@ -274,14 +295,16 @@ class _Reader:
         stand_in = Router(self._stand_ins.interface, self._stand_ins.router)
         return _Sender(stand_in, label)
 
-    def _read_prefixes(self, fields: Fields, sender: _Sender) -> Iterator[PrefixInformation]:
-        """Each item of `announces`: a prefix alone, or with its lifetimes and flags."""
-        items = fields.content.get("announces", [])
+    def _read_prefixes(
+        self, fields: Fields, sender: _Sender, key: str = "announces"
+    ) -> Iterator[PrefixInformation]:
+        """Each item of a list: a prefix alone, or with its lifetimes and flags."""
+        items = fields.content.get(key, [])
         if isinstance(items, list):
             whole = [item if isinstance(item, dict) else {"prefix": item} for item in items]
-            fields = replace(fields, content={**fields.content, "announces": whole})
+            fields = replace(fields, content={**fields.content, key: whole})
         seen = set()
-        for item in fields.mappings("announces"):
+        for item in fields.mappings(key):
             item.only("prefix", "valid", "preferred", "flags")
             if "prefix" not in item:
                 item.problem("prefix", "missing-field", 'a prefix, or a letter such as "A"')

@@ -30,6 +30,7 @@ from gitops_prefix.simulate.scenario import (
     Event,
     FallsSilent,
     GitChanges,
+    Gives,
     LinkChanges,
     LosesPackets,
     Noted,
@@ -196,7 +197,7 @@ def event_words(event: Event) -> str:
     return ": ".join(filter(None, (words, event.note)))
 
 
-def _action_words(event: Event) -> str:  # noqa: PLR0911  one return a kind of event
+def _action_words(event: Event) -> str:  # noqa: C901, PLR0911  one return a kind of event
     match event.action:
         case Observed(name, prefix):
             return f"{name} is given {prefix}"
@@ -210,6 +211,9 @@ def _action_words(event: Event) -> str:  # noqa: PLR0911  one return a kind of e
             return f"{label} ({router}) says farewell: router lifetime 0, no prefix"
         case LosesPackets(router, label, times):
             return f"{label} ({router}) is not heard the next {_times(times)}"
+        case Gives(source, prefixes):
+            listed = "; ".join(map(_announced_words, prefixes)) or "no prefix"
+            return f"{source} gives {listed}"
         case LinkChanges(interface, up):
             return f"link {interface} {'comes up' if up else 'goes down'}"
         case Restarts():

@@ -8,17 +8,19 @@ from math import ceil, inf
 
 from gitops_prefix.decide.advertisement import (
     SOURCE_LINK_LAYER_ADDRESS,
+    WEBHOOK,
     Preference,
+    PrefixInformation,
+    Router,
     RouterAdvertisement,
     UnknownOption,
 )
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.status import PrefixSource, Status
-from gitops_prefix.decide.transition import due
+from gitops_prefix.decide.transition import Choice, due
 from gitops_prefix.errors import InputError, Place, Problem
-from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, LinkEvent
+from gitops_prefix.plan.ears import Advertised, Ears, Given, LinkChanged, LinkEvent
 from gitops_prefix.plan.occasion import occasion
 from gitops_prefix.plan.plan import Plan, plan, watch, would_change
 from gitops_prefix.render.reading import read_inventory
@@ -30,6 +32,7 @@ from gitops_prefix.simulate.scenario import (
     Event,
     FallsSilent,
     GitChanges,
+    Gives,
     LinkChanges,
     LosesPackets,
     Observed,
@@ -194,6 +197,7 @@ class _World:
         self._last_event = max((event.at for event in scenario.events), default=0)
         self._shown: dict[str, object] = {}
         self._given: dict[str, Prefix] = {}
+        self._gifts: dict[str, tuple[tuple[PrefixInformation, ...], float]] = {}
         self._away = False
         self._commits = self._waiting = 0
 
@@ -208,6 +212,10 @@ class _World:
                     self._away = away
                 case Restarts():
                     self._ears = Ears()
+                    self._hear(self._given_again(at))
+                case Gives(source, prefixes):
+                    self._gifts[source] = (prefixes, at)
+                    self._hear(self._given_by(source, at))
             self._hear(self._routers.take(event.action, at))
         repeated = self._routers.repeat(at)
         self._hear(repeated)
@@ -282,6 +290,24 @@ class _World:
         }
         fields = held_fields(self._inventory)
         return Walk(self._scenario, specifications, steps, self._files, fields, end, repeated)
+
+    def _given_again(self, at: float) -> list[LinkEvent]:
+        """What the sources still say after a restart.
+
+        An update was sent once, and is not sent again: `Ears` finds it in the repository.
+        """
+        sources = [source for source in self._gifts if source != WEBHOOK]
+        return [event for source in sources for event in self._given_by(source, at)]
+
+    def _given_by(self, source: str, at: float) -> list[LinkEvent]:
+        """What every DynamicPrefix hears that has this source."""
+        prefixes, since = self._gifts[source]
+        acquisitions = [
+            document.specification.acquisition
+            for document in self._inventory.dynamic_prefixes.values()
+        ]
+        names = dict.fromkeys(each.hears_under(source) for each in acquisitions)
+        return [Given(Router(name, source), prefixes, since, at) for name in names if name]
 
     def _calendar(self, at: float) -> datetime:
         return self._scenario.start + timedelta(seconds=int(at))

@@ -12,6 +12,7 @@ from math import inf, isinf
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT, Rejected, RejectReason, decode
@@ -51,6 +52,34 @@ class Dropped(NamedTuple):
     router: Router
     rejected: Rejected
     at: float
+
+
+class ChangedPrefixes:
+    """Notices when a router changed the prefixes that hosts are to use.
+
+    A router that got another delegation says so on its links first.
+    """
+
+    def __init__(self) -> None:
+        self._preferred: dict[Router, frozenset[Prefix]] = {}
+
+    def note(self, event: Advertised) -> bool:
+        """Whether the router preferred other prefixes before; not when it is heard first.
+
+        An advertisement without a prefix says nothing (RFC 4861 6.3.4).
+        """
+        preferred = frozenset(
+            information.prefix
+            for information in event.advertisement.prefixes
+            if information.preferred_lifetime
+        )
+        before = self._preferred.get(event.router)
+        if not event.advertisement.prefixes or preferred == before:
+            return False
+        if before is None and len(self._preferred) >= MOST_ROUTERS:
+            return False
+        self._preferred[event.router] = preferred
+        return before is not None
 
 
 class Flooded(NamedTuple):
@@ -274,8 +303,13 @@ class AdvertisementSource:
         ear.backoff = backoff.start(now, self._chance) if link.up else backoff
         return ()
 
-    def take(self, request: Solicit, now: float) -> None:
+    def overhear(self, event: object, now: float) -> None:
+        """Nothing: this source heard it itself."""
+
+    def take(self, request: object, now: float) -> None:
         """Solicit soon, unless the link is down."""
+        if not isinstance(request, Solicit):
+            return
         ear = self._ears.get(request.interface)
         if ear is not None and ear.index:
             ear.requested.add(request.router, now, FIRST_DELAY * self._chance())

@@ -198,6 +198,9 @@ class KernelSource:
         """Never: the kernel reports every change."""
         return inf
 
+    def overhear(self, event: object, now: float) -> None:
+        """Nothing: the kernel heard it itself."""
+
     def take(self, request: object, now: float) -> None:
         """Nothing: the kernel solicits by itself."""
 

@@ -19,11 +19,11 @@ from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
-from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
+from gitops_prefix.decide.advertisement import FILE, INFINITY, PrefixInformation, Router
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.plan.ears import FileGiven
+from gitops_prefix.plan.ears import Given
 from gitops_prefix.watch.links import LinkState
-from gitops_prefix.watch.watcher import FileRefused
+from gitops_prefix.watch.watcher import SourceFailed
 
 POLL = 2.0
 """Seconds between two looks at a file that inotify does not watch."""
@@ -230,10 +230,13 @@ class FileSource:
         """Nothing: a file is on no link."""
         return ()
 
+    def overhear(self, event: object, now: float) -> None:
+        """Nothing: a file is not asked."""
+
     def take(self, request: object, now: float) -> None:
         """Nothing: nobody is asked."""
 
-    def ready(self, now: float) -> Iterator[FileGiven | FileRefused]:
+    def ready(self, now: float) -> Iterator[Given | SourceFailed]:
         """Read the files that changed, and those that are looked at now."""
         changed = self._changed()
         looks = now >= self._due
@@ -275,9 +278,7 @@ class FileSource:
         if os.path.realpath(real) == str(real):
             file.number = self._inotify.add(str(real.parent))
 
-    def _read(
-        self, file: _Watched, now: float, *, closed: bool
-    ) -> Iterator[FileGiven | FileRefused]:
+    def _read(self, file: _Watched, now: float, *, closed: bool) -> Iterator[Given | SourceFailed]:
         """Report what a file holds, if that is new.
 
         A file that is only looked at may be half written: it counts when the next look finds
@@ -289,7 +290,7 @@ class FileSource:
             file.looked = ()
             if str(error) != file.refused:
                 file.refused = str(error)
-                yield FileRefused(file.path, file.refused, now)
+                yield SourceFailed(Router(file.path, FILE), file.refused, now)
             return
         seen, file.looked = file.looked, content.version
         if not closed and not content.whole and seen != content.version:
@@ -299,4 +300,4 @@ class FileSource:
             return
         file.given, file.refused = content.version, ""
         age = max(0.0, self._calendar() - content.written)
-        yield FileGiven(file.path, content.prefixes, now - age, now)
+        yield Given(Router(file.path, FILE), content.prefixes, now - age, now)

@@ -36,15 +36,30 @@ _NETWORK_HEADER = 0xFFF00000
 _SOURCE_AT = 8
 _INSTRUCTION = struct.Struct("@HBBI")
 
+
+def bpf(*instructions: tuple[int, int, int, int]) -> bytes:
+    """A classic BPF program, as `attach` takes it (linux/filter.h)."""
+    return b"".join(_INSTRUCTION.pack(*line) for line in instructions)
+
+
+def attach(attached: socket.socket, program: bytes) -> None:
+    """Give a classic BPF program to a socket."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    count = len(program) // _INSTRUCTION.size
+    filter_of = struct.pack("@HP", count, ctypes.addressof(buffer))
+    attached.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_of)
+
+
 # linux/if_packet.h.
 _ETH_P_ALL = 3
-_SOL_PACKET = 263
-_PACKET_AUXDATA = 8
-_AUXDATA = struct.Struct("@IIIHHHH")
+ETH_P_IPV6 = 0x86DD
+SOL_PACKET = 263
+PACKET_AUXDATA = 8
+AUXDATA = struct.Struct("@IIIHHHH")
 _VLAN_VALID = 0x10
 _OUTGOING = 4
 # Classic BPF: IPv6, next header ICMPv6, type 134; keep 64 octets.
-_ADVERTISEMENTS_ALONE = (
+_ADVERTISEMENTS_ALONE = bpf(
     (0x28, 0, 0, 0xFFFFF000),  # ldh [ethertype]
     (0x15, 0, 5, 0x86DD),
     (0x30, 0, 0, 6),  # ldb [next header]
@@ -172,7 +187,7 @@ class RouterAdvertisementSocket:
 
     def hear_only(self, sources: Iterable[bytes]) -> None:
         """Have the kernel drop every packet from another source than these (16 octets each)."""
-        _attach(self._socket, _program(sources))
+        attach(self._socket, _program(sources))
 
     def hear_all(self) -> None:
         """Hear every router again."""
@@ -196,9 +211,9 @@ class Tap:
         with contextlib.suppress(OSError, UnicodeError), contextlib.ExitStack() as stack:
             # Protocol 0 until all is set: no packet of before.
             tap = stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0))
-            _attach(tap, b"".join(_INSTRUCTION.pack(*line) for line in _ADVERTISEMENTS_ALONE))
+            attach(tap, _ADVERTISEMENTS_ALONE)
             tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
-            tap.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+            tap.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
             tap.setblocking(False)  # noqa: FBT003
             tap.bind((interface, _ETH_P_ALL))
             stack.pop_all()
@@ -209,16 +224,14 @@ class Tap:
         found: Counter[int] = Counter()
         while self._socket is not None:
             try:
-                _, ancillary, _, address = self._socket.recvmsg(
-                    64, socket.CMSG_SPACE(_AUXDATA.size)
-                )
+                _, ancillary, _, address = self._socket.recvmsg(64, socket.CMSG_SPACE(AUXDATA.size))
             except OSError:
                 return found
             if address[2] == _OUTGOING:
                 continue
             vlan = 0
             for _, _, content in ancillary:
-                status, *_, tag, _ = _AUXDATA.unpack(content)
+                status, *_, tag, _ = AUXDATA.unpack(content)
                 vlan = tag & 0xFFF if status & _VLAN_VALID else 0
             found[vlan] += 1
         return found
@@ -227,14 +240,6 @@ class Tap:
         """Close the socket."""
         if self._socket is not None:
             self._socket.close()
-
-
-def _attach(attached: socket.socket, program: bytes) -> None:
-    """Give a classic BPF program to a socket."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    count = len(program) // _INSTRUCTION.size
-    filter_of = struct.pack("@HP", count, ctypes.addressof(buffer))
-    attached.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_of)
 
 
 def _program(sources: Iterable[bytes]) -> bytes:

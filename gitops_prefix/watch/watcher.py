@@ -1,7 +1,7 @@
 """Watches links in one thread: one loop, and a source for each way to learn a prefix.
 
-A source is one module: `advertisements`, `kernel`, `prefix_file`. `WatchedSource` is the
-contract of them all.
+A source is one module: `advertisements`, `kernel`, `prefix_file`, `dhcpv6`, `fritzbox`.
+`WatchedSource` is the contract of them all.
 What a source learns it returns as events; the watcher hands them to its sink, in order.
 """
 
@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf, isinf
 from typing import NamedTuple, Protocol, TypeAlias
 
-from gitops_prefix.plan.ears import Accepted, Advertised, FileGiven, LinkChanged
+from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.plan.ears import Accepted, Advertised, Given, LinkChanged
 from gitops_prefix.watch.advertisements import Dropped, Flooded, Solicit, Solicited
 from gitops_prefix.watch.learnt import Deaf
 from gitops_prefix.watch.links import Links, LinkState
@@ -22,22 +24,55 @@ __all__ = [
     "Deaf",
     "Dropped",
     "Event",
-    "FileRefused",
     "Flooded",
+    "LeaseNotice",
+    "Release",
     "Request",
     "Solicit",
     "Solicited",
+    "SourceFailed",
     "WatchedSource",
     "Watcher",
 ]
 
 
-class FileRefused(NamedTuple):
-    """A file could not be read, or holds no prefix; what it said before still counts."""
+class SourceFailed(NamedTuple):
+    """A source has no answer, or one that does not count; what it said before still counts."""
 
-    path: str
+    source: Router
     reason: str
     at: float
+
+
+class LeaseNotice(NamedTuple):
+    """What a DHCPv6 server delegates to a DynamicPrefix, and what is due.
+
+    Attributes:
+        name: of the DynamicPrefix.
+        interface: the link of the server.
+        length: that was asked for.
+        state: what the exchange is at.
+        duid: ours.
+        server: its DUID; empty before a server was chosen.
+        prefixes: each with the end of its valid lifetime, on the watcher's clock.
+        renew_at: T1; inf if never.
+        rebind_at: T2; inf if never.
+    """
+
+    name: str
+    interface: str
+    length: int
+    state: str
+    duid: str
+    server: str
+    prefixes: tuple[tuple[Prefix, float], ...]
+    renew_at: float
+    rebind_at: float
+    at: float
+
+
+class Release(NamedTuple):
+    """The request to release what is only lent: the daemon ends."""
 
 
 Event: TypeAlias = (
@@ -47,11 +82,12 @@ Event: TypeAlias = (
     | Solicited
     | Accepted
     | Deaf
-    | FileGiven
-    | FileRefused
+    | Given
+    | SourceFailed
+    | LeaseNotice
     | LinkChanged
 )
-Request: TypeAlias = Solicit
+Request: TypeAlias = Solicit | Release
 
 LONGEST_WAIT = 86400.0
 """Seconds: poll(2) takes no more than 24 days, and a lease may last longer."""
@@ -85,6 +121,9 @@ class WatchedSource(Protocol):
 
         It is called when a descriptor is readable or `next_at` has passed.
         """
+
+    def overhear(self, event: Advertised, now: float) -> None:
+        """Take in an advertisement that another source heard, unless it repeats the last one."""
 
     def take(self, request: Request, now: float) -> None:
         """Carry out a request, now or soon; a request that is another source's is ignored."""
@@ -129,6 +168,7 @@ class Watcher:
         with contextlib.closing(self):
             while not self._stopped:
                 self._turn(self._wait())
+            self._carry_out(self._clock())
 
     def request(self, request: Request) -> None:
         """Have the sources carry out a request soon, from any thread."""
@@ -173,19 +213,25 @@ class Watcher:
         if self._links.fileno() in readable:
             for state in self._links.read():
                 self._follow(state, now)
-        while self._requests:
-            request = self._requests.popleft()
-            for source in self._sources:
-                source.take(request, now)
+        self._carry_out(now)
         for source in self._sources:
             if source.next_at() <= now or not readable.isdisjoint(source.filenos()):
-                self._report(source.ready(now))
+                self._report(source.ready(now), now)
 
     def _follow(self, link: LinkState, now: float) -> None:
         self._sink(LinkChanged(link.interface, link.up, link.present, now))
         for source in self._sources:
-            self._report(source.follow(link, now))
+            self._report(source.follow(link, now), now)
 
-    def _report(self, events: Iterable[Event]) -> None:
+    def _carry_out(self, now: float) -> None:
+        while self._requests:
+            request = self._requests.popleft()
+            for source in self._sources:
+                source.take(request, now)
+
+    def _report(self, events: Iterable[Event], now: float) -> None:
         for event in events:
             self._sink(event)
+            if isinstance(event, Advertised) and not event.repeated:
+                for source in self._sources:
+                    source.overhear(event, now)

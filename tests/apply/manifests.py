@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 
 from gitops_prefix.apply.fields import ApplyConfiguration, apply_configurations
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource
-from gitops_prefix.decide.transition import advance
+from gitops_prefix.decide.transition import Choice, advance
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings

@@ -179,7 +179,7 @@ DELEGATION = """\
     ("acquisition", "subnet", "codes"),
     [
         ("", 255, {"may-not-fit"}),
-        (DELEGATION, 255, {"may-not-fit", "requested-length-not-used", "dhcpv6pd-not-watched"}),
+        (DELEGATION, 255, {"fallback-may-not-fit"}),
         ("", 0, set()),
     ],
     ids=["in a /64", "beside a delegation", "that fits"],

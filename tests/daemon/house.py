@@ -25,9 +25,9 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.outcome import Outcome, Result
 from gitops_prefix.daemon.proposals import ProposalPublisher
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation, Router
-from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Decision, Selection, Standing
+from gitops_prefix.decide.transition import NOTHING_OBSERVED, Choice
 from gitops_prefix.plan.ears import Advertised, Watched
 from gitops_prefix.publish.failure import Reason
 from gitops_prefix.publish.message import Wording

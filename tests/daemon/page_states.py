@@ -17,10 +17,10 @@ from gitops_prefix.daemon.outcome import (
 from gitops_prefix.daemon.report import Progress, Report, Setting, Shown, report
 from gitops_prefix.decide.advertisement import INFINITY, Router
 from gitops_prefix.decide.candidate import Candidate, Verdict
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Decision, Selection, Standing
 from gitops_prefix.decide.status import read_status
+from gitops_prefix.decide.transition import Choice
 from gitops_prefix.errors import Place, Problem
 from gitops_prefix.publish.branch_log import LoggedChange, PrefixMove
 from gitops_prefix.publish.failure import Failed, Reason

@@ -6,11 +6,11 @@ import pytest
 
 from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.metrics import Metrics
-from gitops_prefix.decide.advertisement import INFINITY
+from gitops_prefix.decide.advertisement import FILE, INFINITY, Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
-from gitops_prefix.plan.ears import Advertised, FileGiven, Watched
-from gitops_prefix.watch.watcher import FileRefused
+from gitops_prefix.plan.ears import Advertised, Given, Watched
+from gitops_prefix.watch.watcher import SourceFailed
 from tests.decide.routers_saying import FIRST, A, B, pio, saying
 
 PATH = "/run/prefix"
@@ -33,7 +33,7 @@ class Daemon:
     def given(self, at: float, *prefixes: Prefix) -> None:
         self.now = at
         found = tuple(pio(prefix, INFINITY, INFINITY) for prefix in prefixes)
-        self.decisions.take(FileGiven(PATH, found, at, at))
+        self.decisions.take(Given(Router(PATH, FILE), found, at, at))
 
     def hear(self, prefix: Prefix) -> None:
         self.decisions.take(Advertised(FIRST, saying(prefix), self.now, repeated=False))
@@ -73,7 +73,7 @@ def test_a_file_that_is_watched_no_more_does_not_count(daemon):
 def test_a_refused_file_is_counted_and_logged_and_changes_nothing(daemon, caplog):
     daemon.given(0, A)
     with caplog.at_level(logging.WARNING):
-        daemon.decisions.take(FileRefused(PATH, "it holds no prefix", 1))
+        daemon.decisions.take(SourceFailed(Router(PATH, FILE), "it holds no prefix", 1))
     assert "the file /run/prefix does not count: it holds no prefix" in caplog.text
     name = 'gitops_prefix_source_failures_total{source="file"} 1.0'
     assert name in daemon.metrics.exposition().decode()

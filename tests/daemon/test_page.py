@@ -53,6 +53,7 @@ def test_the_json_has_the_keys_that_docs_promise():
         "version": VERSION,
         "links": [],
         "routers": [],
+        "leases": [],
         "changes": [],
         "publication": {
             "result": "refused",

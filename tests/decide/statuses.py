@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
+from gitops_prefix.decide.prefix import PlacedRange, PlacedSubnet
 from gitops_prefix.decide.status import Condition, PastPrefix, PrefixSource, Status
 from tests.decide.strategies import addresses, moments, names, prefixes
 

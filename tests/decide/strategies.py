@@ -4,9 +4,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address import BITS, LIMIT
-from gitops_prefix.decide.parts import AddressRange, host_mask
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import BITS, LIMIT, AddressRange, Prefix, host_mask
 
 # Zero runs, full hextets and powers of two are where arithmetic goes wrong.
 hextets = st.one_of(st.sampled_from([0, 0, 0, 1, 0xF000, 0xFFFF]), st.integers(0, 0xFFFF))

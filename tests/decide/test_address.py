@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 from hypothesis import given
 
-from gitops_prefix.decide.address import format_address, parse_address
+from gitops_prefix.decide.prefix import format_address, parse_address
 from tests.decide.strategies import addresses
 
 

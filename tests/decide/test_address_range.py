@@ -4,9 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address import format_address, parse_address
-from gitops_prefix.decide.parts import AddressRange, PlacedRange
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import (
+    AddressRange,
+    PlacedRange,
+    Prefix,
+    format_address,
+    parse_address,
+)
 from tests.decide.strategies import prefixes, ranges
 
 

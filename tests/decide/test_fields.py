@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address import parse_address
 from gitops_prefix.decide.fields import FieldProblem, Fields, dotted, nearest
+from gitops_prefix.decide.prefix import parse_address
 from gitops_prefix.errors import Severity
 
 READERS = {

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address import BITS, LIMIT, parse_address
-from gitops_prefix.decide.prefix import Prefix, exact_cidrs
+from gitops_prefix.decide.prefix import BITS, LIMIT, Prefix, exact_cidrs, parse_address
 from tests.decide.strategies import addresses, lengths, prefixes
 
 

@@ -1,10 +1,10 @@
 """A reference and the room it offers: in the current prefix, and in each past one where it fits."""
 
+from dataclasses import replace
+
 import pytest
 
-from gitops_prefix.decide.address import parse_address
-from gitops_prefix.decide.parts import AddressRange, Subnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet, format_address, parse_address
 from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import (
     Nowhere,
@@ -95,3 +95,44 @@ PRESENT = {
 @pytest.mark.parametrize(("addresses", "present"), PRESENT.values(), ids=PRESENT)
 def test_the_host_part_of_the_addresses_that_a_service_has(addresses, present):
     assert present_host_part(addresses, ROOM, (A, B)) == present
+
+
+BALANCERS = Subnet("balancers", 16, 64)
+DELEGATED = Specification(
+    "home",
+    Acquisition(delegated_length=56),
+    ranges=(AddressRange("lb", 0x1000, 0x1FFF, BALANCERS), AddressRange("own", 1, 9)),
+    subnets=(BALANCERS,),
+)
+BEFORE, NOW = Prefix.parse("2001:db8:1:200::/56"), Prefix.parse("2001:db8:1:100::/56")
+
+
+def settled(specification: Specification, current: Prefix, *past: Prefix) -> Status:
+    history = tuple(PastPrefix(prefix, None, None) for prefix in past)
+    return settle(specification, Status(current, PrefixSource.UNKNOWN, None, history=history))
+
+
+@pytest.mark.parametrize("length", [56, 64], ids=["the delegation", "the link's /64"])
+def test_a_range_of_a_subnet_is_in_the_delegation(length):
+    """Also where the current prefix is the link's own: the range lies beside it."""
+    now, before = (Prefix(each.network, length) for each in (NOW, BEFORE))
+    status = settled(DELEGATED, now, before)
+    found = Reference("home", address_range="lb").placed(DELEGATED, status)
+    assert [format_address(each.start) for each in found] == [
+        "2001:db8:1:110::1000",
+        "2001:db8:1:210::1000",
+    ]
+    room = room_of(Reference("home", address_range="lb"), DELEGATED, status)
+    assert (room.first, room.last) == (0x1000, 0x1FFF)
+    own = Reference("home", address_range="own").placed(DELEGATED, status)
+    assert format_address(own[0].start) == "2001:db8:1:100::1"
+
+
+def test_a_range_that_moves_into_a_subnet_is_where_the_status_has_it_until_then():
+    before = replace(DELEGATED, ranges=(AddressRange("lb", 0x1000, 0x1FFF),))
+    status = settled(before, NOW, BEFORE)
+    found = Reference("home", address_range="lb").placed(DELEGATED, status)
+    assert [format_address(each.start) for each in found] == [
+        "2001:db8:1:100::1000",
+        "2001:db8:1:200::1000",
+    ]

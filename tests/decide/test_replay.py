@@ -7,12 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.choice import Choice
-from gitops_prefix.decide.parts import AddressRange
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import AddressRange, Prefix
 from gitops_prefix.decide.specification import Specification, Transition
 from gitops_prefix.decide.status import PrefixSource
-from gitops_prefix.decide.transition import advance, replay
+from gitops_prefix.decide.transition import Choice, advance, replay
 from tests.decide.strategies import link_prefix
 
 A, B, C, D = (Prefix.parse(f"2001:db8:{name}::/64") for name in "abcd")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address import parse_address
+from gitops_prefix.decide.prefix import parse_address
 from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import Claim, Room, Rooms, assign
 

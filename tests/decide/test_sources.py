@@ -7,18 +7,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide import routers as said
-from gitops_prefix.decide.advertisement import FILE, KERNEL, Router
+from gitops_prefix.decide.advertisement import (
+    DHCPV6_PD,
+    FILE,
+    FRITZBOX,
+    KERNEL,
+    WEBHOOK,
+    Router,
+)
 from gitops_prefix.decide.candidate import SOURCES, Verdict, source_of
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import observe
 from gitops_prefix.decide.selection import Selection, Standing, adopt, select
-from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.decide.specification import Acquisition, Delegation, Specification
 from gitops_prefix.decide.status import PrefixSource
 from tests.decide.routers_saying import FIRST, LOCAL, A, B, C, pio, saying
 
 PATH = "/run/prefix"
-ALL = Specification("home", Acquisition(("eth0",), kernel_interface="eth0", file=PATH))
+ALL = Specification(
+    "home",
+    Acquisition(
+        ("eth0",),
+        kernel_interface="eth0",
+        file=PATH,
+        delegation=Delegation("home", "eth0", 56),
+        webhook="home",
+        fritzbox="fritz.box",
+    ),
+)
+LEASED, BOXED, HOOKED = (Prefix.parse(f"2001:db8:{number}00::/56") for number in (1, 2, 3))
+GIVING = {
+    "file": (Router(PATH, FILE), A),
+    "delegation": (Router("home", DHCPV6_PD), LEASED),
+    "box": (Router("fritz.box", FRITZBOX), BOXED),
+    "webhook": (Router("home", WEBHOOK), HOOKED),
+}
 D = Prefix.parse("2001:db8:d:d00::/56")
 NEVER = 0xFFFFFFFF
 
@@ -29,6 +53,9 @@ class Given(NamedTuple):
     file: int | None = None
     router: int | None = None
     kernel: int | None = None
+    delegation: int | None = None
+    box: int | None = None
+    webhook: int | None = None
 
 
 def heard(given_: Given, now: float = 0.0, routers=None):
@@ -40,17 +67,26 @@ def heard(given_: Given, now: float = 0.0, routers=None):
         )
     if given_.router is not None:
         routers = observe(routers, FIRST, saying(pio(B, given_.router, given_.router)), now)
-    if given_.file is not None:
-        routers = said.given(
-            routers, Router(PATH, FILE), [pio(A, given_.file, given_.file)], now, now
-        )
+    for name, (source, prefix) in GIVING.items():
+        lifetime = getattr(given_, name)
+        if lifetime is not None:
+            routers = said.given(routers, source, [pio(prefix, lifetime, lifetime)], now, now)
     return routers
 
 
 @pytest.mark.parametrize(
     ("has", "current", "source"),
     [
-        pytest.param(Given(9, 9, 9), A, PrefixSource.FILE, id="all: the file"),
+        pytest.param(
+            Given(9, 9, 9, 9, 9, 9), LEASED, PrefixSource.DHCPV6_PD, id="all: the delegation"
+        ),
+        pytest.param(
+            Given(9, 9, 9, 0, 9, 9), BOXED, PrefixSource.FRITZBOX, id="no lease: the FRITZ!Box"
+        ),
+        pytest.param(
+            Given(9, 9, 9, 0, None, 9), HOOKED, PrefixSource.WEBHOOK, id="no box: the update"
+        ),
+        pytest.param(Given(9, 9, 9), A, PrefixSource.FILE, id="no update: the file"),
         pytest.param(
             Given(None, 9, 9), B, PrefixSource.ROUTER_ADVERTISEMENT, id="no file: the router"
         ),
@@ -122,13 +158,30 @@ def test_the_source_that_counts_is_named_where_two_have_the_same_prefix():
 
 
 def test_each_router_has_its_source():
-    named = [Router(PATH, FILE), FIRST, Router("eth0", KERNEL)]
+    given_ = [GIVING[name][0] for name in ("delegation", "box", "webhook", "file")]
+    named = [*given_, FIRST, Router("eth0", KERNEL)]
     assert [source_of(router) for router in named] == list(SOURCES)
-    assert [router.advertises for router in named] == [False, True, False]
+    assert [router.advertises for router in named] == [False] * 4 + [True, False]
+    assert [router.gives for router in named] == [True] * 4 + [False] * 2
+
+
+def test_a_lease_outlives_its_link_and_a_router_does_not():
+    routers = said.forget(heard(Given(9, 9, 9, 9, 9, 9)), "eth0")
+    assert {router.address for router in routers} == {FILE, DHCPV6_PD, WEBHOOK, FRITZBOX}
+
+
+@pytest.mark.parametrize("source", [source for source, _ in GIVING.values()])
+def test_a_source_of_another_dynamic_prefix_does_not_count(source):
+    other = source._replace(interface=f"{source.interface}2")
+    routers = said.given({}, other, [pio(A)], 0, 0)
+    assert select(Selection(), ALL, routers, 0).current is None
+    nothing = Specification("home", Acquisition(("eth0",)))
+    routers = said.given({}, source, [pio(A)], 0, 0)
+    assert select(Selection(), nothing, routers, 0).current is None
 
 
 lifetimes = st.sampled_from([None, 0, 30, 900, NEVER])
-houses = st.builds(Given, lifetimes, lifetimes, lifetimes)
+houses = st.builds(Given, *[lifetimes] * 6)
 
 
 @given(st.lists(houses, min_size=1, max_size=6), st.sampled_from([None, A, B, C, D]))

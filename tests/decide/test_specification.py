@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.parts import AddressRange, Subnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
 from gitops_prefix.decide.specification import (
     Acquisition,
+    Delegation,
     Specification,
     Transition,
     read_specification,
@@ -453,12 +453,6 @@ def test_everything_wrong_is_told_in_one_reading():
             id="a time to return to the only router",
         ),
         pytest.param(
-            document(acquisition={"dhcpv6pd": {"interface": "eth0"}}),
-            "dhcpv6pd-not-watched",
-            "spec.acquisition.dhcpv6pd: gitops-prefix sends no DHCPv6",
-            id="an operator's DHCPv6 alone",
-        ),
-        pytest.param(
             document(
                 acquisition={
                     "kernel": {"interface": "eth0"},
@@ -687,3 +681,142 @@ def test_no_document_breaks_the_reading(spec, metadata):
     _, found = read_specification({"metadata": metadata, "spec": spec})
 
     assert all(problem.message for problem in found)
+
+
+HOME = Delegation("home", "eth0", 64)
+
+
+@pytest.mark.parametrize(
+    ("said", "delegation"),
+    [
+        ({"dhcpv6pd": {"interface": "eth0"}}, HOME),
+        (
+            {"dhcpv6pd": {"interface": "eth0", "requestedPrefixLength": 60}},
+            HOME._replace(length=60),
+        ),
+        (
+            {
+                "dhcpv6pd": {"interface": "eth0"},
+                "routerAdvertisement": {"interface": "eth0", "delegatedPrefixLength": 56},
+            },
+            HOME._replace(length=56),
+        ),
+        (
+            {
+                "dhcpv6pd": {
+                    "interface": "eth0",
+                    "servers": ["FE80::1", "00:01:AA:bb", "000104"],
+                    "duid": "0004AABB",
+                    "releaseOnStop": True,
+                }
+            },
+            HOME._replace(
+                servers=("fe80::1", "00:01:aa:bb", "00:01:04"),
+                duid="00:04:aa:bb",
+                release_on_stop=True,
+            ),
+        ),
+        ({"routerAdvertisement": {"interface": "eth0"}}, None),
+        ({"dhcpv6pd": {"interface": "eth0"}, "static": {"prefix": "2001:db8::/56"}}, None),
+    ],
+)
+def test_what_is_asked_of_dhcpv6_servers(said, delegation):
+    specification, _ = read_specification(document(acquisition=said))
+    assert specification.acquisition.watched_delegation == delegation
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"dhcpv6pd": {}}, "dhcpv6pd.interface: dhcpv6pd needs the link"),
+        ({"dhcpv6pd": {"interface": "a/b"}}, "dhcpv6pd.interface: "),
+        (
+            {"dhcpv6pd": {"interface": "eth0", "servers": ["2001:db8::1"]}},
+            'dhcpv6pd.servers[0]: "2001:db8::1" is neither link-local nor a DUID',
+        ),
+        (
+            {"dhcpv6pd": {"interface": "eth0", "servers": ["box"]}},
+            "dhcpv6pd.servers[0]: 'box' is not an IPv6 address",
+        ),
+        ({"dhcpv6pd": {"interface": "eth0", "duid": "00:04"}}, 'dhcpv6pd.duid: "00:04" is not a'),
+        ({"dhcpv6pd": {"interface": "eth0", "duid": "00:04:a"}}, "dhcpv6pd.duid: "),
+        ({"dhcpv6pd": {"interface": "eth0", "duid": "12345"}}, "dhcpv6pd.duid: "),
+        ({"fritzbox": {"address": "8.8.8.8"}}, 'fritzbox.address: "8.8.8.8" is not the address'),
+        ({"fritzbox": {"address": "127.0.0.1"}}, "fritzbox.address: "),
+        ({"fritzbox": {"address": "router.example.org"}}, "fritzbox.address: "),
+    ],
+)
+def test_a_source_that_is_wrong_is_named(said, message):
+    [(_, found)] = problems(document(acquisition=said))
+    assert found.startswith(f"spec.acquisition.{message}")
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ({"fritzbox": {}}, "fritz.box"),
+        ({"fritzbox": {"address": "Fritz.Box"}}, "fritz.box"),
+        ({"fritzbox": {"address": "192.168.178.1"}}, "192.168.178.1"),
+        ({"fritzbox": {"address": "FD00::1"}}, "fd00::1"),
+        ({"fritzbox": {"address": "fe80::1%eth0"}}, "fe80::1%eth0"),
+        ({}, ""),
+    ],
+)
+def test_a_box_that_is_asked(said, address):
+    specification, _ = read_specification(document(acquisition=said))
+    assert specification.acquisition.watched_fritzbox == address
+
+
+@pytest.mark.parametrize(
+    ("said", "follows", "usual"),
+    [
+        ({"routerAdvertisement": {"interface": "eth0"}}, True, 64),
+        ({"webhook": {}}, False, 64),
+        ({"dhcpv6pd": {"interface": "eth0", "requestedPrefixLength": 56}}, False, 56),
+        ({"static": {"prefix": "2001:db8::/48"}, "webhook": {}}, True, 48),
+    ],
+)
+def test_what_a_daemon_that_does_not_lead_hears(said, follows, usual):
+    acquisition = read_specification(document(acquisition=said))[0].acquisition
+    assert (acquisition.says_to_followers, acquisition.usual_length) == (follows, usual)
+    assert acquisition.speaks
+
+
+@pytest.mark.parametrize("source", ["kernel", "file", "dhcpv6pd", "webhook", "fritzbox"])
+def test_no_source_counts_beside_a_static_prefix(source):
+    said = {
+        "kernel": {"interface": "eth0"},
+        "file": {"path": "/run/prefix"},
+        "dhcpv6pd": {"interface": "eth0"},
+        "webhook": {},
+        "fritzbox": {},
+    }
+    content = document(acquisition={source: said[source], "static": {"prefix": "2001:db8::/64"}})
+    [(code, message)] = problems(content)
+    assert code == f"{source}-not-watched"
+    assert "static is there, too, and always counts" in message
+
+
+BALANCERS = {"name": "balancers", "offset": 16, "prefixLength": 64}
+IN_A_SUBNET = {"name": "lb", "subnet": "balancers", "start": "::1000", "end": "::1fff"}
+
+
+def test_a_range_may_lie_in_a_subnet():
+    content = document(subnets=[BALANCERS], addressRanges=[IN_A_SUBNET])
+    specification, found = read_specification(content, 56)
+    assert found == ()
+    [named] = specification.ranges
+    assert named.subnet is not None
+    assert named.subnet.name == "balancers"
+
+
+@pytest.mark.parametrize(
+    ("range_", "code"),
+    [
+        ({**IN_A_SUBNET, "subnet": "pods"}, "unknown-subnet"),
+        ({**IN_A_SUBNET, "end": "0:0:0:1::"}, "suffix-in-prefix"),
+    ],
+)
+def test_a_range_that_its_subnet_does_not_have(range_, code):
+    content = document(subnets=[BALANCERS], addressRanges=[range_])
+    assert [found for found, _ in problems(content, 56)] == [code]

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.parts import PlacedRange, PlacedSubnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import PlacedRange, PlacedSubnet, Prefix
 from gitops_prefix.decide.status import (
     Condition,
     PastPrefix,

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.parts import Subnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, Subnet
 from tests.decide.strategies import prefixes
 
 

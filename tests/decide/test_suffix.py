@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address import BITS, parse_address
-from gitops_prefix.decide.parts import check_suffix, host_mask
+from gitops_prefix.decide.prefix import BITS, check_suffix, host_mask, parse_address
 from tests.decide.strategies import addresses, lengths
 
 

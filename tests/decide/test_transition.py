@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
-from gitops_prefix.decide.parts import AddressRange, Subnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
 from gitops_prefix.decide.specification import Acquisition, Specification, Transition
 from gitops_prefix.decide.status import (
     Condition,
@@ -20,7 +18,7 @@ from gitops_prefix.decide.status import (
     read_status,
     status_document,
 )
-from gitops_prefix.decide.transition import advance, due, imagine, settle
+from gitops_prefix.decide.transition import NOTHING_OBSERVED, Choice, advance, due, imagine, settle
 from tests.decide.strategies import link_prefix
 
 A, B, C, D = (link_prefix(number) for number in (0xA, 0xB, 0xC, 0xD))

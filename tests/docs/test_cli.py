@@ -23,7 +23,9 @@ def section(name: str) -> str:
 def rows(name: str) -> dict[str, str]:
     """Each option of a section's table with its row."""
     lines = [line for line in section(name).splitlines() if line.startswith("| `-")]
-    return {option: line for line in lines for option in re.findall(r"`(-[-a-z]+)`", first(line))}
+    return {
+        option: line for line in lines for option in re.findall(r"`(-[-a-z0-9]+)`", first(line))
+    }
 
 
 def first(line: str) -> str:
@@ -43,7 +45,7 @@ def test_the_page_has_every_command_in_the_order_of_the_help():
 def test_a_commands_table_has_what_its_help_lists_and_nothing_else(command):
     """What `--help` lists, not what the source declares: that is what a user sees."""
     shown = CliRunner().invoke(cli, [command, "--help"]).output
-    listed = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", shown, re.MULTILINE))
+    listed = set(re.findall(r"^  (?:-h, )?(--[a-z0-9-]+)", shown, re.MULTILINE))
     assert {"--help"} <= listed
     expected = listed - EVERYWHERE
     if command == "doctor":

@@ -9,10 +9,9 @@ import click
 import pytest
 
 from gitops_prefix.cli.commands import COMMANDS, cli
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource
-from gitops_prefix.decide.transition import advance
+from gitops_prefix.decide.transition import Choice, advance
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings
@@ -46,7 +45,11 @@ def test_every_link_leads_somewhere(page: Path):
             }
 
 
-@pytest.mark.parametrize("page", OURS, ids=name_of)
+SHORT = [page for page in OURS if page.name != "CHANGELOG.md"]
+"""A list of all that changed is as long as that."""
+
+
+@pytest.mark.parametrize("page", SHORT, ids=name_of)
 def test_a_page_stays_short(page: Path):
     """One question a page: about a hundred lines answer it, beside what options write."""
     text = re.sub(r"<!-- options of.*?<!-- end of", "", page.read_text(), flags=re.DOTALL)

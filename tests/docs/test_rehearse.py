@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from gitops_prefix.cli.commands import cli
 from gitops_prefix.cli.lab import command
-from gitops_prefix.lab.schedule import parse_step
+from gitops_prefix.lab.router import parse_step
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rehearse.md").read_text()
 OPTIONS = [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.lab.port import default_routes
+from gitops_prefix.lab.router import default_routes
 
 HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 V4 = "{}\t{}\t0102A8C0\t{}\t0\t0\t0\t{}\t0\t0\t0\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from gitops_prefix.decide.advertisement import Preference, RouterAdvertisement
-from gitops_prefix.lab.schedule import Leaving, parse_step, schedule
+from gitops_prefix.lab.router import Leaving, parse_step, schedule
 
 SAID = RouterAdvertisement(64, False, False, Preference.MEDIUM, 1800, 0, 0, ())
 A, B, C = "2001:db8:a::/64", "2001:db8:b::/64", "2001:db8:c::/64"

@@ -4,19 +4,19 @@ from math import inf
 
 import pytest
 
-from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation, Router
+from gitops_prefix.decide.advertisement import FILE, INFINITY, WEBHOOK, PrefixInformation, Router
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.kernel import KernelPrefix
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
-from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.decide.specification import Acquisition, Delegation, Specification
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.plan.ears import (
     MOST_STRANGERS,
     Accepted,
     Advertised,
     Ears,
-    FileGiven,
+    Given,
     LinkChanged,
     Watched,
 )
@@ -236,10 +236,42 @@ def test_without_a_repository_a_decision_is_carried_out_at_once():
 
 def test_a_file_counts_before_a_router_as_long_as_it_is_watched():
     both = Acquisition(interfaces=("eth0",), file="/run/prefix")
-    given = FileGiven("/run/prefix", (pio(B, INFINITY, INFINITY),), 0.0, 0.0)
+    given = Given(Router("/run/prefix", FILE), (pio(B, INFINITY, INFINITY),), 0.0, 0.0)
     heard = ears(home=both).hear(says(A)).hear(given).decide(0)
     assert (heard.choices["home"].prefix, heard.choices["home"].source) == (B, PrefixSource.FILE)
     assert not heard.final
     without = heard.follow({"home": Watched(Specification("home", ETH0), None)}).decide(0)
     assert without.choices["home"].prefix == A
     assert without.routers.keys() == {FIRST}
+
+
+HOOK = Acquisition(webhook="home")
+
+
+@pytest.mark.parametrize(
+    ("source", "acquisition", "standing"),
+    [
+        (PrefixSource.WEBHOOK, HOOK, Standing.CURRENT),
+        (PrefixSource.ROUTER_ADVERTISEMENT, HOOK, Standing.FAILED_STATIC),
+        (PrefixSource.WEBHOOK, Acquisition(("eth0",)), Standing.FAILED_STATIC),
+    ],
+    ids=["an update said so", "another source said so", "no updates any more"],
+)
+def test_after_a_restart_the_repository_knows_what_an_update_said(source, acquisition, standing):
+    watched = Watched(Specification("home", acquisition), Status(A, source, None))
+    ears = Ears().follow({"home": watched}).decide(0.0)
+    assert ears.decisions["home"].current == A
+    assert ears.decisions["home"].standing is standing
+
+
+def test_what_an_update_says_now_counts_and_not_the_repository():
+    watched = {"home": Watched(Specification("home", HOOK), Status(A, PrefixSource.WEBHOOK, None))}
+    said = Given(Router("home", WEBHOOK), (pio(B, INFINITY, INFINITY),), 1.0, 1.0)
+    ears = Ears().follow(watched).hear(said).follow(watched).decide(1.0)
+    assert ears.decisions["home"].current == B
+
+
+def test_another_link_is_asked_for_the_delegation_too():
+    asked = Acquisition(delegation=Delegation("home", "eth0", 56))
+    moved = Watched(Specification("home", asked), None).on("eth1")
+    assert moved.specification.acquisition.delegation == Delegation("home", "eth1", 56)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gitops_prefix.decide.advertisement import Router
-from gitops_prefix.decide.choice import NOTHING_OBSERVED, Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource, Status
+from gitops_prefix.decide.transition import NOTHING_OBSERVED, Choice
 from gitops_prefix.plan.occasion import occasion, transitions
 from gitops_prefix.plan.plan import (
     Left,

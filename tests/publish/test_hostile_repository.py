@@ -30,7 +30,7 @@ import logging.handlers, tempfile  # what is loaded late is none of the reposito
 from gitops_prefix.daemon.branch import BranchPublisher
 from gitops_prefix.daemon.outcome import Ready, Seen, or_invalid
 from gitops_prefix.plan.plan import plan, read_repository
-from gitops_prefix.decide.choice import Choice
+from gitops_prefix.decide.transition import Choice
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.publish.repository import Repository, Scope
 

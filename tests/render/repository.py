@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.transition import advance
+from gitops_prefix.decide.transition import Choice, advance
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import Settings

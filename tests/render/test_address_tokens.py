@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.address import parse_address
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, parse_address
 from gitops_prefix.render.address_tokens import find_moves, find_tokens, move
 
 A, B, LONG = map(Prefix.parse, ("2001:db8:a::/64", "2001:db8:b:1::/64", "2001:db8:1234:5678::/64"))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from gitops_prefix.decide.address import parse_address
+from gitops_prefix.decide.prefix import parse_address
 from gitops_prefix.render.adoption import LiveService, adopt, read_live_services
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings

@@ -5,8 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from gitops_prefix.decide.address import parse_address
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, parse_address
 from tests.decide.strategies import link_prefix
 from tests.render.repository import PREFIX, A, B, problems_of, render_all, render_once
 

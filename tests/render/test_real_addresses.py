@@ -7,8 +7,7 @@ in `rewrite`, or is marked at its end and begin, as a text. What does not follow
 import re
 from pathlib import Path
 
-from gitops_prefix.decide.choice import Choice
-from gitops_prefix.decide.transition import advance
+from gitops_prefix.decide.transition import Choice, advance
 from gitops_prefix.errors import Place
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render

@@ -3,8 +3,7 @@
 import pytest
 from ruamel.yaml import YAML
 
-from gitops_prefix.decide.choice import Choice
-from gitops_prefix.decide.transition import advance
+from gitops_prefix.decide.transition import Choice, advance
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from gitops_prefix.decide.address import parse_address
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import Prefix, parse_address
 from tests.decide.strategies import link_prefix
 from tests.render.repository import render_once
 from tests.render.services import ALPHA, IPS, PREFIX, service

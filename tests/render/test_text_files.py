@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from gitops_prefix.decide.choice import Choice
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.transition import advance
+from gitops_prefix.decide.transition import Choice, advance
 from gitops_prefix.errors import InputError
 from gitops_prefix.render.binding import Binding, FieldEdit
 from gitops_prefix.render.files import RepositoryFiles, SkippedFile

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.parts import AddressRange, Subnet
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.render.address_text import hextets
 from gitops_prefix.render.targets.config_map import first_words, variables

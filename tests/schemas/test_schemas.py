@@ -24,7 +24,7 @@ CLUSTER = WRITTEN["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 FORMATS = FormatChecker(["ipv6"])
 BEYOND_A_SCHEMA = {
     "suffix-in-prefix", "range-reversed", "duplicate-name", "subnet-outside", "kernel-not-watched",
-    "file-not-watched",    "dhcpv6pd-not-watched", "prefers-nobody", "returns-to-nobody",
+    "file-not-watched", "dhcpv6pd-not-watched", "webhook-not-watched", "fritzbox-not-watched", "unknown-subnet", "prefers-nobody", "returns-to-nobody",
 }  # fmt: skip
 """Problems that compare one field with another, or are no slip of the file."""
 
@@ -82,7 +82,7 @@ def leaves(schema: dict, path: str = "") -> Iterator[str]:
         schema, path = schema["items"], f"{path}[]"
     for key, one in schema.get("properties", {}).items():
         yield from leaves(one, f"{path}.{key}".lstrip("."))
-    if "properties" not in schema:
+    if not schema.get("properties"):
         yield path
 
 
@@ -95,6 +95,7 @@ TEXTS = [
     "::", "::1", "::f000:0:0:0", "::g", "fe80::1", "febf::1", "fec0::1", "2001:db8::1", "fe80::1%eth0", "::1.2.3.4", "192.0.2.1",
     "2001:db8::/64", "::/0", "::/128", "::/129", "::/", "2001:db8::", "2001:db8::/064", "2000::/3",
     "0", "0s", "48h", "1.5h", "1h30m", "2d", "5", "-1s", "1 h", "lifetime", "never", "simple", "ha", "HA", "65001:100", "65001:", "x:y",
+    "00:04:aa:bb", "00:04", "000", "0004aabb", "fritz.box", "FRITZ.box", "10.0.0.1", "8.8.8.8", "fd00::1",
     "/run/prefix", "/run/../etc", "/run/.", "//run", "/run/", "/", "/..a", "/a b",
 ]  # fmt: skip
 NUMBERS = [-1, 0, 1, 10, 11, 64, 128, 129, 3600, 3601, (1 << 128) - 1, 1 << 128]
@@ -136,6 +137,13 @@ LEAVES = {
     "a static prefix": lambda value: {"acquisition": {"static": {"prefix": value}}},
     "a kernel's interface": lambda value: {"acquisition": {"kernel": {"interface": value}}},
     "a file": lambda value: {"acquisition": {"file": {"path": value}}},
+    "a link of servers": lambda value: {"acquisition": {"dhcpv6pd": {"interface": value}}},
+    "a length to ask for": lambda value: {"acquisition": {"dhcpv6pd": {"interface": "eth0", "requestedPrefixLength": value}}},
+    "a server": lambda value: {"acquisition": {"dhcpv6pd": {"interface": "eth0", "servers": [value]}}},
+    "a DUID": lambda value: {"acquisition": {"dhcpv6pd": {"interface": "eth0", "duid": value}}},
+    "whether to release": lambda value: {"acquisition": {"dhcpv6pd": {"interface": "eth0", "releaseOnStop": value}}},
+    "a webhook": lambda value: {"acquisition": {"webhook": value}},
+    "a FRITZ!Box": lambda value: {"acquisition": {"fritzbox": {"address": value}}},
     "a name": lambda value: {"addressRanges": [{"name": value, "start": "::1", "end": "::2"}]},
     "a start": lambda value: {"addressRanges": [{"name": "a", "start": value, "end": "::2"}]},
     "an offset": lambda value: {"subnets": [{"name": "a", "offset": value, "prefixLength": 64}]},

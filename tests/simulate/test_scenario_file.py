@@ -177,3 +177,26 @@ def test_what_is_said_counts():
     assert advertisement.preference is Preference.HIGH
     [prefix] = advertisement.prefixes
     assert prefix[1:5] == (False, True, INFINITY, 3600)
+
+
+def test_a_source_gives_prefixes_that_never_end_unless_the_scenario_says_so():
+    scenario = read(
+        "events:\n- {at: 0s, source: webhook, gives: [A]}\n"
+        "- {at: 1h, source: dhcpv6pd, gives: [{prefix: B, valid: 2h, preferred: 1h}]}\n"
+    )
+    first, second = (event.action for event in scenario.events)
+    assert (first.source, first.prefixes[0].valid_lifetime) == ("webhook", INFINITY)
+    assert (second.source, second.prefixes[0].preferred_lifetime) == ("dhcpv6-pd", 3600)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "{at: 0s, gives: [A]}",
+        "{at: 0s, gives: [A], source: smoke}",
+        "{at: 0s, gives: [A], source: file, every: 1h}",
+    ],
+)
+def test_a_gift_without_a_source_that_is_there_is_an_error(event):
+    with pytest.raises(InputError):
+        read(f"events:\n- {event}\n")

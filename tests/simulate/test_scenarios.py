@@ -9,7 +9,7 @@ from itertools import pairwise
 import click
 import pytest
 
-from gitops_prefix.cli.simulate_output import text_of
+from gitops_prefix.cli.simulate import text_of
 from tests.simulate.homes import GOLDEN, SCENARIOS, files, told, walked
 
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))

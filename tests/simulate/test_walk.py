@@ -6,7 +6,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.simulate.scenario import Event, Observed, Scenario, StandIns
-from gitops_prefix.simulate.steps import value_at
+from gitops_prefix.simulate.steps import event_words, value_at
 from gitops_prefix.simulate.walk import walk
 from tests.simulate.homes import NOW, files, stood_in, told, walked
 
@@ -239,3 +239,25 @@ def test_a_static_prefix_is_itself_whatever_is_announced():
     )
     walk = walked("{until: 1h, routers: {isp: {}}, events: [{at: 0s, announces: [A]}]}", static)
     assert [current for _, current, _ in told(walk)] == [B]
+
+
+SEVERAL = """
+until: 30h
+routers: {isp: {every: 10m}}
+events:
+  - {at: 0s, announces: [A]}
+  - {at: 1h, source: dhcpv6pd, gives: [{prefix: B, valid: 2h, preferred: 1h}]}
+  - {at: 2h, source: webhook, gives: [C]}
+  - {at: 20h, daemon: restarts}
+"""
+
+
+def test_each_source_counts_before_the_next_and_an_update_outlives_a_restart():
+    sources = "      interface: eth0\n    dhcpv6pd:\n      interface: eth0\n    webhook: {}"
+    home = files("transition: {}", old="      interface: eth0", new=sources)
+    walk = walked(SEVERAL, home)
+    changes = [(at, current) for at, current, _ in told(walk)]
+    assert changes == [(0, A), (3600, B), (7200, "2001:db8:1236::/64")]
+    assert "dhcpv6-pd gives 2001:db8:1235::/64" in "".join(
+        words for step in walk.steps for words in map(str, map(event_words, step.events))
+    )

@@ -17,12 +17,11 @@ import atheris
 with atheris.instrument_imports(include=["gitops_prefix.decide", "gitops_prefix.watch.codec"]):
     from gitops_prefix.decide.advertisement import Router
     from gitops_prefix.decide.candidate import Verdict
-    from gitops_prefix.decide.choice import Choice
     from gitops_prefix.decide.prefix import Prefix
     from gitops_prefix.decide.selection import Decision, Standing
     from gitops_prefix.decide.specification import Acquisition, Specification
     from gitops_prefix.decide.status import PrefixSource
-    from gitops_prefix.decide.transition import advance
+    from gitops_prefix.decide.transition import Choice, advance
     from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, Watched
     from gitops_prefix.watch.codec import Rejected, decode
 

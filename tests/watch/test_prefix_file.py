@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY
-from gitops_prefix.plan.ears import FileGiven
+from gitops_prefix.plan.ears import Given
 from gitops_prefix.watch.prefix_file import (
     MOST_BYTES,
     MOST_PREFIXES,
@@ -22,7 +22,7 @@ from gitops_prefix.watch.prefix_file import (
     read_file,
     read_prefixes,
 )
-from gitops_prefix.watch.watcher import FileRefused, Watcher
+from gitops_prefix.watch.watcher import SourceFailed, Watcher
 
 A, B = "2001:db8:aa00::/56", "2001:db8:bb00::/56"
 
@@ -157,12 +157,12 @@ class Told:
 
     def prefixes(self) -> list[str]:
         event = self.next()
-        assert isinstance(event, FileGiven), event
+        assert isinstance(event, Given), event
         return [str(found.prefix) for found in event.prefixes]
 
     def refused(self) -> str:
         event = self.next()
-        assert isinstance(event, FileRefused), event
+        assert isinstance(event, SourceFailed), event
         return event.reason
 
 

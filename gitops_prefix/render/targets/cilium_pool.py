@@ -7,8 +7,7 @@ of the list counts. Existing Services keep their addresses, and new ones get the
 prefix. In mode `ha` Services pin their addresses, and blocks stay whole.
 """
 
-from gitops_prefix.decide.address import format_address
-from gitops_prefix.decide.parts import PlacedRange
+from gitops_prefix.decide.prefix import PlacedRange, format_address
 from gitops_prefix.decide.reference import Placed
 from gitops_prefix.errors import Severity
 from gitops_prefix.render.address_text import (

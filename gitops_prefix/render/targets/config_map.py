@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import format_address
+from gitops_prefix.decide.prefix import format_address
 from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status

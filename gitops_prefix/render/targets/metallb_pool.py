@@ -1,6 +1,6 @@
 """MetalLB IPAddressPool: `spec.addresses` (metallb.io, "Usage", "Configuration")."""
 
-from gitops_prefix.decide.parts import PlacedRange
+from gitops_prefix.decide.prefix import PlacedRange
 from gitops_prefix.decide.reference import Placed
 from gitops_prefix.errors import Severity
 from gitops_prefix.render.address_text import dashed_span, placed_cidrs, range_text

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from gitops_prefix.decide.address import format_address, parse_address
 from gitops_prefix.decide.fields import dotted
+from gitops_prefix.decide.prefix import format_address, parse_address
 from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import Claim, Holder, room_of
 from gitops_prefix.decide.specification import Specification

@@ -1,0 +1,246 @@
+"""`/update`: the router, or a script of it, sends the prefix over HTTP (`acquisition.webhook`).
+
+Requests and answers are those of dynamic DNS clients (dyndns2), which most routers have:
+
+| answer | HTTP | when |
+|---|---|---|
+| `good PREFIX` | 200 | the prefix is another one than before |
+| `nochg PREFIX` | 200 | it is the same |
+| `badauth` | 401 | no user of `--webhook-credentials` with this password |
+| `nohost` | 404 | no DynamicPrefix of this name has a webhook |
+| `notfqdn REASON` | 400 | no prefix that can count |
+| `abuse` | 429 | more requests than a router makes |
+| `911` | 503 | another daemon leads, or the repository was not read yet: try again |
+
+A query may hold a password, so no query is ever logged.
+"""
+
+import base64
+import binascii
+import hmac
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from gitops_prefix.decide.advertisement import WEBHOOK, Router
+from gitops_prefix.decide.candidate import refusal
+from gitops_prefix.decide.prefix import BITS, Prefix, parse_address
+from gitops_prefix.plan.ears import Given, Watched, given_for_ever
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 2048
+"""Of a query or a form."""
+MOST_A_MINUTE = 30
+"""Requests; a router sends one for each change, and some send one every few minutes."""
+MOST_CREDENTIALS_BYTES = 65536
+_PREFIX_WORDS = ("prefix", "ip6lanprefix")
+_NAME_WORDS = ("name", "hostname")
+_PASSWORD_WORDS = ("password", "pass")
+_USER_WORDS = ("user", "username")
+
+
+class Update(NamedTuple):
+    """One request.
+
+    Attributes:
+        query: the query of the URL, and the form of a POST, as they were sent.
+        authorization: the header, or an empty string.
+        client: the address that it came from.
+    """
+
+    query: str
+    authorization: str = ""
+    client: str = ""
+
+
+class UpdateAnswer(NamedTuple):
+    """A word of dyndns2, and the status that goes with it."""
+
+    status: HTTPStatus
+    words: str
+
+
+class _RefusedUpdateError(Exception):
+    """An update that changes nothing, with the answer to it."""
+
+    def __init__(self, status: HTTPStatus, words: str) -> None:
+        super().__init__(words)
+        self.answer = UpdateAnswer(status, words)
+
+
+def read_credentials(path: Path) -> tuple[tuple[str, str], ...]:
+    """The users and passwords of a file with lines `USER:PASSWORD`.
+
+    Raises:
+        ValueError: it cannot be read, or a line is wrong. The words hold no secret.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_CREDENTIALS_BYTES + 1)
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: it is not UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from error
+    if len(content) > MOST_CREDENTIALS_BYTES:
+        raise ValueError(f"{path}: it is longer than {MOST_CREDENTIALS_BYTES} bytes")
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        user, colon, password = line.strip().partition(":")
+        if not (user and colon and password):
+            raise ValueError(f"{path}:{number}: write USER:PASSWORD")
+        found.append((user, password))
+    if not found:
+        raise ValueError(f"{path}: it holds no line USER:PASSWORD")
+    return tuple(found)
+
+
+class Updates:
+    """Answers updates, and hands the prefixes on."""
+
+    def __init__(
+        self,
+        credentials: Path,
+        watched: Callable[[], Mapping[str, Watched]],
+        sink: Callable[[Given], None],
+        clock: Callable[[], float],
+        leads: Callable[[], bool],
+    ) -> None:
+        """Take no update yet.
+
+        Args:
+            credentials: the file of users and passwords; it is read for each request.
+            watched: the DynamicPrefixes as the repository has them.
+            sink: takes what was said, in the thread of the request.
+            clock: seconds that only go forward.
+            leads: whether this daemon publishes.
+        """
+        self._credentials = credentials
+        self._watched, self._sink = watched, sink
+        self._clock, self._leads = clock, leads
+        self._said: dict[str, Prefix] = {}
+        self._asked_at: deque[float] = deque(maxlen=MOST_A_MINUTE)
+
+    def answer(self, update: Update) -> UpdateAnswer:
+        """Take an update, and log what is new of it."""
+        client = update.client or "a client"
+        try:
+            name, prefix, before = self._take(update)
+        except _RefusedUpdateError as refused:
+            log.warning("refused an update of %s: %s", client, refused.answer.words.split()[0])
+            return refused.answer
+        if prefix == before:
+            return UpdateAnswer(HTTPStatus.OK, f"nochg {prefix}")
+        log.info("%s: an update of %s says %s", name, client, prefix)
+        return UpdateAnswer(HTTPStatus.OK, f"good {prefix}")
+
+    def _take(self, update: Update) -> tuple[str, Prefix, Prefix | None]:
+        """The name, what is said now, and what was said before."""
+        now = self._clock()
+        if len(self._asked_at) == MOST_A_MINUTE and now < self._asked_at[0] + 60:
+            raise _RefusedUpdateError(HTTPStatus.TOO_MANY_REQUESTS, "abuse")
+        self._asked_at.append(now)
+        # Of a word that is there twice the first counts.
+        said = dict(reversed(parse_qsl(update.query, keep_blank_values=True)))
+        if not self._knows(update, said):
+            raise _RefusedUpdateError(HTTPStatus.UNAUTHORIZED, "badauth")
+        name, followed = self._named(_first(said, _NAME_WORDS))
+        try:
+            prefix = read_prefix(said)
+        except ValueError as error:
+            raise _RefusedUpdateError(HTTPStatus.BAD_REQUEST, f"notfqdn {error}") from error
+        source, information = Router(name, WEBHOOK), given_for_ever(prefix)
+        verdict = refusal(source, information, followed.specification.acquisition)
+        if verdict is not None:
+            words = f"notfqdn {prefix} is {verdict}"
+            raise _RefusedUpdateError(HTTPStatus.BAD_REQUEST, words)
+        if not self._leads():
+            raise _RefusedUpdateError(HTTPStatus.SERVICE_UNAVAILABLE, "911")
+        before = self._said.get(name) or _recalled(followed)
+        self._said[name] = prefix
+        self._sink(Given(source, (information,), now, now))
+        return name, prefix, before
+
+    def _named(self, name: str) -> tuple[str, Watched]:
+        """The DynamicPrefix that is meant; without a name, the only one that has a webhook."""
+        watched = self._watched()
+        if not watched:
+            # The repository was not read yet; the client tries again.
+            raise _RefusedUpdateError(HTTPStatus.SERVICE_UNAVAILABLE, "911")
+        hooks = {
+            hook: followed
+            for followed in watched.values()
+            if (hook := followed.specification.acquisition.watched_webhook)
+        }
+        if not name and len(hooks) == 1:
+            return next(iter(hooks.items()))
+        if name not in hooks:
+            raise _RefusedUpdateError(HTTPStatus.NOT_FOUND, "nohost")
+        return name, hooks[name]
+
+    def _knows(self, update: Update, said: Mapping[str, str]) -> bool:
+        """Whether the request has a user and the password; every line takes the same time."""
+        given = _basic(update.authorization) or (
+            _first(said, _USER_WORDS),
+            _first(said, _PASSWORD_WORDS),
+        )
+        try:
+            known = read_credentials(self._credentials)
+        except ValueError as error:
+            log.warning("--webhook-credentials: %s", error)
+            return False
+        wanted = ":".join(given).encode()
+        # All lines are compared, so that the time does not show which user is known.
+        matches = sum(
+            hmac.compare_digest(f"{user}:{password}".encode(), wanted) for user, password in known
+        )
+        return matches > 0
+
+
+def _recalled(followed: Watched) -> Prefix | None:
+    """What an update said before a restart."""
+    status = followed.status
+    return status.current if status and status.source == WEBHOOK else None
+
+
+def read_prefix(said: Mapping[str, str]) -> Prefix:
+    """The prefix of an update.
+
+    An address with a length is the prefix that it lies in: some routers send their own address.
+
+    Raises:
+        ValueError: there is none, with the reason.
+    """
+    text = _first(said, _PREFIX_WORDS)
+    if not text:
+        raise ValueError("no prefix: send prefix=2001:db8:12:3400::/56")
+    address, slash, length = text.partition("/")
+    length = length if slash else said.get("length", "")
+    if not length:
+        raise ValueError("no length: send it behind the prefix, or as length=56")
+    if not (length.isascii() and length.isdigit() and 0 < int(length) <= BITS):
+        raise ValueError("the length is not 1 to 128")
+    return Prefix.enclosing(parse_address(address), int(length))
+
+
+def _first(said: Mapping[str, str], words: tuple[str, ...]) -> str:
+    return next((said[word] for word in words if said.get(word)), "")
+
+
+def _basic(authorization: str) -> tuple[str, str] | None:
+    """User and password of Basic authentication (RFC 7617), or None."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return user, password

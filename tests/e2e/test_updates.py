@@ -1,0 +1,179 @@
+"""`/update`: a router sends its prefix over HTTP, and the branch has it. curl is the router."""
+
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.git_servers import free_port
+from tests.netns import until
+from tests.sourced import Sourced
+
+A, B = "2001:db8:12:3400::/56", "2001:db8:56:7800::/56"
+USER, PASSWORD = "router", "s3cret of the house"
+BOTH = ["--user", f"{USER}:{PASSWORD}"]
+HOOK = "webhook: {}\nrouterAdvertisement:\n  interface: nowhere0\n"
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Path:
+    path = tmp_path / "credentials"
+    path.write_text(f"# the FRITZ!Box\n{USER}:{PASSWORD}\nscript:another\n")
+    return path
+
+
+def curl(url: str, *options: str) -> tuple[str, str]:
+    """Status and body, as a router has them."""
+    words = ["curl", "-sS", "-m", "20", "-w", "\n%{http_code}", *options, url]
+    answer = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30)
+    body, _, status = answer.stdout.rpartition("\n")
+    return status, body.strip()
+
+
+def listens(port: int) -> Callable[[], bool]:
+    def tried() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    return tried
+
+
+SECRETS = f"user={USER}&password={quote(PASSWORD)}"
+ROUTERS = {
+    "FRITZ!Box": (f"name=home-ipv6&ip6lanprefix={A}&{SECRETS}", ["-A", "Fritz!Box DDNS/1.0"]),
+    "OPNsense, ddclient": ("name=home-ipv6&prefix=2001:db8:12:34ff::1&length=56", BOTH),
+    "OpenWrt, ddns-scripts": ("name=home-ipv6&prefix=2001:db8:12:3400::1/56", BOTH),
+    "OpenWrt, hotplug": ("", [*BOTH, "-d", f"name=home-ipv6&prefix={A}"]),
+    "UniFi, inadyn": ("hostname=home-ipv6&prefix=2001:db8:12:3401::2&length=56", ["-0", *BOTH]),
+    "MikroTik, fetch": (f"name=home-ipv6&prefix={quote(A, safe='')}", BOTH),
+    "pfSense, custom": ("prefix=2001:db8:12:3400::9&length=56", BOTH),
+}
+
+
+def test_each_router_is_understood_and_one_change_is_one_commit(tmp_path, credentials):
+    house, port = Sourced(tmp_path, HOOK), free_port()
+    listen = ("--listen", f"127.0.0.1:{port}", "--webhook-credentials", str(credentials))
+    with house.running(*listen):
+        until(listens(port), "the daemon listens")
+        url = f"http://127.0.0.1:{port}/update"
+        known = lambda: curl(f"{url}?prefix=::/56", *BOTH)[0] != "503"  # noqa: E731
+        until(known, "the repository was read")
+        first = True
+        for query, options in ROUTERS.values():
+            answer = curl(f"{url}?{query}", *options, "-H", "Host: cluster.home.arpa")
+            assert answer == ("200", f"{'good' if first else 'nochg'} {A}")
+            first = False
+        assert house.published(A).endswith("Prefix-Source: webhook")
+        before = house.commits()
+        assert curl(f"{url}?prefix={B}&{SECRETS}") == ("200", f"good {B}")
+        house.published(B)
+        assert house.commits() == before + 1
+    # A restart: the router says nothing, and the repository knows.
+    with house.running(*listen):
+        until(listens(port), "the daemon listens")
+        until(lambda: curl(f"{url}?prefix={B}&{SECRETS}") == ("200", f"nochg {B}"), "nochg")
+    assert house.commits() == before + 1
+    log = house.log.read_text()
+    assert "s3cret" not in log
+    assert quote(PASSWORD) not in log
+
+
+@pytest.mark.parametrize(
+    ("query", "options", "answer"),
+    [
+        (f"prefix={A}", [], ("401", "badauth")),
+        (f"prefix={A}", ["--user", f"{USER}:wrong"], ("401", "badauth")),
+        (f"prefix={A}", ["-H", "Authorization: Basic =?="], ("401", "badauth")),
+        (f"prefix={A}&user=script&password=", [], ("401", "badauth")),
+        (f"name=work&prefix={A}", BOTH, ("404", "nohost")),
+        ("", BOTH, ("400", "notfqdn no prefix: send prefix=2001:db8:12:3400::/56")),
+        ("ip6lanprefix=", BOTH, ("400", "notfqdn no prefix: send prefix=2001:db8:12:3400::/56")),
+        ("prefix=2001:db8::1", BOTH, ("400", "notfqdn no length: send it behind the prefix, or")),
+        ("prefix=2001:db8::1/129", BOTH, ("400", "notfqdn the length is not 1 to 128")),
+        ("prefix=192.0.2.1/24", BOTH, ("400", "notfqdn '192.0.2.1' is not an IPv6 address")),
+        ("prefix=fd00::/56", BOTH, ("400", "notfqdn fd00::/56 is not global unicast")),
+        ("prefix=fe80::/64", BOTH, ("400", "notfqdn fe80::/64 is link-local")),
+        (f"prefix={A}&x={'y' * 5000}", BOTH, ("414", "notfqdn")),
+        ("", [*BOTH, "-d", "x" * 3000], ("413", "notfqdn")),
+        ("", ["-X", "PUT"], ("501", "")),
+    ],
+)
+def test_what_is_refused_changes_nothing(refusing, query, options, answer):
+    house, url = refusing
+    status, body = curl(f"{url}?{query}", *options)
+    assert status == answer[0]
+    assert body.startswith(answer[1])
+    assert "s3cret" not in house.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("updates")
+    path = directory / "credentials"
+    path.write_text(f"{USER}:{PASSWORD}\nscript:another\n")
+    house, port = Sourced(directory, HOOK), free_port()
+    options = ("--webhook-listen", f"127.0.0.1:{port}", "--webhook-credentials", str(path))
+    before = house.commits()
+    with house.running(*options):
+        until(listens(port), "the daemon listens")
+        url = f"http://127.0.0.1:{port}/update"
+        until(lambda: curl(f"{url}?prefix=::/56", *BOTH)[0] != "503", "the repository was read")
+        yield house, url
+    assert house.commits() == before
+
+
+def test_an_address_of_its_own_serves_updates_alone_over_tls(tmp_path, credentials):
+    words = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    )
+    files = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert")]
+    extra = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run(["openssl", *words.split(), *files, *extra], check=True, capture_output=True)
+    house, port = Sourced(tmp_path, HOOK), free_port()
+    options = ["--webhook-listen", f"127.0.0.1:{port}", "--webhook-credentials", str(credentials)]
+    options += ["--webhook-cert", str(tmp_path / "cert"), "--webhook-key", str(tmp_path / "key")]
+    with house.running(*options):
+        until(listens(port), "the daemon listens")
+        trust = ["--cacert", str(tmp_path / "cert"), *BOTH]
+        url = f"https://127.0.0.1:{port}"
+        until(lambda: curl(f"{url}/update?prefix={A}", *trust)[0] == "200", "an update over TLS")
+        house.published(A)
+        assert curl(f"{url}/status", *trust)[0] == "404"
+
+
+def test_more_requests_than_a_router_makes_are_refused(tmp_path, credentials):
+    house, port = Sourced(tmp_path, HOOK), free_port()
+    options = ("--webhook-listen", f"127.0.0.1:{port}", "--webhook-credentials", str(credentials))
+    with house.running(*options):
+        until(listens(port), "the daemon listens")
+        url = f"http://127.0.0.1:{port}/update"
+        answers = [curl(f"{url}?prefix={A}", "--user", f"{USER}:{n}") for n in range(31)]
+    assert answers[-1] == ("429", "abuse")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        ("", ["--listen", ":0"], "credentials: it holds no line USER:PASSWORD"),
+        ("x\n", ["--listen", ":0"], "credentials:1: write USER:PASSWORD"),
+        ("a:\n", ["--listen", ":0"], "credentials:1: write USER:PASSWORD"),
+        (None, ["--listen", ":0"], "credentials: No such file or directory"),
+        ("a:b\n", [], "nothing takes updates: give --webhook-listen or --listen"),
+        ("a:b\n", ["--webhook-listen", ":0", "--webhook-cert", "x"], "belong together"),
+        (
+            "a:b\n",
+            ["--webhook-listen", ":0", "--webhook-cert", "x", "--webhook-key", "y"],
+            "--webhook-cert x, --webhook-key y: No such file or directory",
+        ),
+    ],
+)
+def test_wrong_options(tmp_path, credentials, content, options, words):
+    credentials.unlink() if content is None else credentials.write_text(content)
+    house = Sourced(tmp_path, HOOK)
+    answer = house.run("--webhook-credentials", str(credentials), *options)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert words in answer.stderr
+    assert "Traceback" not in answer.stderr
