@@ -263,13 +263,13 @@ class Decisions:
             log.debug("%s: DHCPv6 on %s is %s", event.name, event.interface, event.state)
         found = [prefix for prefix, _ in event.prefixes]
         if found and (before is None or found != [prefix for prefix, _ in before.prefixes]):
-            asked = (
-                ""
-                if any(prefix.length == event.length for prefix in found)
-                else (f" (a /{event.length} was asked for)")
-            )
+            fits = any(prefix.length == event.length for prefix in found)
+            asked = "" if fits else f" (a /{event.length} was asked for)"
             listed = ", ".join(map(str, found))
             log.info("%s: %s is delegated by %s%s", event.name, listed, event.server, asked)
+            for part in event.excluded:
+                words = "%s: the server keeps %s for the link to this node: give it to no subnet"
+                log.warning(words, event.name, part)
         until = max((end for _, end in event.prefixes), default=-inf)
         for gauge, at in (
             (self._metrics.lease_valid, until),

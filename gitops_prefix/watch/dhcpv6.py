@@ -312,6 +312,7 @@ class _Leasing:
             self.wish.duid.hex(":"),
             exchange.server.hex(":"),
             tuple((each.delegated.prefix, each.valid_until) for each in exchange.lease),
+            tuple(filter(None, (each.delegated.excluded for each in exchange.lease))),
             exchange.renew_at,
             exchange.rebind_at,
             now,

@@ -55,6 +55,7 @@ class LeaseNotice(NamedTuple):
         duid: ours.
         server: its DUID; empty before a server was chosen.
         prefixes: each with the end of its valid lifetime, on the watcher's clock.
+        excluded: the parts of them that the server keeps for the link to us (RFC 6603).
         renew_at: T1; inf if never.
         rebind_at: T2; inf if never.
     """
@@ -66,6 +67,7 @@ class LeaseNotice(NamedTuple):
     duid: str
     server: str
     prefixes: tuple[tuple[Prefix, float], ...]
+    excluded: tuple[Prefix, ...]
     renew_at: float
     rebind_at: float
     at: float

@@ -10,7 +10,7 @@ from gitops_prefix.decide.advertisement import FILE, INFINITY, Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.plan.ears import Advertised, Given, Watched
-from gitops_prefix.watch.watcher import SourceFailed
+from gitops_prefix.watch.watcher import LeaseNotice, SourceFailed
 from tests.decide.routers_saying import FIRST, A, B, pio, saying
 
 PATH = "/run/prefix"
@@ -84,3 +84,41 @@ def test_a_change_of_a_file_is_never_final(daemon):
     daemon.given(0, A)
     daemon.current()
     assert not daemon.decisions.final()
+
+
+def lease(**said: object) -> LeaseNotice:
+    return LeaseNotice(
+        **{
+            "name": "home",
+            "interface": "eth0",
+            "length": 56,
+            "state": "bound",
+            "duid": "00:04:aa",
+            "server": "00:01:bb",
+            "prefixes": ((Prefix.parse("2001:db8:12:3400::/56"), 1000.0),),
+            "excluded": (),
+            "renew_at": 500.0,
+            "rebind_at": 800.0,
+            "at": 0.0,
+            **said,
+        }
+    )
+
+
+def test_a_lease_is_logged_when_it_is_another_and_counted_down(daemon, caplog):
+    kept = Prefix.parse("2001:db8:12:34ff::/64")
+    with caplog.at_level(logging.INFO):
+        daemon.decisions.take(lease(length=48, excluded=(kept,)))
+        daemon.decisions.take(lease(length=48, excluded=(kept,), at=10.0))
+    logged = [line for line in caplog.messages if line.startswith("home: ")]
+    assert logged == [
+        "home: 2001:db8:12:3400::/56 is delegated by 00:01:bb (a /48 was asked for)",
+        "home: the server keeps 2001:db8:12:34ff::/64 for the link to this node: "
+        "give it to no subnet",
+    ]
+    daemon.now = 400.0
+    shown = daemon.metrics.exposition().decode()
+    assert 'gitops_prefix_lease_valid_seconds{dynamic_prefix="home"} 600.0' in shown
+    assert 'gitops_prefix_lease_renew_seconds{dynamic_prefix="home"} 100.0' in shown
+    [leased] = daemon.decisions.overheard().leases
+    assert leased.server == "00:01:bb"

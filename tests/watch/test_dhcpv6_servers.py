@@ -111,6 +111,9 @@ def test_kea_delegates(link, clock, tmp_path, options, pool, given):
         if "option-data" in options:
             assert clock() - began < 60, "255 is taken without the second of patience"
         bound = asked.notice("bound")
+        assert [str(part) for part in bound.excluded] == (
+            ["2001:db8:1000:ff::/64"] if "excluded-prefix" in pool else []
+        )
         if given[0] == INFINITY:
             assert bound.prefixes[0][1] == float("inf")
 
