@@ -53,7 +53,7 @@ repository that hear different prefixes would otherwise undo each other's commit
 class Standing(StrEnum):
     """How firmly the current prefix stands. The text is shown to users."""
 
-    WAITING = "no prefix yet: no router has announced one that counts"
+    WAITING = "no prefix yet: no source has said one that counts"
     CURRENT = "announced and current"
     STATIC = "set by spec.acquisition.static"
     FAILED_STATIC = "no longer announced; kept until another one is"
