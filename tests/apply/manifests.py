@@ -128,7 +128,7 @@ metadata:
 spec:
   interval: 1h
   values:
-    address: "2001:db8:0:0:f000::10"  # {"$dynamicprefix": "home:lan:address:::f000:0:0:10"}
+    address: "2001:db8:0:0:f000::20"  # {"$dynamicprefix": "home:lan:address:::f000:0:0:20"}
     routes:
       - via: "2001:db8::/64"  # {"$dynamicprefix": "home:prefix"}
         metric: 5
