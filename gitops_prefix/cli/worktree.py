@@ -174,7 +174,9 @@ def walk(directory: str, listed: set[str] | None = None) -> Iterator[str]:
             if listed is not None and entry.path not in listed:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if not is_gits_own(entry.name):
+                # A virtual environment (PEP 405) holds programs: the source of ours has markers.
+                in_environment = os.path.exists(f"{entry.path}/pyvenv.cfg")  # noqa: PTH110  as above
+                if not is_gits_own(entry.name) and not in_environment:
                     pending.append(entry.path)
             elif entry.is_file(follow_symlinks=False):
                 yield entry.path

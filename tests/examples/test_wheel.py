@@ -38,6 +38,7 @@ def installed(wheel, tmp_path_factory) -> Path:
     packages = repository / ".venv" / "lib" / "python3" / "site-packages"
     with ZipFile(wheel) as files:
         files.extractall(packages)
+    (repository / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
     # Others install such directories, too.
     for name in ("templates", "examples", "docs"):
         (packages / name).mkdir()
