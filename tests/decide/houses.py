@@ -41,7 +41,7 @@ LIFETIMES = ((1800, 3600), (14400, 86400), (604800, 2592000), (INFINITY, INFINIT
 UNSURE = frozenset({Standing.FAILED_STATIC, Standing.GONE})
 
 
-@dataclass
+@dataclass(eq=False)
 class Box:
     """One speaker: a router, or a second program behind its address."""
 
@@ -190,10 +190,18 @@ class House:
         if carries:
             box.asked = 0
             self.stood.setdefault(box.prefix, self.now)
+        before = self.selection.current
         self.hear(box.router, said)
+        if carries and before is not None:
+            self.check_successor(box, before)
+
+    def check_successor(self, box: Box, before: Prefix) -> None:
+        """The router of the current prefix was heard: what it announces is current, no other's."""
         current = self.selection.current
-        if current and carries and self.owner[current] is box:
-            assert current == box.prefix, self.story(f"{box.name} announces {box.prefix}")
+        if box in {self.owner[before], self.owner[current]}:
+            back = self.owner[current] is not box and self.returns(before, current)
+            words = f"{box.name} announces {box.prefix}, after {before}"
+            assert current == box.prefix or back, self.story(words)
 
     def renumber(self, box: Box, *, graceful: bool) -> None:
         box.old = box.prefix if graceful else None
