@@ -38,6 +38,8 @@ END = 48 * HOUR
 QUIET = 42 * HOUR
 """Nothing happens any more from here on: all must come to rest."""
 LIFETIMES = ((1800, 3600), (14400, 86400), (604800, 2592000), (INFINITY, INFINITY), (3600, 7200))
+LOCAL_TOO = 1_000_000
+"""Houses from here on have a policy that admits local prefixes, too."""
 UNSURE = frozenset({Standing.FAILED_STATIC, Standing.GONE})
 
 
@@ -91,6 +93,7 @@ class House:
 
     def __init__(self, seed: int) -> None:
         self.rng = rng = Random(seed)
+        self.local_too = seed >= LOCAL_TOO
         self.now = 0.0
         self.loss = rng.choice([0, 0, 0.01, 0.03, 0.1])
         self.fresh = count(1)
@@ -102,7 +105,11 @@ class House:
         self.primary = self._router("primary", 1, rng.choice(["", "same", "after", "before"]))
         self.plan_routers()
         prefer = (self.primary.router.address,) if rng.random() < 0.3 else ()
-        self.specification = watching(Transition(max_changes_per_hour=3600), prefer_routers=prefer)
+        self.specification = watching(
+            Transition(max_changes_per_hour=3600),
+            prefer_routers=prefer,
+            require_global_unicast=not self.local_too,
+        )
         self.routers: Routers = {}
         self.selection = Selection()
         self.look_again_at = inf
@@ -129,6 +136,8 @@ class House:
             beside = Box("beside", self.primary.router, 180, LIFETIMES[2], 0, snac=True)
             self._start(beside)
         happenings = [self.flash, self.graceful, self.restart, self.reboot, self.overtaken]
+        if self.local_too:
+            happenings.append(self.lose_uplink)
         for _ in range(rng.randrange(9)):
             happening = rng.choice(happenings)
             self.at(rng.uniform(60, QUIET), lambda act=happening: act(self.primary))
@@ -184,7 +193,7 @@ class House:
             self.deliver(box, said)
 
     def deliver(self, box: Box, said: RouterAdvertisement) -> None:
-        carries = any(option.prefix == box.prefix for option in said.prefixes)
+        carries = box.prefix in {option.prefix for option in said.prefixes}
         if self.rng.random() < self.loss:
             return
         if carries:
@@ -192,7 +201,7 @@ class House:
             self.stood.setdefault(box.prefix, self.now)
         before = self.selection.current
         self.hear(box.router, said)
-        if carries and before is not None:
+        if carries and before in self.owner:
             self.check_successor(box, before)
 
     def check_successor(self, box: Box, before: Prefix) -> None:
@@ -228,6 +237,21 @@ class House:
             for said in before:
                 if self.rng.random() >= self.loss:
                     self.hear(box.router, said)
+
+    def lose_uplink(self, box: Box) -> None:
+        """For minutes the router has no prefix of its ISP, and announces its local one, if any."""
+        if not box.up or box.prefix is None:
+            return
+        box.old = box.prefix if self.rng.random() < 0.5 else None
+        box.prefix = None
+        self.say(box)
+
+        def regain() -> None:
+            self.renumber(box, graceful=False)
+            if box.up:
+                self.say(box)
+
+        self.at(self.now + self.rng.uniform(60, 300), regain)
 
     def restart(self, box: Box) -> None:
         """The router daemon restarts: a farewell, and back within 3 s."""
@@ -294,7 +318,8 @@ class House:
             self.unsure += not self.excused(self.selection.current)
         self.standing = decision.standing
         before, after = self.selection.current, decision.current
-        if before is not None and after != before:
+        assert before not in self.owner or after in self.owner, self.story("a local prefix")
+        if before in self.owner and after != before:
             self.changes.append((self.now, before, after))
             assert self.excused(before) or self.returns(before, after), self.story("no reason")
         self.selection = adopt(decision.selection, after)
@@ -326,8 +351,8 @@ class House:
         solicitation or the answer was lost, or if the router was away for that moment. Nobody
         sees through two such rounds without a word about the prefix in between.
         """
-        box = self.owner[prefix]
-        return not box.up or box.prefix != prefix or box.asked >= ROUNDS
+        box = self.owner.get(prefix)
+        return box is None or not box.up or box.prefix != prefix or box.asked >= ROUNDS
 
     def returns(self, before: Prefix, after: Prefix) -> bool:
         """Whether it leads back to a more preferred router, which is there for long enough."""
@@ -369,7 +394,7 @@ class House:
             heard = self.stood[self.primary.prefix] if new else at
             due = max(state.doubtful_at + (ROUNDS + 1) * ANSWER, heard)
             current = self.selection.current
-            if self.now > due + 1 and current is not None:
+            if self.now > due + 1 and current in self.owner:
                 assert self.owner[current] is not box, self.story("the old CPE is followed")
 
     def check_preferred(self) -> None:

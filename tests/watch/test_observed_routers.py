@@ -38,6 +38,8 @@ def test_radvd_is_observed(tmp_path: Path):
         "prefix": A,
         "on_link": True,
         "autonomous": True,
+        "router_address": False,
+        "pd_preferred": False,
         "valid_lifetime": 86400,
         "preferred_lifetime": 14400,
         "candidate": True,
