@@ -76,6 +76,8 @@ _SETTINGS = {
     "http.lowSpeedLimit": "1",
     "http.lowSpeedTime": "30",
     "maintenance.auto": "false",
+    # A large file of a server that cannot leave it out goes to the disk in pieces.
+    "core.bigFileThreshold": "32m",
     # Each thread of index-pack takes 8 MiB of the memory that git may allocate (running.py).
     "pack.threads": "2",
     "protocol.allow": "never",

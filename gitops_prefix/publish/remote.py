@@ -103,6 +103,7 @@ class Remote:
         path = local_path(url)
         # git runs in the clone, where a relative path would lead elsewhere.
         plain = path is not None and "://" not in url
+        self._is_path = path is not None
         self._url = str(path.absolute()) if path is not None and plain else url
         self._reference = f"refs/heads/{branch}"
         self._branch = branch
@@ -325,7 +326,9 @@ class Remote:
 
     def _limited(self, seconds: float, silence: float | None) -> Limits:
         stop = replaced_under(self.prefixes, lambda: self.line.group)
-        return remote_limits(seconds, silence=silence, stop=stop)
+        limits = remote_limits(seconds, silence=silence, stop=stop)
+        # With a path, the server is a child of git: it packs what may be large.
+        return replace(limits, memory=None) if self._is_path else limits
 
     def lend(self, loan: Loan) -> None:
         """Add what git needs to reach the remote.
