@@ -59,7 +59,7 @@ def test_a_tip_that_moved_is_read_by_one_question(ours, tmp_path, calls):
 
 def test_of_a_tip_that_moved_only_the_difference_is_read(ours, tmp_path, calls):
     """A byte search over every file of a large repository takes its time."""
-    somebody_pushes(tmp_path, "README.md")
+    somebody_pushes(tmp_path, "logo.png")
     assert ours.fetch()
     calls.take()
     assert list(ours.managed_files(ours.tip)) == ["a.yaml"]
