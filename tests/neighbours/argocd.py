@@ -109,6 +109,8 @@ def argocd(house: House) -> Iterator[Several]:
         "ARGOCD_TLS_DATA_PATH": str(directory / "tls"),
         "ARGOCD_GNUPGHOME": str(directory / "gpg"),
         "ARGOCD_GPG_ENABLED": "false",
+        # The cluster of the kubeconfig is the one that it runs in.
+        "ARGOCD_FAKE_IN_CLUSTER": "true",
         "ARGOCD_EXEC_TIMEOUT": "60s",
     }
     at_redis = [f"--redis=127.0.0.1:{redis}"]
@@ -120,7 +122,7 @@ def argocd(house: House) -> Iterator[Several]:
         "redis-server": ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],
         "repo-server": [
             str(directory / "bin" / "argocd-repo-server"), *at_redis, "--address=127.0.0.1", f"--port={server}",
-            "--disable-tls", "--metrics-address=127.0.0.1", f"--metrics-port={metrics}",
+            "--disable-tls", "--client-ca-path=", "--metrics-address=127.0.0.1", f"--metrics-port={metrics}",
         ],
         "application-controller": [
             str(directory / "bin" / "argocd-application-controller"), *kube, *at_redis,
