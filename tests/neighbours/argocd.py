@@ -98,11 +98,13 @@ def argocd(house: House) -> Iterator[Several]:
     directory = house.directory / "argocd"
     for name in ("bin", "ssh", "tls", "gpg"):
         (directory / name).mkdir(parents=True)
+    program = Path(os.environ["NEIGHBOURS"]).resolve() / "argocd"
     known = house.server.credentials.known_hosts
     shutil.copy(known, directory / "ssh" / "ssh_known_hosts")
     redis, server, metrics, more = (free_port() for _ in range(4))
     environment = os.environ | {
         "KUBECONFIG": str(house.cluster.kubeconfig("admin")),
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
         "HOME": str(directory),
         "TMPDIR": str(directory),
         "ARGOCD_SSH_DATA_PATH": str(directory / "ssh"),
@@ -115,7 +117,6 @@ def argocd(house: House) -> Iterator[Several]:
     }
     at_redis = [f"--redis=127.0.0.1:{redis}"]
     kube = [f"--kubeconfig={house.cluster.kubeconfig('admin')}", f"--namespace={NAMESPACE}"]
-    program = Path(os.environ["NEIGHBOURS"]).resolve() / "argocd"
     for name in ("argocd-application-controller", "argocd-repo-server"):
         (directory / "bin" / name).symlink_to(program)
     words = {
