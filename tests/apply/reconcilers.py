@@ -72,16 +72,21 @@ class ArgoCD:
 
     def sync(self, kind: str, manifest: Mapping, namespace: str = "") -> None:
         """Apply it, whether it differs or not: a person pressed the button, or a hook ran."""
-        desired = deepcopy(dict(manifest))
         live = find(self.cluster, kind, manifest["metadata"]["name"], namespace)
-        if live is not None and "RespectIgnoreDifferences=true" in self.options:
-            for path in self._ignored(desired, live):
-                _put(desired, path, value_at(live, path))
+        desired = self.respected(manifest, live)
         if "ServerSideApply=true" in self.options:
             self.cluster.apply(desired, manager=ARGOCD, force=True)
         else:
             words = ["apply", f"--field-manager={ARGOCD}", "-f", "-"]
             self.cluster.kubectl(*words, stdin=json.dumps(desired))
+
+    def respected(self, manifest: Mapping, live: Mapping | None) -> dict:
+        """What it sends: with RespectIgnoreDifferences the ignored fields as the cluster has them."""
+        desired = deepcopy(dict(manifest))
+        if live is not None and "RespectIgnoreDifferences=true" in self.options:
+            for path in self._ignored(desired, live):
+                _put(desired, path, value_at(live, path))
+        return desired
 
     def differs(self, desired: Mapping, live: Mapping) -> bool:
         """Whether a field differs that is not ignored."""

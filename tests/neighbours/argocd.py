@@ -192,9 +192,16 @@ class Applications:
             track = f"{name}:{kind.group}/{kind.kind}:{where or self.house.namespace}/{metadata['name']}"
             metadata.setdefault("annotations", {})["argocd.argoproj.io/tracking-id"] = track
             live = self.house.connection.get(kind, metadata["name"], where)
-            if live is None or reconciler.differs(document, live):
-                full = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-                reconciler.sync(full, document, where)
+            if live is not None and not reconciler.differs(document, live):
+                continue
+            body = reconciler.respected(document, live)
+            if live is not None:
+                # Not over what was written since the comparison.
+                body["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
+            try:
+                self.house.connection.apply(kind, body, force=True, dry_run=False, manager=ARGOCD)
+            except ApiError:
+                return False
         return True
 
     def _documents(self, revision: str, path: str) -> list[dict]:
