@@ -49,7 +49,7 @@ _ELSEWHERE = {
     "adopt": "apply",
     "completion": "reference",
     "migrate": "render",
-    "template": "status",
+    "template": "run",
     "validate": "status",
 }
 """The commands that share a module; there they are called `NAME_command`."""

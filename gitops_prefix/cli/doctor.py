@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,7 @@ import click
 
 from gitops_prefix.apply.policy import ApplyMode
 from gitops_prefix.cli.assembly import Assembly, assemble
-from gitops_prefix.cli.manifests import Directory
+from gitops_prefix.cli.manifests import Directory, find_problems
 from gitops_prefix.cli.options import (
     Command,
     config_option,
@@ -32,14 +32,14 @@ from gitops_prefix.cli.options import (
 from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, print_json, printable
 from gitops_prefix.cli.settings import RunSettings
 from gitops_prefix.cli.sightings import Sighting, findings, from_link
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition
 from gitops_prefix.errors import InputError, OutsideError, Severity
+from gitops_prefix.plan.plan import read_repository
 from gitops_prefix.publish.failure import Failed
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.scrub import redact
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.render.reading import read_inventory
-from gitops_prefix.render.settings import Settings
 
 
 class Finding(StrEnum):
@@ -125,7 +125,7 @@ def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
                 signs=bool(settings.commits.signing_key),
                 signers=settings.commits.require_signed_parent,
             )
-            inventory = None if files is None else read_inventory(files, Settings())
+            inventory = None if files is None else read_repository(files)
     if inventory is None:
         words = "mend what is wrong above: the manifests could not be read"
         yield Check("manifests", Finding.SKIPPED, words)
@@ -198,7 +198,9 @@ def _repository(
 
 
 def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
-    errors = [problem for problem in inventory.problems if problem.severity is Severity.ERROR]
+    """What `validate` calls an error, and each DynamicPrefix."""
+    found = inventory.problems if inventory.stopped else find_problems(inventory)
+    errors = [problem for problem in found if problem.severity is Severity.ERROR]
     for problem in errors:
         yield Check("manifests", Finding.WRONG, f"{problem} [{problem.code}]")
     if not inventory.dynamic_prefixes and not errors:
@@ -325,31 +327,45 @@ def _links(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
     for name, found in broken.items():
         yield Check(name, Finding.WRONG, "; ".join(found))
     try:
-        heard = _hear([name for name in names if name not in broken], settings)
+        there = [name for name in names if name not in broken]
+        heard = hear(there, settings.pace.wait.total_seconds())
     except OutsideError as error:
-        yield Check("advertisements", Finding.WRONG, str(error))
+        yield Check("capability", Finding.WRONG, str(error))
         return
-    for name, router in heard.items():
+    if heard:
+        yield Check("capability", Finding.OK, "NET_RAW: the socket for advertisements opens")
+    for name, routers in heard.items():
         seconds = settings.pace.wait.total_seconds()
-        if router:
-            yield Check(name, Finding.OK, f"{router} advertises there")
+        if routers:
+            yield Check(name, Finding.OK, f"{', '.join(routers)} advertises there")
         else:
             words = f"no Router Advertisement within {seconds:g} s"
             remedy = f"`gitops-prefix observe --interface {name}` says what to look at"
             yield Check(name, Finding.WRONG, words, remedy)
 
 
-def _hear(names: list[str], settings: RunSettings) -> dict[str, str]:
-    """Return the first router on each link; empty where none spoke within --wait."""
-    heard = dict.fromkeys(names, "")
+def hear(
+    names: Sequence[str], seconds: float, *, until_all: bool = True
+) -> dict[str, dict[str, tuple[Prefix, ...]]]:
+    """Return, by link, what each router that speaks within so many seconds announces.
+
+    Args:
+        names: of links.
+        seconds: to listen.
+        until_all: end when a router was heard on every link.
+
+    Raises:
+        OutsideError: no permission for the raw socket, or it broke.
+    """
+    heard: dict[str, dict[str, tuple[Prefix, ...]]] = {name: {} for name in names}
     if not names:
         return heard
-    seconds = settings.pace.wait.total_seconds()
     with contextlib.closing(from_link(names, seconds, queue.SimpleQueue(), beat=1.0)) as sightings:
         for seen in sightings:
             if isinstance(seen, Sighting) and seen.advertisement is not None:
-                heard[seen.router.interface] = seen.router.address
-            if all(heard.values()):
+                prefixes = tuple(found.prefix for found in seen.advertisement.prefixes)
+                heard[seen.router.interface][seen.router.address] = prefixes
+            if until_all and all(heard.values()):
                 break
     return heard
 

@@ -5,22 +5,35 @@ It never overwrites: a file that is there stays, but for lines that `--edit` add
 
 import os
 import re
+import socket
 import string
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import click
 
 from gitops_prefix import __version__
-from gitops_prefix.cli.kustomization import add_resources, missing_resources
+from gitops_prefix.cli.kustomization import (
+    Checkout,
+    add_resources,
+    keyscan,
+    missing_resources,
+    remote_of,
+)
 from gitops_prefix.cli.manifests import Directory
-from gitops_prefix.cli.options import Command, OneOf, complete_link, config_option, option
+from gitops_prefix.cli.options import (
+    DURATION,
+    Command,
+    OneOf,
+    complete_link,
+    config_option,
+    option,
+)
 from gitops_prefix.cli.output import DONE
 from gitops_prefix.cli.worktree import list_manifests, read_own_file, shipped, write_files
+from gitops_prefix.decide.prefix import GLOBAL_UNICAST
+from gitops_prefix.decide.specification import read_specification
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.render.inventory import Inventory
 
@@ -29,11 +42,9 @@ _SHAPES = {
     "interface": (r"[^\s/\"\\:]{1,15}", 'write one as `ip link` names it, such as "eth0"'),
 }
 _ANY = (r"[^\s\"\\]+", "write it without blanks, quotes and backslashes")
-_REPO = "ssh://git@git.example.com/home-ops.git"
 _NAME = "home-ipv6"
+_INTERFACE = "eth0"
 _KUSTOMIZATION = "kustomization.yaml"
-_SCP_LIKE = re.compile(r"(?:([^/:@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+):(?!//)/?(\S+)")
-"""`git@host:path`, as the copy button of a forge has it (git-clone(1))."""
 _FLUX_SYNC = "flux-sync.yaml"
 _SOURCE = re.compile(
     rb"^kind: GitRepository\b(?:(?!^---)(?s:.))*?^  name: flux-system\b", re.MULTILINE
@@ -55,60 +66,6 @@ class Template(string.Template):
     """  # type: ignore[assignment]  # typeshed wants what the metaclass makes of it
 
 
-@dataclass(frozen=True, slots=True)
-class _Checkout:
-    """The repository that the directory is in.
-
-    Attributes:
-        root: its first directory; the given one when it is in no Git repository.
-        below: the given directory, from there; "." for the root.
-        is_git: whether it is a Git repository.
-    """
-
-    root: Path
-    below: str
-    is_git: bool
-
-    @classmethod
-    def around(cls, directory: Path) -> "_Checkout":
-        """Find the repository of a directory, which need not exist yet."""
-        absolute = directory.resolve()
-        for parent in (absolute, *absolute.parents):
-            # Unlike Path.exists, this never raises.
-            if os.path.exists(parent / ".git"):  # noqa: PTH110
-                return cls(parent, absolute.relative_to(parent).as_posix(), is_git=True)
-        return cls(absolute, ".", is_git=False)
-
-    def ask(self, *words: str) -> str:
-        """Return what git answers; empty when it fails."""
-        if not self.is_git:
-            return ""
-        environment = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}
-        try:
-            answer = subprocess.run(
-                ["git", "-C", str(self.root), *words],
-                capture_output=True,
-                check=True,
-                text=True,
-                timeout=30,
-                env=environment,
-            )
-        except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-            return ""
-        return answer.stdout.strip()
-
-
-class _Remote(NamedTuple):
-    """Where the daemon pushes.
-
-    Attributes:
-        note: what to know about it; empty for nothing.
-    """
-
-    url: str
-    note: str = ""
-
-
 @click.command("init", cls=Command)
 @click.argument(
     "directory", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path)
@@ -128,10 +85,22 @@ class _Remote(NamedTuple):
 )
 @option(
     "--interface",
-    default="eth0",
-    show_default=True,
     shell_complete=complete_link,
-    help="The link that the router is on.",
+    help=f"The link that the router is on. [default: what --listen hears, else {_INTERFACE}]",
+)
+@option(
+    "--router",
+    "routers",
+    metavar="ADDRESS",
+    multiple=True,
+    help="A router that is believed (its fe80:: address), and no other. May be repeated. "
+    "[default: what --listen hears, else all]",
+)
+@option(
+    "--listen",
+    type=DURATION,
+    metavar="DURATION",
+    help='Listen for routers first, as in "5s". Needs NET_RAW, as `observe` does.',
 )
 @option("--repo", metavar="URL", help="Where the daemon pushes. [default: the remote origin]")
 @option("--branch", help="The branch it pushes to. [default: the one checked out, else main]")
@@ -148,7 +117,9 @@ def command(  # noqa: PLR0913  one parameter an option
     directory: Path,
     reconciler: str,
     name: str | None,
-    interface: str,
+    interface: str | None,
+    routers: tuple[str, ...],
+    listen: timedelta | None,
     repo: str | None,
     branch: str | None,
     request: bool,
@@ -159,12 +130,18 @@ def command(  # noqa: PLR0913  one parameter an option
     Files that are there already stay as they are. Paths and URL are those of the Git
     repository that DIR is in.
     """
-    checkout = _Checkout.around(directory)
+    if listen is not None:
+        heard = _heard(listen.total_seconds(), interface)
+        interface = interface or next(iter(heard), None)
+        if len(heard.get(interface or "", ())) == 1:
+            routers = routers or heard[interface or ""]
+    checkout = Checkout.around(directory)
     inventory = _inventory(checkout)
-    remote = _remote(checkout, repo)
+    remote = remote_of(checkout, repo)
     values = {
         "name": _name(inventory) if name is None else name,
-        "interface": interface,
+        "interface": interface or _INTERFACE,
+        "routers": _routers(routers),
         "repo": remote.url,
         "branch": _branch(checkout) if branch is None else branch,
         "directory": checkout.below,
@@ -199,7 +176,52 @@ def command(  # noqa: PLR0913  one parameter an option
     return DONE
 
 
-def _inventory(checkout: _Checkout) -> Inventory:
+def _heard(seconds: float, interface: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the routers that announce a global prefix, by link, and print each.
+
+    Raises:
+        OutsideError: no permission for the raw socket.
+    """
+    from gitops_prefix.cli.doctor import hear  # noqa: PLC0415  only --listen needs a socket
+
+    there = [name for _, name in socket.if_nameindex() if name != "lo"]
+    links = [interface] if interface else there
+    found: dict[str, tuple[str, ...]] = {}
+    for name, announced in hear(links, seconds, until_all=False).items():
+        for router, prefixes in announced.items():
+            said = ", ".join(map(str, prefixes)) or "no prefix"
+            click.echo(f"heard {router} on {name}: {said}", err=True)
+            if any(GLOBAL_UNICAST.covers(prefix) for prefix in prefixes):
+                found[name] = (*found.get(name, ()), router)
+    if not found:
+        where = ", ".join(links) or "no link"
+        click.echo(f"note: no router announced a global prefix on {where}", err=True)
+    if len(found) > 1 or any(len(routers) > 1 for routers in found.values()):
+        message = "note: that are several; --interface and --router say which of them count"
+        click.echo(message, err=True)
+    return found
+
+
+def _routers(routers: tuple[str, ...]) -> str:
+    """Return the line of the DynamicPrefix that says which routers are believed.
+
+    Raises:
+        InputError: one is not link-local.
+    """
+    document = {"metadata": {"name": "x"}, "spec": {"acquisition": {
+        "routerAdvertisement": {"interface": _INTERFACE, "routers": list(routers)}
+    }}}  # fmt: skip
+    specification, problems = read_specification(document)
+    if problems:
+        words = problems[0].message.partition(": ")[2]
+        raise InputError(Problem("invalid-value", f"--router: {words}"))
+    known = specification.acquisition.routers
+    listed = ", ".join(f'"{router}"' for router in known or ("fe80::1",))
+    line = f"routers: [{listed}]"
+    return f"      {line}" if known else f"      # Believe this router alone: {line}"
+
+
+def _inventory(checkout: Checkout) -> Inventory:
     # Unlike Path.is_dir, this never raises.
     if not os.path.isdir(checkout.root):  # noqa: PTH112
         return Inventory()
@@ -212,7 +234,7 @@ def _name(inventory: Inventory) -> str:
     return names[0] if len(names) == 1 else _NAME
 
 
-def _branch(checkout: _Checkout) -> str:
+def _branch(checkout: Checkout) -> str:
     return checkout.ask("symbolic-ref", "--short", "HEAD") or "main"
 
 
@@ -236,39 +258,6 @@ def _left_out(inventory: Inventory, name: str, below: str) -> dict[str, str]:
     return {path: other for path, other in found.items() if other != f"{here}{path}"}
 
 
-def _remote(checkout: _Checkout, given: str | None) -> _Remote:
-    """Return the URL that the reconcilers and the daemon take."""
-    url = checkout.ask("remote", "get-url", "origin") if given is None else given
-    if given is None and not url:
-        return _Remote(_REPO, f"there is no remote origin: {_REPO} is a placeholder; give --repo")
-    scp_like = _SCP_LIKE.fullmatch(url)
-    if scp_like and "://" not in url:
-        user = f"{scp_like[1]}@" if scp_like[1] else ""
-        return _Remote(f"ssh://{user}{scp_like[2]}/{scp_like[3]}")
-    if "://" not in url or url.startswith("file:"):
-        if given is None:
-            return _Remote(_REPO, f"origin is a path on this machine: {_REPO} is a placeholder")
-        return _Remote(url)
-    scheme, _, rest = url.partition("://")
-    if scheme not in {"http", "https"}:
-        return _Remote(url)
-    userinfo, _, place = rest.rpartition("@") if "@" in rest.partition("/")[0] else ("", "", rest)
-    note = "the deployment takes an ssh key, and this is https: docs/auth.md has the token's way"
-    # A token in it would be in the repository for everybody.
-    return _Remote(f"{scheme}://{place}", note if not userinfo else f"{note}; userinfo left out")
-
-
-def _keyscan(url: str) -> str:
-    """Return the command that prints the host's keys."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "git.example.com", parts.port
-    except ValueError:
-        host, port = "git.example.com", None
-    is_ssh = url.startswith("ssh://")
-    return f"ssh-keyscan -p {port} {host}" if port and is_ssh else f"ssh-keyscan {host}"
-
-
 def _files(
     directory: Path, sources: list[str], values: Mapping[str, str], left_out: Mapping[str, str]
 ) -> dict[str, str]:
@@ -279,7 +268,7 @@ def _files(
     filled = {
         **values,
         "version": __version__,
-        "keyscan": _keyscan(values["repo"]),
+        "keyscan": keyscan(values["repo"]),
         "flux_path": "./" if below == "." else f"./{below}",
         "prune": "true" if is_new else "false",
     }
@@ -295,7 +284,7 @@ def _files(
     return files
 
 
-def _refuse_the_root(checkout: _Checkout, files: Mapping[str, str]) -> None:
+def _refuse_the_root(checkout: Checkout, files: Mapping[str, str]) -> None:
     """Refuse the root of a repository with other manifests: a reconciler would apply all of it.
 
     Raises:
@@ -315,7 +304,7 @@ def _refuse_the_root(checkout: _Checkout, files: Mapping[str, str]) -> None:
             raise InputError(Problem("root-of-repository", message))
 
 
-def _source_of(checkout: _Checkout) -> str:
+def _source_of(checkout: Checkout) -> str:
     """Return the file with the GitRepository of `flux bootstrap`; empty when there is none."""
     for path in list_manifests(checkout.root) if checkout.is_git else ():
         if _SOURCE.search(read_own_file(Path(path)) or b""):
@@ -382,6 +371,8 @@ def _say_what_is_next(directory: Path, name: str) -> None:
 def _check(values: Mapping[str, str]) -> None:
     """Refuse what would break out of a YAML string in the templates."""
     for key, text in values.items():
+        if key == "routers":
+            continue
         shape, words = _SHAPES.get(key, _ANY)
         if not re.fullmatch(shape, text):
             option = "DIR" if key == "directory" else f"--{key}"

@@ -1,8 +1,14 @@
-"""What a kustomization.yaml lists: lines that it lacks, and documents that it should not send."""
+"""What is around a directory: the remote of its repository, and the kustomizations that list it."""
 
+import os
 import posixpath
+import re
+import subprocess
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from gitops_prefix.cli.worktree import list_manifests, read_own_file
 from gitops_prefix.errors import Problem, Severity
@@ -11,6 +17,9 @@ from gitops_prefix.render.manifest import LOCAL_CONFIG, Manifest
 from gitops_prefix.render.node import MappingNode, ScalarNode, SequenceNode
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 
+_REPO = "ssh://git@git.example.com/home-ops.git"
+_SCP_LIKE = re.compile(r"(?:([^/:@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+):(?!//)/?(\S+)")
+"""`git@host:path`, as the copy button of a forge has it (git-clone(1))."""
 FILE_NAMES = ("/kustomization.yaml", "/kustomization.yml")
 
 
@@ -112,3 +121,90 @@ def _holds(before: str, after: str, missing: Iterable[str]) -> bool:
         return False
     listed = old.get("resources") or []
     return isinstance(listed, list) and new == {**old, "resources": [*listed, *missing]}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The repository that the directory is in.
+
+    Attributes:
+        root: its first directory; the given one when it is in no Git repository.
+        below: the given directory, from there; "." for the root.
+        is_git: whether it is a Git repository.
+    """
+
+    root: Path
+    below: str
+    is_git: bool
+
+    @classmethod
+    def around(cls, directory: Path) -> "Checkout":
+        """Find the repository of a directory, which need not exist yet."""
+        absolute = directory.resolve()
+        for parent in (absolute, *absolute.parents):
+            # Unlike Path.exists, this never raises.
+            if os.path.exists(parent / ".git"):  # noqa: PTH110
+                return cls(parent, absolute.relative_to(parent).as_posix(), is_git=True)
+        return cls(absolute, ".", is_git=False)
+
+    def ask(self, *words: str) -> str:
+        """Return what git answers; empty when it fails."""
+        if not self.is_git:
+            return ""
+        environment = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}
+        try:
+            answer = subprocess.run(
+                ["git", "-C", str(self.root), *words],
+                capture_output=True,
+                check=True,
+                text=True,
+                timeout=30,
+                env=environment,
+            )
+        except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+            return ""
+        return answer.stdout.strip()
+
+
+class Origin(NamedTuple):
+    """Where the daemon pushes.
+
+    Attributes:
+        note: what to know about it; empty for nothing.
+    """
+
+    url: str
+    note: str = ""
+
+
+def remote_of(checkout: Checkout, given: str | None) -> Origin:
+    """Return the URL that the reconcilers and the daemon take."""
+    url = checkout.ask("remote", "get-url", "origin") if given is None else given
+    if given is None and not url:
+        return Origin(_REPO, f"there is no remote origin: {_REPO} is a placeholder; give --repo")
+    scp_like = _SCP_LIKE.fullmatch(url)
+    if scp_like and "://" not in url:
+        user = f"{scp_like[1]}@" if scp_like[1] else ""
+        return Origin(f"ssh://{user}{scp_like[2]}/{scp_like[3]}")
+    if "://" not in url or url.startswith("file:"):
+        if given is None:
+            return Origin(_REPO, f"origin is a path on this machine: {_REPO} is a placeholder")
+        return Origin(url)
+    scheme, _, rest = url.partition("://")
+    if scheme not in {"http", "https"}:
+        return Origin(url)
+    userinfo, _, place = rest.rpartition("@") if "@" in rest.partition("/")[0] else ("", "", rest)
+    note = "the deployment takes an ssh key, and this is https: docs/auth.md has the token's way"
+    # A token in it would be in the repository for everybody.
+    return Origin(f"{scheme}://{place}", note if not userinfo else f"{note}; userinfo left out")
+
+
+def keyscan(url: str) -> str:
+    """Return the command that prints the host's keys."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "git.example.com", parts.port
+    except ValueError:
+        host, port = "git.example.com", None
+    is_ssh = url.startswith("ssh://")
+    return f"ssh-keyscan -p {port} {host}" if port and is_ssh else f"ssh-keyscan {host}"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from gitops_prefix.render.manifest import NAME, SUBNET
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import SETTINGS_FILE, Settings, read_settings
+
+_UNKNOWN = "unknown-dynamic-prefix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,22 @@ class Directory:
             for path, content in found.items()
             if looks_managed(content, path) or named.match_file(path)
         }
-        inventory = self.take_stock(found)
+        inventory = self._name_outside(self.take_stock(found))
         sent = tuple(find_sent(self.root, inventory))
         return files, inventory._replace(problems=(*inventory.problems, *sent))
+
+    def _name_outside(self, inventory: Inventory) -> Inventory:
+        """Say of a DynamicPrefix that is missing where it is, if `--path` left it out."""
+        if not self.below or all(problem.code != _UNKNOWN for problem in inventory.problems):
+            return inventory
+        everywhere = Directory(self.root, "", self.exclude).read()[1]
+        problems = list(inventory.problems)
+        for name, document in everywhere.dynamic_prefixes.items():
+            where = f'. It is in {document.path}, outside of --path "{self.below}"'
+            for number, problem in enumerate(problems):
+                if problem.code == _UNKNOWN and f'"{name}"' in problem.message.partition("(")[0]:
+                    problems[number] = replace(problem, message=problem.message + where)
+        return inventory._replace(problems=tuple(problems))
 
     def _settings(self) -> Settings:
         return read_settings(read_own_file(self.root / SETTINGS_FILE))
@@ -184,7 +199,7 @@ def waiting(inventory: Inventory, advanced: Advanced) -> list[Problem]:
     ]
 
 
-def find_problems(inventory: Inventory, files: Mapping[str, bytes]) -> list[Problem]:
+def find_problems(inventory: Inventory) -> list[Problem]:
     """Everything that is wrong, or worth knowing, as the files stand and at the coming prefixes.
 
     What is wrong in one file hides nothing in another.
@@ -197,18 +212,16 @@ def find_problems(inventory: Inventory, files: Mapping[str, bytes]) -> list[Prob
         *advanced.misfits,
         *rendering.problems,
     ]
-    coming = foresee(inventory, files, advanced, rendering)
+    coming = foresee(inventory, advanced, rendering)
     return list(dict.fromkeys([*found, *coming, *waiting(inventory, advanced)]))
 
 
-def foresee(
-    inventory: Inventory, files: Mapping[str, bytes], advanced: Advanced, rendering: Rendering
-) -> tuple[Problem, ...]:
+def foresee(inventory: Inventory, advanced: Advanced, rendering: Rendering) -> tuple[Problem, ...]:
     """What the coming prefixes would be refused for, after a rendering."""
     if inventory.stopped:
         return ()
     known = (*advanced.misfits, *rendering.problems)
-    return rehearse(inventory, files, advanced.statuses, known)
+    return rehearse(inventory, advanced.statuses, known)
 
 
 def find_unannounced(inventory: Inventory) -> Iterator[Problem]:

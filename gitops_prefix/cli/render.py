@@ -109,7 +109,7 @@ def command(  # noqa: PLR0913  one parameter an option
         refuse_errors(inventory.problems)
     advanced = advance(inventory, observations, now, now_or_clock(now))
     rendering = render(inventory, advanced.statuses)
-    coming = foresee(inventory, files, advanced, rendering) if check else ()
+    coming = foresee(inventory, advanced, rendering) if check else ()
     problems = [*advanced.misfits, *rendering.problems, *coming, *waiting(inventory, advanced)]
     statuses = {
         name: status for name, status in advanced.statuses.items() if name not in rendering.held

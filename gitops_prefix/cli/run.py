@@ -1,4 +1,4 @@
-"""`run`: the daemon."""
+"""`run`: the daemon; and `template`: the message that its next commit would have."""
 
 import logging
 import os
@@ -6,34 +6,57 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import inf
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
 from gitops_prefix.cli.assembly import assemble, find_problems
-from gitops_prefix.cli.options import Command, config_option, read_settings, settings_option
-from gitops_prefix.cli.output import DONE, OUTSIDE_FAILED
-from gitops_prefix.cli.settings import RunSettings
+from gitops_prefix.cli.manifests import Directory, advance, refuse_errors
+from gitops_prefix.cli.options import (
+    Command,
+    config_option,
+    directory_argument,
+    exclude_option,
+    now_option,
+    now_or_clock,
+    output_option,
+    path_option,
+    prefix_option,
+    read_settings,
+    settings_option,
+)
+from gitops_prefix.cli.output import DONE, OUTSIDE_FAILED, Format, print_json
+from gitops_prefix.cli.settings import MessageSettings, RunSettings
 from gitops_prefix.cli.worktree import shipped
 from gitops_prefix.daemon.listening import CannotListenError, interfaces_of, kernel_interfaces_of
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.report import Setting, Shown
 from gitops_prefix.daemon.server import Certificate, Server
 from gitops_prefix.daemon.service import Service, Supervisor
+from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.fields import format_duration
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.plan.ears import Watched
+from gitops_prefix.plan.occasion import occasion
+from gitops_prefix.plan.plan import Plan
+from gitops_prefix.publish.message import TemplateError
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.running import end_all
 from gitops_prefix.publish.scrub import scrub
+from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.rendering import find_drift, render
 
 log = logging.getLogger(__name__)
 
 _CODE, _LINK = re.compile(r"`([a-z0-9-]+)`"), re.compile(r"\[([^]]*)\]\([^)]*\)")
+_FIRST, _NEXT = Prefix.parse("2001:db8:1234::/64"), Prefix.parse("2001:db8:5678::/64")
+_ROUTER = Router("eth0", "fe80::1")
 _GRACE_SECONDS = 9
 """SIGTERM is honoured within 10 s; a commit that was not pushed is pushed next time."""
 
@@ -209,3 +232,68 @@ def _without_path(hook: str) -> str:
     kind, _, url = hook.partition("=")
     parts = urlsplit(url)
     return f"{kind}={parts.scheme}://{parts.hostname}/…" if parts.hostname else f"{kind}=…"
+
+
+@click.command("template", cls=Command)
+@directory_argument
+@config_option
+@prefix_option
+@settings_option(MessageSettings, "messages")
+@output_option(Format.TEXT, Format.JSON)
+@now_option
+@path_option
+@exclude_option
+def template_command(  # noqa: PLR0913  one parameter an option
+    *,
+    directory: Path,
+    observations: tuple[tuple[str, Prefix], ...],
+    messages: MessageSettings,
+    form: Format,
+    now: datetime | None,
+    path: str,
+    exclude: tuple[str, ...],
+) -> int:
+    """Show the commit message as it would be, for the manifests below DIR.
+
+    Without --prefix, each DynamicPrefix gets a made-up one; without any below DIR, it is
+    home-ipv6 of the example that is shipped. The router is made up, too. Writes nothing.
+    """
+    wording = messages.wording()
+    _, inventory = Directory(directory, path, exclude).read()
+    is_sample = not inventory.dynamic_prefixes
+    if is_sample:
+        _, inventory = Directory(shipped("examples") / "plain").read()
+    refuse_errors(inventory.problems)
+    clock = now_or_clock(now)
+    before = {name: each.status for name, each in inventory.dynamic_prefixes.items()}
+    if is_sample or not observations:
+        # From the prefix that it has, else from one that is made up.
+        waiting = [name for name, status in before.items() if status is None]
+        first = advance(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
+        refuse_errors(first.misfits)
+        before |= first.statuses
+    observations = observations or _made_up(inventory, before, _NEXT)
+    statuses, misfits = advance(inventory, observations, now, clock)
+    rendering = render(inventory, statuses)
+    refuse_errors([*misfits, *rendering.problems])
+    routers = dict.fromkeys(statuses, _ROUTER)
+    planned = Plan(inventory, before, statuses, rendering, routers=routers)
+    try:
+        text = wording.attempt(occasion(planned, find_drift(inventory)))
+    except TemplateError as error:
+        raise InputError(error.problem) from error
+    if form is Format.JSON:
+        print_json({"message": text})
+    else:
+        click.echo(text, nl=False)
+    return DONE
+
+
+def _made_up(
+    inventory: Inventory, names: Iterable[str], prefix: Prefix
+) -> tuple[tuple[str, Prefix], ...]:
+    """The same prefix for each of the names, but for those that are static."""
+    documents = inventory.dynamic_prefixes
+    return tuple(
+        (name, prefix) for name in names if documents[name].specification.acquisition.static is None
+    )

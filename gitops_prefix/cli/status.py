@@ -1,11 +1,9 @@
-"""`validate`, `status` and `template`: questions to a directory, which stays as it is.
+"""`validate` and `status`: questions to a directory, which stays as it is.
 
-Is it right, what does it hold (a running daemon can answer, too), and what would the next
-commit message be?
+Is it right, and what does it hold? A running daemon can answer the second one, too.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +11,7 @@ import click
 
 from gitops_prefix.cli.manifests import (
     Directory,
-    advance,
     find_problems,
-    has_errors,
     problems_document,
     refuse_errors,
     refuse_nothing,
@@ -25,13 +21,9 @@ from gitops_prefix.cli.options import (
     config_option,
     directory_argument,
     exclude_option,
-    now_option,
-    now_or_clock,
     option,
     output_option,
     path_option,
-    prefix_option,
-    settings_option,
 )
 from gitops_prefix.cli.output import (
     BAD_INPUT,
@@ -42,22 +34,12 @@ from gitops_prefix.cli.output import (
     print_problems,
     printable,
 )
-from gitops_prefix.cli.settings import MessageSettings
-from gitops_prefix.cli.worktree import shipped
-from gitops_prefix.decide.advertisement import Router
-from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError, OutsideError, Problem, Severity
-from gitops_prefix.plan.occasion import occasion
-from gitops_prefix.plan.plan import Plan
-from gitops_prefix.publish.message import TemplateError
 from gitops_prefix.render.binding import field_name
-from gitops_prefix.render.inventory import Inventory, describe
-from gitops_prefix.render.rendering import find_drift, render
+from gitops_prefix.render.inventory import describe
 
 Document = Mapping[str, Any]
 _SECONDS = 10.0
-_FIRST, _NEXT = Prefix.parse("2001:db8:1234::/64"), Prefix.parse("2001:db8:5678::/64")
-_ROUTER = Router("eth0", "fe80::1")
 
 
 class _Bound(NamedTuple):
@@ -83,7 +65,7 @@ def validate_command(*, directory: Path, form: Format, path: str, exclude: tuple
     """
     files, inventory = Directory(directory, path, exclude).read()
     refuse_nothing(files, directory / path)
-    problems = find_problems(inventory, files)
+    problems = find_problems(inventory)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if form is Format.JSON:
         print_json(problems_document(problems))
@@ -228,69 +210,3 @@ def _publication_lines(publication: Document) -> list[str]:
     for problem in publication["problems"]:
         lines.append(f"  problem  {problem['message']} [{problem['code']}]")
     return lines
-
-
-@click.command("template", cls=Command)
-@directory_argument
-@config_option
-@prefix_option
-@settings_option(MessageSettings, "messages")
-@output_option(Format.TEXT, Format.JSON)
-@now_option
-@path_option
-@exclude_option
-def template_command(  # noqa: PLR0913  one parameter an option
-    *,
-    directory: Path,
-    observations: tuple[tuple[str, Prefix], ...],
-    messages: MessageSettings,
-    form: Format,
-    now: datetime | None,
-    path: str,
-    exclude: tuple[str, ...],
-) -> int:
-    """Show the commit message as it would be, for the manifests below DIR.
-
-    Without --prefix, each DynamicPrefix gets a made-up one; without any below DIR, it is
-    home-ipv6 of the example that is shipped. The router is made up, too. Writes nothing.
-    """
-    wording = messages.wording()
-    files, inventory = Directory(directory, path, exclude).read()
-    is_sample = not inventory.dynamic_prefixes
-    if is_sample:
-        files, inventory = Directory(shipped("examples") / "plain").read()
-    if has_errors(inventory.problems):
-        refuse_errors(find_problems(inventory, files))
-    clock = now_or_clock(now)
-    before = {name: each.status for name, each in inventory.dynamic_prefixes.items()}
-    if is_sample or not observations:
-        # From the prefix that it has, else from one that is made up.
-        waiting = [name for name, status in before.items() if status is None]
-        first = advance(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
-        refuse_errors(first.misfits)
-        before |= first.statuses
-    observations = observations or _made_up(inventory, before, _NEXT)
-    statuses, misfits = advance(inventory, observations, now, clock)
-    rendering = render(inventory, statuses)
-    refuse_errors([*misfits, *rendering.problems])
-    routers = dict.fromkeys(statuses, _ROUTER)
-    planned = Plan(inventory, before, statuses, rendering, routers=routers)
-    try:
-        text = wording.attempt(occasion(planned, find_drift(inventory)))
-    except TemplateError as error:
-        raise InputError(error.problem) from error
-    if form is Format.JSON:
-        print_json({"message": text})
-    else:
-        click.echo(text, nl=False)
-    return DONE
-
-
-def _made_up(
-    inventory: Inventory, names: Iterable[str], prefix: Prefix
-) -> tuple[tuple[str, Prefix], ...]:
-    """The same prefix for each of the names, but for those that are static."""
-    documents = inventory.dynamic_prefixes
-    return tuple(
-        (name, prefix) for name in names if documents[name].specification.acquisition.static is None
-    )

@@ -38,6 +38,8 @@ _FIRM = frozenset({Standing.CURRENT, Standing.STATIC})
 
 OTHERS = "other"
 """The label of routers beyond those that have a name of their own in the metrics."""
+_NOBODY = frozenset({Standing.WAITING, Standing.FAILED_STATIC})
+"""What a decision is before anything was heard."""
 _SILENT = frozenset({Standing.WAITING, Standing.LISTENING, Standing.FAILED_STATIC, Standing.GONE})
 """Nobody announces a prefix that counts."""
 
@@ -111,6 +113,8 @@ class Decisions:
         self._links: dict[str, WatchedLink] = {}
         self._gone: set[Router] = set()
         self._leases: dict[str, LeaseNotice] = {}
+        self._unheard: set[str] = set()
+        self._shown: set[str] = set()
         self.changed_at = -inf
 
     def take(self, event: Event) -> None:
@@ -200,7 +204,7 @@ class Decisions:
         for name, decision in self._ears.decisions.items():
             known = before.get(name)
             self._measure_standing(name, decision)
-            if known is None or known.standing is not decision.standing:
+            if known is None or known.standing is not decision.standing or self._spoke(name):
                 self._show_standing(name, decision)
             if known is None or known.candidates != decision.candidates:
                 self._show_verdicts(name, known, decision)
@@ -368,7 +372,18 @@ class Decisions:
                     opinion,
                 )
 
+    def _spoke(self, name: str) -> bool:
+        """Whether this is the first decision after a router was heard."""
+        return name in self._unheard and bool(self._ears.routers)
+
     def _show_standing(self, name: str, decision: Decision) -> None:
+        if decision.standing in _NOBODY and not self._ears.routers and name not in self._shown:
+            # A daemon that starts has just begun to listen: nothing is wrong yet.
+            self._unheard.add(name)
+            log.info("%s: listening; no router was heard yet", name)
+            return
+        self._unheard.discard(name)
+        self._shown.add(name)
         firm = decision.standing in _FIRM
         extra = {"current": str(decision.current or "")}
         level = logging.INFO if firm else logging.WARNING

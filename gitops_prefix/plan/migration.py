@@ -153,25 +153,19 @@ def _dynamic_prefix(each: Object, notes: list[str]) -> Object:
 
 
 def _specification(each: Object, shown: str, notes: list[str]) -> Object:
+    """The spec; subnets keep their base while no DHCPv6 server delegates."""
     spec = {key: value for key, value in _mapping(each, "spec").items() if key in _READ["spec"]}
-    acquisition = dict(_mapping(each, "spec", "acquisition"))
-    delegation = acquisition.pop("dhcpv6pd", None)
-    if not isinstance(delegation, dict):
+    advertisement = _mapping(each, "spec", "acquisition", "routerAdvertisement")
+    asked = _mapping(each, "spec", "acquisition", "dhcpv6pd").get("requestedPrefixLength")
+    if not (asked and advertisement and spec.get("subnets")):
         return spec
-    advertisement = dict(_mapping(each, "spec", "acquisition", "routerAdvertisement"))
-    link = advertisement.get("interface") or delegation.get("interface")
-    asked = delegation.get("requestedPrefixLength")
-    said = f"routerAdvertisement on {link}"
-    if advertisement.pop("enabled", True) is False or "interface" not in advertisement:
-        said += ", which was not listened to before: see that a router announces the prefix there"
-    advertisement["interface"] = link
-    if asked is not None and spec.get("subnets"):
-        advertisement.setdefault("delegatedPrefixLength", asked)
-        said += f", with delegatedPrefixLength: {asked} for the subnets: check what the ISP gave"
-    notes.append(f"{shown}: gitops-prefix sends no DHCPv6; dhcpv6pd is now {said}")
-    return {**spec, "acquisition": {"routerAdvertisement": advertisement, **{
-        key: value for key, value in acquisition.items() if key != "routerAdvertisement"
-    }}}  # fmt: skip
+    notes.append(
+        f"{shown}: the delegation that advertisements are a part of is written as "
+        f"delegatedPrefixLength: {asked}, which was asked for: check what the ISP gave"
+    )
+    acquisition = dict(_mapping(each, "spec", "acquisition"))
+    acquisition["routerAdvertisement"] = {"delegatedPrefixLength": asked, **advertisement}
+    return {**spec, "acquisition": acquisition}
 
 
 def _status(each: Object, document: Object, shown: str, notes: list[str]) -> Status | None:

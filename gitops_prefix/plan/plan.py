@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.specification import MOST_HISTORY, Specification
@@ -145,42 +145,30 @@ def plan(
 
 
 def rehearse(
-    inventory: Inventory,
-    files: Mapping[str, bytes],
-    statuses: Mapping[str, Status],
-    known: Collection[Problem] = (),
+    inventory: Inventory, statuses: Mapping[str, Status], known: Collection[Problem] = ()
 ) -> tuple[Problem, ...]:
-    """What the coming prefixes would be refused for, at its place in the files as they are.
+    """What the coming prefixes would be refused for.
 
     A field is edited only when its value changes. So what prevents an edit (an alias, an
     anchor) shows at the next prefix, and the field then stays behind its DynamicPrefix.
     Every DynamicPrefix walks through imagined prefixes until its oldest one is dropped. The
-    first and the last are rendered.
+    first and the last are rendered: those between differ in the length of lists alone.
 
     Args:
         inventory: of the files.
-        files: content by path.
         statuses: by name, as the files should have them.
         known: problems of the files as they are, which are not repeated.
     """
     reported = {(problem.code, problem.place and problem.place.path) for problem in known}
     found: dict[tuple[str, Place | None], Problem] = {}
-    here, walked, walking = inventory, files, statuses
-    steps = _steps(inventory)
+    walking, steps = statuses, _steps(inventory)
     for number in range(steps):
         walking, misfits = _imagine_next(inventory, walking, number)
         found |= {(problem.code, problem.place): problem for problem in misfits}
-        if 0 < number < steps - 1:
-            # It would differ from the first and the last in the length of lists alone.
-            continue
-        rendering = render(here, walking)
-        for problem in filter(_refuses, rendering.problems):
-            place = _place_before(problem.place, files, walked)
-            if (problem.code, place and place.path) not in reported:
-                found.setdefault((problem.code, place), _foreseen(problem, place))
-        if number < steps - 1:
-            walked = {**walked, **rendering.files}
-            here = read_inventory(walked, inventory.settings)
+        rendered = render(inventory, walking) if number in {0, steps - 1} else Rendering()
+        for problem in filter(_refuses, rendered.problems):
+            if (problem.code, problem.place and problem.place.path) not in reported:
+                found.setdefault((problem.code, problem.place), _foreseen(problem))
     return tuple(found.values())
 
 
@@ -208,16 +196,14 @@ def _imagine_next(
         choice = Choice(imagined_prefix(specification, length, index * _MOST_STEPS + number))
         moment = (before and before.acquired_at) or _LONG_AGO
         try:
-            status = advance(specification, before, choice, moment)
+            # A choice with a prefix is never without a status after it.
+            following[name] = cast("Status", advance(specification, before, choice, moment))
         except ValueError as error:
             message = (
                 f"{error}; a link's prefix is a /{length}: set "
                 "routerAdvertisement.delegatedPrefixLength to what the ISP delegates"
             )
             misfits.append(Problem("may-not-fit", message, document.place, Severity.WARNING))
-            continue
-        if status is not None:
-            following[name] = status
     return following, misfits
 
 
@@ -225,27 +211,9 @@ def _refuses(problem: Problem) -> bool:
     return problem.severity is Severity.ERROR
 
 
-def _foreseen(problem: Problem, place: Place | None) -> Problem:
+def _foreseen(problem: Problem) -> Problem:
     message = f"{problem.message} (the present value is right; the next prefix is refused here)"
-    return replace(problem, message=message, place=place)
-
-
-def _place_before(
-    place: Place | None, files: Mapping[str, bytes], walked: Mapping[str, bytes]
-) -> Place | None:
-    """Where a place of the files on the way is in the files as they are."""
-    if place is None or files.get(place.path) == walked.get(place.path):
-        return place
-    import difflib  # noqa: PLC0415  only a refusal far ahead needs it
-
-    before, after = (held[place.path].splitlines() for held in (files, walked))
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    line = 0
-    for block in matcher.get_matching_blocks():
-        if block.b > place.line - 1:
-            break
-        line = min(block.a + place.line - 1 - block.b, block.a + max(block.size - 1, 0))
-    return place._replace(line=line + 1)
+    return replace(problem, message=message)
 
 
 def watch(inventory: Inventory, left: Left = NOTHING_LEFT) -> "dict[str, Watched]":

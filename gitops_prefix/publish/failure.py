@@ -243,6 +243,29 @@ _REMEDIES = (
         "git may take 256 MiB for what a server sends",
     ),
     (
+        re.compile(
+            r"(returned error:|http|http code|response) 401\b|authentication failed for 'http|"
+            r"invalid (username or )?(token|password)",
+            re.IGNORECASE,
+        ),
+        "the token is refused; it may have expired: --token-file needs one that may write",
+    ),
+    (
+        re.compile(
+            r"(returned error:|http|http code|response) 403\b|write access to \S+ not granted|"
+            r"permission to \S+ denied to",
+            re.IGNORECASE,
+        ),
+        "the token is known: give it the right to write contents, and single sign-on where asked",
+    ),
+    (
+        re.compile(
+            r"(returned error:|http|http code|response) 404\b|repository 'https?://\S+' not found",
+            re.IGNORECASE,
+        ),
+        "correct --repo, or give the token access: a forge says so of what the token may not see",
+    ),
+    (
         re.compile(r"permission denied \([^)]*publickey", re.IGNORECASE),
         "the forge has to know the public half of --ssh-key, as a deploy key that may write",
     ),
@@ -264,7 +287,7 @@ def read_push(status: int, stdout: str, stderr: str, commit: str) -> PushReport:
         return Published(commit)
     lines = [line for line in stdout.splitlines() if line.startswith("!")]
     rejected = "".join(line.split("\t")[-1] + "\n" for line in lines)
-    words = _clean(f"{rejected}{stderr}") or f"exit status {status}"
+    words = (_clean(f"{rejected}{stderr}") or f"exit status {status}") + _remedy(stderr)
     # Only the words of others may hold addresses; the branch's own line is git's.
     reason = _look_up(rejected + _ADDRESS.sub("", stderr)) or Reason.UNREACHABLE
     return Failed(reason, words, Stage.PUSH)

@@ -6,7 +6,7 @@ quotes only where every parser reads the same string.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 Quote: TypeAlias = Literal["'", '"']
 Tree: TypeAlias = "str | Sequence[Tree] | Mapping[str, Tree]"
@@ -164,7 +164,7 @@ def flow_text(tree: Tree, style: Style, padding: str = "") -> str:
 
 
 def value_lines(value: object, indent: int, style: Style) -> Iterator[str]:
-    """Lines of any plain value in block style: numbers, booleans and null keep their type."""
+    """Lines of a list or a mapping in block style: numbers, booleans and null keep their type."""
     blanks = " " * indent
     if isinstance(value, Mapping):
         for key, child in value.items():
@@ -174,8 +174,8 @@ def value_lines(value: object, indent: int, style: Style) -> Iterator[str]:
                 yield from value_lines(child, indent + 2, style)
             else:
                 yield f"{head} {_leaf(child, style)}"
-    elif isinstance(value, list):
-        for item in value:
+    else:
+        for item in cast("list[object]", value):
             is_deep = isinstance(item, Mapping | list) and item
             lines = [*value_lines(item, indent + 2, style)] if is_deep else []
             first, *rest = lines or [f"{blanks}  {_leaf(item, style)}"]

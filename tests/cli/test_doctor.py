@@ -192,3 +192,21 @@ def test_a_tip_that_nobody_signed_is_found_before_the_first_renumbering(tmp_path
         commit_ours(repository, {"p.yaml": STATIC + b"# signed\n"})
         repository.push()
     assert answers(capsys, *words, code=0)["signed parent"][0] == "ok"
+
+
+def test_the_settings_of_the_repository_count(tmp_path, capsys):
+    """What is wrong in them is found, as the daemon would find it."""
+    files = {"p.yaml": STATIC, "pool.yaml": POOL, "gitops-prefix.yaml": b"externalDNS: 5\n"}
+    remote = bare_repository(tmp_path, files)
+    answer, said = answers(capsys, "--repo", str(remote), code=1)["manifests"]
+    assert answer == "wrong"
+    assert "gitops-prefix.yaml" in said
+
+
+def test_what_the_next_prefix_would_be_refused_for_is_wrong(tmp_path, capsys):
+    odd = 'n: []  # {"$dynamicprefix": "home:lb:cidrs"}\nx: "a\u2028b"\n'
+    remote = bare_repository(tmp_path, {"p.yaml": HEARD, "odd.yaml": odd.encode()})
+    assert (
+        "[edit-refused]"
+        in answers(capsys, "--repo", str(remote), "--wait", "1s", code=1)["manifests"][1]
+    )

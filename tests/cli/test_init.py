@@ -1,10 +1,14 @@
 """init: what it refuses, and what it never does; what it writes is tested with the examples."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gitops_prefix.cli.door import enter
+from tests.netns import Radvd, lab
+from tests.parts import require
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -62,3 +66,43 @@ def test_where_a_file_stands_in_the_way(tmp_path, capsys):
     assert enter(["init", str(tmp_path)]) == 3
     assert "every file is as it was" in capsys.readouterr().err
     assert tree(tmp_path) == {"gitops-prefix": b""}
+
+
+def test_a_router_that_is_known_is_the_only_one_that_is_believed(tmp_path, capsys):
+    assert enter(["init", str(tmp_path), "--router", "FE80::1", "--interface", "lan0"]) == 0
+    text = (tmp_path / "prefix.yaml").read_text()
+    assert '      interface: "lan0"\n      routers: ["fe80::1"]\n' in text
+    assert enter(["validate", str(tmp_path)]) == 0
+
+
+def test_without_one_the_line_is_there_as_a_comment(tmp_path):
+    assert enter(["init", str(tmp_path)]) == 0
+    assert (
+        '# Believe this router alone: routers: ["fe80::1"]'
+        in (tmp_path / "prefix.yaml").read_text()
+    )
+
+
+def test_a_router_is_a_link_local_address(tmp_path, capsys):
+    assert enter(["init", str(tmp_path), "--router", "2001:db8::1"]) == 2
+    assert "--router: " in capsys.readouterr().err
+    assert tree(tmp_path) == {}
+
+
+def test_interface_and_router_are_those_that_are_heard(tmp_path):
+    """In a network namespace with a real router; then in silence."""
+    require("netns", "radvd")
+    command = [sys.executable, "-m", "gitops_prefix", "init", "--listen", "3s"]
+    with lab() as made:
+        with Radvd(made, tmp_path).advertising("2001:db8:1::/64"):
+            heard = made.node.command(*command, str(tmp_path / "heard"))
+            ended = subprocess.run(heard, check=True, capture_output=True, text=True)
+        assert "2001:db8:1::/64" in ended.stderr
+        text = (tmp_path / "heard" / "prefix.yaml").read_text()
+        assert 'interface: "eth0"' in text
+        assert '\n      routers: ["fe80::' in text
+
+        silent = made.node.command(*command[:-1], "1s", str(tmp_path / "silent"))
+        ended = subprocess.run(silent, check=True, capture_output=True, text=True)
+        assert "no router announced a global prefix" in ended.stderr
+        assert 'interface: "eth0"' in (tmp_path / "silent" / "prefix.yaml").read_text()

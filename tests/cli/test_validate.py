@@ -328,3 +328,16 @@ def test_a_subnet_that_nothing_announces_comes_with_the_manifest_to_add(home, ca
     (home / "bgp.yaml").write_text(problem["message"].split("labels of yours: ")[1])
     assert enter(["validate"]) == 0
     assert "advertisement-missing" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", [POOL, 'n: []  # {"$dynamicprefix": "home:lb:cidrs"}\n'], ids=["annotated", "marked"]
+)
+def test_a_dynamic_prefix_outside_of_the_path_is_named_with_its_file(home, text, capsys):
+    (home / "infra").mkdir()
+    (home / "apps").mkdir()
+    (home / "infra" / "p.yaml").write_text(HOME)
+    (home / "apps" / "m.yaml").write_text(text)
+    assert enter(["validate", "--path", "apps"]) == 2
+    assert 'It is in infra/p.yaml, outside of --path "apps"' in capsys.readouterr().err
+    assert enter(["validate"]) == 0

@@ -214,3 +214,25 @@ def test_a_router_of_a_link_that_went_down_is_not_reported_as_back(caplog):
     daemon.hear(FIRST, A, at=2000.0)
     assert "is gone" in caplog.text
     assert "is there again" not in caplog.text
+
+
+def test_a_start_is_no_warning_until_a_router_spoke_that_does_not_count(caplog):
+    daemon = Daemon(NAMED)
+    with caplog.at_level(logging.INFO, "gitops_prefix"):
+        daemon.decisions.decide()
+        assert [record.levelname for record in caplog.records] == ["INFO"]
+        assert "listening; no router was heard yet" in caplog.text
+        daemon.hear(SECOND, A)
+    levels = {record.levelname for record in caplog.records if "no prefix yet" in record.message}
+    assert levels == {"WARNING"}
+
+
+def test_a_prefix_of_before_is_no_warning_at_a_start_and_silence_after_a_router_is(caplog):
+    daemon = Daemon(watching())
+    status = Status(A, PrefixSource.ROUTER_ADVERTISEMENT, None)
+    daemon.decisions.follow({"home": Watched(daemon.specification, status)})
+    with caplog.at_level(logging.INFO, "gitops_prefix"):
+        daemon.decisions.decide()
+        daemon.hear(FIRST, A)
+    assert "WARNING" not in {record.levelname for record in caplog.records}
+    assert "announced and current" in caplog.text

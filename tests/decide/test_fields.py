@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.fields import FieldProblem, Fields, dotted, nearest
-from gitops_prefix.decide.prefix import parse_address
+from gitops_prefix.decide.prefix import Prefix, parse_address
 from gitops_prefix.errors import Severity
 
 READERS = {
@@ -208,3 +208,13 @@ def test_no_value_breaks_a_reader(reader, value):
 @pytest.mark.parametrize("word", ["PODS", "loadBalancers", "Loadbalancer"])
 def test_case_does_not_hide_the_nearest_word(word):
     assert nearest(word, ("loadbalancers", "pods")).casefold().find(word[:4].casefold()) > 0
+
+
+def test_an_address_that_became_a_key_and_one_of_a_block_scalar_are_explained():
+    """`- 2001:db8::` ends with a colon, and `|` leaves a line break at the end."""
+    fields = Fields({"listed": [{"2001:db8:": None}], "text": "2001:db8::/64\n"})
+    assert fields.parsed_list("listed", Prefix.parse) == ()
+    assert fields.parsed("text", Prefix.parse, None) is None
+    first, second = (problem.message for problem in fields.problems)
+    assert first.endswith('quote it, as in "2001:db8::"')
+    assert second.endswith("as a block scalar does: write it on one line")

@@ -18,7 +18,15 @@ from gitops_prefix.decide.status import (
     read_status,
     status_document,
 )
-from gitops_prefix.decide.transition import NOTHING_OBSERVED, Choice, advance, due, imagine, settle
+from gitops_prefix.decide.transition import (
+    NOTHING_OBSERVED,
+    Choice,
+    advance,
+    due,
+    imagine,
+    imagined_prefix,
+    settle,
+)
 from tests.decide.strategies import link_prefix
 
 A, B, C, D = (link_prefix(number) for number in (0xA, 0xB, 0xC, 0xD))
@@ -600,3 +608,14 @@ def test_a_range_that_fits_other_lengths_alone_cannot_be_imagined():
     whole = Specification("home", ranges=(AddressRange("pool", 0, 1 << 80),))
 
     assert imagine(whole) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "delegated"), [(64, None), (64, 56), (48, None), (40, 20), (80, 60)]
+)
+def test_imagined_prefixes_are_never_in_one_delegation(length, delegated):
+    specification = Specification("home", Acquisition(delegated_length=delegated))
+    made = [imagined_prefix(specification, length, number) for number in range(24)]
+    bases = [specification.base(prefix) for prefix in made]
+    assert {prefix.length for prefix in made} == {length}
+    assert len(set(bases)) == len(made)

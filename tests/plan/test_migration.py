@@ -60,10 +60,10 @@ def test_a_whole_house_is_moved_and_nothing_of_it_changes_an_address():
 
 
 SPEC = {
-    "acquisition.dhcpv6pd.interface": "dhcpv6pd is now routerAdvertisement on eth0",
+    "acquisition.dhcpv6pd.interface": ("acquisition", "dhcpv6pd"),
     "acquisition.dhcpv6pd.requestedPrefixLength": "delegatedPrefixLength: 56",
     "acquisition.routerAdvertisement.interface": ("acquisition", "routerAdvertisement"),
-    "acquisition.routerAdvertisement.enabled": "dhcpv6pd is now routerAdvertisement",
+    "acquisition.routerAdvertisement.enabled": ("acquisition", "routerAdvertisement", "enabled"),
     "acquisition.prefixFilter.requireGlobalUnicast": ("acquisition", "prefixFilter"),
     "addressRanges[].name/start/end": ("addressRanges",),
     "subnets[].name/offset/prefixLength": ("subnets",),
@@ -114,10 +114,6 @@ def test_every_field_of_both_definitions_is_kept_or_named(part, answer):
         ([prefix("spec", "acquisition", "dhcpv6pd")], "lies outside 2001:db8:1200::/64"),
         ([prefix("spec", "addressRanges", 0, "start", to="1::")], "[suffix-in-prefix]"),
         ([prefix("metadata", "finalizers")], "left out"),
-        (
-            [prefix("spec", "acquisition", to={"dhcpv6pd": {"interface": "eth9"}})],
-            "routerAdvertisement on eth9, which was not listened to before",
-        ),
         (
             [changed(PREFIX, "apiVersion", to="dynamic-prefix.io/v1"), POOL],
             "so one was made up",
@@ -175,7 +171,28 @@ def test_an_advertisement_that_was_not_there_selects_what_the_pool_does():
 def test_without_subnets_the_length_that_was_asked_for_is_not_taken_over():
     documents, _ = moved(prefix("spec", "subnets"))
     [home] = documents["prefix.yaml"]
-    assert home["spec"]["acquisition"]["routerAdvertisement"] == {"interface": "eth0"}
+    assert "delegatedPrefixLength" not in home["spec"]["acquisition"]["routerAdvertisement"]
+
+
+SMALL = {
+    **PREFIX,
+    "spec": {
+        "acquisition": {"routerAdvertisement": {"interface": "eth0"}},
+        "subnets": [{"name": "dmz", "prefixLength": 64, "bgp": {"advertise": True}}],
+    },
+    "status": {"currentPrefix": "2001:db8:1200::/64"},
+}
+
+
+def test_what_is_not_there_is_not_missed():
+    """No community, no conditions, no ports, and an owner that is the DynamicPrefix itself."""
+    owned = service(ownerReferences=[{"kind": "DynamicPrefix", "name": "home-ipv6"}])
+    documents, notes = moved(SMALL, changed(owned, "spec", "ports"))
+    [advertisement] = documents["ciliumbgpadvertisement.yaml"]
+    assert "attributes" not in advertisement["spec"]["advertisements"][0]
+    assert documents["service.yaml"][0]["spec"] == {"type": "LoadBalancer"}
+    assert "no counterpart" not in notes
+    assert "the operator's: left out" not in notes
 
 
 def test_values_keep_their_type():

@@ -41,7 +41,7 @@ def foreseen(**texts: str) -> list[tuple[str, str, int]]:
     before = {name: each.status for name, each in inventory.dynamic_prefixes.items()}
     advanced = advance_all(inventory, before, {}, NOON)
     rendering = render(inventory, advanced.statuses)
-    problems = rehearse(inventory, files, advanced.statuses, rendering.problems)
+    problems = rehearse(inventory, advanced.statuses, rendering.problems)
     return [(problem.code, problem.place.path, problem.place.line) for problem in problems]
 
 
@@ -50,6 +50,13 @@ ROWS = {
     "one far ahead, at its line of now": (
         {"home": HOME + HELD, "pool": f"{POOL}spec: {{}}\n---\n{POOL}{LAST}"},
         [("overlap", "pool.yaml", 15)],
+    ),
+    "one in a file that has an error of this kind already": (
+        {
+            "home": HOME + HELD,
+            "pool": POOL + "spec: {blocks: none}\n",
+        },
+        [],
     ),
     "no DynamicPrefix": ({"pool": POOL}, []),
     "no prefix yet": ({"home": HOME, "pool": POOL}, []),

@@ -13,6 +13,7 @@ from gitops_prefix.publish.failure import (
     failed_by,
     of_kind,
     read_failure,
+    read_push,
 )
 from gitops_prefix.publish.stages import Stage
 
@@ -98,3 +99,27 @@ def test_a_reason_says_what_helps():
     assert {name for name, kind in kinds.items() if kind == "moved"} == {"contested"}
     away = {"server", "local", "dns", "timeout", "unreachable"}
     assert {name for name, kind in kinds.items() if kind == "away"} == away
+
+
+HTTPS = {
+    "fatal: unable to access 'https://x/': The requested URL returned error: 401": "--token-file",
+    "fatal: Authentication failed for 'https://x/home.git/'": "may have expired",
+    "remote: Invalid username or token. Password authentication is not supported": "expired",
+    "fatal: unable to access 'https://x/': The requested URL returned error: 403": "right to write",
+    "remote: Permission to me/home.git denied to bot.": "right to write contents",
+    "remote: Write access to repository not granted.": "right to write contents",
+    "fatal: repository 'https://x/home.git/' not found": "what the token may not see",
+    "fatal: unable to access 'https://x/': The requested URL returned error: 404": "correct --repo",
+    "fatal: unable to access 'https://x/': The requested URL returned error: 500": "",
+}
+
+
+@pytest.mark.parametrize(("said", "remedy"), HTTPS.items())
+def test_what_a_forge_answers_over_https_comes_with_a_remedy(said, remedy):
+    for words in (
+        read_failure(Stage.FETCH, said).words,
+        read_push(128, "", said, "c").words,  # type: ignore[union-attr]
+    ):
+        assert words.startswith(said)
+        assert remedy in words
+        assert (words == said) is not bool(remedy)
