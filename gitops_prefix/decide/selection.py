@@ -277,7 +277,7 @@ def select(
     candidates = judge(routers, acquisition, now)
     announced = tuple(heard(believed))
     selection = replace(selection, home=_home(selection, candidates))
-    eligible = of_first_source(_eligible(candidates, selection.current, acquisition))
+    eligible = of_first_source(_eligible(candidates, selection, acquisition))
     pick = _pick(selection, eligible, acquisition)
     wanted = best(eligible, pick)
     wanted, selection = _return(selection, eligible, wanted, acquisition, now)
@@ -380,14 +380,21 @@ def _home(selection: Selection, candidates: tuple[Candidate, ...]) -> Router | N
 
 
 def _eligible(
-    candidates: tuple[Candidate, ...], current: Prefix | None, acquisition: Acquisition
+    candidates: tuple[Candidate, ...], selection: Selection, acquisition: Acquisition
 ) -> list[Candidate]:
     """The candidates, without the local ones where a global prefix is current.
 
     A local prefix reaches nobody outside: it never replaces a global one, whether one
     is announced now or not. Only a policy that admits no global prefix says otherwise.
     """
-    counting = [found for found in candidates if found.verdict is Verdict.CANDIDATE]
+    current, home = selection.current, selection.home
+    counting = [
+        found
+        for found in candidates
+        # The prefix of a router that is gone may stay, but it replaces no other router's.
+        if found.verdict is Verdict.CANDIDATE
+        and (not found.silent or current in {None, found.prefix} or found.router == home)
+    ]
     if current is None or not is_global(current) or not acquisition.admits_global:
         return counting
     return [found for found in counting if is_global(found.prefix)]

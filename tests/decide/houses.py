@@ -398,6 +398,9 @@ class House:
                 assert self.owner[current] is not box, self.story("the old CPE is followed")
 
     def check_preferred(self) -> None:
+        if self.changes and self.now < self.changes[-1][0] + 600:
+            # `returnAfter` is not over.
+            return
         current = self.owner[self.selection.current]
         acquisition = self.specification.acquisition
         levels = {

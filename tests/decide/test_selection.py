@@ -21,6 +21,7 @@ from tests.decide.routers_saying import (
     LinkDown,
     Look,
     Says,
+    Walker,
     pio,
     saying,
     walk,
@@ -340,3 +341,15 @@ def test_the_next_look_is_when_time_alone_changes_the_answer(specification, even
 
     assert decisions[-2].look_again_at == due
     assert decisions[-2].current != decisions[-1].current == then
+
+
+def test_the_prefix_of_a_router_that_is_gone_replaces_no_other():
+    """A CPE was replaced, and the new one reboots: its short lifetimes end; the old one is dead."""
+    walker = Walker(watching())
+    walker.take(Says(0, saying(pio(A, INFINITY, INFINITY))))
+    for at in range(20, 2000, 20):
+        walker.take(Says(at, saying(pio(B, 45, 60)), SECOND))
+    assert walker.decisions[-1].current == B
+
+    last = walker.take(Look(2200))
+    assert (last.current, last.standing) == (B, FAILED)
