@@ -42,7 +42,9 @@ def render_all(manifest: str, *prefixes: Prefix) -> str:
     files = {"home.yaml": PREFIX, "manifest.yaml": manifest.encode()}
     for hour, prefix in enumerate(prefixes):
         rendering = render_once(files, prefix, hour)
-        assert not [str(problem) for problem in rendering.problems]
+        # A text that only looks like an annotation is named, and changes nothing.
+        odd = [problem for problem in rendering.problems if problem.code != "annotation-elsewhere"]
+        assert not [str(problem) for problem in odd]
         files |= rendering.files
         assert render_once(files, prefix, hour + 1).files == {}, "rendering twice changes something"
     return files["manifest.yaml"].decode()

@@ -25,7 +25,10 @@ CASES = {
     "nothing of ours": (HEAD + "- kind: Y\n  metadata: {annotations: {a: b}}\n", []),
     "annotations of others": (HEAD + "# dynamic-prefix.io/\n- metadata: {annotations: {a: b}}\n", []),
     "no annotations": (HEAD + "- kind: Y\n- 5\n- metadata: 5\n- metadata: {annotations: 5}\n", []),
-    "no list": (HEAD.replace("List", "Lists") + POOL, []),
+    "no list": (
+        HEAD.replace("List", "Lists") + POOL,
+        ["l.yaml:7:7 warning annotation-elsewhere dynamic-"],
+    ),
     "items that are no list": ("kind: List\nitems: 5\n", []),
 }  # fmt: skip
 
