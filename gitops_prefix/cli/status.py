@@ -72,12 +72,17 @@ def validate_command(*, directory: Path, form: Format, path: str, exclude: tuple
     else:
         print_problems(problems, form)
     if form is Format.TEXT:
-        click.echo(
-            f"{len(inventory.dynamic_prefixes)} DynamicPrefixes, {len(inventory.bindings)} managed "
-            f"fields, {len(errors)} errors",
-            err=bool(errors),
+        counted = (
+            _counted(len(inventory.dynamic_prefixes), "DynamicPrefix", "es"),
+            _counted(len(inventory.bindings), "managed field"),
+            _counted(len(errors), "error"),
         )
+        click.echo(", ".join(counted), err=bool(errors))
     return BAD_INPUT if errors else DONE
+
+
+def _counted(number: int, word: str, ending: str = "s") -> str:
+    return f"{number} {word}{'' if number == 1 else ending}"
 
 
 @click.command("status", cls=Command)

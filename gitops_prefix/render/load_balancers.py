@@ -173,23 +173,24 @@ def _raw_prefix(pool: FilledPool) -> Iterator[Problem]:
 
 
 def _overlaps(pools: Sequence[FilledPool]) -> Iterator[Problem]:
-    """One problem for each two pools of a kind that have an address in common."""
+    """One problem for each pool that has an address in common with an earlier one of its kind."""
     held = sorted(
         (span, number)
         for number, pool in enumerate(pools)
         if pool.rule.overlap is not None
         for span in pool.spans
     )
-    found: dict[tuple[int, int], Span] = {}
+    found: dict[int, tuple[int, Span]] = {}
     for index, (span, number) in enumerate(held):
         for other, other_number in held[index + 1 :]:
             if other.version != span.version or other.first > span.last:
                 break
-            first, second = pools[min(number, other_number)], pools[max(number, other_number)]
+            earlier, later = sorted((number, other_number))
+            first, second = pools[earlier], pools[later]
             if first.rule == second.rule and not first.is_same_object(second):
-                found.setdefault((min(number, other_number), max(number, other_number)), other)
-    for (number, other_number), span in sorted(found.items()):
-        yield _overlap(pools[number], pools[other_number], span)
+                found[later] = min(found.get(later, (earlier, other)), (earlier, other))
+    for later, (earlier, span) in sorted(found.items()):
+        yield _overlap(pools[earlier], pools[later], span)
 
 
 def _overlap(first: FilledPool, second: FilledPool, span: Span) -> Problem:

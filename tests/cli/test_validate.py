@@ -201,7 +201,7 @@ def test_a_clean_directory_is_0(home, capsys):
     (home / "m.yaml").write_text(POOL)
     assert enter(["validate"]) == 0
     out, err = capsys.readouterr()
-    assert out == "1 DynamicPrefixes, 1 managed fields, 0 errors\n"
+    assert out == "1 DynamicPrefix, 1 managed field, 0 errors\n"
     assert err.startswith("p.yaml:4:9: notice: DynamicPrefix home has no prefix yet")
 
 
