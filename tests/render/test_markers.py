@@ -481,3 +481,30 @@ def test_the_address_keeps_its_host_part(prefix):
     rendered = render_all(marked("a: 0::1 <home:lb:address:::f00d:0:0:7>\n"), prefix)
     address = parse_address(YAML(typ="safe").load(rendered)["a"])
     assert address == prefix.network + (0xF00D << 48) + 7
+
+
+IN_A_SUBNET = {
+    "home:inside:prefix": "2001:db8:b:10::/64",
+    "home:inside:cidr": "2001:db8:b:10::1000/116",
+    "home:inside:address:::1005": "2001:db8:b:10::1005",
+    "home:inside:addresses:::1005": "2001:db8:b:10::1005,2001:db8:a:10::1005",
+    "home:beside:prefix": "2001:db8:b::/56",
+}
+
+
+@pytest.mark.parametrize(("marker", "expected"), IN_A_SUBNET.items(), ids=IN_A_SUBNET)
+def test_a_range_in_a_subnet_of_the_delegation(marker: str, expected: str):
+    """A and B are delegations here, and the range is in their sixteenth /64."""
+    home = (
+        "apiVersion: dynamic-prefix.io/v1alpha1\nkind: DynamicPrefix\nmetadata: {name: home}\n"
+        "spec:\n  acquisition: {dhcpv6pd: {interface: eth0, requestedPrefixLength: 56}}\n"
+        "  subnets: [{name: lan, offset: 16, prefixLength: 64}]\n  addressRanges:\n"
+        '    - {name: inside, subnet: lan, start: "::1000", end: "::1fff"}\n'
+        '    - {name: beside, start: "::1000", end: "::1fff"}\n'
+    )
+    files = {"home.yaml": home.encode(), "m.yaml": marked(f'x: ""  <{marker}>\n').encode()}
+    for hour, prefix in enumerate((A, B)):
+        rendering = render_once(files, Prefix(prefix.network, 56), hour)
+        assert not rendering.problems
+        files |= rendering.files
+    assert files["m.yaml"].decode() == marked(f'x: "{expected}"  <{marker}>\n')
