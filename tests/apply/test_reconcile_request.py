@@ -26,7 +26,7 @@ OBJECTS = {
     ),
     "application": (
         {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"},
-        "network",
+        "gitops-prefix",
         "reconcile-argocd",
     ),
 }

@@ -79,7 +79,7 @@ def pod(objects):
     return workload["spec"]["template"]["spec"]
 
 
-THE_LINK = {"host namespaces", "hostPort"}
+THE_LINK = {"host namespaces", "hostPort", "probe or lifecycle host"}
 SOURCES = {
     "routerAdvertisement": (
         THE_LINK | {"allowPrivilegeEscalation != false", "unrestricted capabilities"},

@@ -24,6 +24,7 @@ def baseline(pod: Document) -> set[str]:
         for name, broken in {
             "host namespaces": any(pod.get(f"host{kind}") for kind in ("Network", "PID", "IPC")),
             "hostPort": any(_host_ports(pod, one) for one in containers),
+            "probe or lifecycle host": any(_has_probe_host(one) for one in containers),
             "privileged": any(_security(one).get("privileged") for one in containers),
             "hostPath volumes": any("hostPath" in volume for volume in pod.get("volumes", ())),
             "non-default capabilities": any(_added(one) - BASELINE_CAPABILITIES for one in containers),
@@ -67,6 +68,16 @@ def _host_ports(pod: Document, container: Document) -> list[int]:
     # With hostNetwork a port of the container is one of the node: the server sets it.
     ports = container.get("ports", ())
     return [port["containerPort"] for port in ports if pod.get("hostNetwork") or "hostPort" in port]
+
+
+def _has_probe_host(container: Document) -> bool:
+    # Since Kubernetes 1.34: who may make the kubelet ask another host.
+    actions = [
+        container.get(f"{name}Probe", {}) for name in ("liveness", "readiness", "startup")
+    ] + [*container.get("lifecycle", {}).values()]
+    return any(
+        action.get(kind, {}).get("host") for action in actions for kind in ("httpGet", "tcpSocket")
+    )
 
 
 def _security(container: Document) -> Document:
