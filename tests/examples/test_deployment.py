@@ -173,7 +173,7 @@ def test_the_templates_hold_only_the_values_that_init_knows():
         for value in re.findall(r"\$\{(\w*)", path.read_text())
     }
     assert found == {
-        *("name", "interface", "repo", "branch", "version"),
+        *("name", "interface", "routers", "repo", "branch", "version"),
         *("directory", "flux_path", "keyscan", "prune"),
     }
 
