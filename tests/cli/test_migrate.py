@@ -33,7 +33,8 @@ def test_the_copies_become_a_directory_that_validate_accepts(live, tmp_path, cap
     assert "last-sync" not in written
     assert enter(["validate", "home"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("1 DynamicPrefixes")
+    assert out.startswith("1 DynamicPrefix, ")
+    assert out.splitlines()[0].endswith(", 0 errors")
 
 
 def test_without_a_directory_it_is_one_stream(capsys):

@@ -100,12 +100,13 @@ def test_a_remote_that_is_away_is_3(timer):
     assert "Connection refused" in answer.stderr
 
 
-def test_a_key_that_is_not_known_is_3_and_one_that_is_not_there_is_2(timer):
+def test_a_key_that_is_not_known_is_3_and_one_that_is_not_there_is_2(timer, tmp_path):
     stranger = str(timer.server.directory / "stranger")
     assert timer.fires("--ssh-key", stranger).returncode == 3
-    missing = timer.fires("--ssh-key", "/nonexistent")
+    absent = str(tmp_path / "absent")
+    missing = timer.fires("--ssh-key", absent)
     assert missing.returncode == 2
-    assert "--ssh-key /nonexistent" in missing.stderr
+    assert f"--ssh-key {absent}" in missing.stderr
 
 
 def test_errors_in_the_repository_are_2_and_the_rest_is_published(timer):
