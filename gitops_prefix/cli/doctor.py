@@ -250,7 +250,10 @@ def _files(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
         try:
             content = read_file(path, settings.pace.source_dir)
         except ValueError as error:
-            yield Check(path, Finding.WRONG, str(error), "docs/sources.md has the format")
+            remedy = "docs/sources.md has the format"
+            if settings.pace.source_dir is None:
+                remedy = "give --source-dir DIR"
+            yield Check(path, Finding.WRONG, str(error), remedy)
         else:
             words = ", ".join(str(found.prefix) for found in content.prefixes)
             yield Check(path, Finding.OK, f"holds {words}")
@@ -305,7 +308,7 @@ def _updates(settings: RunSettings, inventory: Inventory) -> Iterator[Check]:
         if document.specification.acquisition.watched_webhook
     ]
     if hooks and settings.updates.webhook_credentials is None:
-        remedy = "give --webhook-credentials (docs/sources.md)"
+        remedy = "give --webhook-credentials (docs/webhook.md)"
         yield Check("updates", Finding.WRONG, f"nobody may send one to {', '.join(hooks)}", remedy)
 
 

@@ -47,6 +47,7 @@ def check(settings: RunSettings, secrets: GivenSecrets = GivenSecrets()) -> tupl
         _check_updates(settings),
         check_credentials(settings.credentials, settings.repository.repo, secrets),
         _check_commits(settings.commits),
+        _check_signed_parent(settings),
         settings.messages.wrong_trailers(),
         _check_proposals(settings, secrets),
         _check_notices(settings, secrets),
@@ -126,6 +127,19 @@ def _check_commits(commits: CommitSettings) -> Iterator[Problem]:
             yield Problem("invalid-identity", message)
     if not commits.signing_key and (commits.signing_format or commits.signing_passphrase_file):
         message = "--signing-format and --signing-passphrase-file need a key: give --signing-key"
+        yield Problem("no-signing-key", message)
+
+
+def _check_signed_parent(settings: RunSettings) -> Iterator[Problem]:
+    """Who pushes to --branch builds on its own commits, so these have to verify, too."""
+    commits = settings.commits
+    if not commits.require_signed_parent or commits.signing_key:
+        return
+    if not pushes_elsewhere(settings.proposals):
+        message = (
+            "--require-signed-parent builds on no unsigned commit, and ours would be unsigned: "
+            "give --signing-key, too"
+        )
         yield Problem("no-signing-key", message)
 
 

@@ -152,7 +152,7 @@ class PaceSettings:
 class UpdateSettings:
     """How a router sends its prefix over HTTP."""
 
-    TITLE: ClassVar[str] = "Updates over HTTP (docs/sources.md)"
+    TITLE: ClassVar[str] = "Updates over HTTP (docs/webhook.md)"
     webhook_credentials: Path | None = file(
         help="A file with lines USER:PASSWORD: who may send a prefix to /update. Without it, "
         "nobody may.",

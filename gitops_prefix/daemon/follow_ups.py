@@ -27,7 +27,7 @@ from gitops_prefix.daemon.outcome import (
     Result,
     UpToDate,
 )
-from gitops_prefix.errors import GitopsPrefixError
+from gitops_prefix.errors import GitopsPrefixError, shown
 from gitops_prefix.publish.failure import Kind, Reason, read_failure
 from gitops_prefix.publish.forge.sync import BranchProposal, Report, RequestStep, Synced
 from gitops_prefix.publish.http import Failure, Refused, Unreachable
@@ -206,6 +206,9 @@ class OffTheLoop:
                 self._follow_up.run(outcome, self._clock())
             except GitopsPrefixError as error:
                 log.warning("what follows a pass failed: %s", error)
+            except Exception as error:  # noqa: BLE001  without this thread nothing follows any more
+                words = shown(f"{type(error).__name__}: {error}")
+                log.error("what follows a pass failed unexpectedly: %s", words)  # noqa: TRY400  a line
             with self._condition:
                 self._busy = bool(self._outcomes)
                 self._condition.notify_all()

@@ -46,6 +46,11 @@ _SERVER = (
 _GIVEN_TO_A_SERVICE = ("clusterIP", "clusterIPs", "healthCheckNodePort")
 _APPLIERS = ("kustomize.toolkit.fluxcd.io/", "argocd.argoproj.io/tracking-id")
 """What Flux and Argo CD write on all that they apply."""
+_LISTS = (
+    ("metadata", "ownerReferences"), ("spec", "subnets"), ("status", "addressRanges"),
+    ("status", "conditions"), ("status", "loadBalancer", "ingress"), ("status", "subnets"),
+)  # fmt: skip
+"""The lists that are read here; an object of a cluster may hold anything."""
 _KUBECTL = "kubectl.kubernetes.io/"
 
 
@@ -90,6 +95,7 @@ def migrate(objects: list[Object]) -> Migrated:
     moved = Migrated()
     prefixes = [each for each in objects if is_dynamic_prefix(each)]
     for each in prefixes:
+        moved.notes += _unread(each)
         moved.add("prefix.yaml", _dynamic_prefix(each, moved.notes))
     strangers = 0
     for each in objects:
@@ -103,6 +109,7 @@ def migrate(objects: list[Object]) -> Migrated:
                 f"behind {annotations.get(PARENT_POOL) or labels.get(PARENT_POOL)}"
             )
         elif NAME in annotations:
+            moved.notes += _unread(each)
             _annotated(each, moved)
         elif each["kind"] == ADVERTISEMENT and NAME in labels:
             _advertisement(each, moved)
@@ -199,8 +206,8 @@ def _status(each: Object, document: Object, shown: str, notes: list[str]) -> Sta
 
 def _lost_of(status: Object) -> Iterator[tuple[str, bool]]:
     """The fields of an operator's status that nothing here has."""
-    ranges, subnets = status.get("addressRanges") or [], status.get("subnets") or []
-    conditions = status.get("conditions") or []
+    ranges, subnets = _items(status, "addressRanges"), _items(status, "subnets")
+    conditions = _items(status, "conditions")
     yield "leaseExpiresAt", "leaseExpiresAt" in status
     yield "addressRanges[].cidr", any("cidr" in each for each in ranges)
     yield "subnets[].bgpAdvertisement", any("bgpAdvertisement" in each for each in subnets)
@@ -252,8 +259,7 @@ def _maker(each: Object) -> _Maker | None:
     if release or labels.get("app.kubernetes.io/managed-by") == "Helm":
         words = f"the Helm release {release}" if release else "a Helm release"
         return _Maker(words, "the annotations of that Service in its values")
-    owners = _mapping(each, "metadata").get("ownerReferences") or []
-    for owner in owners:
+    for owner in _items(each, "metadata", "ownerReferences"):
         if owner.get("kind") != KIND:
             return _Maker(f"{owner.get('kind')} {owner.get('name')}", "the object that makes it")
     return None
@@ -262,10 +268,10 @@ def _maker(each: Object) -> _Maker | None:
 def _host_part(each: Object) -> dict[str, str]:
     """The `suffix` of the present address, so that a Service made elsewhere keeps it."""
     listed = _mapping(each, "metadata", "annotations").get("lbipam.cilium.io/ips", "")
-    ingress = _mapping(each, "status", "loadBalancer").get("ingress") or []
-    for text in [*str(listed).split(","), *(entry.get("ip", "") for entry in ingress)]:
+    ingress = _items(each, "status", "loadBalancer", "ingress")
+    for text in [*str(listed).split(","), *(entry.get("ip") for entry in ingress)]:
         try:
-            address = parse_address(text.strip())
+            address = parse_address(str(text).strip())
         except ValueError:
             continue
         return {SUFFIX: format_address(address & ((1 << 64) - 1))}
@@ -302,8 +308,12 @@ def _advertisement(each: Object, moved: Migrated) -> None:
 def _advertise(each: Object, objects: list[Object], moved: Migrated) -> None:
     """What announces a subnet: the operator makes it, and here it is a manifest."""
     name = _mapping(each, "metadata").get("name")
-    for subnet in _mapping(each, "spec").get("subnets") or []:
-        bgp = subnet.get("bgp") or {}
+    for subnet in _items(each, "spec", "subnets"):
+        bgp = _mapping(subnet, "bgp")
+        if not bgp and subnet.get("bgp"):
+            moved.notes.append(
+                f"{_shown(each)}: bgp of subnet {subnet.get('name')} is not a mapping: left out"
+            )
         if not bgp.get("advertise") or any(
             other["kind"] == ADVERTISEMENT and _follows(other, name, subnet.get("name"))
             for other in objects
@@ -355,7 +365,10 @@ def _cleaned(each: Object) -> dict[str, Any]:
         ports = spec.get("ports")
         if isinstance(ports, list) and spec.get("type") == "LoadBalancer":
             spec["ports"] = [
-                {key: value for key, value in port.items() if key != "nodePort"} for port in ports
+                {key: value for key, value in port.items() if key != "nodePort"}
+                if isinstance(port, dict)
+                else port
+                for port in ports
             ]
         document["spec"] = spec
     return {**document, "metadata": metadata}
@@ -387,6 +400,22 @@ def _rehearse(moved: Migrated) -> None:
             f"{change.kind} {change.name}: the first `render` changes {change.field} "
             f"from {change.before} to {change.after}"
         )
+
+
+def _unread(each: Object) -> Iterator[str]:
+    """A note for each list that is none, or holds something else than mappings."""
+    for *above, key in _LISTS:
+        found = _mapping(each, *above).get(key)
+        if found and (not isinstance(found, list) or len(_items(each, *above, key)) < len(found)):
+            where = ".".join((*above, key))
+            yield f"{_shown(each)}: {where} is not a list of mappings: the rest is ignored"
+
+
+def _items(value: object, *path: str) -> list[Mapping[str, Any]]:
+    """The mappings of the list at a path."""
+    *above, key = path
+    found = _mapping(value, *above).get(key)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def _mapping(value: object, *path: str) -> Mapping[str, Any]:

@@ -143,4 +143,9 @@ def _change(record: str) -> LoggedChange | None:
     moves = tuple(parse_moves(trailers.splitlines()))
     if not moves or not seconds.isdecimal():
         return None
-    return LoggedChange(commit, datetime.fromtimestamp(int(seconds), UTC), shown(subject), moves)
+    try:
+        at = datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        # Whoever commits writes any date, and Python ends at the year 9999.
+        return None
+    return LoggedChange(commit, at, shown(subject), moves)

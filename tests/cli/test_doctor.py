@@ -194,6 +194,14 @@ def test_a_tip_that_nobody_signed_is_found_before_the_first_renumbering(tmp_path
     assert answers(capsys, *words, code=0)["signed parent"][0] == "ok"
 
 
+def test_a_file_without_a_directory_for_it(tmp_path, capsys):
+    static = b'static: {prefix: "2001:db8:1::/64"}'
+    of_file = STATIC.replace(static, b"file: {path: prefix.txt}")
+    remote = bare_repository(tmp_path, {"p.yaml": of_file, "pool.yaml": POOL})
+    answer, said = answers(capsys, "--repo", str(remote), code=1)["prefix.txt"]
+    assert (answer, said.endswith("give --source-dir DIR")) == ("wrong", True)
+
+
 def test_the_settings_of_the_repository_count(tmp_path, capsys):
     """What is wrong in them is found, as the daemon would find it."""
     files = {"p.yaml": STATIC, "pool.yaml": POOL, "gitops-prefix.yaml": b"externalDNS: 5\n"}

@@ -159,6 +159,7 @@ RULES = {
     "an App over ssh": ({**APP, "repo": "ssh://git@git.example.com/a/b"}, "invalid-app"),
     "a format of no key": ({"signing_format": "ssh"}, "no-signing-key"),
     "a passphrase of no key": ({"signing_passphrase_file": "x"}, "no-signing-key"),
+    "signed parents without a key of ours": ({"require_signed_parent": "x"}, "no-signing-key"),
     "a trailer that is none": ({"trailers": ("x",)}, "invalid-trailer"),
     "a branch without a name": ({"push_branch": ""}, "invalid-branch"),
     "a merge without a request": ({"auto_merge": "squash"}, "no-forge"),
@@ -193,6 +194,10 @@ RULES = {
     "apply for one pass": ({"apply": "always", "once": True}, "invalid-apply"),
     "apply of what others merge": ({"apply": "fallback", "push_branch": "a"}, "invalid-apply"),
 }
+
+
+def test_who_only_proposes_may_require_signed_parents_without_a_key():
+    assert codes(require_signed_parent="x", push_branch="ours") == []
 
 
 @pytest.mark.parametrize(("given", "code"), RULES.values(), ids=RULES)

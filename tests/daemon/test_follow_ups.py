@@ -262,6 +262,27 @@ def test_a_receiver_that_hangs_delays_no_publication():
     assert follow.settle(0.0)
 
 
+def test_a_fault_of_ours_is_one_line_and_the_next_pass_is_followed(caplog):
+    class Faulty(Hook):
+        def notify(self, notice):
+            if not self.told:
+                self.told.append("fault")
+                raise ValueError("year 31690708 is out of range\nand more")
+            return super().notify(notice)
+
+    hook = Faulty()
+    follow = OffTheLoop(notices(hook), lambda: 5.0, lambda: None)
+    follow.start()
+    follow.run(PUSHED, 0.0)
+    assert follow.settle(10)
+    follow.run(PUSHED, 6.0)
+    assert follow.settle(10) and len(hook.told) == 2
+    follow.stop(10)
+    [record] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "ValueError: year 31690708" in record.getMessage()
+    assert "\n" not in record.getMessage() and record.exc_info is None
+
+
 def test_what_waits_at_the_end_does_not_keep_the_daemon():
     hook = Slow()
     follow = OffTheLoop(notices(hook), lambda: 0.0, lambda: None)

@@ -200,3 +200,44 @@ def test_values_keep_their_type():
     documents, _ = moved(PREFIX, changed(POOL, "spec", "odd", to=odd))
     [pool] = documents["ciliumloadbalancerippool.yaml"]
     assert pool["spec"]["odd"] == odd
+
+
+INGRESS = ("status", "loadBalancer", "ingress")
+ODD = {
+    "a subnet that is a word": (prefix("spec", "subnets", to=["x"]), "spec.subnets"),
+    "subnets that are a word": (prefix("spec", "subnets", to="x"), "spec.subnets"),
+    "bgp that is a word": (prefix("spec", "subnets", 0, "bgp", to="yes"), "bgp of subnet dmz"),
+    "a range that is a number": (
+        prefix("status", "addressRanges", to=[1]),
+        "status.addressRanges",
+    ),
+    "conditions that are a number": (prefix("status", "conditions", to=5), "status.conditions"),
+    "a subnet in a status that is a number": (
+        prefix("status", "subnets", to=[1]),
+        "status.subnets",
+    ),
+    "an owner that is a word": (service(ownerReferences=["x"]), "metadata.ownerReferences"),
+    "owners that are a word": (service(ownerReferences="x"), "metadata.ownerReferences"),
+    "an ingress that is a word": (changed(SERVICE, *INGRESS, to=["x"]), "loadBalancer.ingress"),
+}
+
+
+@pytest.mark.parametrize(("odd", "note"), ODD.values(), ids=ODD)
+def test_what_is_no_list_of_mappings_is_noted(odd, note):
+    others = [] if odd["kind"] == "DynamicPrefix" else [PREFIX]
+    documents, notes = moved(odd, *others)
+    assert note in notes
+    assert "prefix.yaml" in documents
+
+
+def test_an_ingress_without_an_address_gives_no_host_part():
+    gateway = service(labels={GATEWAY: "web"}, annotations={"lbipam.cilium.io/ips": ""})
+    odd = changed(gateway, *INGRESS, to=[{"ip": None}, {"hostname": "a.example"}])
+    _, notes = moved(PREFIX, odd)
+    assert "Gateway web" in notes
+    assert "suffix" not in notes.split("Gateway web")[1].splitlines()[0]
+
+
+def test_a_port_that_is_a_number_stays_as_it_is():
+    documents, _ = moved(PREFIX, changed(SERVICE, "spec", "ports", to=[53]))
+    assert documents["service.yaml"][0]["spec"]["ports"] == [53]

@@ -74,6 +74,19 @@ def test_the_log_has_our_changes_and_no_others(tmp_path, tree):
         assert not (tmp_path / "clone" / "log").exists(), "a path here is read where it is"
 
 
+def test_a_commit_of_a_year_that_no_calendar_has_is_left_out(tmp_path, tree):
+    who = "a person <a@example.com> 999999999999999 +0000"
+    top = git(tree, "rev-parse", "HEAD^{tree}").strip()
+    parent = git(tree, "rev-parse", "HEAD").strip()
+    commit = f"tree {top}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n{words_for(B, C)}"
+    (tmp_path / "commit").write_text(commit)
+    name = git(tree, "hash-object", "-t", "commit", "-w", str(tmp_path / "commit")).strip()
+    git(tree, "push", "-q", "origin", f"{name}:main")
+    with fetched(tmp_path / "clone", tmp_path / "remote.git") as repository:
+        found = log_of(repository).read(repository.tip)
+        assert [(each.subject, each.moves) for each in found] == CHANGES
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("filters", [True, False], ids=["leaves trees out", "cannot"])
 def test_the_log_of_a_server_is_fetched_beside_the_clone(tmp_path, filters):
