@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix, format_address, parse_address
 from gitops_prefix.decide.service_address import (
     Assignment,
@@ -276,6 +277,22 @@ def _host_part_problems(
             "another one"
         )
         yield Problem("range-full", message, claiming[claim].place)
+    yield from _unknown_services(claiming)
+
+
+def _unknown_services(claiming: Mapping[Claim, Binding]) -> Iterator[Problem]:
+    """A warning for each marker that mentions a Service which nothing in the repository is."""
+    known = {(claim.namespace, claim.name) for claim in claiming if not claim.mentions}
+    for claim, binding in claiming.items():
+        # Flux and kustomize may add a namespace later.
+        if claim.mentions and known.isdisjoint({(claim.namespace, claim.name), ("", claim.name)}):
+            service = f"{claim.namespace}/{claim.name}"
+            names = sorted(f"{space or claim.namespace}/{name}" for space, name in known if name)
+            message = (
+                f"marker: no Service {service} in the repository has annotations or a marker of "
+                f"ours, so the host part is made from that name{nearest(service, names)}"
+            )
+            yield Problem("unknown-service", message, binding.place, Severity.WARNING)
 
 
 def _service(claim: Claim) -> str:

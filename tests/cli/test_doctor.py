@@ -196,9 +196,9 @@ def test_a_tip_that_nobody_signed_is_found_before_the_first_renumbering(tmp_path
 
 def test_a_file_without_a_directory_for_it(tmp_path, capsys):
     static = b'static: {prefix: "2001:db8:1::/64"}'
-    of_file = STATIC.replace(static, b"file: {path: prefix.txt}")
+    of_file = STATIC.replace(static, b"file: {path: /run/prefix.txt}")
     remote = bare_repository(tmp_path, {"p.yaml": of_file, "pool.yaml": POOL})
-    answer, said = answers(capsys, "--repo", str(remote), code=1)["prefix.txt"]
+    answer, said = answers(capsys, "--repo", str(remote), code=1)["/run/prefix.txt"]
     assert (answer, said.endswith("give --source-dir DIR")) == ("wrong", True)
 
 

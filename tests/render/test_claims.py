@@ -122,8 +122,19 @@ def test_a_service_outside_of_the_range_of_a_mention_is_an_error():
 def test_a_mention_with_no_address_left_waits():
     taken = 'y: "" <home:two:address:::5>\nz: "" <home:two:address:::6>\n'
     _, rendering = render_files('x: "" <home:two:address:@media/web>\n', taken)
-    assert [problem.code for problem in rendering.problems] == ["range-full"]
+    assert [problem.code for problem in rendering.problems] == ["range-full", "unknown-service"]
     assert "0.yaml" not in rendering.files
+
+
+@pytest.mark.parametrize("namespace", ["media", ""])
+def test_a_mention_of_no_service_is_a_warning_with_the_nearest_name(namespace: str):
+    mention = 'x: "" <home:lb:address:@media/webb>\n'
+    _, rendering = render_files(service(TEN, namespace=namespace), mention)
+    (problem,) = rendering.problems
+    assert (problem.code, problem.severity) == ("unknown-service", "warning")
+    assert problem.place.path == "1.yaml"
+    assert 'Did you mean "media/web"?' in problem.message
+    assert "1.yaml" in rendering.files
 
 
 @pytest.mark.parametrize("host", ["@web", "@media/", "@/web", "@Media/web"])
