@@ -403,7 +403,7 @@ def _rehearse(moved: Migrated) -> None:
 
 
 def _unread(each: Object) -> Iterator[str]:
-    """A note for each list that is none, or holds something else than mappings."""
+    """A note for each value that should be a list of mappings, and holds something else."""
     for *above, key in _LISTS:
         found = _mapping(each, *above).get(key)
         if found and (not isinstance(found, list) or len(_items(each, *above, key)) < len(found)):
