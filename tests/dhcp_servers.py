@@ -214,7 +214,8 @@ def client(
     *,
     hoped: str = "",
     identity: Path | None = None,
-    speaks=lambda: True,
+    speaks=None,
+    leased: set[str] | None = None,
     **asked: object,
 ) -> Iterator[Client]:
     """Ask on the node's link, by a clock that may run faster than the wall's."""
@@ -232,6 +233,7 @@ def client(
                     identity=identity,
                     hoped=lambda _: Prefix.parse(hoped) if hoped else None,
                     speaks=speaks,
+                    leased=set() if leased is None else leased,
                     chance=lambda: 0.5,
                 )
                 announcer = Announcer()

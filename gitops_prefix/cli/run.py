@@ -138,7 +138,15 @@ def _serve(
         certificate = None
         if updates.webhook_cert is not None and updates.webhook_key is not None:
             certificate = Certificate(updates.webhook_cert, updates.webhook_key)
-        servers.append(Server(updates.webhook_listen, {}, update=update, certificate=certificate))
+        servers.append(
+            Server(
+                updates.webhook_listen,
+                {},
+                update=update,
+                certificate=certificate,
+                option="--webhook-listen",
+            )
+        )
     return tuple(servers)
 
 

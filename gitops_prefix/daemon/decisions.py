@@ -75,6 +75,17 @@ SILENCE = Overheard()
 """Nothing is watched."""
 
 
+def _links_of(watched: Mapping[str, Watched]) -> frozenset[str]:
+    """Every link that a DynamicPrefix watches, by whatever source."""
+    found: set[str] = set()
+    for followed in watched.values():
+        acquisition = followed.specification.acquisition
+        asked = acquisition.watched_delegation
+        found |= {*acquisition.watched_links, acquisition.watched_kernel}
+        found |= {asked.interface} if asked else set()
+    return frozenset(found)
+
+
 def _left(at: float, clock: Callable[[], float]) -> float:
     """Seconds until a moment; 0 once it is past."""
     return max(0.0, at - clock())
@@ -137,6 +148,13 @@ class Decisions:
         """Take over specifications and statuses: the repository is the database."""
         with self._lock:
             self._ears = self._ears.follow(watched)
+            # A link that nobody watches any more says nothing about what this daemon hears.
+            links = _links_of(watched)
+            self._links = {name: link for name, link in self._links.items() if name in links}
+            for name in self._leases.keys() - watched.keys():
+                del self._leases[name]
+                self._metrics.lease_valid.remove(name)
+                self._metrics.lease_renew.remove(name)
 
     def decide(self) -> Mapping[str, Decision]:
         """The decision for each DynamicPrefix, now."""

@@ -42,12 +42,13 @@ class SourceNeeds(NamedTuple):
     Attributes:
         source_dir: files are read below this directory alone; None: no file is.
         identity: where the DUID for DHCPv6 is kept.
-        leads: whether this daemon is the one that speaks, of those on this repository.
+        leads: whether this daemon is the one that speaks, of those on this repository; None:
+            it is the only one.
     """
 
     source_dir: Path | None = None
     identity: Path | None = None
-    leads: Callable[[], bool] = lambda: True
+    leads: Callable[[], bool] | None = None
 
 
 class Listening:
@@ -70,6 +71,7 @@ class Listening:
         """
         self._surroundings = surroundings
         self._watched: Mapping[str, Watched] = {}
+        self._leased: set[str] = set()
         self._sink, self._clock, self._vouched = sink, clock, vouched
         self._watcher: Watcher | None = None
         self._thread: threading.Thread | None = None
@@ -155,6 +157,7 @@ class Listening:
                     identity=self._surroundings.identity,
                     hoped=self._hoped,
                     speaks=self._surroundings.leads,
+                    leased=self._leased,
                     chance=random.random,
                 )
             )

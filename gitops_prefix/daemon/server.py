@@ -8,6 +8,7 @@ import base64
 import binascii
 import hmac
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ NO_SCRIPT = "default-src 'none'; style-src 'unsafe-inline'"
 MOST_AT_ONCE = 64
 """Connections; git needs descriptors, too. Who came first makes room: probes get through."""
 UPDATE = "/update"
+_PORT = re.compile(r"[0-9]{1,5}")
+_LENGTH = re.compile(r"[0-9]{1,9}")
 PROBES = frozenset({"/healthz", "/readyz"})
 """One word each; the kubelet has no token."""
 
@@ -141,7 +144,7 @@ class Certificate:
 class Server:
     """Answers in a thread of its own until it is closed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a listener is made of
         self,
         listen: str,
         pages: Pages,
@@ -149,6 +152,7 @@ class Server:
         *,
         update: TakeUpdate | None = None,
         certificate: Certificate | None = None,
+        option: str = "--listen",
     ) -> None:
         """Bind at once, so that a taken port is known at the start.
 
@@ -159,12 +163,13 @@ class Server:
                 probes; None: nobody needs one.
             update: takes the updates of `/update`; None: nobody may send one.
             certificate: for TLS; None serves plain HTTP.
+            option: that named the address, for messages.
 
         Raises:
             InputError: `listen` is not of that form.
             OutsideError: the address cannot be bound.
         """
-        host, port = parse_listen(listen)
+        host, port = parse_listen(listen, option)
         try:
             door = _Door(_own_names(host), token)
             self._server = _listener(host, port, _Served(pages, door, update, certificate))
@@ -203,17 +208,17 @@ class Server:
         self._server.server_close()
 
 
-def parse_listen(listen: str) -> tuple[str, int]:
+def parse_listen(listen: str, option: str = "--listen") -> tuple[str, int]:
     """Split "[HOST]:PORT".
 
     Raises:
         InputError: it is not of that form.
     """
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not _PORT.fullmatch(port) or int(port) > 65535:
         raise InputError(
             Problem(
-                "invalid-listen", f'--listen "{listen}" is not [HOST]:PORT: write "127.0.0.1:8080"'
+                "invalid-listen", f'{option} "{listen}" is not [HOST]:PORT: write "127.0.0.1:8080"'
             )
         )
     return host.strip("[]"), int(port)
@@ -327,7 +332,7 @@ class _Answers(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if path != UPDATE or self.served.update is None:
             self._show(_not_found())
-        elif not length.isdigit() or int(length) > MOST_BYTES:
+        elif not _LENGTH.fullmatch(length) or int(length) > MOST_BYTES:
             self.close_connection = True
             self._show(_refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "notfqdn"))
         else:

@@ -201,7 +201,9 @@ class Service:
             decisions.take,
             clock,
             decisions.vouched,
-            SourceNeeds(source_dir, repository.clone.directory / "duid", leads),
+            SourceNeeds(
+                source_dir, repository.clone.directory / "duid", leads if candidacy else None
+            ),
         )
         self.loop = Loop(
             publisher,

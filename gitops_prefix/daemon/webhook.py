@@ -16,9 +16,9 @@ A query may hold a password, so no query is ever logged.
 """
 
 import base64
-import binascii
 import hmac
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.decide.advertisement import WEBHOOK, Router
 from gitops_prefix.decide.candidate import refusal
 from gitops_prefix.decide.prefix import BITS, Prefix, parse_address
@@ -36,7 +37,9 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 2048
 """Of a query or a form."""
 MOST_A_MINUTE = 30
-"""Requests; a router sends one for each change, and some send one every few minutes."""
+"""Requests of a client; a router sends one for each change, and some one every few minutes."""
+MOST_CLIENTS = 256
+"""Clients that are counted apart; whoever asked longest ago makes room."""
 MOST_CREDENTIALS_BYTES = 65536
 _PREFIX_WORDS = ("prefix", "ip6lanprefix")
 _NAME_WORDS = ("name", "hostname")
@@ -126,7 +129,9 @@ class Updates:
         self._watched, self._sink = watched, sink
         self._clock, self._leads = clock, leads
         self._said: dict[str, Prefix] = {}
-        self._asked_at: deque[float] = deque(maxlen=MOST_A_MINUTE)
+        self._asked_at: dict[str, deque[float]] = {}
+        self._once = OncePerMinute()
+        self._lock = threading.Lock()
 
     def answer(self, update: Update) -> UpdateAnswer:
         """Take an update, and log what is new of it."""
@@ -134,7 +139,12 @@ class Updates:
         try:
             name, prefix, before = self._take(update)
         except _RefusedUpdateError as refused:
-            log.warning("refused an update of %s: %s", client, refused.answer.words.split()[0])
+            word = refused.answer.words.split()[0]
+            with self._lock:
+                held_back = self._once.admit(word, self._clock())
+            if held_back is not None:
+                extra = {"held_back": held_back}
+                log.warning("refused an update of %s: %s", client, word, extra=extra)
             return refused.answer
         if prefix == before:
             return UpdateAnswer(HTTPStatus.OK, f"nochg {prefix}")
@@ -144,9 +154,8 @@ class Updates:
     def _take(self, update: Update) -> tuple[str, Prefix, Prefix | None]:
         """The name, what is said now, and what was said before."""
         now = self._clock()
-        if len(self._asked_at) == MOST_A_MINUTE and now < self._asked_at[0] + 60:
+        if not self._has_room(update.client, now):
             raise _RefusedUpdateError(HTTPStatus.TOO_MANY_REQUESTS, "abuse")
-        self._asked_at.append(now)
         # Of a word that is there twice the first counts.
         said = dict(reversed(parse_qsl(update.query, keep_blank_values=True)))
         if not self._knows(update, said):
@@ -167,6 +176,18 @@ class Updates:
         self._said[name] = prefix
         self._sink(Given(source, (information,), now, now))
         return name, prefix, before
+
+    def _has_room(self, client: str, now: float) -> bool:
+        """Whether a client asks in measure: strangers must not use up what a router needs."""
+        with self._lock:
+            asked_at = self._asked_at.pop(client, None) or deque(maxlen=MOST_A_MINUTE)
+            self._asked_at[client] = asked_at
+            if len(self._asked_at) > MOST_CLIENTS:
+                del self._asked_at[next(iter(self._asked_at))]
+            if len(asked_at) == MOST_A_MINUTE and now < asked_at[0] + 60:
+                return False
+            asked_at.append(now)
+            return True
 
     def _named(self, name: str) -> tuple[str, Watched]:
         """The DynamicPrefix that is meant; without a name, the only one that has a webhook."""
@@ -241,6 +262,7 @@ def _basic(authorization: str) -> tuple[str, str] | None:
         return None
     try:
         user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
+        # Also binascii.Error, and characters beyond ASCII.
         return None
     return user, password

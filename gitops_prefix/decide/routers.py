@@ -344,7 +344,10 @@ def warnings(routers: Routers, now: float) -> tuple[Oddity, ...]:
     prefixes = (
         Oddity(router, warning, announcement.information.prefix)
         for router, state, announcement in heard(routers)
-        if (warning := _odd(announcement)) and state.stands_by(announcement, now)
+        # A delegation is shorter than a link's prefix.
+        if router.advertises
+        and (warning := _odd(announcement))
+        and state.stands_by(announcement, now)
     )
     return (*speakers, *prefixes)
 

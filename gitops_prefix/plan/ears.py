@@ -155,8 +155,18 @@ class Ears:
             for router, state in self.routers.items()
             if not router.gives or any(each.hears(router) for each in acquisitions)
         }
-        known = _recall(routers, watched.values())
+        known = _recall(routers, self._outrun(watched), watched.values())
         return replace(self, watched=dict(watched), selections=selections, routers=known)
+
+    def _outrun(self, watched: Mapping[str, Watched]) -> frozenset[str]:
+        """The DynamicPrefixes of which another daemon took an update after this one did."""
+        return frozenset(
+            name
+            for name, followed in watched.items()
+            if name in self.watched
+            and self.watched[name].status != followed.status
+            and not self.selections.get(name, Selection()).proposed
+        )
 
     def written(self) -> "Ears":
         """The same, after every decision was carried out, for those who have no repository."""
@@ -338,15 +348,23 @@ class Ears:
         )
 
 
-def _recall(routers: Routers, watched: Iterable[Watched]) -> Routers:
-    """Hear again what an HTTP update said before a restart: the repository has it.
+def _recall(routers: Routers, outrun: Collection[str], watched: Iterable[Watched]) -> Routers:
+    """Hear again what an HTTP update said before a restart, or to another daemon.
 
-    An update is sent when the prefix changes, and not when this daemon starts.
+    An update is sent when the prefix changes, and not when this daemon starts; the repository
+    has it.
+
+    Args:
+        routers: what was heard.
+        outrun: the DynamicPrefixes whose status is newer than what was heard.
+        watched: the DynamicPrefixes.
     """
     for each in watched:
         source = Router(each.specification.acquisition.watched_webhook, WEBHOOK)
         status = each.status
-        if not source.interface or source in routers or status is None:
+        if not source.interface or status is None:
+            continue
+        if source in routers and each.specification.name not in outrun:
             continue
         if status.source is PrefixSource.WEBHOOK:
             routers = given(routers, source, [given_for_ever(status.current)], 0.0, 0.0)

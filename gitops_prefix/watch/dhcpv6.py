@@ -42,6 +42,7 @@ from gitops_prefix.watch.dhcpv6_codec import (
 from gitops_prefix.watch.dhcpv6_exchange import (
     DelegationWish,
     Exchange,
+    ExchangeState,
     Letter,
     Turn,
     TurnTime,
@@ -65,6 +66,8 @@ from gitops_prefix.watch.watcher import LeaseNotice, Release, SourceFailed
 
 FOLLOWER_LOOKS = 2.0
 """Seconds after which a daemon that does not lead looks whether it does."""
+DUID_AFTER = 60.0
+"""Seconds after which a DUID that could not be read or written is tried again."""
 HOPED_FOR = 60
 """Seconds for which the prefix of the repository counts after a start, before a server answered."""
 NO_PERMISSION = "no permission to open a raw UDP socket: give it the capability NET_RAW"
@@ -99,13 +102,14 @@ class Datagram(NamedTuple):
 class DelegationSource:
     """The prefixes that servers delegate, as `watcher.WatchedSource` has it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it needs of the daemon
         self,
         delegations: Iterable[Delegation],
         *,
         identity: Path | None,
         hoped: Callable[[str], Prefix | None],
-        speaks: Callable[[], bool],
+        speaks: Callable[[], bool] | None,
+        leased: set[str],
         chance: Callable[[], float],
     ) -> None:
         """Name the delegations; the first call of `ready` asks for them.
@@ -114,7 +118,9 @@ class DelegationSource:
             delegations: one for each DynamicPrefix.
             identity: the file of the DUID; it is made when it is not there.
             hoped: the prefix that the repository says was delegated to a DynamicPrefix.
-            speaks: whether this daemon is the one that asks.
+            speaks: whether this daemon is the one that asks; None: it always is.
+            leased: the DynamicPrefixes of which a delegation was reported and not withdrawn. It
+                outlives this source, which is made anew when the links change.
             chance: 0 up to 1, for the jitter of RFC 8415 15.
 
         Raises:
@@ -123,7 +129,7 @@ class DelegationSource:
         self._leases = [_Leasing(each, DelegationWish(0, b"", 0)) for each in delegations]
         self.interfaces = frozenset(each.asked.interface for each in self._leases)
         self._identity, self._hoped = identity, hoped
-        self._speaks, self._chance = speaks, chance
+        self._speaks, self._leased, self._chance = speaks, leased, chance
         self._sender = _sender()
         self._taps: dict[str, _Tap] = {}
         self._changes = ChangedPrefixes()
@@ -133,7 +139,7 @@ class DelegationSource:
         return [tap.fileno() for tap in self._taps.values()]
 
     def next_at(self) -> float:
-        """When a message is due."""
+        """When a message is due, or when it is looked whether this daemon leads."""
         return min((leasing.next_at for leasing in self._leases), default=inf)
 
     def follow(self, link: LinkState, now: float) -> Iterator["_Event"]:
@@ -148,13 +154,6 @@ class DelegationSource:
             leasing.next_at = now if link.up else inf
         if not link.up:
             return
-        try:
-            self._taps[link.interface] = _Tap(link.interface)
-        except OSError as error:
-            for leasing in self._on(link.interface):
-                yield leasing.failed(f"cannot read packets: {error.strerror or error}", now)
-                leasing.next_at = now + FOLLOWER_LOOKS
-            return
         for leasing in self._on(link.interface):
             if leasing.exchange is not None:
                 turn = confirmed(leasing.exchange, self._moment(now))
@@ -166,7 +165,7 @@ class DelegationSource:
             for datagram in tap.read():
                 yield from self._read(interface, datagram, now)
         for leasing in self._leases:
-            if leasing.next_at <= now:
+            if leasing.next_at <= now and leasing.index:
                 yield from self._speak(leasing, now)
 
     def overhear(self, event: Advertised, now: float) -> None:
@@ -185,7 +184,7 @@ class DelegationSource:
         for leasing in self._leases:
             if leasing.asked.release_on_stop and leasing.exchange is not None:
                 message = ended(leasing.exchange, leasing.wish, self._moment(now))
-                if message is not None and self._speaks():
+                if message is not None and self._may_speak():
                     self._send(leasing, message)
                 leasing.exchange, leasing.next_at = None, inf
 
@@ -203,26 +202,41 @@ class DelegationSource:
 
     def _speak(self, leasing: "_Leasing", now: float) -> Iterator["_Event"]:
         """Begin, or go on, if this daemon is the one that asks."""
-        if not self._speaks():
+        if not self._may_speak():
             leasing.exchange, leasing.next_at = None, now + FOLLOWER_LOOKS
+            if leasing.asked.name in self._leased:
+                # Another daemon has the lease now, and may have been given another prefix.
+                self._leased.discard(leasing.asked.name)
+                yield Given(leasing.router, (), now, now)
             return
+        interface = leasing.asked.interface
+        if interface not in self._taps:
+            try:
+                self._taps[interface] = _Tap(interface)
+            except OSError as error:
+                yield leasing.failed(f"cannot read packets: {error.strerror or error}", now)
+                leasing.next_at = now + FOLLOWER_LOOKS
+                return
         if leasing.exchange is None:
             yield from self._begin(leasing, now)
             return
         turn = due(leasing.exchange, leasing.wish, self._moment(now))
         yield from self._carry_out(leasing, turn, now)
 
+    def _may_speak(self) -> bool:
+        return self._speaks is None or self._speaks()
+
     def _begin(self, leasing: "_Leasing", now: float) -> Iterator["_Event"]:
         try:
             duid = read_duid(leasing.asked.duid, self._identity)
         except ValueError as error:
             yield leasing.failed(str(error), now)
-            leasing.next_at = inf
+            leasing.next_at = now + DUID_AFTER
             return
         asked = leasing.asked
         leasing.wish = DelegationWish(iaid_of(asked.name), duid, asked.length, asked.servers)
         hoped = self._hoped(asked.name)
-        if hoped is not None:
+        if hoped is not None and asked.name not in self._leased:
             # A lower source waits until the server had time to answer.
             information = _information(DelegatedPrefix(hoped, HOPED_FOR, HOPED_FOR))
             yield Given(leasing.router, (information,), now, now)
@@ -246,8 +260,10 @@ class DelegationSource:
 
     def _carry_out(self, leasing: "_Leasing", turn: Turn, now: float) -> Iterator["_Event"]:
         """Send, and report what is new."""
-        before, leasing.exchange = leasing.exchange, turn.exchange
+        leasing.exchange = turn.exchange
         leasing.next_at = turn.exchange.due_at
+        if self._speaks is not None:
+            leasing.next_at = min(leasing.next_at, now + FOLLOWER_LOOKS)
         complaint = turn.complaint
         if turn.send is not None:
             complaint = self._send(leasing, turn.send) or complaint
@@ -256,8 +272,10 @@ class DelegationSource:
         if turn.delegated is not None:
             leasing.complaint = ""
             prefixes = tuple(_information(each) for each in turn.delegated)
+            self._leased.add(leasing.asked.name)
             yield Given(leasing.router, prefixes, now, now)
-        if before is None or before.state is not turn.exchange.state or turn.delegated is not None:
+        if leasing.shown is not turn.exchange.state or turn.delegated is not None:
+            leasing.shown = turn.exchange.state
             yield leasing.notice(now)
 
     def _send(self, leasing: "_Leasing", message: Dhcpv6Message) -> str:
@@ -281,6 +299,7 @@ class _Leasing:
         exchange: None while nobody is asked.
         next_at: when something is due.
         complaint: what was reported last; empty after a Reply counted.
+        shown: the state that was reported last.
     """
 
     asked: Delegation
@@ -289,6 +308,7 @@ class _Leasing:
     exchange: Exchange | None = None
     next_at: float = inf
     complaint: str = field(default="")
+    shown: ExchangeState | None = None
 
     @property
     def router(self) -> Router:

@@ -62,7 +62,7 @@ def read_answer(body: bytes) -> PrefixInformation:
         raise ValueError("its answer declares entities")
     try:
         root = ET.fromstring(body)  # noqa: S314  no entities, and at most 16 KiB
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError, UnicodeError) as error:
         raise ValueError(f"its answer is not XML: {error}") from error
     said = {element.tag.rpartition("}")[2]: (element.text or "").strip() for element in root.iter()}
     network = said.get("NewIPv6Prefix", "").partition("/")[0]
@@ -188,7 +188,7 @@ class FritzBoxSource:
 
     def next_at(self) -> float:
         """When a box is asked next."""
-        return min((box.next_at for box in self._boxes), default=inf)
+        return min((box.next_at for box in self._boxes if not box.asking), default=inf)
 
     def follow(self, _link: LinkState, _now: float) -> tuple[()]:
         """Nothing: a box is asked over whatever link leads to it."""
@@ -225,8 +225,8 @@ class FritzBoxSource:
     def _ask(self, box: _Box) -> None:
         try:
             box.answer = ask(box.host)
-        except ValueError as error:
-            box.answer = str(error)
+        except Exception as error:  # noqa: BLE001  the box is asked again, whatever it answers
+            box.answer = str(error) or type(error).__name__
         with suppress(OSError):
             self._answers.send(b"!")
 

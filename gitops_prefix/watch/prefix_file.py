@@ -165,6 +165,8 @@ class _Inotify:
 
     def read(self) -> Iterator[tuple[int, int, str]]:
         """The number of the directory, what happened, and the name, for each event."""
+        if self.fileno < 0:
+            return
         with suppress(BlockingIOError):
             events = os.read(self.fileno, 65536)
             while events:

@@ -87,6 +87,8 @@ def test_each_router_is_understood_and_one_change_is_one_commit(tmp_path, creden
         (f"prefix={A}", [], ("401", "badauth")),
         (f"prefix={A}", ["--user", f"{USER}:wrong"], ("401", "badauth")),
         (f"prefix={A}", ["-H", "Authorization: Basic =?="], ("401", "badauth")),
+        (f"prefix={A}", ["-H", "Authorization: Basic \u00e9"], ("401", "badauth")),
+        ("", ["-H", "Content-Length: \u00b2", "-X", "POST"], ("413", "notfqdn")),
         (f"prefix={A}&user=script&password=", [], ("401", "badauth")),
         (f"name=work&prefix={A}", BOTH, ("404", "nohost")),
         ("", BOTH, ("400", "notfqdn no prefix: send prefix=2001:db8:12:3400::/56")),

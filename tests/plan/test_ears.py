@@ -275,3 +275,26 @@ def test_another_link_is_asked_for_the_delegation_too():
     asked = Acquisition(delegation=Delegation("home", "eth0", 56))
     moved = Watched(Specification("home", asked), None).on("eth1")
     assert moved.specification.acquisition.delegation == Delegation("home", "eth1", 56)
+
+
+@pytest.mark.parametrize("leads", [True, False], ids=["this daemon took it", "another one did"])
+def test_an_update_that_another_daemon_took_is_in_the_repository(leads):
+    """Else the one that takes over would publish what it remembers from long ago."""
+    old, new = (Status(prefix, PrefixSource.WEBHOOK, None) for prefix in (A, B))
+    specification = Specification("home", HOOK)
+    ears = Ears().follow({"home": Watched(specification, old)}).decide(0.0)
+    if leads:
+        said = Given(Router("home", WEBHOOK), (pio(B, INFINITY, INFINITY),), 1.0, 1.0)
+        ears = ears.hear(said).decide(1.0)
+        assert ears.decisions["home"].current == B
+    ears = ears.follow({"home": Watched(specification, new)}).decide(2.0)
+    assert ears.decisions["home"].current == B
+    assert ears.decisions["home"].standing is Standing.CURRENT
+
+
+def test_an_update_that_waits_for_git_is_not_undone_by_an_older_status():
+    specification = Specification("home", HOOK)
+    old = {"home": Watched(specification, Status(A, PrefixSource.WEBHOOK, None))}
+    said = Given(Router("home", WEBHOOK), (pio(B, INFINITY, INFINITY),), 1.0, 1.0)
+    ears = Ears().follow(old).decide(0.0).hear(said).decide(1.0).follow(old).decide(2.0)
+    assert ears.decisions["home"].current == B

@@ -43,7 +43,6 @@ LEFT = {
     "nothing managed": ("a.yaml", b"a: 1\n"),
     "an empty file": ("a.yaml", b""),
     "another suffix": ("a.md", MANAGED),
-    "a suffix in capitals": ("a.YAML", MANAGED),
     "a template's suffix": ("a.yaml.tpl", MANAGED),
     "a binary file": ("a.yaml", b"\0" + MANAGED),
     "more than 5 MiB": ("a.yaml", MANAGED.ljust(MOST_BYTES + 1, b"#")),

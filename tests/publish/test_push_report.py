@@ -99,7 +99,6 @@ def test_what_an_option_would_mend_names_it(stderr: str, option: str):
 
 
 NO_REMEDY = [
-    "fatal: Authentication failed for 'https://example.com/home.git/'",
     "ssh: connect to host 127.0.0.1 port 1: Connection refused",
     "fatal: unable to update /known: Permission denied",
 ]

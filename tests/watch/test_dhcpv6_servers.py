@@ -155,6 +155,33 @@ def test_who_does_not_lead_says_nothing_until_it_leads(link, clock, tmp_path):
         assert list(asked.given()) == [A]
 
 
+def test_who_loses_the_lead_withdraws_and_asks_again_when_it_leads(link, clock, tmp_path):
+    require("dhcpd")
+    leads = threading.Event()
+    leads.set()
+    with (
+        dhcpd(link.router, tmp_path / "a", A),
+        client(link, clock, hoped=A, speaks=leads.is_set) as asked,
+    ):
+        assert asked.given()[A][0] == 60
+        assert asked.given()[A][0] > 60
+        leads.clear()
+        assert asked.given() == {}, "another daemon may be given another prefix"
+        leads.set()
+        assert asked.given()[A][0] == 60
+
+
+def test_a_lease_outlives_a_watcher_that_is_made_anew(link, clock, tmp_path):
+    """What was reported with a long lifetime is not reported with a short one."""
+    require("dhcpd")
+    leased: set[str] = set()
+    with dhcpd(link.router, tmp_path / "a", A):
+        with client(link, clock, leased=leased) as asked:
+            assert asked.given()[A][0] == 4000
+        with client(link, clock, hoped=A, leased=leased) as asked:
+            assert asked.given()[A][0] > 60
+
+
 def test_an_advertisement_that_changed_is_followed_at_once(link, clock, tmp_path):
     """The server renumbers, and T1 is an hour away."""
     require("dhcpd")

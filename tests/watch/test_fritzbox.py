@@ -71,6 +71,7 @@ def test_an_answer(body, valid, preferred):
     [
         (b"", "not XML"),
         (b"<a", "not XML"),
+        (b'<?xml version="1.0" encoding="nope"?><a/>', "not XML"),
         (b'<!DOCTYPE a [<!ENTITY b "b">]><a>&b;</a>', "declares entities"),
         (b"<a/>", "no IPv6 prefix now"),
         (said("/0"), "no IPv6 prefix now"),
