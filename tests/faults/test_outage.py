@@ -101,8 +101,8 @@ def test_after_an_outage_a_race_is_met_at_once(tmp_path, http):
 def test_down_in_the_middle_of_a_push(tmp_path, ssh, way, share):
     """Wherever the line breaks, it is there once in the end, and it was not said before.
 
-    The last 5 % are the look at the branch and the end of the connection, which the pass shares:
-    a line that breaks between the two is replaced, and the push is rightly published.
+    The pass shares a connection, which ends with a look at the branch. Behind 95 % the push is
+    answered: a line that breaks before the look is replaced, and the push is rightly published.
     """
     with house(tmp_path / "clone", ssh.url, ssh.credentials) as ours:
         ours.lives(1)
