@@ -16,9 +16,16 @@ NEEDLES = (b"dynamic-prefix.io/", MARKER.encode())
 """Every managed file has one of them: an annotation, an apiVersion, or a marker."""
 NEAR_MISS = r"dynamic[-_.]?prefix(?:es)?(?:-operator)?(?:\.[a-z]{2,8})?/"
 """The domain of our annotations, and what a slip of the pen makes of it; in any case."""
-_NEAR_MISS = re.compile(rf"{NEAR_MISS}|kind: *[\"']?dynamicprefix", re.IGNORECASE)
+NEAR_MARKER = re.compile(
+    r"\{[ \t]*[\"']?(?!(?-i:\$dynamicprefix)\b)(\$dynamic[-_.]?prefix)[\"']?[ \t]*:", re.IGNORECASE
+)
+"""What begins as a marker does, but for the spelling of its key."""
+_NEAR_MISS = re.compile(
+    rf"{NEAR_MISS}|kind: *[\"']?dynamicprefix|{NEAR_MARKER.pattern}", re.IGNORECASE
+)
+_NEAR_MARKER_BYTES = re.compile(NEAR_MARKER.pattern.encode(), re.IGNORECASE)
 _NEAR_MISS_BYTES = re.compile(_NEAR_MISS.pattern.encode(), re.IGNORECASE)
-_LIKE_OURS = "ynamic"
+_LIKE_OURS = ("ynamic", "YNAMIC")
 """A part of every near miss: a search for it costs a hundredth of the pattern's."""
 _HOLDERS = (
     b"IPPool",
@@ -102,11 +109,13 @@ def may_be_marked(path: str) -> bool:
 
 def looks_managed(content: bytes, path: str) -> bool:
     """Whether a file may hold something managed, or nearly; no other file is parsed."""
-    if MARKER.encode() in content or not is_yaml(path):
-        return MARKER.encode() in content
-    if NEEDLES[0] in content:
+    if MARKER.encode() in content:
         return True
-    return _LIKE_OURS.encode() in content and _NEAR_MISS_BYTES.search(content) is not None
+    yaml = is_yaml(path)
+    if yaml and NEEDLES[0] in content:
+        return True
+    near = _NEAR_MISS_BYTES if yaml else _NEAR_MARKER_BYTES
+    return any(like.encode() in content for like in _LIKE_OURS) and near.search(content) is not None
 
 
 def is_binary(content: bytes) -> bool:
@@ -123,7 +132,7 @@ def text_looks_managed(text: str, start: int, end: int) -> bool:
     """Whether `text[start:end]`, one document of a file, may hold a managed field."""
     if any(text.find(needle.decode(), start, end) >= 0 for needle in NEEDLES):
         return True
-    like = text.find(_LIKE_OURS, start, end) >= 0
+    like = any(text.find(like, start, end) >= 0 for like in _LIKE_OURS)
     return like and _NEAR_MISS.search(text, start, end) is not None
 
 
@@ -135,6 +144,11 @@ def is_gits_own(name: str) -> bool:
     # HFS+ ignores characters that do not print.
     name = name if name.isprintable() else "".join(filter(str.isprintable, name))
     return name.casefold().rstrip(" .") in {"", ".git", "git~1"}
+
+
+def misspelt_marker(key: str) -> str:
+    """What to say of a key that is nearly a marker's."""
+    return f'gitops-prefix reads no "{key}": write {{"{MARKER}": ...}}'
 
 
 class _Step(NamedTuple):

@@ -16,7 +16,7 @@ from gitops_prefix.decide.fields import Path, dotted, nearest
 from gitops_prefix.decide.specification import API_VERSION, KIND
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.edit import is_null
-from gitops_prefix.render.files import MARKER, NEAR_MISS
+from gitops_prefix.render.files import MARKER, NEAR_MARKER, NEAR_MISS, misspelt_marker
 from gitops_prefix.render.manifest import (
     ANNOTATIONS,
     NAME,
@@ -224,6 +224,19 @@ def _step(key: ScalarNode) -> str | int:
 def is_operators_record(key: str) -> bool:
     """Whether an annotation is what an operator notes, and nobody else reads."""
     return _OF_OPERATORS.fullmatch(key) is not None
+
+
+def find_misspelt_markers(manifest: Manifest) -> Iterator[Problem]:
+    """A warning for each comment that would be a marker, but for the spelling of its key."""
+    if NEAR_MARKER.search(manifest.text) is None:
+        return
+    scalars = [node for node in scalars_in(manifest.root) if isinstance(node, ScalarNode)]
+    for comment, _ in _comments(manifest.text, scalars):
+        found = NEAR_MARKER.search(comment.group())
+        if found is not None:
+            place = manifest.source.place(manifest.span.start + comment.start())
+            words = misspelt_marker(found[1])
+            yield Problem("unknown-marker", words, place, Severity.WARNING)
 
 
 def find_near_misses(manifest: Manifest) -> Iterator[Problem]:

@@ -44,6 +44,7 @@ from gitops_prefix.render.node import ScalarNode, Value, at_path, duplicate_keys
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.positions import (
     annotated_elsewhere,
+    find_misspelt_markers,
     find_near_misses,
     find_unread,
     is_operators_record,
@@ -211,6 +212,7 @@ def _read_document(
     manifest = Manifest(source, span, text, root, content)
     problems.extend(_nested_in_list(manifest))
     problems.extend(find_near_misses(manifest))
+    problems.extend(find_misspelt_markers(manifest))
     problems.extend(find_unread(manifest, _mappings_read(manifest)))
     if (
         _is_dynamic_prefix(manifest)

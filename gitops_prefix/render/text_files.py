@@ -22,10 +22,12 @@ from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, S
 from gitops_prefix.render.edit import moved_words
 from gitops_prefix.render.files import (
     MARKER,
+    NEAR_MARKER,
     IgnoredPaths,
     RepositoryFiles,
     is_yaml,
     looks_managed,
+    misspelt_marker,
 )
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.marker import REWRITE, MarkerError, parse_marker
@@ -93,7 +95,19 @@ def bind_text(manifest: Manifest, surroundings: Surroundings) -> Bound:
         )
         for region in regions
     )
-    return Bound(bindings, tuple(reader.problems))
+    return Bound(bindings, (*reader.problems, *_misspelt(manifest)))
+
+
+def _misspelt(manifest: Manifest) -> Iterator[Problem]:
+    """A warning for each comment that would be a marker, but for the spelling of its key."""
+    begin = "<!--" if manifest.path.lower().endswith(_PROSE) else ""
+    for found in NEAR_MARKER.finditer(manifest.text):
+        line = manifest.text.rfind("\n", 0, found.start()) + 1
+        comment = _COMMENT.search(manifest.text, line, found.start())
+        if comment is not None and comment[0].startswith(begin):
+            place = manifest.source.place(manifest.span.start + found.start())
+            words = misspelt_marker(found[1])
+            yield Problem("unknown-marker", words, place, Severity.WARNING)
 
 
 def read_regions(

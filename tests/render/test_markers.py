@@ -258,6 +258,7 @@ NO_MARKERS = {
     "in quotes": """a: '# {"$dynamicprefix": "home:prefix"}'\n""",
     "prose": "a: x  # write $dynamicprefix here some day\n",
     "a line that was commented out": marked("# a: 0::/0 <home:prefix>\nb: 1\n"),
+    "a misspelt one in quotes": """a: '# {"$dynamicPrefix": "home:prefix"}'\n""",
     "another program's": """a: x  # {"$imagepolicy": "a:b"} $dynamicprefix\n""",
 }
 
@@ -268,6 +269,13 @@ def test_what_is_no_marker(text: str):
 
 
 WARNED = {
+    **{
+        f"a misspelt key: {key}": (
+            f'a: x # {{"{key}": "home:prefix"}}\n# other\n',
+            "1:6 unknown-marker",
+        )
+        for key in ("$dynamic-prefix", "$dynamicPrefix", "$DYNAMICPREFIX", "$dynamic_prefix")
+    },
     "words before it": (
         'a: x # the LAN {"$dynamicprefix": "home:prefix"}\n',
         "1:6 marker-aside",

@@ -151,6 +151,12 @@ def test_a_wrong_marker_is_an_error_with_its_place_and_holds_the_file(text, code
 ODD = {
     "nothing of ours": ("2001:db8:c::1 # <home:rewrite>\n", "nothing-of-ours", 1, 17),
     "words before it": ("2001:db8:a::1 # see <home:rewrite>\n", "marker-aside", 1, 21),
+    "a misspelt key": (
+        '2001:db8:a::1 # {"$dynamicPrefix": "home:rewrite"}\n',
+        "unknown-marker",
+        1,
+        17,
+    ),
     "no comment": ('"a": <home:rewrite>\n', "marker-aside", 1, 6),
 }
 
@@ -163,6 +169,14 @@ def test_an_odd_marker_is_a_warning(text, code, line, column):
         (code, ("a.conf", line, column), "warning")
     ]
     assert files["a.conf"] == content
+
+
+def test_a_misspelt_key_is_reported_in_comments_alone():
+    near = '{"$dynamic-prefix": "home:rewrite"}'
+    _, problems = rendered({"a.conf": f"x = {near}\n".encode(), "a.md": f"# {near}\n".encode()})
+    assert problems == ()
+    _, problems = rendered({"a.md": f"<!-- {near} -->\n".encode()})
+    assert [problem.code for problem in problems] == ["unknown-marker"]
 
 
 @pytest.mark.parametrize("name", ["README.md", "a.html", "a.xml"])
