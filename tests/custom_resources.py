@@ -37,6 +37,7 @@ _KINDS = (
     _Kind("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations", ("v1",)),
     _Kind("helm.toolkit.fluxcd.io", "HelmRelease", "helmreleases", ("v2",)),
     _Kind("argoproj.io", "Application", "applications", ("v1alpha1",)),
+    _Kind("argoproj.io", "AppProject", "appprojects", ("v1alpha1",)),
     _Kind("monitoring.coreos.com", "PodMonitor", "podmonitors", ("v1",)),
     _Kind("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", ("v1",)),
     _Kind("monitoring.coreos.com", "PrometheusRule", "prometheusrules", ("v1",)),

@@ -319,7 +319,8 @@ def checkout(house: House, revision: str, directory: Path) -> None:
     words = ["git", "-C", str(house.remote), "archive", revision]
     archive = subprocess.run(words, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
-        opened.extractall(directory, filter="data")
+        # Python before 3.11.4 has no filter; the archive is of our own repository.
+        opened.extractall(directory)
 
 
 def kustomized(directory: Path) -> list[dict]:
