@@ -22,7 +22,7 @@ from tests.parts import require
 from tests.static_source import A, B, fixed
 
 Ask = Callable[..., dict]
-NEEDS_A_LINK = {"Advertisements", "What does not count", "Links", "Directly applied"}
+NEEDS_A_LINK = {"Advertisements", "What does not count", "Links", "Directly applied", "Lease"}
 """The prefix here is static, and nothing is applied."""
 
 

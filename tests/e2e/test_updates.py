@@ -15,7 +15,7 @@ from tests.sourced import Sourced
 A, B = "2001:db8:12:3400::/56", "2001:db8:56:7800::/56"
 USER, PASSWORD = "router", "s3cret of the house"
 BOTH = ["--user", f"{USER}:{PASSWORD}"]
-HOOK = "webhook: {}\nrouterAdvertisement:\n  interface: nowhere0\n"
+HOOK = "webhook: {}\n"
 
 
 @pytest.fixture
