@@ -23,14 +23,21 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _cluster, _namespace = apiserver.fixtures
 
 
+# The home of those who have none. A program that root starts with it makes it, closed to others,
+# and from then on git fails for every user who has it.
+_NO_HOME = Path("/nonexistent")
+
+
 @pytest.fixture(autouse=True)
-def _log_of_its_own() -> Iterator[None]:
+def _leaves_nothing() -> Iterator[None]:
     """A command that ran in this process configured the log; the next test reads its own lines."""
     logger = logging.getLogger("gitops_prefix")
     handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
+    had_no_home = not _NO_HOME.exists()
     yield
     logger.handlers[:], logger.propagate = handlers, propagate
     logger.setLevel(level)
+    assert not (had_no_home and _NO_HOME.exists()), f"this test, or one beside it, made {_NO_HOME}"
 
 
 # The same examples on every machine, so that a run says something about a change.

@@ -5,11 +5,12 @@ Each has a port of its own, and is gone afterwards with all that it started.
 
 import getpass
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +38,15 @@ def start_here(*words: str, **options) -> Iterator[subprocess.Popen[str]]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody takes until its server does: the kernel gives it to no connection.
+
+    It is below the range of those, and by chance, since other tests look for ports, too.
+    """
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", secrets.choice(range(first * 2 // 3, first))))
+            return probe.getsockname()[1]
 
 
 @contextmanager

@@ -30,7 +30,13 @@ TREE = Path(__file__).parents[1]
 # Where the originals are read: a copy, so that whoever edits the tree meanwhile disturbs nothing.
 ROOT = TREE
 NEAREST = 9
-SECONDS = 300
+# Of the processor, so that a loaded machine kills no mutant; and of the clock, for one that waits for ever.
+SECONDS_OF_WORK, SECONDS = 300, 3600
+_PYTEST = f"""\
+import resource, sys, pytest
+resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS_OF_WORK}, {SECONDS_OF_WORK}))
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 
 _SWAPPED = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
@@ -227,8 +233,8 @@ class Copy:
     def passes(self, tests: list[Path]) -> bool:
         words = [
             sys.executable,
-            "-m",
-            "pytest",
+            "-c",
+            _PYTEST,
             "-q",
             "-x",
             "--no-header",

@@ -4,8 +4,8 @@ Nothing here reaches any network but its own; everything is gone afterwards.
 """
 
 import ctypes
-import itertools
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_numbers = itertools.count()
 CLONE_NEWNET = 0x40000000
 
 RADVD = """
@@ -139,7 +138,8 @@ class Lab:
 @contextmanager
 def lab() -> Iterator[Lab]:
     """Namespaces `router` (link lan0) and `node` (link eth0)."""
-    tag = f"gp{os.getpid()}x{next(_numbers)}"
+    # By chance, since what another run left has the name of a process that may come again.
+    tag = f"gp{secrets.token_hex(4)}"
     router, node = Namespace(f"{tag}r", "lan0"), Namespace(f"{tag}n", "eth0")
     try:
         for namespace in (router, node):

@@ -3,8 +3,8 @@
 `netns.lab` is a cable; this is the switch that a home or a cluster has.
 """
 
-import itertools
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.netns import PREFIX, RADVD, Namespace, run, until
-
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Switch:
 @contextmanager
 def switch(routers: int = 2) -> Iterator[Switch]:
     """A node and some routers, joined; all is gone afterwards."""
-    tag = f"gp{os.getpid()}s{next(_numbers)}"
+    tag = f"gp{secrets.token_hex(4)}"
     bridge, node = Namespace(f"{tag}b", "br0"), Namespace(f"{tag}n", "eth0")
     around = tuple(Namespace(f"{tag}r{n}", "lan0") for n in range(1, routers + 1))
     quiet = ("net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0")

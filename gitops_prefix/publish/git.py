@@ -40,7 +40,7 @@ _MOST_SHOWN = 500
 
 _ENVIRONMENT = {
     # The .netrc of whoever started us holds no credential for us.
-    "HOME": "/nonexistent",
+    "HOME": "/dev/null",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
     # Missing contents are fetched in one request (remote.py), never blob by blob.

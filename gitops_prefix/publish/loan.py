@@ -303,7 +303,7 @@ class SharedLine:
         self._process = subprocess.Popen(
             [_SHELL, "-c", script, "sh", *shared, *loan.destination],
             cwd=self._directory,
-            env={"HOME": "/nonexistent", "LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)},
+            env={"HOME": "/dev/null", "LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -115,7 +115,7 @@ def _end_agent(home: Path) -> None:
 
 
 def _environment() -> Mapping[str, str]:
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": "/nonexistent"}
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "HOME": "/dev/null"}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.examples.repositories import ROOT, Document, parse
@@ -19,16 +20,16 @@ Values = dict[str, Any]
 def helm(*words: str) -> subprocess.CompletedProcess[str]:
     """helm, whatever it answers."""
     require("helm")
-    # Nobody's plugins and repositories.
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    return subprocess.run(
-        ["helm", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    # Nobody's plugins and repositories; and helm makes its home, where there is none.
+    with TemporaryDirectory() as home:
+        return subprocess.run(
+            ["helm", *words],
+            env={"PATH": os.environ["PATH"], "HOME": home},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
 
 
 def template(

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -231,11 +232,10 @@ def play(
 
 
 @pytest.fixture
-def gpg_home(tmp_path) -> Iterator[Path]:
+def gpg_home() -> Iterator[Path]:
     """Short, since a socket's name is (unix(7))."""
     require("gpg")
-    home = Path(f"/tmp/gl-{os.getpid()}")
-    home.mkdir(mode=0o700)
+    home = Path(tempfile.mkdtemp(prefix="gl-", dir="/tmp"))
     yield home
     subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
     subprocess.run(["rm", "-rf", home], check=True)

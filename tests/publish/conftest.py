@@ -1,7 +1,7 @@
 """Fixtures that several tests of publishing share."""
 
-import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,11 +10,10 @@ from tests.netns import run
 
 
 @pytest.fixture
-def in_memory(tmp_path, monkeypatch) -> Path:
+def in_memory(monkeypatch) -> Path:
     """Stands for /dev/shm, so that what is left there is this test's."""
     # A socket's name has room for a hundred characters (unix(7)).
-    directory = Path(f"/tmp/gp-{os.getpid()}-{abs(hash(tmp_path)) % 99999}")
-    directory.mkdir()
+    directory = Path(tempfile.mkdtemp(prefix="gp-", dir="/tmp"))
     monkeypatch.setattr("gitops_prefix.publish.signing.MEMORY", directory)
     yield directory
     assert not list(directory.iterdir()), "nothing is left"
@@ -22,12 +21,12 @@ def in_memory(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def gpg_home(tmp_path) -> Path:
-    directory = Path(f"/tmp/gk-{os.getpid()}-{abs(hash(tmp_path)) % 99999}")
-    yield directory
-    for home in directory.parent.glob(f"{directory.name}*"):
+def gpg_home() -> Path:
+    base = Path(tempfile.mkdtemp(prefix="gk-", dir="/tmp"))
+    yield base / "home"
+    for home in base.iterdir():
         run("gpgconf", "--homedir", str(home), "--kill", "all")
-        run("rm", "-rf", str(home))
+    run("rm", "-rf", str(base))
 
 
 class Calls:
