@@ -215,8 +215,12 @@ class Decisions:
             return self._ears.look_again_at
 
     def _decide(self, now: float) -> bool:
-        """Decide, and show what is new; whether a decision changed."""
-        before, followed = self._ears.decisions, self._ears.vouched
+        """Decide, and show what is new.
+
+        Returns:
+            Whether a decision changed, or time alone may change one sooner than before.
+        """
+        before, followed, due = self._ears.decisions, self._ears.vouched, self._ears.look_again_at
         self._ears = self._ears.decide(now)
         self._show_gone(followed, now)
         for name, decision in self._ears.decisions.items():
@@ -232,7 +236,7 @@ class Decisions:
         differs = self._ears.differs(before)
         if differs:
             self.changed_at = now
-        return differs
+        return differs or self._ears.look_again_at < due
 
     def _hear(self, event: Advertised) -> None:
         router = event.router

@@ -14,7 +14,7 @@ from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.plan.ears import MOST_STRANGERS, Advertised, LinkChanged, Watched
 from gitops_prefix.watch.links import Reach
 from gitops_prefix.watch.watcher import Flooded, Solicited
-from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, C, saying, watching
+from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, C, pio, saying, watching
 
 NAMED = watching(routers=(FIRST.address,))
 NOBODY = [Router("eth0", f"fe80::{number + 16:x}") for number in range(3 * MOST_ROUTERS)]
@@ -131,6 +131,31 @@ def test_a_repetition_that_shows_a_shorter_interval_wakes_the_loop():
     assert daemon.woken == woken + 1
     assert daemon.decisions.look_again_at() == 40
     daemon.hear(FIRST, A, at=20, repeated=True)
+    assert daemon.woken == woken + 1
+
+
+@pytest.mark.parametrize(
+    ("options", "news", "due"),
+    [
+        pytest.param(
+            {"prefer_routers": (SECOND.address,)},
+            (SECOND, B),
+            610.0,
+            id="a preferred router that is back",
+        ),
+        pytest.param({}, (FIRST, pio(A, 20, 30)), 30.0, id="a lifetime that is shorter now"),
+    ],
+)
+def test_news_that_changes_nothing_yet_wakes_the_loop_to_count_the_time(options, news, due):
+    daemon = Daemon(watching(**options))
+    daemon.hear(FIRST, A)
+    daemon.write()
+    daemon.decisions.decide()
+    woken = daemon.woken
+
+    daemon.hear(*news, at=10.0)
+
+    assert daemon.decisions.look_again_at() == due
     assert daemon.woken == woken + 1
 
 
