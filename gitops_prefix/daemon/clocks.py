@@ -7,13 +7,14 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from math import isinf
+from math import inf, isinf
 from typing import NamedTuple
 
 from prometheus_client import Histogram
 
+from gitops_prefix.daemon.outcome import Outcome, Result
 from gitops_prefix.publish.stages import Stage
 
 _DRIFT = timedelta(seconds=2)
@@ -81,6 +82,77 @@ class Backoff:
         step = min(LONGEST, FIRST * FACTOR ** min(self.failures, 20))
         self.failures += 1
         return step * (0.5 + self.chance() / 2)
+
+
+_REACHES = frozenset({Stage.LOOK, Stage.FETCH})
+"""Stages that fail when the branch cannot be looked at."""
+
+
+@dataclass(slots=True)
+class Schedule:
+    """When the branch is looked at, and when a pass that failed is tried again.
+
+    Attributes:
+        interval: seconds between two looks when nothing else happens.
+        look_at: when the branch is due for a look.
+        retry_at: when a pass that failed is due again; inf: none failed.
+        peek_at: when to ask whether the branch moved under a refusal; inf: nothing is refused.
+        contests: passes in a row that lost a race.
+    """
+
+    interval: float
+    look_at: float = -inf
+    retry_at: float = inf
+    peek_at: float = inf
+    contests: Backoff = field(default_factory=Backoff)
+    _away: Backoff = field(default_factory=Backoff)
+
+    @property
+    def due_at(self) -> float:
+        """When the next pass is due, whatever the links say."""
+        return min(self.look_at, self.retry_at)
+
+    def note(self, outcome: Outcome, now: float, *, looked: bool) -> None:
+        """Plan what follows a pass.
+
+        Args:
+            outcome: of the pass.
+            now: when it ended.
+            looked: whether it looked at the branch.
+        """
+        if looked:
+            self.look_at = now + self.interval
+        self.peek_at = inf
+        match outcome.result:
+            case Result.UNREACHABLE:
+                self.retry_at = now + self._away.fail()
+            # Counted apart: after a long outage, a race is met again within a second.
+            case Result.CONTESTED:
+                self.retry_at = now + self.contests.fail()
+            case Result.REFUSED | Result.HELD | Result.REHEARSED | Result.INVALID:
+                # Permanent until something changes: the branch, a token, a hook.
+                self.retry_at = now + max(self._away.fail(), self.interval)
+                if waits_for_branch(outcome):
+                    self.peek_again(now)
+            case _:
+                self._away.succeed()
+                self.contests.succeed()
+                self.retry_at = inf
+
+    def peek_again(self, now: float) -> None:
+        """Ask again, as often as a remote that is away is asked."""
+        self.peek_at = now + LONGEST
+
+    def moved(self) -> None:
+        """The branch moved under a refusal: what was refused may be taken now."""
+        self.retry_at, self.peek_at = -inf, inf
+
+
+def waits_for_branch(outcome: Outcome) -> bool:
+    """Whether the remote is reached and refuses, so that a commit of a person may help."""
+    failed = outcome.failed
+    refused = outcome.result is Result.REFUSED
+    return refused and failed is not None and failed.stage not in _REACHES
 
 
 class Wakeup:

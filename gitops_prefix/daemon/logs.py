@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from math import ceil, inf, isinf
 from typing import TextIO
 
+from gitops_prefix.daemon.clocks import waits_for_branch
 from gitops_prefix.daemon.outcome import (
     Committed,
     Decided,
@@ -188,12 +190,13 @@ class PassLog:
         self._waiting: dict[str, StatusChange] = {}
         self._fields: set[tuple[object, ...]] = set()
 
-    def report(self, outcome: Outcome, *, watches: bool) -> None:
+    def report(self, outcome: Outcome, *, watches: bool, next_try_in: float = inf) -> None:
         """Log a pass.
 
         Args:
             outcome: of the pass.
             watches: whether there is a DynamicPrefix.
+            next_try_in: seconds until the next try; inf: nobody tries again.
         """
         now = self._clock()
         self._report_problems(outcome, now)
@@ -211,7 +214,7 @@ class PassLog:
             if line is not None:
                 # Refused means that a person must act.
                 level = logging.ERROR if outcome.result is Result.REFUSED else logging.WARNING
-                log.log(level, "%s", line)
+                log.log(level, "%s%s", line, _next_try(outcome, next_try_in))
 
     def _report_problems(self, outcome: Outcome, now: float) -> None:
         for problem in outcome.problems:
@@ -282,3 +285,12 @@ def _sides(change: StatusChange) -> Sequence[str]:
     """The name, the prefix after the change, and the one before it."""
     before = str(change.previous.current) if change.previous else "none"
     return change.name, str(change.current.current), before
+
+
+def _next_try(outcome: Outcome, seconds: float) -> str:
+    """When a refusal is tried again; whatever else fails is tried within half a minute."""
+    if isinf(seconds) or outcome.result not in {Result.REFUSED, Result.HELD}:
+        return ""
+    wait = format_duration(timedelta(seconds=ceil(max(1.0, seconds))))
+    moves = ", or when the branch moves" if waits_for_branch(outcome) else ""
+    return f"; the next try is in {wait}{moves}"

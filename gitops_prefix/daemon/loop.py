@@ -13,7 +13,7 @@ from datetime import timedelta
 from math import inf
 from typing import NamedTuple
 
-from gitops_prefix.daemon.clocks import Backoff, Clocks, Moment, Stopwatch, Wakeup
+from gitops_prefix.daemon.clocks import Clocks, Moment, Schedule, Stopwatch, Wakeup
 from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.follow_ups import FollowUp
 from gitops_prefix.daemon.listening import Listening, interfaces_of
@@ -149,11 +149,9 @@ class Loop:
         self.decisions = decisions
         self._interface = interface
         self._follow_ups = follow_ups
-        self._backoff, self._contests = Backoff(), Backoff()
+        self._schedule = Schedule(pace.interval)
         self._stopping = False
         self._called = threading.Event()
-        self._look_at = -inf
-        self._retry_at = inf
         self._right: _Right | None = None
         self._watched: dict[str, Watched] = {}
         self._shown: dict[str, str] = {}
@@ -190,6 +188,8 @@ class Loop:
         while not self._stopping:
             why = self.why()
             outcome = self._pass(why, settle=True) if why else None
+            if outcome is None and self._clocks.monotonic() >= self._schedule.peek_at:
+                self._peek()
             self._solicit()
             if outcome is None:
                 seconds = min(self.seconds_to_sleep(), self._pace.sleep)
@@ -223,7 +223,7 @@ class Loop:
                 outcome = self.run_once()
                 yield outcome
         while outcome.result is Result.CONTESTED and self._has_until(until):
-            self._wakeup.wait(min(until, self._retry_at) - self._clocks.monotonic())
+            self._wakeup.wait(min(until, self._schedule.retry_at) - self._clocks.monotonic())
             outcome = self.run_once()
             yield outcome
 
@@ -232,7 +232,7 @@ class Loop:
         now = self._clocks.monotonic()
         return Why(
             self._called.is_set(),
-            now >= min(self._look_at, self._retry_at),
+            now >= self._schedule.due_at,
             self._has_news(),
             now >= self._follow_up_at(),
         )
@@ -241,7 +241,7 @@ class Loop:
         """How long nothing but news can be a reason for a pass."""
         now = self._clocks.monotonic()
         calendar = self._clocks.calendar()
-        moments = [self._look_at, self._retry_at, self._follow_up_at()]
+        moments = [self._schedule.due_at, self._schedule.peek_at, self._follow_up_at()]
         moments.append(self.decisions.look_again_at())
         decided = self.decisions.latest()
         for name, watched in self._watched.items() if self._tried is None else ():
@@ -316,7 +316,8 @@ class Loop:
         log.debug("pass: %s", why)
         with self._repository.connected():
             outcome = self._attempt(why, settle=settle)
-            at_once = _AT_ONCE if self._contests.failures < _MOST_CONTESTS else 1
+            contests = self._schedule.contests.failures
+            at_once = _AT_ONCE if contests < _MOST_CONTESTS else 1
             while outcome.result is Result.CONTESTED and at_once and not self._stopping:
                 log.debug("pass: the branch moved")
                 outcome = self._attempt(why._replace(due=True), settle=False)
@@ -326,6 +327,24 @@ class Loop:
         for follow_up in self._follow_ups:
             follow_up.run(outcome, self._clocks.monotonic())
         return outcome
+
+    def _peek(self) -> None:
+        """Ask whether the branch moved since the remote refused us; then it is tried at once."""
+        before = self._repository.refs
+        self._pass_began = self._clocks.now()
+        try:
+            with self._repository.connected():
+                failed = self._publisher.look()
+            if failed is not None:
+                log.debug("the branch was not looked at: %s", failed.failed.words)
+        except OSError as error:
+            log.debug("the branch was not looked at: this machine: %s", error)
+        self._pass_began = None
+        if self._repository.refs != before:
+            log.debug("the branch moved: what was refused is tried again")
+            self._schedule.moved()
+        else:
+            self._schedule.peek_again(self._clocks.monotonic())
 
     def _attempt(self, why: Why, *, settle: bool) -> Outcome:
         """One try, which a shortage of this machine ends as any other trouble of its own."""
@@ -469,22 +488,7 @@ class Loop:
         return would_change(watched, choices, self._clocks.calendar())
 
     def _plan_next(self, outcome: Outcome, *, looked: bool) -> None:
-        now = self._clocks.monotonic()
-        if looked:
-            self._look_at = now + self._pace.interval
-        match outcome.result:
-            case Result.UNREACHABLE:
-                self._retry_at = now + self._backoff.fail()
-            # Counted apart: after a long outage, a race is met again within a second.
-            case Result.CONTESTED:
-                self._retry_at = now + self._contests.fail()
-            case Result.REFUSED | Result.HELD | Result.REHEARSED | Result.INVALID:
-                # Permanent until something changes: the branch, a token, a hook.
-                self._retry_at = now + max(self._backoff.fail(), self._pace.interval)
-            case _:
-                self._backoff.succeed()
-                self._contests.succeed()
-                self._retry_at = inf
+        self._schedule.note(outcome, self._clocks.monotonic(), looked=looked)
         self._remember(outcome)
         log.debug("pass: %s; the next try in %.1f s", outcome.result, self.seconds_to_sleep())
 
@@ -511,7 +515,7 @@ class Loop:
             outcome,
             now,
             waiting=None if outcome.result in RIGHT else self._waiting_since(outcome, now),
-            next_try_at=min(self._look_at, self._retry_at),
+            next_try_at=self._schedule.due_at,
         )
         self._pass_began = None
         if outcome.result is Result.PUBLISHED:

@@ -4,6 +4,7 @@ import logging
 import socket
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 from gitops_prefix.apply.applying import Applying
@@ -245,15 +246,16 @@ class Service:
         self._supervisor.ready()
         try:
             outcome = self.loop.run_once()
-            self._report(outcome)
-            if self._repository.tip is None:
+            known = self._repository.tip is not None
+            self._report(outcome, self._next_try_in() if known else inf)
+            if not known:
                 # A daemon that has seen the branch waits: what is not published is in the clone.
                 _raise_if_refused(outcome)
             if self._rehearses and isinstance(outcome, UpToDate):
                 self._rehearse_push()
             for passed in self.loop.turns():
                 if passed is not None:
-                    self._report(passed)
+                    self._report(passed, self._next_try_in())
                 self._supervisor.alive()
         finally:
             self._listening.release()
@@ -386,7 +388,10 @@ class Service:
     def _report_given_up(self, applied: ObjectReport) -> None:
         self._cluster.report(applied, given_up=True)
 
-    def _report(self, outcome: Outcome) -> None:
+    def _next_try_in(self) -> float:
+        return self.loop.progress.next_try_at - self._clocks.monotonic()
+
+    def _report(self, outcome: Outcome, next_try_in: float = inf) -> None:
         """Report a pass: to direct apply, to systemd, and in the log."""
         commit = shown_commit(outcome)
         self._applying.take(branch_state(outcome), commit, self.loop.began_at)
@@ -397,7 +402,8 @@ class Service:
         if outcome.result in {Result.PUBLISHED, Result.REFUSED}:
             # The push itself has spoken.
             self._refusal = ""
-        self._pass_log.report(outcome, watches=bool(self.loop.watched))
+        watches = bool(self.loop.watched)
+        self._pass_log.report(outcome, watches=watches, next_try_in=next_try_in)
 
     def _report_unsettled(self) -> None:
         """Log what is undecided after `--once`: silence must not look like success."""

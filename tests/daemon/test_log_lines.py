@@ -181,6 +181,34 @@ def test_the_log_of_a_fault(caplog, passes, lines):
     assert [f"{each.levelname} {each.getMessage()}" for each in caplog.records] == lines
 
 
+NEXT = {
+    "a hook that declines": (
+        Committed(NOTHING, OURS, HOOK),
+        299.7,
+        "refused: pre-receive hook declined; only on weekdays; our commit is kept; "
+        "the next try is in 5m, or when the branch moves",
+    ),
+    "another server than it was": (
+        Stopped(IDENTITY),
+        90.0,
+        "refused: Host key verification failed; the next try is in 1m30s",
+    ),
+    "a remote that is away is tried within half a minute": (
+        AWAY,
+        12.0,
+        "unreachable: could not resolve host",
+    ),
+}
+
+
+@pytest.mark.parametrize(("outcome", "seconds", "line"), NEXT.values(), ids=NEXT)
+def test_a_refusal_says_when_the_next_try_is(caplog, outcome, seconds, line):
+    log = PassLog("main", lambda: 0.0)
+    log.report(outcome, watches=True, next_try_in=seconds)
+    log.report(outcome, watches=True, next_try_in=seconds / 2)
+    assert caplog.messages == [line]
+
+
 def test_a_server_that_says_something_new_each_time_fills_no_memory(caplog):
     """Every line is news, and only the last ones are remembered."""
     log = PassLog("main", lambda: 0.0)

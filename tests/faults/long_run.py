@@ -1,8 +1,9 @@
 """Thousands of changes in one process over ssh, and whether anything grows.
 
-`python -m tests.faults.long_run CHANGES FILES`, by default 20,000 changes of a repository with
-5,000 files. Every change of the process is a pass of the daemon's own loop, over a real sshd, as
-PID 1 where a PID namespace can be made. At the end stands a straight line through each curve.
+`python -m tests.faults.long_run CHANGES FILES SECONDS`, by default 20,000 changes of a repository
+with 5,000 files, in any time. Every change of the process is a pass of the daemon's own loop, over a
+real sshd, as PID 1 where a PID namespace can be made. Each sample is printed, and at the end a
+straight line through each curve.
 """
 
 import gc
@@ -28,6 +29,7 @@ from tests.gitrepo import ROOT
 UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
 SAMPLES = 100
 MANAGED = 10
+DEFAULTS = ("20000", "5000", "inf")
 
 
 class Sample(NamedTuple):
@@ -50,10 +52,11 @@ class Sample(NamedTuple):
     latency: float
 
 
-def samples(directory: Path, url: str, key: SshKey, changes: int) -> list[Sample]:
+def samples(directory: Path, url: str, key: SshKey, changes: int, seconds: float) -> list[Sample]:
     """Publish one change after the other, and look at the process now and then."""
     taken, latencies = [], []
     every = max(1, changes // SAMPLES)
+    end = time.monotonic() + seconds
     repository = Repository(directory / "clone", url, "main", credentials=key)
     repository.open()
     with closing(repository):
@@ -69,7 +72,10 @@ def samples(directory: Path, url: str, key: SshKey, changes: int) -> list[Sample
             daemon.waits(3600)
             if number % every == 0:
                 taken.append(_sample(number, directory / "clone", median(latencies)))
+                print(*(f"{value:.0f}" for value in taken[-1]), flush=True)
                 latencies.clear()
+            if time.monotonic() > end and len(taken) > 2:
+                break
     return taken
 
 
@@ -110,20 +116,19 @@ def fits(taken: list[Sample]) -> list[str]:
 def main() -> None:
     """In a PID namespace: the whole run. Outside of one: make one, with a server beside it."""
     if os.environ.get("LONG_RUN"):
-        changes, directory, url, key, known_hosts = sys.argv[1:]
-        taken = samples(Path(directory), url, SshKey(Path(key), Path(known_hosts)), int(changes))
+        changes, seconds, directory, url, key, known_hosts = sys.argv[1:]
+        login = SshKey(Path(key), Path(known_hosts))
+        taken = samples(Path(directory), url, login, int(changes), float(seconds))
         print(f"{taken[-1].changes} changes, as process {os.getpid()}")
         print("\n".join(fits(taken)))
         return
-    changes, files = (
-        (*map(int, sys.argv[1:]), 20_000, 5_000)[:2] if sys.argv[2:] else (20_000, 5_000)
-    )
+    changes, files, seconds = (*sys.argv[1:], *DEFAULTS[len(sys.argv) - 1 :])
     alone = subprocess.run((*UNSHARE, "true"), capture_output=True, check=False).returncode == 0
     with tempfile.TemporaryDirectory(prefix="long-run-") as there:
         directory = Path(there)
-        _, remote = make(directory, files, MANAGED)
+        _, remote = make(directory, int(files), MANAGED)
         with ssh_server(directory / "sshd") as server:
-            words = [str(changes), there, server.url(remote)]
+            words = [changes, seconds, there, server.url(remote)]
             words += [str(server.directory / "deploy"), str(server.directory / "known_hosts")]
             command = [*(UNSHARE if alone else ()), sys.executable, "-m", "tests.faults.long_run"]
             environment = {**os.environ, "LONG_RUN": "1"}

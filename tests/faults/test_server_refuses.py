@@ -82,6 +82,24 @@ def test_declined(tmp_path, forge, name, text, words):
         comes_right(ours, forge.remote)
 
 
+def test_a_branch_that_moves_under_a_refusal_is_pushed_to_at_once(tmp_path, http):
+    """Until then nothing is pushed before the interval: the branch alone is asked for."""
+    pushes = tmp_path / "pushes"
+    with house(tmp_path / "clone", http.url, http.credentials) as ours:
+        published(ours)
+        declines = hook(http.remote, "pre-receive", f"echo . >> {pushes}; exit 1")
+        ours.hears(B)
+        assert ours.lives(ours.interval / 3).result is Result.REFUSED
+        assert pushes.read_text().count(".") == 1
+        declines.unlink()
+        ours.lives(ours.interval / 3)
+        assert not ours.is_right
+        somebody_pushes(http.tree)
+        ours.lives(31)
+        assert ours.is_right
+    assert prefixes_of(http.remote) == (B, A)
+
+
 def test_a_token_that_may_only_read(tmp_path, http):
     """Another one is put in its file while we run; no restart."""
     with house(tmp_path / "clone", http.url, http.credentials) as ours:
