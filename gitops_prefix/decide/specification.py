@@ -436,7 +436,7 @@ def _read_delegation(fields: Fields, name: str, delegated: int | None) -> Delega
         interface,
         asked.integer("requestedPrefixLength", delegated or USUAL_LENGTH, low=1, high=BITS),
         asked.parsed_list("servers", _parse_server),
-        asked.parsed("duid", _parse_duid, ""),
+        asked.parsed("duid", _parse_own_duid, ""),
         asked.boolean("releaseOnStop", default=False),
     )
 
@@ -453,6 +453,11 @@ def _parse_server(text: str) -> str:
             "`gitops-prefix observe --dhcpv6` shows both"
         )
     return format_address(address)
+
+
+def _parse_own_duid(text: str) -> str:
+    """The DUID that is given, or "": the one that the daemon keeps."""
+    return _parse_duid(text) if text else ""
 
 
 def _parse_duid(text: str) -> str:

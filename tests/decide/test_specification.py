@@ -716,6 +716,7 @@ HOME = Delegation("home", "eth0", 64)
                 release_on_stop=True,
             ),
         ),
+        ({"dhcpv6pd": {"interface": "eth0", "duid": ""}}, HOME),
         ({"routerAdvertisement": {"interface": "eth0"}}, None),
         ({"dhcpv6pd": {"interface": "eth0"}, "static": {"prefix": "2001:db8::/56"}}, None),
     ],
