@@ -18,21 +18,11 @@ from gitops_prefix.plan.plan import (
     would_change,
 )
 from gitops_prefix.render.rendering import find_drift, managed_fields
+from tests.plan.repository import HOME
 
 A, B, C = (Prefix.parse(f"2001:db8:{n}::/64") for n in "abc")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROUTER = Router("eth0", "fe80::1")
-HOME = """\
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata:
-  name: home
-spec:
-  acquisition:
-    routerAdvertisement: {interface: eth0}
-  addressRanges:
-    - {name: pool, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
-"""
 POOL = """\
 apiVersion: cilium.io/v2
 kind: CiliumLoadBalancerIPPool

@@ -6,19 +6,9 @@ import pytest
 
 from gitops_prefix.plan.plan import advance_all, read_repository, rehearse
 from gitops_prefix.render.rendering import render
+from tests.plan.repository import HOME
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-HOME = """\
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata:
-  name: home
-spec:
-  acquisition:
-    routerAdvertisement: {interface: eth0}
-  addressRanges:
-    - {name: pool, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
-"""
 POOL = """\
 apiVersion: cilium.io/v2
 kind: CiliumLoadBalancerIPPool
