@@ -289,6 +289,16 @@ NEWS = {
         ZERO,
         False,
     ),
+    "a router lifetime of 0, taken back twice": (
+        [Says(turn / 10, (saying(A), ZERO)[turn % 2]) for turn in range(5)],
+        ZERO,
+        True,
+    ),
+    "a router lifetime of 0, taken back three times, longer ago than an hour": (
+        [*(Says(turn - 3700, (saying(A), ZERO)[turn % 2]) for turn in range(7)), Says(0, saying(A))],
+        ZERO,
+        True,
+    ),
     "no word for half an hour": ([Says(-1800, saying(A))], saying(A), True),
     "a lifetime that ran out": ([Says(-60, saying(pio(A, 60, 60), lifetime=0))], saying(pio(A, 60, 60), lifetime=0), True),
 }  # fmt: skip
