@@ -10,7 +10,7 @@ RUNTIME := $(VENV)/.runtime
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 UV ?= $(VENV)/bin/uv
 
-# A process a core; what a free one finds waiting, it takes.
+# A process a core, and one more (tests/conftest.py); what a free one finds waiting, it takes.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench audit image image-test docs pictures lock clean
@@ -31,8 +31,9 @@ test-fast: $(INSTALLED) ## the tests that need no server, no link and no cluster
 coverage: $(INSTALLED) ## every branch of decide, render, plan and the codec is taken by a test of its own
 	$(VENV)/bin/python -m tests.branches
 
-soak: $(INSTALLED) ## hours: property tests, releases of the chart, 20,000 changes, an hour of random faults (RANDOM_FAULTS="3600 SEED")
+soak: $(INSTALLED) ## hours: property tests, kills, releases of the chart, 20,000 changes, an hour of random faults (RANDOM_FAULTS="3600 SEED")
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/decide tests/render tests/watch $(PYTEST_ARGS)
+	KILLS=100 $(PYTEST) tests/faults/test_kills.py
 	$(VENV)/bin/python -m tests.charts.combinations 100
 	$(VENV)/bin/python -m tests.faults.test_storm 60
 	$(VENV)/bin/python -m tests.faults.long_run $(LONG_RUN)

@@ -1,7 +1,7 @@
 """Memory and file descriptors over thousands of changes, in one process, with real git.
 
 `python -m bench.endurance 10000` takes twenty minutes on a machine of its own; the tests
-run the same a few hundred times (tests/daemon/test_endurance.py).
+run the same fewer times (tests/daemon/test_endurance.py).
 """
 
 import gc
@@ -44,7 +44,7 @@ class Sample(NamedTuple):
     clone: int
 
 
-def samples(directory: Path, changes: int) -> Iterator[Sample]:
+def samples(directory: Path, changes: int, every: int = _EVERY) -> Iterator[Sample]:
     """Publish one change after the other, and look at the process now and then."""
     _, remote = make(directory, 60, 10)
     repository = Repository(directory / "clone", str(remote), "main")
@@ -54,7 +54,7 @@ def samples(directory: Path, changes: int) -> Iterator[Sample]:
         prefixes = itertools.cycle(Prefix.parse(f"2001:db8:{n:x}::/64") for n in range(1, 500))
         for number in range(1, changes + 1):
             _publish(publisher, next(prefixes), _START + timedelta(hours=number))
-            if number % _EVERY == 0:
+            if number % every == 0:
                 taken = _sample(number, directory / "clone")
                 yield taken
                 if number % 500 == 0:

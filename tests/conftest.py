@@ -66,6 +66,13 @@ REAL = {
 _TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process a core, and one more where tests wait for servers, too."""
+    cores = len(os.sched_getaffinity(0))
+    return cores if config.getoption("markexpr") == "not slow" else cores + 1
+
+
 def _is_slow(item: pytest.Item) -> bool:
     if SLOW & set(item.path.relative_to(_TESTS).parts[:1]) or "cluster" in item.fixturenames:
         return True

@@ -19,7 +19,8 @@ from tests.faults.house import change, first, is_whole, subjects
 from tests.faults.victim import Job, Victim, kill_tree, numbered, victim
 from tests.gitrepo import git
 
-KILLS = {"http": 60, "ssh": 25}
+# `make soak` kills more often.
+KILLS = {"http": int(os.environ.get("KILLS", "12")), "ssh": int(os.environ.get("KILLS", "6"))}
 
 
 @pytest.fixture(scope="module")
