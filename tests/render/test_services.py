@@ -74,6 +74,14 @@ def test_a_service_holds_its_host_part(annotations, ips, target):
     assert (found[IPS], found[ALPHA]) == (ips, target)
 
 
+def test_of_two_host_parts_the_one_that_is_listed_first_stays():
+    """Listed ahead of the renumbering; the address of the other one, by the status before, goes."""
+    listed = service(RANGE, f"{IPS}: 2001:db8:b:0:f000::99,2001:db8:a:0:f000::77")
+    before = render_once({"home.yaml": PREFIX}, A).files["home.yaml"]
+    (annotations,) = render_services(listed, prefixes=(B,), spec=before)
+    assert annotations[IPS] == "2001:db8:b:0:f000::99,2001:db8:a:0:f000::99"
+
+
 def test_the_past_leaves_with_the_history():
     (found,) = render_services(service(TEN), prefixes=(A, B, C, A))
     assert found[IPS].split(",") == [f"2001:db8:{one}:0:f000::10" for one in "acb"]
