@@ -216,6 +216,7 @@ def client(
     identity: Path | None = None,
     speaks=None,
     leased: set[str] | None = None,
+    takes: bool = True,
     **asked: object,
 ) -> Iterator[Client]:
     """Ask on the node's link, by a clock that may run faster than the wall's."""
@@ -235,6 +236,7 @@ def client(
                     speaks=speaks,
                     leased=set() if leased is None else leased,
                     chance=lambda: 0.5,
+                    takes=takes,
                 )
                 announcer = Announcer()
                 watcher = Watcher([source, announcer], events.put, clock=clock)

@@ -83,6 +83,7 @@ class Leadership:
         clock: Callable[[], float],
         on_lead: Callable[[], None],
         *,
+        on_lost: Callable[[], None] = lambda: None,
         turns: Callable[[], bool] = lambda: True,
         fit: Callable[[], bool] = lambda: True,
         chance: Callable[[], float] = _CHANCE,
@@ -94,11 +95,13 @@ class Leadership:
             process: talks to the API server; it is closed with us.
             clock: the monotonic one, which the child reads too.
             on_lead: called in a thread when we begin to lead.
+            on_lost: called in that thread when we do not lead any more.
             turns: whether the loop turns; while it does not, the Lease is given up.
             fit: whether we can do a leader's work; who cannot gives the Lease up.
             chance: between 0 and 1, so that two candidates do not stay in step.
         """
-        self._process, self._clock, self._on_lead = process, clock, on_lead
+        self._process, self._clock = process, clock
+        self._on_lead, self._on_lost, self._led = on_lead, on_lost, False
         self._turns, self._fit = turns, fit
         self._chance, self._retry = chance, candidacy.retry
         self._lease = LeaseName(candidacy.name, candidacy.namespace)
@@ -146,6 +149,7 @@ class Leadership:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._try()
+            self._note_loss()
             self._stopping.wait(self._retry * (1 + (JITTER - 1) * self._chance()))
         with suppress(GitopsPrefixError):
             self._process.ask(ReleaseLease(self._lease, self._election))
@@ -164,6 +168,12 @@ class Leadership:
             return
         self._words = ""
         self._learn(election)
+
+    def _note_loss(self) -> None:
+        """Report the end of our lead, also where it ended because no renewal succeeded."""
+        led, self._led = self._led, self.leads()
+        if led and not self._led and not self._stopping.is_set():
+            self._on_lost()
 
     def _question(self) -> TryLease | ReleaseLease | None:
         """What to ask for; None while the loop hangs, and another may lead."""
@@ -199,10 +209,11 @@ def leadership(  # noqa: PLR0913  as `Leadership`
     clock: Callable[[], float],
     on_lead: Callable[[], None],
     *,
+    on_lost: Callable[[], None] = lambda: None,
     turns: Callable[[], bool] = lambda: True,
     fit: Callable[[], bool] = lambda: True,
 ) -> Leadership:
     """A leadership with a child process of its own: no other question delays a renewal."""
     # client-go's: a request that takes longer would miss the next try.
     process = ClusterProcess(access, seconds=max(2.0, candidacy.renew / 2), idle=inf)
-    return Leadership(candidacy, process, clock, on_lead, turns=turns, fit=fit)
+    return Leadership(candidacy, process, clock, on_lead, on_lost=on_lost, turns=turns, fit=fit)

@@ -9,10 +9,11 @@ from pathlib import Path
 from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
 from gitops_prefix.cli.worktree import read_managed_files, read_own_file
+from gitops_prefix.decide.candidate import likely_source
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Specification
-from gitops_prefix.decide.status import PrefixSource, Status
+from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.plan.migration import ADVERTISEMENT, advertisement_for
@@ -165,13 +166,8 @@ def _choices(
         prefixes = (static,)
     if not prefixes and now is not None:
         return (Choice(None),)
-    return tuple(
-        Choice(
-            prefix,
-            PrefixSource.STATIC if prefix == static else PrefixSource.ROUTER_ADVERTISEMENT,
-        )
-        for prefix in prefixes
-    )
+    source = likely_source(specification.acquisition)
+    return tuple(Choice(prefix, source) for prefix in prefixes)
 
 
 def _unknown(inventory: Inventory, name: str, prefix: Prefix) -> Problem:

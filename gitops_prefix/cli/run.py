@@ -33,7 +33,7 @@ from gitops_prefix.cli.options import (
 from gitops_prefix.cli.output import DONE, OUTSIDE_FAILED, Format, print_json
 from gitops_prefix.cli.settings import MessageSettings, RunSettings
 from gitops_prefix.cli.worktree import shipped
-from gitops_prefix.daemon.listening import CannotListenError, interfaces_of, kernel_interfaces_of
+from gitops_prefix.daemon.listening import CannotListenError, links_of
 from gitops_prefix.daemon.logs import configure
 from gitops_prefix.daemon.report import Setting, Shown
 from gitops_prefix.daemon.server import Certificate, Server
@@ -171,7 +171,7 @@ def _missing_links(watched: Mapping[str, Watched]) -> list[Problem]:
     there = [name for _, name in socket.if_nameindex()]
     return [
         Problem("no-such-link", f'there is no link "{link}" (there are: {", ".join(there)})')
-        for link in sorted(interfaces_of(watched) | kernel_interfaces_of(watched))
+        for link in sorted(links_of(watched))
         if link not in there
     ]
 

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
-from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.candidate import Verdict, sources_of
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers
 from gitops_prefix.decide.selection import Decision, Standing
+from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.plan.ears import Accepted, Advertised, Ears, Given, LinkChanged, Watched
 from gitops_prefix.watch.links import Reach, reach
 from gitops_prefix.watch.watcher import (
@@ -40,6 +41,14 @@ OTHERS = "other"
 """The label of routers beyond those that have a name of their own in the metrics."""
 _NOBODY = frozenset({Standing.WAITING, Standing.FAILED_STATIC})
 """What a decision is before anything was heard."""
+_NOTHING_YET = {
+    PrefixSource.DHCPV6_PD: "no DHCPv6 server has answered yet",
+    PrefixSource.FRITZBOX: "the FRITZ!Box has not answered yet",
+    PrefixSource.WEBHOOK: "no update was received yet",
+    PrefixSource.FILE: "no file was read yet",
+    PrefixSource.ROUTER_ADVERTISEMENT: "no router was heard yet",
+    PrefixSource.KERNEL: "the kernel has reported no prefix yet",
+}
 _SILENT = frozenset({Standing.WAITING, Standing.LISTENING, Standing.FAILED_STATIC, Standing.GONE})
 """Nobody announces a prefix that counts."""
 
@@ -73,17 +82,6 @@ class Overheard(NamedTuple):
 
 SILENCE = Overheard()
 """Nothing is watched."""
-
-
-def _links_of(watched: Mapping[str, Watched]) -> frozenset[str]:
-    """Every link that a DynamicPrefix watches, by whatever source."""
-    found: set[str] = set()
-    for followed in watched.values():
-        acquisition = followed.specification.acquisition
-        asked = acquisition.watched_delegation
-        found |= {*acquisition.watched_links, acquisition.watched_kernel}
-        found |= {asked.interface} if asked else set()
-    return frozenset(found)
 
 
 def _left(at: float, clock: Callable[[], float]) -> float:
@@ -149,7 +147,8 @@ class Decisions:
         with self._lock:
             self._ears = self._ears.follow(watched)
             # A link that nobody watches any more says nothing about what this daemon hears.
-            links = _links_of(watched)
+            acquisitions = [each.specification.acquisition for each in watched.values()]
+            links = frozenset[str]().union(*(each.links for each in acquisitions))
             self._links = {name: link for name, link in self._links.items() if name in links}
             for name in self._leases.keys() - watched.keys():
                 del self._leases[name]
@@ -292,10 +291,11 @@ class Decisions:
             fits = any(prefix.length == event.length for prefix in found)
             asked = "" if fits else f" (a /{event.length} was asked for)"
             listed = ", ".join(map(str, found))
-            log.info("%s: %s is delegated by %s%s", event.name, listed, event.server, asked)
+            verb = "delegated" if event.taken else "offered, and not taken (--dry-run),"
+            log.info("%s: %s is %s by %s%s", event.name, listed, verb, event.server, asked)
             for part in event.excluded:
-                words = "%s: the server keeps %s for the link to this node: give it to no subnet"
-                log.warning(words, event.name, part)
+                words = "%s: the server keeps %s for the link to this node (RFC 6603)"
+                log.info(words, event.name, part)
         until = max((end for _, end in event.prefixes), default=-inf)
         for gauge, at in (
             (self._metrics.lease_valid, until),
@@ -402,7 +402,9 @@ class Decisions:
         if decision.standing in _NOBODY and not self._ears.routers and name not in self._shown:
             # A daemon that starts has just begun to listen: nothing is wrong yet.
             self._unheard.add(name)
-            log.info("%s: listening; no router was heard yet", name)
+            acquisition = self._ears.watched[name].specification.acquisition
+            words = [_NOTHING_YET[source] for source in sources_of(acquisition)]
+            log.info("%s: listening; %s", name, ", ".join(words))
             return
         self._unheard.discard(name)
         self._shown.add(name)

@@ -4,19 +4,28 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import Delegation
+from gitops_prefix.decide.specification import Acquisition, Delegation
 from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.watch.advertisements import AdvertisementSource
-from gitops_prefix.watch.watcher import Event, Release, Request, WatchedSource, Watcher
+from gitops_prefix.watch.watcher import (
+    Event,
+    LeadChanged,
+    Release,
+    Request,
+    WatchedSource,
+    Watcher,
+)
 
 log = logging.getLogger(__name__)
+
+_Item = TypeVar("_Item")
 
 
 class _Sources(NamedTuple):
@@ -44,11 +53,13 @@ class SourceNeeds(NamedTuple):
         identity: where the DUID for DHCPv6 is kept.
         leads: whether this daemon is the one that speaks, of those on this repository; None:
             it is the only one.
+        takes: whether a delegation that a server offers is requested; a dry run only looks.
     """
 
     source_dir: Path | None = None
     identity: Path | None = None
     leads: Callable[[], bool] | None = None
+    takes: bool = True
 
 
 class Listening:
@@ -84,14 +95,14 @@ class Listening:
             CannotListenError: no permission for the raw socket.
         """
         self._watched = watched
-        delegations = delegations_of(watched)
+        delegations = _asked(watched, lambda each: filter(None, [each.watched_delegation]))
         names = _Sources(
             # A router that renumbers says so on the link before it is asked by DHCPv6.
             interfaces_of(watched) | {each.interface for each in delegations},
-            kernel_interfaces_of(watched),
-            files_of(watched),
+            _asked(watched, lambda each: filter(None, [each.watched_kernel])),
+            _asked(watched, lambda each: filter(None, [each.watched_file])),
             delegations,
-            boxes_of(watched),
+            _asked(watched, lambda each: filter(None, [each.watched_fritzbox])),
         )
         if names == self._followed:
             return
@@ -107,8 +118,9 @@ class Listening:
 
     def request(self, request: Request) -> None:
         """Have the watcher carry out a request, if it listens to anything."""
-        if self._watcher is not None:
-            self._watcher.request(request)
+        watcher = self._watcher
+        if watcher is not None:
+            watcher.request(request)
 
     def alive(self) -> bool:
         """Whether it listens, or has nothing to listen to."""
@@ -121,6 +133,10 @@ class Listening:
             self._thread.join(timeout=2)
         self._watcher = self._thread = None
         self._followed = _NOTHING
+
+    def look_who_leads(self) -> None:
+        """Have the sources that only the leader asks begin, or end. Any thread may call this."""
+        self.request(LeadChanged())
 
     def release(self) -> None:
         """Release what is only lent: the daemon ends."""
@@ -159,6 +175,7 @@ class Listening:
                     speaks=self._surroundings.leads,
                     leased=self._leased,
                     chance=random.random,
+                    takes=self._surroundings.takes,
                 )
             )
         if names.boxes:
@@ -182,34 +199,19 @@ def _watch(watcher: Watcher) -> None:
         log.critical("cannot listen any more: %s: %s", type(error).__name__, error)
 
 
+def _asked(
+    watched: Mapping[str, Watched], asked: Callable[[Acquisition], Iterable[_Item]]
+) -> frozenset[_Item]:
+    """What the DynamicPrefixes ask for, each thing once."""
+    acquisitions = (followed.specification.acquisition for followed in watched.values())
+    return frozenset(item for acquisition in acquisitions for item in asked(acquisition))
+
+
+def links_of(watched: Mapping[str, Watched]) -> frozenset[str]:
+    """Every link that some DynamicPrefix watches, by whatever source."""
+    return _asked(watched, lambda acquisition: acquisition.links)
+
+
 def interfaces_of(watched: Mapping[str, Watched]) -> frozenset[str]:
     """The links whose Router Advertisements some DynamicPrefix follows."""
-    return frozenset(
-        interface
-        for followed in watched.values()
-        for interface in followed.specification.acquisition.watched_links
-    )
-
-
-def kernel_interfaces_of(watched: Mapping[str, Watched]) -> frozenset[str]:
-    """The links whose prefixes, as the kernel took them, some DynamicPrefix follows."""
-    kernels = (followed.specification.acquisition.watched_kernel for followed in watched.values())
-    return frozenset(filter(None, kernels))
-
-
-def files_of(watched: Mapping[str, Watched]) -> frozenset[str]:
-    """The files that some DynamicPrefix follows."""
-    files = (followed.specification.acquisition.watched_file for followed in watched.values())
-    return frozenset(filter(None, files))
-
-
-def delegations_of(watched: Mapping[str, Watched]) -> frozenset[Delegation]:
-    """What is asked of DHCPv6 servers, for each DynamicPrefix that asks."""
-    asked = (followed.specification.acquisition.watched_delegation for followed in watched.values())
-    return frozenset(filter(None, asked))
-
-
-def boxes_of(watched: Mapping[str, Watched]) -> frozenset[str]:
-    """The FRITZ!Boxes that some DynamicPrefix asks."""
-    boxes = (followed.specification.acquisition.watched_fritzbox for followed in watched.values())
-    return frozenset(filter(None, boxes))
+    return _asked(watched, lambda acquisition: acquisition.watched_links)

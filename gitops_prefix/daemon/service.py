@@ -166,6 +166,7 @@ class Service:
                 cluster,
                 clock,
                 self._lead,
+                on_lost=self._lose,
                 turns=lambda: self.loop.turning(most, self._most_away),
                 fit=self._fit,
             )
@@ -203,7 +204,10 @@ class Service:
             clock,
             decisions.vouched,
             SourceNeeds(
-                source_dir, repository.clone.directory / "duid", leads if candidacy else None
+                source_dir,
+                repository.clone.directory / "duid",
+                leads if candidacy else None,
+                takes=not dry_run,
             ),
         )
         self.loop = Loop(
@@ -355,7 +359,11 @@ class Service:
 
     def _lead(self) -> None:
         self._applying.lead()
+        self._listening.look_who_leads()
         self.loop.look_now()
+
+    def _lose(self) -> None:
+        self._listening.look_who_leads()
 
     def _fit(self) -> bool:
         """Whether we can publish: the remote takes what we push, and a router is heard.

@@ -68,6 +68,7 @@ class PrefixInformation(NamedTuple):
     Attributes:
         router_address: R flag (RFC 6275 7.2): the option also carries an address of the router.
         pd_preferred: P flag (RFC 9762): hosts should ask for a prefix of their own by DHCPv6.
+        excluded: the part that a DHCPv6 server keeps for the link to us (RFC 6603).
     """
 
     prefix: Prefix
@@ -77,6 +78,7 @@ class PrefixInformation(NamedTuple):
     preferred_lifetime: int
     router_address: bool = False
     pd_preferred: bool = False
+    excluded: Prefix | None = None
 
 
 class RecursiveDnsServers(NamedTuple):

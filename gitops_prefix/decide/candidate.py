@@ -50,6 +50,26 @@ def source_of(router: Router) -> PrefixSource:
     return PrefixSource.KERNEL if router.address == KERNEL else PrefixSource(router.address)
 
 
+def sources_of(acquisition: Acquisition) -> tuple[PrefixSource, ...]:
+    """The sources that a DynamicPrefix watches, in their order; none beside a static prefix."""
+    return tuple(
+        source
+        for source in SOURCES
+        if (
+            acquisition.watched_links
+            if source is PrefixSource.ROUTER_ADVERTISEMENT
+            else acquisition.hears_under(source.value)
+        )
+    )
+
+
+def likely_source(acquisition: Acquisition) -> PrefixSource:
+    """The source of a prefix that no source has said: a person wrote it, or nobody says it now."""
+    if acquisition.static is not None:
+        return PrefixSource.STATIC
+    return next(iter(sources_of(acquisition)), PrefixSource.ROUTER_ADVERTISEMENT)
+
+
 class Verdict(StrEnum):
     """Why an announced prefix is a candidate, or is not. The text is shown to users."""
 

@@ -4,9 +4,10 @@ What binds a manifest to a prefix, whoever wrote it down: an annotation or a mar
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
-from gitops_prefix.decide.prefix import PlacedRange, PlacedSubnet, Prefix
+from gitops_prefix.decide.prefix import PlacedRange, PlacedSubnet, Prefix, host_mask
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 
@@ -67,6 +68,31 @@ class Reference(NamedTuple):
                     yield PlacedSubnet(
                         placed.name, Prefix(moved.network + offset, placed.cidr.length)
                     )
+
+
+def places_in(specification: Specification, prefix: Prefix, part: Prefix) -> tuple[str, ...]:
+    """The subnets and ranges that reach into a part of a prefix, as words for people.
+
+    Args:
+        specification: whose subnets and ranges.
+        prefix: that would be current. What does not fit it has no place in it.
+        part: of that prefix.
+    """
+    first, last = part.network, part.network | host_mask(part.length)
+    base = specification.base(prefix)
+    found = []
+    for subnet in specification.subnets:
+        with suppress(ValueError):
+            placed = subnet.within(base)
+            if placed.cidr.overlaps(part):
+                found.append(f"subnet {subnet.name} ({placed.cidr})")
+    for named in specification.ranges:
+        with suppress(ValueError):
+            network = named.subnet.within(base).cidr if named.subnet else prefix
+            placed_range = named.within(network)
+            if placed_range.start <= last and first <= placed_range.end:
+                found.append(f"range {named.name}")
+    return tuple(found)
 
 
 def networks_of(

@@ -78,18 +78,28 @@ class RouterWarning(StrEnum):
         "on-link, and shorter than /64, so no host makes an address in it (RFC 4862 5.5.3 d): "
         "usually a mistake in the router's configuration"
     )
+    EXCLUDED = (
+        "the server keeps a part of it for the link to this node (RFC 6603), and what lies there "
+        "is not reached; choose another place for"
+    )
 
 
 class Oddity(NamedTuple):
-    """A router that says something odd, and about which prefix, if it is about one."""
+    """A router that says something odd, and about which prefix, if it is about one.
+
+    Attributes:
+        places: the subnets and ranges of the specification that it concerns.
+    """
 
     router: Router
     warning: RouterWarning
     prefix: Prefix | None = None
+    places: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        about = f"{self.router} announces {self.prefix}" if self.prefix else str(self.router)
-        return f"{about}: {self.warning}"
+        says = "announces" if self.router.advertises else "gives"
+        about = f"{self.router} {says} {self.prefix}" if self.prefix else str(self.router)
+        return f"{about}: {self.warning}{' ' if self.places else ''}{', '.join(self.places)}"
 
 
 Header: TypeAlias = tuple[object, ...]

@@ -10,7 +10,7 @@ Times are seconds of a clock that only goes forward. A deadline is compared as
 otherwise make us look a moment too early, and then never again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
@@ -25,11 +25,13 @@ from gitops_prefix.decide.candidate import (
     announcer,
     best,
     judge,
+    likely_source,
     of_first_source,
     source_of,
 )
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import Heard, Oddity, Routers, heard, warnings
+from gitops_prefix.decide.reference import places_in
+from gitops_prefix.decide.routers import Heard, Oddity, Routers, RouterWarning, heard, warnings
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.decide.transition import Choice
@@ -296,7 +298,7 @@ def select(
         # Before any router was heard, after a restart, silence says nothing yet.
         Choice(
             current if standing not in _UNHEARD else None,
-            source_of(announcing) if announcing else PrefixSource.ROUTER_ADVERTISEMENT,
+            source_of(announcing) if announcing else likely_source(acquisition),
             _valid_for(announced, now) if believed else None,
             ends_in,
             announcing or None,
@@ -310,8 +312,21 @@ def select(
             min((now + seconds for _, seconds in ends_in if seconds > 0), default=inf),
         ),
         _solicit(candidates, now),
-        warnings(believed, now),
+        (*warnings(believed, now), *_excluded(specification, announced, current)),
     )
+
+
+def _excluded(
+    specification: Specification, announced: tuple[Heard, ...], current: Prefix | None
+) -> Iterator[Oddity]:
+    """What of the specification lies in the part that a server keeps (RFC 6603 4.1)."""
+    for router, _, announcement in announced:
+        prefix, excluded = announcement.information.prefix, announcement.information.excluded
+        if prefix != current or excluded is None:
+            continue
+        places = places_in(specification, prefix, excluded)
+        if places:
+            yield Oddity(router, RouterWarning.EXCLUDED, prefix, places)
 
 
 _FIRM_OR_FAILED = frozenset({Standing.CURRENT, Standing.FAILED_STATIC})

@@ -135,6 +135,13 @@ class Acquisition:
         return () if self.static else self.interfaces
 
     @property
+    def links(self) -> frozenset[str]:
+        """Every link that is watched, by whatever source."""
+        asked = self.watched_delegation
+        names = {*self.watched_links, self.watched_kernel, asked.interface if asked else ""}
+        return frozenset(names - {""})
+
+    @property
     def watched_kernel(self) -> str:
         """The link whose kernel is asked, or empty."""
         return "" if self.static else self.kernel_interface

@@ -63,7 +63,8 @@ def advance(
 ) -> Status | None:
     """The status after `choice` was observed at `now`.
 
-    * An equal prefix, or none, keeps the current one.
+    * An equal prefix, or none, keeps the current one, and its source. Only an HTTP update is noted
+      as the source: it is not sent again after a restart, so the status has to remember it.
     * Another prefix takes its place; the old one goes to the front of the history.
     * What time ends, ends: retention, and the DNS delay.
 
@@ -82,10 +83,17 @@ def advance(
         after = Status(prefix, choice.source, now)
     elif prefix != status.current:
         after = _change(specification, status, choice, prefix, now)
+    elif _is_update(choice) and status.source is not choice.source:
+        after = replace(status, source=choice.source)
     else:
         after = status
     after = _fit(specification, _expire(specification, after, choice, now))
     return status if status and after.same_decision(status) else _with_conditions(after, now)
+
+
+def _is_update(choice: Choice) -> bool:
+    """Whether an HTTP update says the prefix, and not only the status."""
+    return choice.source is PrefixSource.WEBHOOK and choice.router is not None
 
 
 def settle(specification: Specification, status: Status, now: datetime | None = None) -> Status:

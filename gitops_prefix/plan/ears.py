@@ -277,10 +277,10 @@ class Ears:
         )
 
     def differs(self, before: Mapping[str, Decision]) -> bool:
-        """Whether a prefix, or how firmly it stands, is another than in `before`."""
+        """Whether a prefix, its source, or how firmly it stands is another than in `before`."""
         return any(
             name not in before
-            or before[name].choice.prefix != decision.choice.prefix
+            or before[name].choice[:2] != decision.choice[:2]
             or before[name].standing is not decision.standing
             for name, decision in self.decisions.items()
         )

@@ -150,6 +150,8 @@ def _what(change: StatusChange) -> str:
         return f"{', '.join(gone)} leaves the history"
     if change.previous.dns_target != change.current.dns_target:
         return f"DNS moves to {change.current.dns_target}"
+    if change.previous.source is not change.current.source:
+        return f"{change.current.current} is now said by {change.current.source}"
     return "render anew"
 
 

@@ -288,6 +288,8 @@ def _status_words(
         yield f"{after.current} is its first prefix"
     elif before.current != after.current:
         yield f"{before.current} -> {after.current}"
+    elif before.source is not after.source:
+        yield f"{after.current} is now said by {after.source}"
     for prefix in old:
         if prefix not in after.prefixes:
             moved = before is not None and before.current != after.current

@@ -15,9 +15,10 @@ from gitops_prefix.decide.advertisement import (
     RouterAdvertisement,
     UnknownOption,
 )
+from gitops_prefix.decide.candidate import likely_source
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
-from gitops_prefix.decide.status import PrefixSource, Status
+from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice, due
 from gitops_prefix.errors import InputError, Place, Problem
 from gitops_prefix.plan.ears import Advertised, Ears, Given, LinkChanged, LinkEvent
@@ -320,9 +321,8 @@ class _World:
             self._ears = self._ears.hear(event)
 
     def _choice(self, name: str, prefix: Prefix) -> Choice:
-        static = self._inventory.dynamic_prefixes[name].specification.acquisition.static
-        source = PrefixSource.STATIC if prefix == static else PrefixSource.ROUTER_ADVERTISEMENT
-        return Choice(prefix, source)
+        acquisition = self._inventory.dynamic_prefixes[name].specification.acquisition
+        return Choice(prefix, likely_source(acquisition))
 
     def _look(self, name: str, before: Status | None, after: Status | None) -> Look:
         decision = self._ears.decisions[name]

@@ -62,10 +62,10 @@ from gitops_prefix.watch.raw_socket import (
     attach,
     bpf,
 )
-from gitops_prefix.watch.watcher import LeaseNotice, Release, SourceFailed
+from gitops_prefix.watch.watcher import LeadChanged, LeaseNotice, Release, SourceFailed
 
-FOLLOWER_LOOKS = 2.0
-"""Seconds after which a daemon that does not lead looks whether it does."""
+TAP_AFTER = 2.0
+"""Seconds after which a socket that could not be opened on a link is tried again."""
 DUID_AFTER = 60.0
 """Seconds after which a DUID that could not be read or written is tried again."""
 HOPED_FOR = 60
@@ -111,6 +111,7 @@ class DelegationSource:
         speaks: Callable[[], bool] | None,
         leased: set[str],
         chance: Callable[[], float],
+        takes: bool = True,
     ) -> None:
         """Name the delegations; the first call of `ready` asks for them.
 
@@ -122,6 +123,7 @@ class DelegationSource:
             leased: the DynamicPrefixes of which a delegation was reported and not withdrawn. It
                 outlives this source, which is made anew when the links change.
             chance: 0 up to 1, for the jitter of RFC 8415 15.
+            takes: whether what a server offers is requested, and not only reported.
 
         Raises:
             OutsideError: no permission for the raw socket.
@@ -129,7 +131,8 @@ class DelegationSource:
         self._leases = [_Leasing(each, DelegationWish(0, b"", 0)) for each in delegations]
         self.interfaces = frozenset(each.asked.interface for each in self._leases)
         self._identity, self._hoped = identity, hoped
-        self._speaks, self._leased, self._chance = speaks, leased, chance
+        self._speaks, self._leased = speaks, leased
+        self._chance, self._takes = chance, takes
         self._sender = _sender()
         self._taps: dict[str, _Tap] = {}
         self._changes = ChangedPrefixes()
@@ -139,7 +142,7 @@ class DelegationSource:
         return [tap.fileno() for tap in self._taps.values()]
 
     def next_at(self) -> float:
-        """When a message is due, or when it is looked whether this daemon leads."""
+        """When a message is due. Who does not lead waits for `LeadChanged`."""
         return min((leasing.next_at for leasing in self._leases), default=inf)
 
     def follow(self, link: LinkState, now: float) -> Iterator["_Event"]:
@@ -178,9 +181,15 @@ class DelegationSource:
                 leasing.next_at = leasing.exchange.due_at
 
     def take(self, request: object, now: float) -> None:
-        """Release the leases whose DynamicPrefix asks for that, before the daemon ends."""
-        if not isinstance(request, Release):
-            return
+        """Begin or end to ask with the lead; release what is to be released before the end."""
+        if isinstance(request, LeadChanged):
+            for leasing in self._leases:
+                leasing.next_at = now if leasing.index else inf
+        if isinstance(request, Release):
+            self._release(now)
+
+    def _release(self, now: float) -> None:
+        """Release the leases whose DynamicPrefix asks for that."""
         for leasing in self._leases:
             if leasing.asked.release_on_stop and leasing.exchange is not None:
                 message = ended(leasing.exchange, leasing.wish, self._moment(now))
@@ -203,7 +212,7 @@ class DelegationSource:
     def _speak(self, leasing: "_Leasing", now: float) -> Iterator["_Event"]:
         """Begin, or go on, if this daemon is the one that asks."""
         if not self._may_speak():
-            leasing.exchange, leasing.next_at = None, now + FOLLOWER_LOOKS
+            leasing.exchange, leasing.next_at = None, inf
             if leasing.asked.name in self._leased:
                 # Another daemon has the lease now, and may have been given another prefix.
                 self._leased.discard(leasing.asked.name)
@@ -215,7 +224,7 @@ class DelegationSource:
                 self._taps[interface] = _Tap(interface)
             except OSError as error:
                 yield leasing.failed(f"cannot read packets: {error.strerror or error}", now)
-                leasing.next_at = now + FOLLOWER_LOOKS
+                leasing.next_at = now + TAP_AFTER
                 return
         if leasing.exchange is None:
             yield from self._begin(leasing, now)
@@ -240,7 +249,7 @@ class DelegationSource:
             # A lower source waits until the server had time to answer.
             information = _information(DelegatedPrefix(hoped, HOPED_FOR, HOPED_FOR))
             yield Given(leasing.router, (information,), now, now)
-        turn = began([hoped] if hoped else [], self._moment(now))
+        turn = began([hoped] if hoped else [], self._moment(now), takes=self._takes)
         yield from self._carry_out(leasing, turn, now)
 
     def _read(self, interface: str, datagram: Datagram, now: float) -> Iterator["_Event"]:
@@ -262,8 +271,6 @@ class DelegationSource:
         """Send, and report what is new."""
         leasing.exchange = turn.exchange
         leasing.next_at = turn.exchange.due_at
-        if self._speaks is not None:
-            leasing.next_at = min(leasing.next_at, now + FOLLOWER_LOOKS)
         complaint = turn.complaint
         if turn.send is not None:
             complaint = self._send(leasing, turn.send) or complaint
@@ -336,6 +343,7 @@ class _Leasing:
             exchange.renew_at,
             exchange.rebind_at,
             now,
+            exchange.takes,
         )
 
 
@@ -459,6 +467,7 @@ def _information(delegated: DelegatedPrefix) -> PrefixInformation:
         autonomous=True,
         valid_lifetime=delegated.valid,
         preferred_lifetime=delegated.preferred,
+        excluded=delegated.excluded,
     )
 
 

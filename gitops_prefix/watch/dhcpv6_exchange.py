@@ -12,6 +12,10 @@ forward. A random number and a transaction id are arguments (`Lot`).
 | BOUND | | T1 | RENEWING |
 | RENEWING | Renew | REN_* until T2 | Reply, REBINDING |
 | REBINDING | Rebind | REB_* until the last valid lifetime ends | Reply, SOLICITING |
+| OFFERED | | T1 | SOLICITING |
+
+Who only looks (`takes` is False) never sends anything but a Solicit: the offer that would be
+requested is reported, and asked for again at T1.
 
 A restart, and a link that came up, begin with CONFIRMING.
 
@@ -46,6 +50,7 @@ class ExchangeState(StrEnum):
     BOUND = "bound"
     RENEWING = "renewing"
     REBINDING = "rebinding"
+    OFFERED = "offered, and not taken"
 
 
 class TurnTime(NamedTuple):
@@ -124,6 +129,7 @@ _MESSAGES = {
     ExchangeState.REBINDING: MessageType.REBIND,
 }
 _SOLICITING = ExchangeState.SOLICITING
+_AT_REST = {ExchangeState.BOUND, ExchangeState.OFFERED}
 _TO_ONE_SERVER = {ExchangeState.REQUESTING, ExchangeState.RENEWING}
 MOST_OFFERS = 16
 BEST_SERVER = 255
@@ -188,6 +194,7 @@ class Exchange:
         rebind_at: T2.
         longest_solicit: SOL_MAX_RT.
         hurried_at: when an advertisement last asked for an exchange.
+        takes: whether an offer is taken. If not, `lease` is what was offered.
     """
 
     state: ExchangeState
@@ -204,6 +211,7 @@ class Exchange:
     rebind_at: float = inf
     longest_solicit: float = TIMINGS[ExchangeState.SOLICITING].longest
     hurried_at: float = -inf
+    takes: bool = True
 
     @property
     def ends_at(self) -> float:
@@ -227,18 +235,18 @@ class Turn(NamedTuple):
     complaint: str = ""
 
 
-def began(hoped: Iterable[Prefix], moment: TurnTime) -> Turn:
+def began(hoped: Iterable[Prefix], moment: TurnTime, *, takes: bool = True) -> Turn:
     """Begin: confirm what the repository says is current, or solicit (RFC 8415 18.2.12)."""
     hoped = tuple(hoped)
-    state = ExchangeState.CONFIRMING if hoped else ExchangeState.SOLICITING
+    state = ExchangeState.CONFIRMING if hoped and takes else ExchangeState.SOLICITING
     due_at = moment.now + moment.chance * SOLICIT_DELAY
-    return Turn(Exchange(state, moment.now, due_at, hoped=hoped))
+    return Turn(Exchange(state, moment.now, due_at, hoped=hoped, takes=takes))
 
 
 def confirmed(exchange: Exchange, moment: TurnTime) -> Turn:
     """The link came up again, maybe to another router: is the lease still right?"""
-    if not exchange.lease:
-        return began(exchange.hoped, moment)
+    if not (exchange.lease and exchange.takes):
+        return began(_hoped(exchange), moment, takes=exchange.takes)
     due_at = moment.now + moment.chance * SOLICIT_DELAY
     return Turn(_enter(exchange, ExchangeState.CONFIRMING, moment.now, due_at))
 
@@ -256,7 +264,7 @@ def hurried(exchange: Exchange, now: float) -> Turn:
         rebind_at = min(exchange.rebind_at, now + REBIND_AFTER_HURRY)
         exchange = _enter(exchange, ExchangeState.RENEWING, now, now)
         exchange = replace(exchange, rebind_at=rebind_at)
-    elif exchange.state is ExchangeState.SOLICITING:
+    elif exchange.state in {ExchangeState.SOLICITING, ExchangeState.OFFERED}:
         exchange = _enter(exchange, ExchangeState.SOLICITING, now, now)
     else:
         exchange = replace(exchange, due_at=min(exchange.due_at, now))
@@ -265,7 +273,7 @@ def hurried(exchange: Exchange, now: float) -> Turn:
 
 def ended(exchange: Exchange, wish: DelegationWish, moment: TurnTime) -> Dhcpv6Message | None:
     """The Release of the lease (RFC 8415 18.2.7), or None without one."""
-    if not exchange.lease:
+    if not (exchange.lease and exchange.takes):
         return None
     prefixes = tuple(leased.delegated._replace(preferred=0, valid=0) for leased in exchange.lease)
     return Dhcpv6Message(
@@ -281,10 +289,10 @@ def ended(exchange: Exchange, wish: DelegationWish, moment: TurnTime) -> Dhcpv6M
 def due(exchange: Exchange, wish: DelegationWish, moment: TurnTime) -> Turn:
     """Do what `due_at` is for: send, repeat, or change the state."""
     exchange = _moved(exchange, moment.now)
-    if exchange.state is ExchangeState.BOUND or moment.now < exchange.due_at:
+    if exchange.state in _AT_REST or moment.now < exchange.due_at:
         return Turn(exchange)
     if exchange.state is ExchangeState.SOLICITING and exchange.offers:
-        exchange = _requesting(exchange, moment.now)
+        return _chosen(exchange, wish, moment)
     return _send(exchange, wish, moment)
 
 
@@ -295,6 +303,8 @@ def _moved(exchange: Exchange, now: float) -> Exchange:
     match exchange.state:
         case ExchangeState.BOUND | ExchangeState.RENEWING if now >= exchange.rebind_at:
             exchange = _enter(exchange, ExchangeState.REBINDING, now, now)
+        case ExchangeState.OFFERED if now >= exchange.renew_at:
+            exchange = _enter(exchange, ExchangeState.SOLICITING, now, now)
         case ExchangeState.BOUND if now >= exchange.renew_at:
             exchange = _enter(exchange, ExchangeState.RENEWING, now, now)
         case ExchangeState.REQUESTING if _spent(exchange) and now >= exchange.due_at:
@@ -408,8 +418,20 @@ def _offered(
     exchange = replace(exchange, offers=tuple(offers[:MOST_OFFERS]))
     # RFC 8415 18.2.9: 255 is chosen at once, and so is any offer after the first second.
     if offer.preference == BEST_SERVER or exchange.sent > 1:
-        return _send(_requesting(exchange, moment.now), wish, moment)
+        return _chosen(exchange, wish, moment)
     return Turn(exchange)
+
+
+def _chosen(exchange: Exchange, wish: DelegationWish, moment: TurnTime) -> Turn:
+    """Request the best offer, or only report it."""
+    if exchange.takes:
+        return _send(_requesting(exchange, moment.now), wish, moment)
+    offer, now = exchange.offers[0], moment.now
+    offered = tuple(LeasedPrefix(each, now) for each in offer.prefixes)
+    renew_at, rebind_at = _times(Association(wish.iaid), offered, now)
+    exchange = replace(exchange, server=offer.server, lease=offered, hoped=())
+    exchange = replace(exchange, renew_at=renew_at, rebind_at=rebind_at)
+    return Turn(_resting(exchange, ExchangeState.OFFERED), None, offer.prefixes)
 
 
 def _order(offer: ServerOffer, wish: DelegationWish) -> tuple[int, bool, bool]:
@@ -495,8 +517,12 @@ def _hoped(exchange: Exchange) -> tuple[Prefix, ...]:
 
 
 def _bound(exchange: Exchange) -> Exchange:
+    return _resting(exchange, ExchangeState.BOUND)
+
+
+def _resting(exchange: Exchange, state: ExchangeState) -> Exchange:
     due_at = min(exchange.renew_at, exchange.ends_at)
-    return replace(exchange, state=ExchangeState.BOUND, due_at=due_at, sent=0, offers=())
+    return replace(exchange, state=state, due_at=due_at, sent=0, offers=())
 
 
 def _enter(exchange: Exchange, state: ExchangeState, now: float, due_at: float) -> Exchange:

@@ -25,6 +25,7 @@ __all__ = [
     "Dropped",
     "Event",
     "Flooded",
+    "LeadChanged",
     "LeaseNotice",
     "Release",
     "Request",
@@ -58,6 +59,7 @@ class LeaseNotice(NamedTuple):
         excluded: the parts of them that the server keeps for the link to us (RFC 6603).
         renew_at: T1; inf if never.
         rebind_at: T2; inf if never.
+        taken: whether the prefixes were requested; a dry run takes none.
     """
 
     name: str
@@ -71,10 +73,15 @@ class LeaseNotice(NamedTuple):
     renew_at: float
     rebind_at: float
     at: float
+    taken: bool = True
 
 
 class Release(NamedTuple):
     """The request to release what is only lent: the daemon ends."""
+
+
+class LeadChanged(NamedTuple):
+    """The request to look whether this daemon leads, because that changed."""
 
 
 Event: TypeAlias = (
@@ -89,7 +96,7 @@ Event: TypeAlias = (
     | LeaseNotice
     | LinkChanged
 )
-Request: TypeAlias = Solicit | Release
+Request: TypeAlias = Solicit | Release | LeadChanged
 
 LONGEST_WAIT = 86400.0
 """Seconds: poll(2) takes no more than 24 days, and a lease may last longer."""

@@ -96,6 +96,19 @@ def test_a_renewal_that_hangs_ends_our_lead_in_time():
         assert led == ["lead"]
 
 
+@pytest.mark.parametrize("how", ["others", "away"])
+def test_the_end_of_a_lead_is_reported_once_also_where_no_renewal_succeeds(how):
+    lost = []
+    with leadership(on_lost=lambda: lost.append("lost")) as (candidate, clock, holder, led):
+        until(candidate.leads, "the lead")
+        holder.answer = getattr(holder, how)
+        clock.now = candidate.until
+        until(lambda: lost, "the loss")
+        count = len(holder.asked)
+        until(lambda: len(holder.asked) > count + 2, "two more tries")
+    assert (led, lost) == (["lead"], ["lost"])
+
+
 def test_a_renewal_is_no_new_lead_and_a_loss_is_at_once():
     with leadership() as (candidate, _, holder, led):
         until(lambda: len(holder.asked) > 3, "renewals")

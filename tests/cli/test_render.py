@@ -41,6 +41,26 @@ def test_rendering_again_changes_nothing(home):
     assert snapshot(home) == after
 
 
+@pytest.mark.parametrize(
+    ("acquisition", "source"),
+    [
+        ("webhook: {}", "webhook"),
+        ("file: {path: /run/prefix}", "file"),
+        ("fritzbox: {}", "fritzbox"),
+        ("dhcpv6pd: {interface: eth0}", "dhcpv6-pd"),
+        ("kernel: {interface: eth0}", "kernel"),
+        ("{kernel: {interface: eth0}, webhook: {}}", "webhook"),
+    ],
+)
+def test_a_given_prefix_is_of_the_source_that_would_say_it(home, acquisition, source):
+    path = home / "prefix.yaml"
+    path.write_text(
+        path.read_text().replace("routerAdvertisement:\n      interface: eth0", acquisition)
+    )
+    assert call(home, "render", "--prefix", f"home-ipv6={A}").returncode == 0
+    assert f"prefixSource: {source}\n" in path.read_text()
+
+
 def test_the_json_has_the_keys_that_pipelines_rely_on(home):
     """As docs/cli.md has it, to the letter."""
     call(home, "render", "--prefix", f"home-ipv6={A}")

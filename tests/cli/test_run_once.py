@@ -12,6 +12,7 @@ from tests.cli.directories import call
 from tests.git_servers import free_port
 from tests.gitrepo import example, git
 from tests.netns import until
+from tests.sourced import Sourced
 from tests.static_source import A, fixed
 
 
@@ -35,6 +36,13 @@ def test_a_link_that_is_not_there_is_bad_input(tmp_path):
     assert answer.returncode == 2
     assert 'there is no link "enp3s0" (there are: lo' in answer.stderr
     assert "[no-such-link]" in answer.stderr
+
+
+def test_the_link_of_a_delegation_that_is_not_there_is_bad_input(tmp_path):
+    house = Sourced(tmp_path, "dhcpv6pd: {interface: enp3s0}\n")
+    answer = house.run("--once", "--wait", "0s")
+    assert answer.returncode == 2
+    assert 'there is no link "enp3s0" (there are: lo' in answer.stderr
 
 
 def test_a_path_that_is_not_there_is_bad_input(tmp_path, bare):
@@ -83,7 +91,7 @@ def test_a_daemon_on_trial_shows_it_on_its_page_and_does_not_spin(tmp_path, bare
                 return {}
 
         try:
-            until(lambda: publication().get("result") == "rehearsed", "the dry run on the page")
+            until(lambda: publication().get("result") == "rehearsed", "a dry run", 60)
             assert "a dry run: " in publication()["words"]
             until(lambda: publication()["next_try_in_seconds"] > 1, "a wait for the next pass")
         finally:

@@ -9,7 +9,7 @@ from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.decide.selection import Standing
-from gitops_prefix.decide.specification import Transition
+from gitops_prefix.decide.specification import Acquisition, Delegation, Specification, Transition
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.plan.ears import MOST_STRANGERS, Advertised, LinkChanged, Watched
 from gitops_prefix.watch.links import Reach
@@ -250,6 +250,29 @@ def test_a_start_is_no_warning_until_a_router_spoke_that_does_not_count(caplog):
         daemon.hear(SECOND, A)
     levels = {record.levelname for record in caplog.records if "no prefix yet" in record.message}
     assert levels == {"WARNING"}
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "words"),
+    [
+        (Acquisition(kernel_interface="eth0"), "the kernel has reported no prefix yet"),
+        (Acquisition(file="/run/prefix"), "no file was read yet"),
+        (
+            Acquisition(
+                ("eth0",),
+                delegation=Delegation("home", "eth0", 56),
+                webhook="home",
+                fritzbox="fritz.box",
+            ),
+            "no DHCPv6 server has answered yet, the FRITZ!Box has not answered yet, "
+            "no update was received yet, no router was heard yet",
+        ),
+    ],
+)
+def test_a_start_names_the_sources_that_it_listens_to(caplog, acquisition, words):
+    with caplog.at_level(logging.INFO, "gitops_prefix"):
+        Daemon(Specification("home", acquisition)).decisions.decide()
+    assert caplog.messages == [f"home: listening; {words}"]
 
 
 def test_a_prefix_of_before_is_no_warning_at_a_start_and_silence_after_a_router_is(caplog):

@@ -113,9 +113,15 @@ def test_a_lease_is_logged_when_it_is_another_and_counted_down(daemon, caplog):
     logged = [line for line in caplog.messages if line.startswith("home: ")]
     assert logged == [
         "home: 2001:db8:12:3400::/56 is delegated by 00:01:bb (a /48 was asked for)",
-        "home: the server keeps 2001:db8:12:34ff::/64 for the link to this node: "
-        "give it to no subnet",
+        "home: the server keeps 2001:db8:12:34ff::/64 for the link to this node (RFC 6603)",
     ]
+    with caplog.at_level(logging.INFO):
+        daemon.decisions.take(lease(prefixes=((kept, 1000.0),), state="offered", taken=False))
+    assert caplog.messages[-1] == (
+        "home: 2001:db8:12:34ff::/64 is offered, and not taken (--dry-run), by 00:01:bb "
+        "(a /56 was asked for)"
+    )
+    daemon.decisions.take(lease())
     daemon.now = 400.0
     shown = daemon.metrics.exposition().decode()
     assert 'gitops_prefix_lease_valid_seconds{dynamic_prefix="home"} 600.0' in shown

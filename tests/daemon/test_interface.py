@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from gitops_prefix.daemon.listening import interfaces_of, kernel_interfaces_of
+from gitops_prefix.daemon.listening import interfaces_of, links_of
 from gitops_prefix.daemon.outcome import Result
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.decide.specification import Acquisition, Delegation, Specification
 from gitops_prefix.plan.ears import Watched
 from tests.daemon.house import House, opened
 from tests.gitrepo import example
@@ -34,9 +34,11 @@ def test_only_what_is_heard_on_the_link_counts(tmp_path, given, heard_on, counts
     house.killed()
 
 
+ASKED = Delegation("home", "eth0", 56)
 SOURCES = {
     "advertisements": (Acquisition(interfaces=("eth0", "eth1")), {"br0"}, set()),
     "the kernel": (Acquisition(kernel_interface="eth0"), set(), {"br0"}),
+    "a delegation": (Acquisition(delegation=ASKED), set(), {"br0"}),
     "both": (Acquisition(("eth0",), kernel_interface="eth0"), {"br0"}, {"br0"}),
     "a static prefix": (Acquisition(("eth0",), kernel_interface="eth0", static=A), set(), set()),
     "none": (Acquisition(), set(), set()),
@@ -47,7 +49,7 @@ SOURCES = {
 def test_a_given_link_stands_for_the_named_one_whatever_the_source(acquisition, links, kernel):
     watched = {"home": Watched(Specification("home", acquisition), None).on("br0")}
     assert interfaces_of(watched) == links
-    assert kernel_interfaces_of(watched) == kernel
+    assert links_of(watched) == links | kernel
 
 
 def test_nobody_pays_for_pyroute2_who_does_not_use_it():

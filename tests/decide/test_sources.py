@@ -1,5 +1,6 @@
 """Several sources in one DynamicPrefix: the first that has a prefix counts."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -15,9 +16,9 @@ from gitops_prefix.decide.advertisement import (
     WEBHOOK,
     Router,
 )
-from gitops_prefix.decide.candidate import SOURCES, Verdict, source_of
+from gitops_prefix.decide.candidate import SOURCES, Verdict, likely_source, source_of
 from gitops_prefix.decide.kernel import KernelPrefix, accept
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
 from gitops_prefix.decide.routers import observe
 from gitops_prefix.decide.selection import Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Acquisition, Delegation, Specification
@@ -101,6 +102,67 @@ def test_the_first_source_that_has_a_prefix_counts(has, current, source):
     decision = select(Selection(), ALL, heard(has), 0)
     assert (decision.current, decision.choice.source) == (current, source)
     assert decision.standing is Standing.CURRENT
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "source"),
+    [
+        (ALL.acquisition, PrefixSource.DHCPV6_PD),
+        (Acquisition(fritzbox="fritz.box", webhook="home"), PrefixSource.FRITZBOX),
+        (Acquisition(("eth0",), webhook="home"), PrefixSource.WEBHOOK),
+        (Acquisition(("eth0",), file=PATH), PrefixSource.FILE),
+        (Acquisition(("eth0",), kernel_interface="eth0"), PrefixSource.ROUTER_ADVERTISEMENT),
+        (Acquisition(kernel_interface="eth0"), PrefixSource.KERNEL),
+        (Acquisition(("eth0",), webhook="home", static=A), PrefixSource.STATIC),
+        (Acquisition(), PrefixSource.ROUTER_ADVERTISEMENT),
+    ],
+)
+def test_a_prefix_that_nobody_said_is_of_the_first_source_that_is_there(acquisition, source):
+    assert likely_source(acquisition) is source
+
+
+BALANCERS, PODS = Subnet("balancers", 0, 64), Subnet("pods", 2, 64)
+LOW = AddressRange("low", 0x1000, 0x1FFF)
+
+
+def part(text: str) -> Prefix:
+    return Prefix.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("excluded", "places"),
+    [
+        (None, ()),
+        ("2001:db8:100:1::/64", ()),
+        ("2001:db8:100::/64", ("subnet balancers (2001:db8:100::/64)", "range low", "range in")),
+        ("2001:db8:100:2::/80", ("subnet pods (2001:db8:100:2::/64)", "range out")),
+        ("2001:db8:100:2:8000::/65", ("subnet pods (2001:db8:100:2::/64)",)),
+        ("2001:db8:100::1500/120", ("subnet balancers (2001:db8:100::/64)", "range low")),
+    ],
+)
+def test_what_lies_in_the_part_that_a_server_keeps_is_a_warning(excluded, places):
+    ranges = (
+        LOW,
+        AddressRange("in", 0x2000, 0x2FFF, BALANCERS),
+        AddressRange("out", 0, 1, PODS),
+        AddressRange("beyond", 1 << 80, 1 << 80),
+    )
+    subnets = (BALANCERS, PODS, Subnet("beyond", 999, 64))
+    specification = replace(ALL, ranges=ranges, subnets=subnets)
+    given_ = pio(LEASED)._replace(excluded=excluded and part(excluded))
+    routers = said.given(heard(Given(webhook=9)), GIVING["delegation"][0], [given_], 0, 0)
+    warned = select(Selection(), specification, routers, 0).warnings
+    assert [each.places for each in warned] == ([places] if places else [])
+    if places:
+        assert str(warned[0]).startswith("dhcpv6-pd home gives 2001:db8:100::/56: the server keeps")
+
+
+def test_a_part_of_a_prefix_that_is_not_current_is_nobodys_business():
+    old = pio(LEASED, 900, 0)._replace(excluded=LEASED)
+    routers = said.given({}, GIVING["delegation"][0], [old, pio(HOOKED)], 0, 0)
+    specification = replace(ALL, ranges=(LOW,))
+    decision = select(Selection(), specification, routers, 0)
+    assert (decision.current, decision.warnings) == (HOOKED, ())
 
 
 def test_a_file_that_is_new_counts_at_once_and_again_after_a_withdrawal():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitops_prefix.decide.advertisement import WEBHOOK, Router
 from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
 from gitops_prefix.decide.specification import Acquisition, Specification, Transition
 from gitops_prefix.decide.status import (
@@ -207,6 +208,7 @@ def test_a_condition_that_was_false_turns_true_now():
     [
         pytest.param(observed(B), id="the same prefix"),
         pytest.param(Choice(B, PrefixSource.KERNEL), id="the same prefix from another source"),
+        pytest.param(Choice(B, PrefixSource.WEBHOOK), id="the same prefix, written by a person"),
         pytest.param(observed(B, valid_for=((B, 5.0),)), id="with another lifetime"),
         pytest.param(observed(None, valid_for=()), id="no prefix any more: fail static"),
         pytest.param(NOTHING_OBSERVED, id="nothing observed"),
@@ -219,6 +221,16 @@ def test_without_another_prefix_not_a_byte_changes(choice, conditions):
         status = replace(status, conditions=())
 
     assert advance(PLAIN, status, choice, TEN + 1000 * HOUR) is status
+
+
+def test_an_update_that_repeats_the_prefix_is_noted_since_nobody_sends_it_again():
+    said = Choice(B, PrefixSource.WEBHOOK, router=Router("home", WEBHOOK))
+    status = after(PLAIN, A, B)
+    noted = advance(PLAIN, status, said, TEN + HOUR)
+    assert noted.source is PrefixSource.WEBHOOK
+    assert replace(noted, source=status.source).same_decision(status)
+    assert advance(PLAIN, noted, said, TEN + 2 * HOUR) is noted
+    assert advance(PLAIN, noted, observed(B), TEN + 2 * HOUR) is noted
 
 
 DELAYED = home(mode="ha", dns_delay=2 * HOUR)

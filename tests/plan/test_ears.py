@@ -1,5 +1,7 @@
 """Events of the links in, decisions out: what is remembered, what is decided, what is news."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from math import inf
 
 import pytest
@@ -11,6 +13,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Acquisition, Delegation, Specification
 from gitops_prefix.decide.status import PrefixSource, Status
+from gitops_prefix.decide.transition import advance
 from gitops_prefix.plan.ears import (
     MOST_STRANGERS,
     Accepted,
@@ -262,6 +265,20 @@ def test_after_a_restart_the_repository_knows_what_an_update_said(source, acquis
     ears = Ears().follow({"home": watched}).decide(0.0)
     assert ears.decisions["home"].current == A
     assert ears.decisions["home"].standing is standing
+
+
+def test_an_update_that_repeats_what_a_router_said_is_known_after_a_restart():
+    """Else the router, which comes after the update, would be followed from then on."""
+    specification = Specification("home", replace(ETH0, webhook="home"))
+    status = Status(A, PrefixSource.ROUTER_ADVERTISEMENT, None)
+    before = Ears().follow({"home": Watched(specification, status)}).hear(says(A)).decide(0.0)
+    said = Given(Router("home", WEBHOOK), (pio(A, INFINITY, INFINITY),), 1.0, 1.0)
+    told = before.hear(said).decide(1.0)
+    assert told.differs(before.decisions), "the loop has to write it down"
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    written = advance(specification, status, told.choices["home"], when)
+    restarted = Ears().follow({"home": Watched(specification, written)}).hear(says(B)).decide(0.0)
+    assert restarted.decisions["home"].current == A
 
 
 def test_what_an_update_says_now_counts_and_not_the_repository():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.status import Status
+from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.plan.occasion import Occasion, StatusChange
 from gitops_prefix.publish.message import Wording
 from tests.publish.occasions import HOSTILE, A, B, C, Change, status, trailers
@@ -28,6 +28,11 @@ SUBJECTS = {
     "one expires": (status(B, A), status(B), "2001:db8:1::/64 leaves the history"),
     "two expire": (status(C, B, A), status(C), "2001:db8:2::/64, 2001:db8:1::/64 leaves the history"),
     "DNS follows": (status(B, A, dns=A), status(B, A), "DNS moves to 2001:db8:2::/64"),
+    "an update says it, too": (
+        status(A),
+        replace(status(A), source=PrefixSource.WEBHOOK),
+        "2001:db8:1::/64 is now said by webhook",
+    ),
     "something of the specification": (status(A), replace(status(A), ranges=()), "render anew"),
 }  # fmt: skip
 

@@ -346,6 +346,45 @@ def test_a_restart_confirms_what_the_repository_says():
     assert (house.exchange.state, house.given) == (S.BOUND, [(lease(A),)])
 
 
+def looking(hoped: tuple[Prefix, ...] = ()) -> House:
+    return House(began(hoped, MOMENT, takes=False).exchange)
+
+
+@pytest.mark.parametrize("preference", [0, 255])
+def test_who_only_looks_reports_the_offer_and_sends_nothing_but_solicits(preference):
+    house = looking((A,))
+    for _ in range(3):
+        assert house.next().type is R.SOLICIT
+        assert asked(house.sent[-1][1]) == [str(A)]
+        house.hear(lease(A, 4000), preference=preference)
+        house.until(house.now + 2)
+        assert house.exchange.state is S.OFFERED
+        assert house.exchange.due_at == pytest.approx(house.now + 2000, abs=3)
+    assert house.given == [(lease(A, 4000),)] * 3
+    assert ended(house.exchange, WISH, house.moment()) is None
+
+
+def test_who_only_looks_asks_again_when_the_link_or_a_router_changed():
+    house = looking()
+    house.next()
+    house.hear(lease(A)).until(house.now + 2)
+    house.take(hurried(house.exchange, house.now))
+    assert house.next().type is R.SOLICIT
+    house.hear(lease(B)).until(house.now + 2)
+    house.take(confirmed(house.exchange, house.moment()))
+    assert (house.next().type, asked(house.sent[-1][1])) == (R.SOLICIT, [str(B)])
+    house.until(house.now + 5000)
+    assert set(house.types()) == {"SOLICIT"}
+
+
+def test_an_offer_that_nobody_repeats_ends_with_its_lifetime():
+    house = looking()
+    house.next()
+    house.hear(lease(A, 100)).until(house.now + 2)
+    house.until(house.now + 200)
+    assert (house.exchange.state, house.exchange.lease) == (S.SOLICITING, ())
+
+
 def test_a_restart_without_an_answer_solicits_by_name():
     house = House(began([A], MOMENT).exchange)
     house.until(12)

@@ -21,6 +21,7 @@ from gitops_prefix.watch.dhcpv6_codec import (
     decode,
     encode,
 )
+from gitops_prefix.watch.watcher import LeadChanged
 from tests.decide.routers_saying import pio
 from tests.dhcp_servers import DUID, client, dhcpd, kea
 from tests.netns import Lab, lab, until
@@ -152,7 +153,21 @@ def test_who_does_not_lead_says_nothing_until_it_leads(link, clock, tmp_path):
         time.sleep(2.5)  # what does not happen cannot be waited for
         assert "Solicit" not in (tmp_path / "a" / "dhcpd.log").read_text()
         leads.set()
+        asked.watcher.request(LeadChanged())
         assert list(asked.given()) == [A]
+
+
+def test_a_dry_run_takes_no_lease(link, clock, tmp_path):
+    require("dhcpd")
+    directory = tmp_path / "a"
+    with dhcpd(link.router, directory, A), client(link, clock, takes=False) as asked:
+        assert list(asked.given()) == [A]
+        assert asked.notice("offered, and not taken").taken is False
+        asked.release()
+    log = (directory / "dhcpd.log").read_text()
+    assert "Solicit message" in log and "Request message" not in log
+    assert "Release message" not in log and "iaaddr" not in (directory / "leases").read_text()
+    assert "iaprefix" not in (directory / "leases").read_text()
 
 
 def test_who_loses_the_lead_withdraws_and_asks_again_when_it_leads(link, clock, tmp_path):
@@ -166,8 +181,10 @@ def test_who_loses_the_lead_withdraws_and_asks_again_when_it_leads(link, clock, 
         assert asked.given()[A][0] == 60
         assert asked.given()[A][0] > 60
         leads.clear()
+        asked.watcher.request(LeadChanged())
         assert asked.given() == {}, "another daemon may be given another prefix"
         leads.set()
+        asked.watcher.request(LeadChanged())
         assert asked.given()[A][0] == 60
 
 
