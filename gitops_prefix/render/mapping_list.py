@@ -7,9 +7,11 @@ The pattern is written once for each value, with its comments and its other keys
 last item of ours. All other items keep their text and their place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
+from gitops_prefix.decide.prefix import BITS, Prefix
 from gitops_prefix.errors import Problem
 from gitops_prefix.render.address_text import Span
 from gitops_prefix.render.binding import Binding, FieldEdit
@@ -60,8 +62,8 @@ def edit_mapping_list(
     binding: Binding,
     sequence: SequenceNode,
     span_of: SpanOf,
-    wanted: Sequence[str],
-    known: Sequence[str],
+    values: Sequence[Sequence[str]],
+    base: Prefix,
 ) -> FieldEdit:
     """Make a list of mappings hold each of our values once.
 
@@ -69,15 +71,20 @@ def edit_mapping_list(
         binding: the list.
         sequence: its node, with items.
         span_of: the addresses of a value.
-        wanted: the values that are to be there, in this order.
-        known: every value that is or was ours.
+        values: those that are to be there, in this order, then those of the status before.
+            Without such a status nothing says which item is ours, so the only one with our
+            host part is, whatever its prefix.
+        base: the prefix that holds them.
 
     Raises:
         RefusedEditError: the list cannot be edited where it is.
     """
-    spans = {span_of(value) for value in (*wanted, *known)}
-    found = [_find(index, item, span_of, spans) for index, item in enumerate(sequence.items)]
-    ours = [item for item in found if item is not None]
+    wanted, *old = values
+    spans = {span_of(value) for value in chain(wanted, *old)}
+    ours = _find_all(sequence, span_of, lambda span: span in spans)
+    if not ours and not old:
+        alike = _find_all(sequence, span_of, _has_host_part(base, span_of(wanted[0])))
+        ours = alike if len(alike) == 1 else []
     if not ours:
         message = (
             f"{binding.field}: no item holds a value of ours, and the first one is the pattern of "
@@ -103,7 +110,26 @@ def edit_mapping_list(
     return FieldEdit(binding, tuple(edits), binding.before, after)
 
 
-def _find(index: int, item: Node, span_of: SpanOf, spans: set[Span | None]) -> _Ours | None:
+def _has_host_part(base: Prefix, ours: Span | None) -> Callable[[Span], bool]:
+    """Whether a span is ours, but for the prefix; host part 0 is every network's."""
+    hosts = (1 << (BITS - base.length)) - 1
+
+    def host_parts(span: Span) -> tuple[int, int, int]:
+        return span.version, span.first & hosts, span.last - span.first
+
+    return lambda span: (
+        ours is not None and ours.first & hosts != 0 and (host_parts(span) == host_parts(ours))
+    )
+
+
+def _find_all(
+    sequence: SequenceNode, span_of: SpanOf, is_ours: Callable[[Span], bool]
+) -> list[_Ours]:
+    found = (_find(index, item, span_of, is_ours) for index, item in enumerate(sequence.items))
+    return [item for item in found if item is not None]
+
+
+def _find(index: int, item: Node, span_of: SpanOf, is_ours: Callable[[Span], bool]) -> _Ours | None:
     """An item of ours: the first value in it that is ours counts."""
     scalars = [
         (position.node, position.in_flow)
@@ -112,7 +138,7 @@ def _find(index: int, item: Node, span_of: SpanOf, spans: set[Span | None]) -> _
     ]
     for node, _ in scalars:
         span = span_of(node.text)
-        if span is not None and span in spans:
+        if span is not None and is_ours(span):
             same = tuple(pair for pair in scalars if span_of(pair[0].text) == span)
             return _Ours(index, span, same)
     return None

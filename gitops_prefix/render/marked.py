@@ -301,12 +301,12 @@ def _edit_mappings(
 ) -> FieldEdit:
     _refuse_alias_key(position, binding)
     marker = _with_host(marker, following)
-    wanted, *old = (
+    values = [
         _values(position, marker, following.specification, status) for status in following.statuses
-    )
+    ]
     span_of = hextets_span if marker.field == "network" else dashed_span
     sequence = cast("SequenceNode", position.node)
-    return edit_mapping_list(binding, sequence, span_of, wanted, [*chain.from_iterable(old)])
+    return edit_mapping_list(binding, sequence, span_of, values, following.bases[0])
 
 
 def _edit_addresses(

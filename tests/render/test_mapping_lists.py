@@ -93,6 +93,34 @@ def test_a_comment_of_an_item_that_goes_stays():
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "first"),
+    {
+        "in another prefix": ("- c: 2001:db8:c:0:f000::/68\n- c: 10.0.0.0/8\n", True),
+        "beside a network of another size": (
+            "- c: 2001:db8:c:0:f000::/68\n- c: 2001:db8:c:0:f000::/72\n", True,
+        ),
+        "two of them": ("- c: 2001:db8:c:0:f000::/68\n- c: 2001:db8:d:0:f000::/68\n", False),
+        "of another host part": ("- c: 2001:db8:c:0:e000::/68\n", False),
+    }.values(),
+)  # fmt: skip
+def test_before_the_first_prefix_the_only_item_with_our_host_part_is_ours(written, first):
+    """Nothing says yet which prefix was written by hand, and `validate` must accept it."""
+    text = f"a: <home:lb:cidrs>\n{written}"
+    rendering = render_once({"home.yaml": PREFIX, "a.yaml": marked(text).encode()}, A)
+    if first:
+        after = marked(text.replace("2001:db8:c:0:f000::/68", IN))
+        assert rendering.files["a.yaml"].decode() == after
+    else:
+        assert [problem.code for problem in rendering.problems] == ["no-pattern"]
+
+
+def test_before_the_first_prefix_a_whole_network_may_be_anybodys():
+    text = marked("a: <home:cidrs>\n- c: 2001:db8:c::/64\n")
+    rendering = render_once({"home.yaml": PREFIX, "a.yaml": text.encode()}, A)
+    assert [problem.code for problem in rendering.problems] == ["no-pattern"]
+
+
 REFUSED = {
     "no item of ours": ("a: <home:lb:cidrs>\n- c: 10.0.0.0/8\n", "no-pattern"),
     "an anchor": (f"a: <home:lb:all-cidrs>\n- &x {{c: {IN}}}\n", "edit-refused"),
