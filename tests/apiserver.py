@@ -143,7 +143,8 @@ class ApiServer:
             self.kubectl("annotate", kind, name, *where, mark, "--overwrite")
             key, _, number = mark.partition("=")
             wanted = f'"{key}": "{number}"'
-            until(lambda: wanted in path.read_text(), "the last state", _SECONDS)
+            # kubectl prints a document in several writes.
+            until(lambda: _holds(path.read_text(), wanted), "the last state", _SECONDS)
         seen.extend(_documents(path.read_text()))
 
     def account(
@@ -276,6 +277,11 @@ def _make_keys(server: ApiServer) -> None:
     run(*words, "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
     lines = (f'{token},{user},{user},"{_GROUPS[user]}"' for user, token in _TOKENS.items())
     (server.directory / "tokens.csv").write_text("\n".join(lines) + "\n")
+
+
+def _holds(text: str, wanted: str) -> bool:
+    """Whether what kubectl printed has this text, and ends with a whole document."""
+    return wanted in text and text.endswith("\n}\n")
 
 
 def _documents(text: str) -> Iterator[dict]:
