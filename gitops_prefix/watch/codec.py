@@ -154,8 +154,8 @@ def decode(payload: bytes, *, source: bytes, hop_limit: int) -> RouterAdvertisem
                     else _new(Prefix, ((high << 64 | low) & _NETMASKS[length], length))
                 )
                 on_link, autonomous, router, delegation = _PREFIX_FLAGS[flags]
-                information = (prefix, on_link, autonomous, valid, preferred, router, delegation)
-                prefixes += (_new(PrefixInformation, information),)
+                whole = (prefix, on_link, autonomous, valid, preferred, router, delegation, None)
+                prefixes += (_new(PrefixInformation, whole),)
                 at = behind
                 continue
         place, value = _read_option(payload[at:behind])
