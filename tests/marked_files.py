@@ -14,6 +14,8 @@ FILES = {
     "x/annotated.conf": b"dynamic-prefix.io/name\n",
     "x/named.json": b"{}\n",
     "x/named.bin": b"\0",
+    "x/list.txt": b"",
+    "y/list.txt": b"",
     "long.txt": LONG,
     "long.json": b"x" * len(LONG),
     "plain-long.txt": b"x" * len(LONG),
@@ -24,9 +26,10 @@ FILES = {
     ".gitops-prefixignore": b"ignored/\n",
     "gitops-prefix.yaml": (
         b'rewrite:\n- {path: "*.json", dynamicPrefix: home}\n- {path: x/*.bin, dynamicPrefix: home}\n'
+        b"lists: [{path: x/list.txt, dynamicPrefix: home}]\n"
     ),
 }
-READ = {"pool.yaml", "Corefile", "x/a.j2", "x/binary", "x/named.json", "x/named.bin"}
+READ = {"pool.yaml", "Corefile", "x/a.j2", "x/binary", "x/named.json", "x/named.bin", "x/list.txt"}
 SKIPPED = {
     ("long.txt", TOO_LONG),
     ("long.json", TOO_LONG),

@@ -92,6 +92,17 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "bind": (lambda: _has("named")() and _has("dig")(), "apt install bind9 bind9-dnsutils"),
     "redis": (_has("redis-server"), "apt install redis-server"),
+    "sops": (
+        lambda: os.access(Path(os.environ.get("NEIGHBOURS", "/nowhere")) / "sops", os.X_OK),
+        "NEIGHBOURS, as `.ci/neighbours sops` prints it",
+    ),
+    "npm-yaml": (
+        lambda: (
+            _has("node")()
+            and (Path(os.environ.get("NEIGHBOURS", "/nowhere")) / "npm-yaml").is_dir()
+        ),
+        "Node, and NEIGHBOURS, as `.ci/neighbours npm-yaml` prints it",
+    ),
     "lbipam": _neighbour("lbipam"),
     "metallb": _neighbour("metallb"),
     "external-dns": _neighbour("external-dns"),

@@ -20,7 +20,7 @@ from gitops_prefix.errors import InputError, Place, Problem
 
 CONFIG_FILE = "gitops-prefix.yaml"
 _MOST_BYTES = 5 * 1024 * 1024
-_OF_THE_REPOSITORY = {"externalDNS", "rewrite"}
+_OF_THE_REPOSITORY = {"externalDNS", "lists", "rewrite"}
 """`render.settings` reads this key of the same file."""
 COMMANDS = {
     "run": "The daemon: watch, decide, render, commit, push.",

@@ -17,6 +17,9 @@ from gitops_prefix.decide.prefix import (
 from gitops_prefix.decide.reference import Placed
 from gitops_prefix.render.node import Value
 
+LIST_COMMENTS = ("#", ";", "//")
+_LIST_COMMENT = re.compile("|".join(LIST_COMMENTS))
+
 
 class Span(NamedTuple):
     """The addresses of one item of a list, both ends included."""
@@ -46,6 +49,11 @@ def _span(text: str) -> Span | None:
     except ValueError:
         return None
     return Span(network.version, int(network.network_address), int(network.broadcast_address))
+
+
+def list_entry(line: str) -> Span | None:
+    """The address or CIDR of a line of a list for firewalls, without its comment; or None."""
+    return _span(_LIST_COMMENT.split(line, maxsplit=1)[0].strip())
 
 
 def range_span(start: Value, end: Value) -> Span | None:

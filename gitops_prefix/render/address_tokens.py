@@ -16,7 +16,9 @@ from gitops_prefix.decide.prefix import BITS, Prefix
 from gitops_prefix.render.source import Edit, splice
 
 _GROUP = "[0-9a-fA-F]{1,4}"
-_ANY_FIRST = rf"(?:(?<![\w.])|(?<=\\[nrt]))(?:{_GROUP}(?=:)|(?=::))"
+_BEFORE = (r"(?<![\w.]{})", r"(?<=\.\.{})", r"(?<=\\[nrt]{})", r"(?<=%5[Bb]{})")
+"""No part of a word; but `first..last`, an escape of JSON, and the `[` of an escaped URL may be."""
+_ANY_FIRST = rf"(?:{'|'.join(_BEFORE).format(*[''] * 4)})(?:{_GROUP}(?=:)|(?=::))"
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _AFTER_OCTET = "(?:(?<=:[0-9])|(?<=:[1-9][0-9])|(?<=:1[0-9][0-9])|(?<=:2[0-4][0-9])|(?<=:25[0-5]))"
 _REST = (
@@ -26,11 +28,14 @@ _REST = (
     # Neither a word nor a further group may follow; a colon, a dot or a dash may.
     r"(?!\w|\.\w|:[0-9a-fA-F:]|-(?![0-9a-fA-F:.]+(?![\w-]))\w)"
 )
-_LENGTH = re.compile(r"/([0-9]{1,3})(?![\w.])")
+_LENGTH = re.compile(r"(?:%[\w.-]+)?(\])?/([0-9]{1,3})(?![\w.])")
 _ARPA = re.compile(r"[iI][pP]6\.[aA][rR][pP][aA](?![\w-]|\.[\w-])")
 _NIBBLES = re.compile(r"(?<![\w-])(?:[0-9a-fA-F]\.)+\Z")
 _LABEL = re.compile(r"(?<![\w.-])([\w.-]*):\Z")
-_BEFORE_DASH = re.compile(r"([\w:.%]*)-\Z")
+_BEFORE_DASH = re.compile(
+    r"(?:^|[^\w.:-]|\.\.|\\[nrt]|%5[Bb])(?:(?:[0-9a-fA-F]{0,4}:){2,}[0-9a-fA-F.]*(?:%[\w.]+)?\]?(?:/[0-9]{1,3})?)?-\Z"
+)
+"""A dash of `first-last`, or one that follows no word."""
 _PADDED = re.compile(r"(?:^|:)0[0-9a-fA-F]")
 _EUI_64 = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){7}")
 _NAMES = re.compile("[a-fA-F]+::[a-fA-F]+")
@@ -40,6 +45,7 @@ _WINDOW = 2 * 33  # 32 nibbles with their dots, and one nibble too many.
 _LONGEST_LABEL = 64
 _BESIDE = set(" \t\n\r\"'[(=,@")
 """What may be in front of an address in its usual form."""
+_BEFORE_LENGTH = {"/", "%", "]"}
 _DIGITS = 4
 _LARGE = 64 * 1024
 """Characters; it does not pay for less."""
@@ -177,7 +183,7 @@ def _usual(common: str, heads: Sequence[str], zeros: int, groups: int) -> re.Pat
     if zeros:
         written += f"|::(?:{group}(?::{group}){{0,{rest - 1}}})?"
     ends = "|".join(head.removeprefix(common) for head in heads)
-    return re.compile(rf"{common}({ends})({written})(?![\w:./%-])")
+    return re.compile(rf"{common}({ends})({written})(?![\w:./%-]|\]/)")
 
 
 class _Mover:
@@ -199,7 +205,7 @@ class _Mover:
 
     def move_address(self, text: str, start: int, end: int) -> None:
         """Move a candidate, by its head alone where the rest cannot change."""
-        head = self._head(text[start:end]) if not text.startswith("/", end) else ""
+        head = self._head(text[start:end]) if text[end : end + 1] not in _BEFORE_LENGTH else ""
         if head:
             if head not in self._heads:
                 self._heads[head] = self._moved_head(head)
@@ -263,7 +269,9 @@ def _pattern(firsts: frozenset[int]) -> re.Pattern[str]:
         return re.compile(_ANY_FIRST + _REST)
     spelled = ["".join(map(_either_case, f"{first:x}")) for first in sorted(firsts)]
     # The group comes first, so that `re` searches for its digits as plain text.
-    first = "|".join(rf"{group}(?:(?<![\w.]{group})|(?<=\\[nrt]{group}))" for group in spelled)
+    first = "|".join(
+        f"{group}(?:{'|'.join(before.format(group) for before in _BEFORE)})" for group in spelled
+    )
     return re.compile(f"(?:{first})(?=:){_REST}")
 
 
@@ -292,8 +300,7 @@ def _begins_word(text: str, start: int) -> bool:
     label = _LABEL.search(window)
     if label is not None:
         return _NAME.fullmatch(label[1]) is not None
-    dash = _BEFORE_DASH.search(window)
-    return dash is not None and (not dash[1] or ":" in dash[1])
+    return _BEFORE_DASH.search(window) is not None
 
 
 def _token(text: str, start: int, end: int) -> AddressToken | None:
@@ -303,8 +310,10 @@ def _token(text: str, start: int, end: int) -> AddressToken | None:
         return None
     groups = _read_groups(written)
     length = _LENGTH.match(text, end)
-    if length is not None and int(length[1]) <= BITS:
-        return AddressToken(start, end, _number(groups), int(length[1]))
+    # Behind the bracket of a URL a path begins: `https://[::1]/64`.
+    in_path = length is not None and length[1] and text[start - 2 : start - 1] in {"/", "@"}
+    if length is not None and not in_path and int(length[2]) <= BITS:
+        return AddressToken(start, end, _number(groups), int(length[2]))
     return AddressToken(start, end, _number(groups))
 
 

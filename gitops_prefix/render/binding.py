@@ -17,6 +17,7 @@ from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.address_text import Span
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Node, Value, value_at
+from gitops_prefix.render.settings import PlainList
 from gitops_prefix.render.source import DocumentSpan, Edit
 
 
@@ -252,12 +253,14 @@ class Surroundings(NamedTuple):
         dns_annotation_prefixes: of the target annotations that external-dns reads.
         manifests: every document that has an annotation or a marker of ours.
         named: by path, the DynamicPrefix that the settings name for a whole file.
+        lists: by path, the files that the settings name as plain lists.
     """
 
     specifications: Mapping[str, Specification]
     dns_annotation_prefixes: tuple[str, ...] = ()
     manifests: tuple[Manifest, ...] = ()
     named: Mapping[str, str] = {}
+    lists: Mapping[str, PlainList] = {}
 
 
 class Bound(NamedTuple):

@@ -29,7 +29,15 @@ LOCAL_CONFIG = "config.kubernetes.io/local-config"
 _METADATA = ("metadata",)
 _ANNOTATIONS: Path = ("metadata", "annotations")
 _ENCRYPTED = "ENC["
-_SEALED_TEXT = re.compile(r'(?m)^sops_mac=|^\[sops\]|"sops"\s*:\s*\{(?s:.*)"mac"\s*:')
+_SEALED_TEXT = re.compile(
+    r"(?m)^sops_mac=|^\[sops\]|^sops:[ \t]*\r?\n(?:[ \t]+.*\n)*?[ \t]+mac:"
+    r'|"sops"\s*:\s*\{(?s:.*)"mac"\s*:'
+)
+"""What SOPS adds to a .env file, an INI file, YAML, JSON."""
+_MAC_OF_SECRETS = re.compile(
+    r"(?m)^(?:sops_)?mac_only_encrypted[ \t]*=[ \t]*true"
+    r'|^[ \t]+mac_only_encrypted:[ \t]*true|"mac_only_encrypted"\s*:\s*true'
+)
 
 
 class Manifest(NamedTuple):
@@ -127,19 +135,23 @@ class Manifest(NamedTuple):
         return self.annotated_at != _ANNOTATIONS
 
     def seals(self, path: Path) -> bool:
-        """Whether SOPS would miss an edit of a field: its MAC covers plain values too.
+        """Whether SOPS could not decrypt the document after an edit of a field.
 
-        With `mac_only_encrypted` it covers only values that are encrypted, and a plain value
-        among these would not decrypt (getsops.io, "MAC only encrypted values").
+        Its MAC covers plain values, too. With `mac_only_encrypted` it covers only the values
+        that are encrypted (getsops.io, "MAC only encrypted values"), and a plain value may be
+        edited. A value that is new, or was empty, may be one that SOPS takes for encrypted:
+        it leaves an empty string as it is. It is left alone beside encrypted values.
         """
         if self.is_text:
-            return _SEALED_TEXT.search(self.text) is not None
+            sealed = _SEALED_TEXT.search(self.text) is not None
+            return sealed and _MAC_OF_SECRETS.search(self.text) is None
         seal = value_at(self.content, ("sops",))
         if not isinstance(seal, dict) or not seal.get("mac"):
             return False
         if seal.get("mac_only_encrypted") is not True:
             return True
-        return _has_secret(value_at(self.content, path[:-1] or path))
+        value = value_at(self.content, path)
+        return _has_secret(value if value else value_at(self.content, path[:-1] or path))
 
     def place(self, node: Node) -> Place:
         """Where a node of this manifest is in the file."""

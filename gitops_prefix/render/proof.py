@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from gitops_prefix.decide.fields import Path
 from gitops_prefix.errors import Problem
+from gitops_prefix.render.address_text import list_entry
 from gitops_prefix.render.binding import FieldEdit, SiblingEdit
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.node import Value, value_at
@@ -57,10 +58,25 @@ def prove_edits(changed: Sequence[FieldEdit]) -> Iterator[Problem]:
 def _prove_text(field: FieldEdit) -> Iterator[Problem]:
     """Characters of addresses alone take the place of such characters."""
     text = field.binding.manifest.text
+    if field.whole is not None:
+        yield from _prove_list(field)
+        return
     written = "".join(text[edit.start : edit.end] for edit in field.edits)
     new = "".join(edit.text for edit in field.edits)
     if written.translate(_OF_ADDRESSES) != new.translate(_OF_ADDRESSES):
         message = f"{field.binding.field} cannot be edited: more than addresses would change"
+        yield Problem("edit-refused", message, field.binding.place)
+
+
+def _prove_list(field: FieldEdit) -> Iterator[Problem]:
+    """In a plain list only lines that are networks are changed."""
+    text = field.binding.manifest.text
+    before, after = (
+        [line for line in written.splitlines() if list_entry(line) is None]
+        for written in (text, splice(text, field.edits))
+    )
+    if before != after:
+        message = f"{field.binding.path} cannot be edited: more than networks would change"
         yield Problem("edit-refused", message, field.binding.place)
 
 

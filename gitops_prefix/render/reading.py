@@ -49,10 +49,10 @@ from gitops_prefix.render.positions import (
     find_unread,
     is_operators_record,
 )
-from gitops_prefix.render.settings import Settings
+from gitops_prefix.render.settings import NamedFiles, Settings
 from gitops_prefix.render.source import DocumentSpan, Source
 from gitops_prefix.render.targets import TARGETS, service, target_of
-from gitops_prefix.render.text_files import NamedFiles, bind_text
+from gitops_prefix.render.text_files import bind_text
 
 BINDING = (
     NAME,
@@ -98,6 +98,7 @@ def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
         settings.dns_annotation_prefixes,
         manifests,
         named.names,
+        named.lists,
     )
     problems += named.unknown(surroundings.specifications)
     also_named = {spot_of(manifest) for manifest in manifests if manifest.path in named.managed}
@@ -182,7 +183,9 @@ def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[M
 def _read_text(path: str, content: bytes, problems: list[Problem]) -> Iterator[Manifest]:
     """A file that is no YAML; bytes that are not UTF-8 stay as they are."""
     if is_binary(content):
-        message = "is a binary file, and is left alone: remove its marker, or its name in rewrite"
+        message = (
+            "is a binary file, and is left alone: remove its marker, or its name in the settings"
+        )
         problems.append(Problem("binary-file", message, Place(path, 1, 1)))
         return
     yield Manifest.of_text(Source.decode(path, content, errors="surrogateescape"))
@@ -191,7 +194,7 @@ def _read_text(path: str, content: bytes, problems: list[Problem]) -> Iterator[M
 def _skipped(files: Mapping[str, bytes]) -> Iterator[Problem]:
     """A word for each file with a marker that is not read."""
     for path, reason in files.skipped if isinstance(files, RepositoryFiles) else ():
-        message = f"holds a marker or is named in rewrite, and is skipped: {reason}"
+        message = f"holds a marker or is named in the settings, and is skipped: {reason}"
         yield Problem("skipped-file", message, Place(path), Severity.WARNING)
 
 

@@ -1,10 +1,13 @@
-"""The settings of a repository for rendering: `gitops-prefix.yaml` at its root."""
+"""The settings of a repository for rendering, `gitops-prefix.yaml`, and the files they name."""
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from gitops_prefix.decide.fields import Fields
-from gitops_prefix.errors import InputError, Place, Problem
-from gitops_prefix.render.files import IgnoredPaths
+from gitops_prefix.decide.fields import Fields, nearest
+from gitops_prefix.decide.specification import Specification
+from gitops_prefix.errors import InputError, Place, Problem, Severity
+from gitops_prefix.render.files import IgnoredPaths, RepositoryFiles, is_yaml, looks_managed
 from gitops_prefix.render.node import nearest_node
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import Source
@@ -25,6 +28,26 @@ class Rewrite(NamedTuple):
     place: Place
 
 
+class PlainList(NamedTuple):
+    """A file with the networks of a range, a subnet or a prefix, one a line.
+
+    Attributes:
+        path: of the file.
+        part: name of the range or subnet; empty for the whole prefix.
+        place: of the path, in the settings.
+    """
+
+    path: str
+    dynamic_prefix: str
+    part: str
+    place: Place
+
+    @property
+    def pattern(self) -> str:
+        """The path as gitignore(5) would write it."""
+        return "/" + re.sub(r"([*?[\\! ])", r"\\\1", self.path)
+
+
 class Settings(NamedTuple):
     """How a repository is rendered.
 
@@ -32,15 +55,17 @@ class Settings(NamedTuple):
         dns_annotation_prefixes: of annotations that external-dns reads; empty where the
             repository does not say.
         rewrites: files of any kind whose addresses follow, as a whole.
+        lists: files that only hold the networks of a part of a prefix.
     """
 
     dns_annotation_prefixes: tuple[str, ...] = ()
     rewrites: tuple[Rewrite, ...] = ()
+    lists: tuple[PlainList, ...] = ()
 
     @property
     def named(self) -> IgnoredPaths:
-        """The paths of all rewrites."""
-        return IgnoredPaths(rewrite.pattern for rewrite in self.rewrites)
+        """The paths of all rewrites and lists."""
+        return IgnoredPaths(named.pattern for named in (*self.rewrites, *self.lists))
 
 
 def read_settings(content: bytes | None) -> Settings:
@@ -75,6 +100,15 @@ def read_settings(content: bytes | None) -> Settings:
         Rewrite(entry.text("path"), entry.text("dynamicPrefix"), place(*entry.path, "path"))
         for entry in fields.mappings("rewrite")
     )
+    lists = tuple(
+        PlainList(
+            entry.text("path"),
+            entry.text("dynamicPrefix"),
+            entry.text("range") or entry.text("subnet"),
+            place(*entry.path, "path"),
+        )
+        for entry in fields.mappings("lists")
+    )
     problems = [
         Problem(problem.code, problem.message, place(*problem.path)) for problem in fields.problems
     ]
@@ -82,6 +116,102 @@ def read_settings(content: bytes | None) -> Settings:
         if not (rewrite.pattern and rewrite.dynamic_prefix):
             message = 'rewrite: write both, as in {path: "talos/**/*.j2", dynamicPrefix: home-ipv6}'
             problems.append(Problem("missing-field", message, rewrite.place))
+    for plain_list in lists:
+        if not (plain_list.path and plain_list.dynamic_prefix):
+            message = (
+                "lists: write both, as in "
+                "{path: firewall/lb.txt, dynamicPrefix: home-ipv6, range: loadbalancers}"
+            )
+            problems.append(Problem("missing-field", message, plain_list.place))
     if problems:
         raise InputError(*problems)
-    return Settings(prefixes, rewrites)
+    return Settings(prefixes, rewrites, lists)
+
+
+class NamedFiles:
+    """The files that `rewrite` and `lists` of the settings name.
+
+    Attributes:
+        names: by path, the DynamicPrefix that the addresses of a file follow; empty for two.
+        lists: by path, the files that are plain lists.
+        managed: the files that are named, and have annotations or markers of their own.
+    """
+
+    def __init__(self, settings: Settings, files: Mapping[str, bytes]) -> None:
+        """Match every pattern with every file."""
+        self._rewrites = settings.rewrites
+        self._files = files
+        self.names: dict[str, str] = {}
+        self.lists: dict[str, PlainList] = {}
+        self.managed: set[str] = set()
+        self._matched: set[int] = set()
+        self._found: list[Problem] = []
+        for number, rewrite in enumerate(settings.rewrites):
+            pattern = IgnoredPaths((rewrite.pattern,))
+            for path in filter(pattern.match_file, sorted(files)):
+                self._matched.add(number)
+                self._name(rewrite, path)
+        for plain_list in settings.lists:
+            self._list(plain_list)
+
+    def _list(self, plain_list: PlainList) -> None:
+        path = plain_list.path
+        if path not in self._files:
+            message = (
+                f'lists: there is no file "{path}" that is read: make an empty one, and add it to '
+                "git (a path from the root of the repository; no link, no ignored file)"
+            )
+            self._found.append(Problem("list-missing", message, plain_list.place))
+        elif path in self.names or path in self.lists or path == SETTINGS_FILE:
+            message = f'lists: "{path}" is named twice here: keep one of the entries'
+            self._found.append(Problem("rewrite-twice", message, plain_list.place))
+            self.names[path] = ""
+        elif is_yaml(path):
+            message = f'lists: "{path}" is YAML: name a text file, as in firewall/lb.txt'
+            self._found.append(Problem("list-of-yaml", message, plain_list.place))
+        else:
+            self.lists[path] = plain_list
+
+    def _name(self, rewrite: Rewrite, path: str) -> None:
+        before = self.names.get(path)
+        if path == SETTINGS_FILE or (is_yaml(path) and looks_managed(self._files[path], path)):
+            message = (
+                f'rewrite: "{rewrite.pattern}" also matches {path}, which is managed by its own '
+                "annotations or markers: name other files, or remove these"
+            )
+            self._found.append(Problem("rewrite-managed", message, rewrite.place))
+            self.managed.add(path)
+        elif before is not None and before != rewrite.dynamic_prefix:
+            message = (
+                f'rewrite: "{rewrite.pattern}" also matches {path}, which follows {before}: '
+                "let one pattern match it"
+            )
+            self._found.append(Problem("rewrite-twice", message, rewrite.place))
+            self.names[path] = ""
+        else:
+            self.names[path] = rewrite.dynamic_prefix
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with the patterns."""
+        yield from self._found
+        skipped = self._files.skipped if isinstance(self._files, RepositoryFiles) else ()
+        for number, rewrite in enumerate(self._rewrites):
+            pattern = IgnoredPaths((rewrite.pattern,))
+            if number in self._matched or any(pattern.match_file(path) for path, _ in skipped):
+                continue
+            message = (
+                f'rewrite: "{rewrite.pattern}" matches no file: correct it (it has the syntax of '
+                "gitignore, from the root of the repository), or remove it"
+            )
+            yield Problem("rewrite-nothing", message, rewrite.place, Severity.WARNING)
+
+    def unknown(self, known: Mapping[str, Specification]) -> Iterator[Problem]:
+        """An error for each DynamicPrefix that is not there."""
+        for rewrite in self._rewrites:
+            name = rewrite.dynamic_prefix
+            if name not in known:
+                message = (
+                    f'rewrite: DynamicPrefix "{name}" is not in the repository (it has: '
+                    f"{', '.join(known) or 'none'}){nearest(name, [*known])}"
+                )
+                yield Problem("unknown-dynamic-prefix", message, rewrite.place)

@@ -9,30 +9,23 @@ and between `:begin` and `:end` for every line. A comment begins with `#`, `//`,
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import Specification
 from gitops_prefix.errors import Place, Problem, Severity
+from gitops_prefix.render.address_text import LIST_COMMENTS, address_span, list_entry
 from gitops_prefix.render.address_tokens import Moves, find_moves
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
 from gitops_prefix.render.edit import moved_words
-from gitops_prefix.render.files import (
-    MARKER,
-    NEAR_MARKER,
-    IgnoredPaths,
-    RepositoryFiles,
-    is_yaml,
-    looks_managed,
-    misspelt_marker,
-)
+from gitops_prefix.render.edit_items import RefusedEditError
+from gitops_prefix.render.files import MARKER, NEAR_MARKER, misspelt_marker
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.marker import REWRITE, MarkerError, parse_marker
+from gitops_prefix.render.marker import REWRITE, Marker, MarkerError, parse_marker
 from gitops_prefix.render.node import ScalarNode
-from gitops_prefix.render.settings import SETTINGS_FILE, Rewrite, Settings
+from gitops_prefix.render.settings import PlainList
+from gitops_prefix.render.source import Edit, newline_of
 
 _JSON = re.compile(rf'\{{[ \t]*"{re.escape(MARKER)}"')
 _COMMENT = re.compile(
@@ -77,14 +70,18 @@ def bind_text(manifest: Manifest, surroundings: Surroundings) -> Bound:
         surroundings: of the repository.
     """
     named = surroundings.named.get(manifest.path)
+    plain_list = surroundings.lists.get(manifest.path)
+    whole = named is not None or plain_list is not None
     reader = _Reader(manifest, surroundings)
-    regions = list(reader.read(reader.marks(), whole=named is not None))
+    regions = list(reader.read(reader.marks(), whole=whole))
     if named is not None:
         regions = [Region(named, 0, len(manifest.text), 0, "addresses")]
     if named is not None and named not in surroundings.specifications:
         return Bound()
     if any(problem.severity is Severity.ERROR for problem in reader.problems):
-        regions = []
+        regions, plain_list = [], None
+    if plain_list is not None:
+        return _bind_list(manifest, plain_list, surroundings)
     bindings = tuple(
         Binding(
             manifest,
@@ -96,6 +93,21 @@ def bind_text(manifest: Manifest, surroundings: Surroundings) -> Bound:
         for region in regions
     )
     return Bound(bindings, (*reader.problems, *_misspelt(manifest)))
+
+
+def _bind_list(manifest: Manifest, plain_list: PlainList, surroundings: Surroundings) -> Bound:
+    """A file with the networks of a part of a prefix, the current one first, then the past ones."""
+    name = plain_list.dynamic_prefix
+    try:
+        marker = parse_marker(
+            ":".join(filter(None, (name, plain_list.part, "all-cidrs"))),
+            surroundings.specifications,
+        )
+    except MarkerError as error:
+        return Bound(problems=(Problem(error.code, f"lists: {error}", plain_list.place),))
+    start = ScalarNode("", None, 0, 0, None, None)
+    edit = partial(_edit_list, marker)
+    return Bound((Binding(manifest, ("networks",), name, edit, at=start),))
 
 
 def _misspelt(manifest: Manifest) -> Iterator[Problem]:
@@ -281,6 +293,45 @@ def _edit(region: Region, binding: Binding, following: Following) -> FieldEdit:
     return FieldEdit(binding, moves.edits, before, after, problems)
 
 
+def _edit_list(marker: Marker, binding: Binding, following: Following) -> FieldEdit:
+    """Write our networks in the place of ours, or behind the comments at the begin.
+
+    Every other line stays. A list without a network of ours is never written: who reads it would
+    lose them all.
+    """
+    try:
+        wanted, *old = (
+            marker.values(following.specification, status) for status in following.statuses
+        )
+    except MarkerError as error:
+        raise RefusedEditError(binding.manifest.root, f"lists: {error}") from error
+    text = binding.manifest.text
+    newline = newline_of(text)
+    lines = text.split(newline)
+    known = {address_span(entry) for entries in (wanted, *old) for entry in entries}
+    ours = {number: line for number, line in enumerate(lines) if list_entry(line) in known - {None}}
+    there = {list_entry(line): line for line in ours.values()}
+    spans = [address_span(entry) for entry in wanted]
+    if not wanted or [list_entry(line) for line in ours.values()] == spans:
+        return binding.unchanged()
+    first = min(ours, default=_behind_comments(lines))
+    others = [line for number, line in enumerate(lines) if number not in ours]
+    new = [there.get(span, entry) for span, entry in zip(spans, wanted, strict=True)]
+    after = newline.join([*others[:first], *new, *others[first:]])
+    edit = Edit(0, len(text), after)
+    return FieldEdit(binding, (edit,), [*ours.values()], [*wanted], whole=after)
+
+
+def _behind_comments(lines: Sequence[str]) -> int:
+    """The number of comments and blank lines at the begin; the end of the file is no line."""
+    texts = [line.strip() for line in lines]
+    begin = next(
+        (n for n, text in enumerate(texts) if text and not text.startswith(LIST_COMMENTS)),
+        len(lines),
+    )
+    return min(begin, len(lines) - (not lines[-1]))
+
+
 def rewriting_problems(binding: Binding, moves: Moves, current: Prefix) -> Iterator[Problem]:
     """Warnings: nothing that could ever move, and addresses for which there is no room."""
     if not (moves.edits or moves.ours or moves.stuck):
@@ -298,70 +349,3 @@ def rewriting_problems(binding: Binding, moves: Moves, current: Prefix) -> Itera
         )
         place = manifest.source.place(manifest.span.start + token.start)
         yield Problem("will-not-follow", message, place, Severity.WARNING)
-
-
-class NamedFiles:
-    """The files that `rewrite` of the settings names.
-
-    Attributes:
-        names: by path, the DynamicPrefix that the addresses of a file follow; empty for two.
-        managed: the files that are named, and have annotations or markers of their own.
-    """
-
-    def __init__(self, settings: Settings, files: Mapping[str, bytes]) -> None:
-        """Match every pattern with every file."""
-        self._rewrites = settings.rewrites
-        self._files = files
-        self.names: dict[str, str] = {}
-        self.managed: set[str] = set()
-        self._matched: set[int] = set()
-        self._found: list[Problem] = []
-        for number, rewrite in enumerate(settings.rewrites):
-            pattern = IgnoredPaths((rewrite.pattern,))
-            for path in filter(pattern.match_file, sorted(files)):
-                self._matched.add(number)
-                self._name(rewrite, path)
-
-    def _name(self, rewrite: Rewrite, path: str) -> None:
-        before = self.names.get(path)
-        if path == SETTINGS_FILE or (is_yaml(path) and looks_managed(self._files[path], path)):
-            message = (
-                f'rewrite: "{rewrite.pattern}" also matches {path}, which is managed by its own '
-                "annotations or markers: name other files, or remove these"
-            )
-            self._found.append(Problem("rewrite-managed", message, rewrite.place))
-            self.managed.add(path)
-        elif before is not None and before != rewrite.dynamic_prefix:
-            message = (
-                f'rewrite: "{rewrite.pattern}" also matches {path}, which follows {before}: '
-                "let one pattern match it"
-            )
-            self._found.append(Problem("rewrite-twice", message, rewrite.place))
-            self.names[path] = ""
-        else:
-            self.names[path] = rewrite.dynamic_prefix
-
-    def problems(self) -> Iterator[Problem]:
-        """What is wrong with the patterns."""
-        yield from self._found
-        skipped = self._files.skipped if isinstance(self._files, RepositoryFiles) else ()
-        for number, rewrite in enumerate(self._rewrites):
-            pattern = IgnoredPaths((rewrite.pattern,))
-            if number in self._matched or any(pattern.match_file(path) for path, _ in skipped):
-                continue
-            message = (
-                f'rewrite: "{rewrite.pattern}" matches no file: correct it (it has the syntax of '
-                "gitignore, from the root of the repository), or remove it"
-            )
-            yield Problem("rewrite-nothing", message, rewrite.place, Severity.WARNING)
-
-    def unknown(self, known: Mapping[str, Specification]) -> Iterator[Problem]:
-        """An error for each DynamicPrefix that is not there."""
-        for rewrite in self._rewrites:
-            name = rewrite.dynamic_prefix
-            if name not in known:
-                message = (
-                    f'rewrite: DynamicPrefix "{name}" is not in the repository (it has: '
-                    f"{', '.join(known) or 'none'}){nearest(name, [*known])}"
-                )
-                yield Problem("unknown-dynamic-prefix", message, rewrite.place)

@@ -17,6 +17,7 @@ FILES = sorted(
     for path in SHAPES.rglob("*")
     if path.is_file() and path.name not in {"prefix.yaml", "gitops-prefix.yaml"}
 )
+LIST = "firewall/loadbalancers.txt"
 FIRST, SECOND = "2001:db8:0:1100::/64", "2001:db8:c0de:3300::/64"
 
 
@@ -40,19 +41,27 @@ def rendered(tmp_path_factory) -> Path:
     return home
 
 
-@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("path", [path for path in FILES if path != LIST])
 def test_every_address_of_a_shape_moves_and_nothing_else(rendered: Path, path: str):
     before = (SHAPES / path).read_text()
     assert (rendered / path).read_text() == moved(before)
     assert moved(before) != before
 
 
+def test_a_list_has_the_current_network_and_then_the_past_one(rendered: Path):
+    before = (SHAPES / LIST).read_text()
+    current = "2001:db8:c0de:3300:f000::/68\n"
+    after = before.replace("2001:db8:0:1100:", f"{current}2001:db8:0:1100:")
+    assert (rendered / LIST).read_text() == after
+
+
 def test_it_returns_to_the_first_bytes(rendered: Path, tmp_path: Path):
     home = tmp_path / "home"
     shutil.copytree(rendered, home)
     assert enter(["render", "--prefix", f"home-ipv6={FIRST}", str(home)]) == 0
-    assert {path: (home / path).read_text() for path in FILES} == {
-        path: (SHAPES / path).read_text() for path in FILES
+    back = [path for path in FILES if path != LIST]
+    assert {path: (home / path).read_text() for path in back} == {
+        path: (SHAPES / path).read_text() for path in back
     }
 
 

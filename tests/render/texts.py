@@ -1,87 +1,77 @@
-"""Generated text files with markers: `python -m tests.render.texts [COUNT [FIRST]]`.
+"""Generated files of every kind: `python -m tests.render.texts [COUNT [FIRST]]`.
 
-Each is made twice, for one prefix and for another, by Python's `ipaddress` alone. Rendering
-the first must give the second, to the byte; again, the same; and back, the first.
+Each file is made twice, for one prefix and for another, by Python's `ipaddress` alone. Rendering
+the first must give the second, to the byte; again, the same; and back, the first. Parsers of YAML
+that are not ours must read what was meant: libyaml, and npm's `yaml` where `.ci/yaml-reader` put it.
 """
 
+import json
+import os
 import random
+import subprocess
 import sys
-from ipaddress import IPv6Address
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
 
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.transition import Choice, advance
+from gitops_prefix.errors import Place
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
-from gitops_prefix.render.settings import Settings
+from gitops_prefix.render.settings import Rewrite, Settings
+from tests.render import yaml_texts
+from tests.render.address_forms import NOISE, token
 from tests.render.repository import NOON, PREFIX
 
 PREFIXES = ("2001:db8:a::/64", "2001:db8:b::/64", "2a02:1:2:3400::/64", "fd12:3456:789a:1::/64")
-NOISE = (
-    "52:54:00:12:34:56 00:1a:2b:3c:4d:5e:6f:70 12:34:56 2026-11-24T12:00:00Z",
-    "1b4e28ba-2fa1-11d2-883f-0016d3cca427 deadbeefcafe0123456789abcdef0123456789ab",
-    "std::vector a::b Foo::Bar 8080:80 443:8443/tcp v1.2.3 10.0.0.1:53 fe80::1%eth0 ::1 ::",
-    "2001:db8:ffff::1 2001:db8:a:1::1 x2001:db8:a::1 2001:db8:a::1x 2001:db8:a::12345",
-    "sha256:0123456789abcdef {{ name }} ${VAR} <b>&amp;</b> \\d+ 100% $1",
-    "\u00e9\u4e2d\U0001f600 \t  ",
-    "",
-)
 COMMENTS = (
-    "# {}",
-    "// {}",
-    "; {}",
-    "-- {}",
-    "/* {} */",
-    "<!-- {} -->",
-    "{{# {} #}}",
-    "## {} words",
-    "! {}",
+    *("# {}", "// {}", "; {}", "-- {}", "/* {} */", "<!-- {} -->", "{{# {} #}}", "## {} words"),
+    *("! {}", "% {}", "{{{{- /* {} */ -}}}}"),
 )
+NAMES = ("a.conf", "Corefile", "x.yaml.j2", ".env", "a.txt", "db.home", "a.nft", "x/a.tf", "a.toml")
 
 
-def form(rng: random.Random, host: int, network: int) -> str:
-    """An address in one of the forms that people write."""
-    address = IPv6Address(network | host)
-    text = rng.choice((address.compressed, address.compressed, address.exploded))
-    text = text.upper() if rng.random() < 0.2 else text
-    last = IPv6Address(network | (host | 0xFF)).compressed
-    shapes = (
-        f"[{text}]:{rng.randrange(1, 65536)}",
-        f"https://user:pw@[{text}]/x?y=1#z",
-        f"{text}/{rng.choice((64, 80, 128))}",
-        f"{text}%eth0",
-        f"{text}-{last}",
-        address.reverse_pointer,
-        f'"{text}",',
-        f"K={text}",
-        text,
-    )
-    return rng.choice(shapes)
+class Made(NamedTuple):
+    """A file for one prefix, the same for another, and what its YAML means.
+
+    Attributes:
+        kind: for the figures.
+        settings: that name the file, where it has no markers.
+    """
+
+    kind: str
+    name: str
+    past: Prefix
+    current: Prefix
+    before: bytes
+    after: bytes
+    settings: Settings = Settings()
+    values: tuple[object, object] | None = None
+
+    def readings(self) -> Iterator[tuple[str, object]]:
+        """Both texts, and what a parser of YAML must read."""
+        if self.values is not None:
+            for content, value in zip((self.before, self.after), self.values, strict=True):
+                yield content.decode("utf-8-sig"), value
 
 
-class Made:
-    """A text for one prefix, and the same for another."""
+class _Text:
+    """Lines before and after."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng = rng = random.Random(seed)
-        self.past, self.current = map(Prefix.parse, rng.sample(PREFIXES, 2))
+    def __init__(self, rng: random.Random, networks: tuple[int, int]) -> None:
+        self.rng, self.networks = rng, networks
         self.lines: list[tuple[str, str]] = []
-        for _ in range(rng.randrange(1, 8)):
-            rng.choice((self.plain, self.beside, self.above, self.between))()
-        self.newline = rng.choice(("\n", "\n", "\r\n"))
-        self.end = rng.choice(("", self.newline))
-        self.name = rng.choice(("a.conf", "Corefile", "x.yaml.j2", ".env", "a.txt"))
 
     def words(self) -> tuple[str, str]:
         rng = self.rng
         parts = [(noise, noise) for noise in rng.choices(NOISE, k=rng.randrange(2))]
-        for _ in range(rng.randrange(1, 4)):
-            host = rng.choice((0, 1, 0x10, rng.getrandbits(16), rng.getrandbits(64)))
-            state = rng.getstate()
-            before = form(rng, host, self.past.network)
-            rng.setstate(state)
-            parts.append((before, form(rng, host, self.current.network)))
+        parts += [token(rng, *self.networks) for _ in range(rng.randrange(1, 4))]
         rng.shuffle(parts)
-        return " ".join(one for one, _ in parts), " ".join(other for _, other in parts)
+        return " ".join(part[0] for part in parts), " ".join(part[1] for part in parts)
 
     def marker(self, end: str = "") -> str:
         return self.rng.choice(COMMENTS).format(f'{{"$dynamicprefix": "home:rewrite{end}"}}')
@@ -106,19 +96,56 @@ class Made:
         self.lines += [self.words() for _ in range(self.rng.randrange(4))]
         self.same(self.marker(":end"))
 
-    def texts(self) -> tuple[bytes, bytes]:
-        """The text before, and after; a byte that is no UTF-8 is in some."""
-        tail = b"\xff\xfe" if self.rng.random() < 0.1 else b""
-        one, other = (
-            (self.newline.join(line[which] for line in self.lines) + self.end).encode() + tail
-            for which in (0, 1)
-        )
-        return one, other
+
+def _encoded(rng: random.Random, lines: list[tuple[str, str]], end: tuple[str, ...]) -> list[bytes]:
+    newline = rng.choice(("\n", "\n", "\r\n"))
+    mark, tail = rng.choice(("", "", "", "\ufeff")), newline if rng.choice(end) else ""
+    return [
+        (mark + newline.join(line[which] for line in lines) + tail).encode() for which in (0, 1)
+    ]
 
 
-def moved(files: dict[str, bytes], prefix: Prefix) -> dict[str, bytes]:
+def make(seed: int) -> Made:
+    """The file of a seed."""
+    rng = random.Random(seed)
+    past, current = map(Prefix.parse, rng.sample(PREFIXES, 2))
+    networks = past.network, current.network
+    if seed % 2:
+        return _make_yaml(rng, past, current)
+    text = _Text(rng, networks)
+    is_named = rng.random() < 0.2
+    for _ in range(rng.randrange(1, 8)):
+        if is_named:
+            text.lines.append(text.words())
+        else:
+            rng.choice((text.plain, text.beside, text.above, text.between))()
+    before, after = _encoded(rng, text.lines, ("", "end"))
+    if rng.random() < 0.1:
+        # A byte that is no UTF-8 stays.
+        before, after = before + b"\xff\xfe", after + b"\xff\xfe"
+    name = rng.choice(NAMES)
+    if not is_named:
+        return Made("marked text", name, past, current, before, after)
+    rewrite = Rewrite(name, "home", Place("gitops-prefix.yaml", 1, 1))
+    settings = Settings(rewrites=(rewrite,))
+    return Made("named text", name, past, current, before, after, settings)
+
+
+def _make_yaml(rng: random.Random, past: Prefix, current: Prefix) -> Made:
+    networks = past.network, current.network
+    if rng.random() < 0.1:
+        document = yaml_texts.Document(rng, networks)
+        yaml_texts.annotated(document, "")
+        before, after = _encoded(rng, document.lines, ("end",))
+        return Made("annotated YAML", "a.yaml", past, current, before, after)
+    document = yaml_texts.make(rng, networks)
+    before, after = _encoded(rng, document.lines, ("end",))
+    return Made("marked YAML", "a.yml", past, current, before, after, values=document.values)
+
+
+def moved(files: dict[str, bytes], prefix: Prefix, settings: Settings) -> dict[str, bytes]:
     """The files after one prefix more."""
-    inventory = read_inventory(files, Settings())
+    inventory = read_inventory(files, settings)
     statuses = {
         key: advance(document.specification, document.status, Choice(prefix), NOON)
         for key, document in inventory.dynamic_prefixes.items()
@@ -128,26 +155,71 @@ def moved(files: dict[str, bytes], prefix: Prefix) -> dict[str, bytes]:
     return files | rendering.files
 
 
-def check(seed: int) -> None:
-    made = Made(seed)
-    before, after = made.texts()
-    files = {"home.yaml": PREFIX, made.name: before}
+def check(seed: int) -> Made:
+    """Move the file of a seed there, again, and back."""
+    made = make(seed)
+    history = b"  transition: {maxPrefixHistory: 0}\n" if made.kind == "annotated YAML" else b""
+    files = {"home.yaml": PREFIX + history, made.name: made.before}
     steps = (
-        (made.past, before),
-        (made.current, after),
-        (made.current, after),
-        (made.past, before),
+        (made.past, made.before),
+        (made.current, made.after),
+        (made.current, made.after),
+        (made.past, made.before),
     )
     for prefix, expected in steps:
-        files = moved(files, prefix)
+        files = moved(files, prefix, made.settings)
         assert files[made.name] == expected, seed
+    for content, value in made.readings():
+        assert yaml.load(content, yaml.CSafeLoader) == value, seed
+    return made
+
+
+# Lines of [seed, text, value] in; the seeds of those that it reads otherwise out.
+READ_BY_NPM = """
+const {parse} = require("yaml"), {isDeepStrictEqual} = require("util")
+let count = 0
+require("readline").createInterface({input: process.stdin}).on("line", line => {
+  const [seed, text, value] = JSON.parse(line)
+  if (!isDeepStrictEqual(parse(text, {prettyErrors: false}), value)) console.log(seed)
+  count++
+}).on("close", () => console.log("read", count))
+"""
+
+
+def read_by_npm(made: Iterator[tuple[int, Made]], reader: Path) -> tuple[int, list[str]]:
+    """How many texts npm's `yaml` read, and the seeds of those that it read otherwise."""
+    lines = [
+        json.dumps([seed, content, value])
+        for seed, one in made
+        for content, value in one.readings()
+    ]
+    said = subprocess.run(
+        ["node", "-e", READ_BY_NPM],
+        input="\n".join(lines),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=os.environ | {"NODE_PATH": str(reader / "node_modules")},
+    ).stdout
+    *wrong, last = said.split("\n")[:-1]
+    return int(last.split()[1]), wrong
 
 
 def main(count: int = 50_000, first: int = 0) -> int:
+    """Check many files, and print the figures."""
+    kinds: Counter[str] = Counter()
     for seed in range(first, first + count):
-        check(seed)
-    print(f"{count} texts: every other byte stays, twice is once, and back is back")
-    return 0
+        kinds[check(seed).kind] += 1
+    print(f"{count} files: every other byte stays, twice is once, and back is back")
+    print(", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())))
+    reader = Path(os.environ.get("NEIGHBOURS", "/nowhere")) / "npm-yaml"
+    if not reader.is_dir():
+        print("libyaml read each; npm's `yaml` is not here: NEIGHBOURS=$(.ci/neighbours npm-yaml)")
+        return 0
+    seeds = range(first, first + count)
+    read, wrong = read_by_npm(((seed, make(seed)) for seed in seeds), reader)
+    print(f"libyaml read each, and npm's `yaml` {read}; otherwise: {wrong or 'none'}")
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
