@@ -173,7 +173,10 @@ def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[M
         source = Source.decode(path, content)
     except UnicodeDecodeError as error:
         message = f"is not UTF-8 (byte {error.start}), and has a managed field: save it as UTF-8"
-        problems.append(Problem("not-utf8", message, Place(path)))
+        before = content[: error.start]
+        line = before.rpartition(b"\n")[2].decode(errors="replace")
+        place = Place(path, before.count(b"\n") + 1, len(line) + 1)
+        problems.append(Problem("not-utf8", message, place))
         return
     for span in source.documents():
         if text_looks_managed(source.text, span.start, span.end):
@@ -195,7 +198,7 @@ def _skipped(files: Mapping[str, bytes]) -> Iterator[Problem]:
     """A word for each file with a marker that is not read."""
     for path, reason in files.skipped if isinstance(files, RepositoryFiles) else ():
         message = f"holds a marker or is named in the settings, and is skipped: {reason}"
-        yield Problem("skipped-file", message, Place(path), Severity.WARNING)
+        yield Problem("skipped-file", message, Place(path, 1, 1), Severity.WARNING)
 
 
 def _read_document(

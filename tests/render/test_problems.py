@@ -157,7 +157,8 @@ def test_a_file_in_another_encoding_is_refused():
     """With the byte that UTF-8 does not have."""
     text = GROUP.encode() + b"x: \xff\n"
     (problem,) = read_inventory({"a.yaml": text}, Settings()).problems
-    assert (problem.code, problem.place) == ("not-utf8", Place("a.yaml"))
+    line = GROUP.count("\n") + 1
+    assert (problem.code, problem.place) == ("not-utf8", Place("a.yaml", line, 4))
     assert f"(byte {len(GROUP) + 3})" in problem.message
 
 
