@@ -151,7 +151,7 @@ class Manifest(NamedTuple):
         if seal.get("mac_only_encrypted") is not True:
             return True
         value = value_at(self.content, path)
-        return _has_secret(value if value else value_at(self.content, path[:-1] or path))
+        return _has_secret(value or value_at(self.content, path[:-1] or path))
 
     def place(self, node: Node) -> Place:
         """Where a node of this manifest is in the file."""

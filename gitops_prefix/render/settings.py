@@ -65,7 +65,8 @@ class Settings(NamedTuple):
     @property
     def named(self) -> IgnoredPaths:
         """The paths of all rewrites and lists."""
-        return IgnoredPaths(named.pattern for named in (*self.rewrites, *self.lists))
+        patterns = [rewrite.pattern for rewrite in self.rewrites]
+        return IgnoredPaths([*patterns, *(plain_list.pattern for plain_list in self.lists)])
 
 
 def read_settings(content: bytes | None) -> Settings:

@@ -66,7 +66,7 @@ BAD = {
         {"p.yaml": HOME, "m.yaml": f"{GROUP}spec:\n  a: b: c\n"}, "m.yaml:7:7", "not-yaml",
     ),
     "not UTF-8": (
-        {"p.yaml": HOME, "m.yaml": POOL.replace("name: p", "name: \udcfc")}, "m.yaml", "not-utf8",
+        {"p.yaml": HOME, "m.yaml": POOL.replace("name: p", "name: \udcfc")}, "m.yaml:4:9", "not-utf8",
     ),
     "a key twice": (
         {"p.yaml": HOME, "m.yaml": f"{GROUP}kind: X\n"}, "m.yaml:6:1", "duplicate-key",
