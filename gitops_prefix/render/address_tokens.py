@@ -30,7 +30,7 @@ _REST = (
 )
 _LENGTH = re.compile(r"(?:%[\w.-]+)?(\])?/([0-9]{1,3})(?![\w.])")
 _ARPA = re.compile(r"[iI][pP]6\.[aA][rR][pP][aA](?![\w-]|\.[\w-])")
-_NIBBLES = re.compile(r"(?<![\w-])(?:[0-9a-fA-F]\.)+\Z")
+_NIBBLES = re.compile(r"(?:(?<![\w-])|(?<=\\[nrt]))(?:[0-9a-fA-F]\.)+\Z")
 _LABEL = re.compile(r"(?<![\w.-])([\w.-]*):\Z")
 _BEFORE_DASH = re.compile(
     r"(?:^|[^\w.:-]|\.\.|\\[nrt]|%5[Bb])(?:(?:[0-9a-fA-F]{0,4}:){2,}[0-9a-fA-F.]*(?:%[\w.]+)?\]?(?:/[0-9]{1,3})?)?-\Z"

@@ -73,6 +73,7 @@ def test_status_lists_the_parts_of_texts(home: Path):
         ("Corefile", "line 1"),
         ("x/a.j2", "line 1"),
         ("x/named.json", "addresses"),
+        ("x/list.txt", "networks"),
     }
 
 
