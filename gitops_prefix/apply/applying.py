@@ -8,7 +8,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import lru_cache
 from math import inf
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +32,9 @@ from gitops_prefix.apply.policy import (
     Round,
 )
 from gitops_prefix.apply.protocol import (
+    AT_ONCE,
+    FIRST_SECONDS,
+    OBJECT_SECONDS,
     ApplyObjects,
     ChildQuestion,
     ReleaseObjects,
@@ -49,8 +53,6 @@ _LONGEST_HOLD = 900.0
 _ASK_SECONDS = 15.0
 """Between two requests that Argo CD look."""
 _PATIENCE_SECONDS = 1.0
-_AT_ONCE = 8
-"""Objects of one question: what was done is reported, and the lead is looked at, in between."""
 _NOT_THERE = {ObjectResult.MISSING, ObjectResult.NOT_INSTALLED, ObjectResult.ANOTHER}
 """Nothing of ours is held there: a release has nothing to report."""
 
@@ -247,7 +249,7 @@ class Applying:
             self._round = Round(action, state.commit)
             return max(0.0, state.overrides_at - self._clock())
         self._begin_round(action, state.commit, wanted, now)
-        keys = self._round.batch(now, _AT_ONCE)
+        keys = self._round.batch(now, AT_ONCE)
         if keys and now >= self._leads_until():
             return 1.0
         if keys:
@@ -324,7 +326,8 @@ class Applying:
             self._touched |= {configuration.object: configuration for configuration in wanted}
             # Before it is done: we may be killed in between.
             self._kept.write(self._touched.values())
-        question = ApplyObjects(tuple(wanted), wish, self._leads_until())
+        seconds = self._seconds(wanted)
+        question = ApplyObjects(tuple(wanted), wish, self._leads_until(), seconds)
         reports = self._cluster.ask(question).reports
         self._learn(wanted, reports, quiet=wish.dry_run)
         return reports
@@ -359,6 +362,7 @@ class Applying:
             left=left,
             keep=state.policy.mode is ApplyMode.ALWAYS,
             until=self._leads_until(),
+            seconds=self._seconds(wanted),
         )
         reports = self._cluster.ask(question).reports
         self._asked_at = now if question.ask else self._asked_at
@@ -372,6 +376,11 @@ class Applying:
                 self._look()
         elif not self._round.due:
             self._waits_since = None
+
+    def _seconds(self, wanted: Iterable[ApplyConfiguration]) -> float:
+        """What each object of a question may take; a batch is of objects that failed as often."""
+        again = any(self._round.tries.get(each.object) for each in wanted)
+        return OBJECT_SECONDS if again else FIRST_SECONDS
 
     def _learn(
         self,
@@ -432,8 +441,8 @@ class _KeptNames:
 
     def write(self, held: Iterable[ApplyConfiguration]) -> None:
         """Keep the names, and no value; a disk that is full keeps the old ones."""
-        named = [asdict(replace(each, fields=(), body={})) for each in held]
-        text = json.dumps(named)
+        texts = (_named(each.file, each.object, each.follows) for each in held)
+        text = f"[{', '.join(texts)}]"
         if self._path is None or text == self._written:
             return
         with suppress(OSError):
@@ -441,6 +450,12 @@ class _KeptNames:
             new.write_text(text, encoding="utf-8")
             new.replace(self._path)
             self._written = text
+
+
+@lru_cache(4096)
+def _named(file: str, key: ObjectId, follows: str) -> str:
+    """An object as it is kept; each write names all of them again."""
+    return json.dumps(asdict(ApplyConfiguration(file, *key, follows, (), {})))
 
 
 def _among(key: ObjectId, wanted: Mapping[ObjectId, ApplyConfiguration]) -> bool:

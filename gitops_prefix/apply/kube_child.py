@@ -22,7 +22,7 @@ from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport, ObjectR
 from gitops_prefix.apply.kube import ApiError, Connection, Served, missing_rule
 from gitops_prefix.apply.kube_apply import apply_object, release_object
 from gitops_prefix.apply.protocol import (
-    OBJECT_SECONDS,
+    AT_ONCE,
     Acknowledged,
     Annotate,
     ApplyObjects,
@@ -40,8 +40,6 @@ from gitops_prefix.errors import GitopsPrefixError, InputError, OutsideError
 
 _SHORT_SECONDS = 10.0
 """For a write that nobody waits for."""
-_AT_ONCE = 4
-"""Objects of one question: a slow API server delays each, and not their sum."""
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _UNFIT, _WANTED_BY = "gitops-prefix.io/unfit", "gitops-prefix.io/wanted-by"
 """Annotations of the Lease."""
@@ -68,7 +66,7 @@ def _apply(question: ApplyObjects, connection: Connection) -> Reports:
     return for_each(
         question.configurations,
         lambda wanted: apply_object(
-            connection.limited(OBJECT_SECONDS, question.until), wanted, question.wish
+            connection.limited(question.seconds, question.until), wanted, question.wish
         ),
     )
 
@@ -78,7 +76,7 @@ def _release(question: ReleaseObjects, connection: Connection) -> Reports:
     return for_each(
         question.configurations,
         lambda wanted: release_object(
-            connection.limited(OBJECT_SECONDS, question.until), wanted, question, _now
+            connection.limited(question.seconds, question.until), wanted, question, _now
         ),
     )
 
@@ -88,24 +86,34 @@ def for_each(
 ) -> Reports:
     """The report on each object, some at a time: an object that fails does not stop the others.
 
+    When so many in a row had no answer, the API server is gone, and the rest is not tried.
+
     Raises:
         OutsideError: the API server could not be reached for any of them.
     """
     unreachable: list[OutsideError] = []
+    in_a_row: list[OutsideError] = []
 
     def report(wanted: ApplyConfiguration) -> ObjectReport:
+        if len(in_a_row) >= AT_ONCE:
+            words = f"not tried: {in_a_row[-1]}"
+            unreachable.append(in_a_row[-1])
+            return report_on(wanted, ObjectResult.FAILED, words)
         try:
-            return act(wanted)
+            made = act(wanted)
         except OutsideError as error:
             unreachable.append(error)
+            in_a_row.append(error)
             return report_on(wanted, ObjectResult.FAILED, str(error))
         except InputError as error:
             return report_on(wanted, ObjectResult.FAILED, str(error))
         except Exception as error:  # noqa: BLE001  whatever an object of others may hold
             words = f"a bug of ours: {type(error).__name__}: {error}"
             return report_on(wanted, ObjectResult.FAILED, words)
+        in_a_row.clear()
+        return made
 
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
+    with ThreadPoolExecutor(AT_ONCE) as threads:
         reports = tuple(threads.map(report, configurations))
     if unreachable and len(unreachable) == len(reports):
         raise unreachable[0]

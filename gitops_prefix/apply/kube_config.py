@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from gitops_prefix import __version__
+from gitops_prefix.apply.protocol import AT_ONCE
 from gitops_prefix.errors import InputError, OutsideError, Problem
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     configuration = client.Configuration()
     # We have our own way of trying again, and its pace.
     configuration.retries = False
+    # A connection for each thread, whatever the number of cores: none is made for one request.
+    configuration.connection_pool_maxsize = AT_ONCE
     if not (kubeconfig or context or os.environ.get("KUBECONFIG")) and bool(
         os.environ.get("KUBERNETES_SERVICE_HOST")
     ):

@@ -20,8 +20,12 @@ from gitops_prefix.errors import InputError, OutsideError, Problem
 
 AnswerT = TypeVar("AnswerT")
 
+AT_ONCE = 8
+"""Objects that are written at once: a slow API server delays each, and not their sum."""
 OBJECT_SECONDS = 20.0
 """For all requests about one object."""
+FIRST_SECONDS = 8.0
+"""For the first try of an object: one that hangs delays the others by less than its own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,14 @@ class ApplyObjects(ChildQuestion[Reports]):
 
     Attributes:
         until: when our lead ends, by the monotonic clock: no write after that.
+        seconds: for all requests about one object.
     """
 
     answer = Reports
     configurations: Configurations
     wish: Wish = Wish()
     until: float = inf
+    seconds: float = OBJECT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class ReleaseObjects(ChildQuestion[Reports]):
         as_is: apply nothing first.
         keep: keep what no reconciler claims (`--apply=always`).
         until: when our lead ends, by the monotonic clock: no write after that.
+        seconds: for all requests about one object.
     """
 
     answer = Reports
@@ -90,6 +97,7 @@ class ReleaseObjects(ChildQuestion[Reports]):
     as_is: bool = False
     keep: bool = False
     until: float = inf
+    seconds: float = OBJECT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

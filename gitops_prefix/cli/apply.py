@@ -4,7 +4,7 @@ The daemon's direct apply, by hand. Checking is the same call as the server's dr
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from gitops_prefix.apply.fields import (
     ObjectReport,
     ObjectResult,
     apply_configurations,
-    report_on,
 )
 from gitops_prefix.apply.protocol import OBJECT_SECONDS, ReleaseObjects, Wish
 from gitops_prefix.cli.manifests import Directory, advance, refuse_errors, waiting
@@ -46,7 +45,7 @@ from gitops_prefix.cli.output import (
 )
 from gitops_prefix.cli.settings import ClusterSettings
 from gitops_prefix.cli.worktree import write_files
-from gitops_prefix.errors import InputError, OutsideError, Place, Problem, Severity
+from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.plan.plan import Advanced
 from gitops_prefix.render.adoption import MENDED, LiveService, adopt, read_live_services
 from gitops_prefix.render.binding import change_document, field_name
@@ -124,19 +123,23 @@ def _not_rendered(path: str) -> Problem:
 
 def _apply(
     cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration], wish: Wish
-) -> list[ObjectReport]:
+) -> tuple[ObjectReport, ...]:
     from gitops_prefix.apply.kube import Connection  # noqa: PLC0415  62 MiB
     from gitops_prefix.apply.kube_apply import apply_object  # noqa: PLC0415
+    from gitops_prefix.apply.kube_child import for_each  # noqa: PLC0415
 
     connection = Connection(cluster.kubeconfig, cluster.context)
-    return _in_turn(
+    return for_each(
         wanted, lambda wanted: apply_object(connection.limited(OBJECT_SECONDS), wanted, wish)
-    )
+    ).reports
 
 
-def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> list[ObjectReport]:
+def _release(
+    cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]
+) -> tuple[ObjectReport, ...]:
     from gitops_prefix.apply.kube import Connection  # noqa: PLC0415  62 MiB
     from gitops_prefix.apply.kube_apply import release_object  # noqa: PLC0415
+    from gitops_prefix.apply.kube_child import for_each  # noqa: PLC0415
 
     connection = Connection(cluster.kubeconfig, cluster.context)
     release = ReleaseObjects((), as_is=True)
@@ -145,32 +148,7 @@ def _release(cluster: ClusterAccess, wanted: Iterable[ApplyConfiguration]) -> li
         limited = connection.limited(OBJECT_SECONDS)
         return release_object(limited, wanted, release, lambda: now_or_clock(None))
 
-    return _in_turn(wanted, act)
-
-
-def _in_turn(
-    wanted: Iterable[ApplyConfiguration], act: Callable[[ApplyConfiguration], ObjectReport]
-) -> list[ObjectReport]:
-    """Each; when the server goes away on the way, what was done is reported all the same.
-
-    Raises:
-        OutsideError: nothing was done.
-    """
-    reports: list[ObjectReport] = []
-    gone = ""
-    for configuration in wanted:
-        if gone:
-            words = f"not tried: {gone}"
-            reports.append(report_on(configuration, ObjectResult.FAILED, words))
-            continue
-        try:
-            reports.append(act(configuration))
-        except OutsideError as error:
-            if not reports:
-                raise
-            gone = str(error)
-            reports.append(report_on(configuration, ObjectResult.FAILED, gone))
-    return reports
+    return for_each(wanted, act).reports
 
 
 def _document(report: ObjectReport) -> dict[str, object]:

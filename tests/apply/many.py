@@ -1,20 +1,20 @@
 """Many objects in a real API server that takes its time: how long until all are right.
 
-`python -m tests.apply.many [OBJECTS] [SECONDS]`: 500 objects, 0.25 s an answer; and again with one
-object that hangs.
+`python -m tests.apply.many [OBJECTS] [SECONDS]`: 500 objects, at once and at 0.25 s an answer; and
+again with one object that hangs.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from gitops_prefix.apply.applying import Applying
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
 from gitops_prefix.apply.policy import ApplyMode, ApplyPolicy, BranchState
-from tests.apiserver import ApiServer, api_server, install
+from tests.apiserver import ADMIN, ApiServer, api_server, install
 from tests.apply.live import sync
 from tests.apply.manifests import POOL, A, B, configurations
 from tests.netns import until
@@ -39,9 +39,10 @@ def first_blocks(cluster: ApiServer) -> dict[str, str]:
 
 
 @contextmanager
-def overriding(slow: SlowApi, files: dict[str, str], reports: list) -> Iterator[Applying]:
+def overriding(api: SlowApi | Path, files: dict[str, str], reports: list) -> Iterator[Applying]:
     """A daemon's thread whose Git has long been away."""
-    process = ClusterProcess(ClusterAccess(str(slow.kubeconfig)))
+    kubeconfig = api if isinstance(api, Path) else api.kubeconfig
+    process = ClusterProcess(ClusterAccess(str(kubeconfig)))
     made = Applying(
         ApplyPolicy(ApplyMode.FALLBACK, 0.0),
         process,
@@ -57,11 +58,17 @@ def overriding(slow: SlowApi, files: dict[str, str], reports: list) -> Iterator[
         made.stop()
 
 
-def measure(cluster: ApiServer, directory: Path, number: int, rule: Rule, but: int = 0) -> float:
-    """Seconds until all but `but` objects are right."""
+def measure(
+    cluster: ApiServer, directory: Path, number: int, rule: Rule | None, but: int = 0
+) -> float:
+    """Seconds until all but `but` objects are right; without a rule there is no proxy between."""
     files, reports = pools(number), []
     sync(cluster, "", files, A)
-    with slow_api(cluster, directory, rule) as slow, overriding(slow, files, reports):
+    with ExitStack() as stack:
+        way: SlowApi | Path = cluster.kubeconfig(ADMIN)
+        if rule is not None:
+            way = stack.enter_context(slow_api(cluster, directory, rule))
+        stack.enter_context(overriding(way, files, reports))
         began = time.monotonic()
 
         def right() -> int:
@@ -82,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, api_server(Path(name) / "api") as cluster:
         install(cluster)
         directory = Path(name)
-        fast = measure(cluster, directory, number, lambda _: None)
+        fast = measure(cluster, directory, number, None)
         print(f"{number} objects, a fast API server: {fast:.1f} s", flush=True)
         slow = measure(cluster, directory, number, lambda _: Wait(seconds))
         print(f"{number} objects, {seconds} s an answer: {slow:.1f} s", flush=True)

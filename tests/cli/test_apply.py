@@ -156,29 +156,51 @@ def test_an_order_that_changes_shows(cluster, namespace, tmp_path, run):
     assert signs in (["+a", " b", "-a"], ["-b", " a", "+b"])
 
 
-def test_what_was_done_before_the_server_went_away_is_told(
-    cluster, namespace, tmp_path, run, monkeypatch
-):
-    """By name, in one table with what was not done: nobody has to guess."""
-    files = {"group.yaml": GROUP, "pool.yaml": POOL, "service.yaml": SERVICE}
-    sync(cluster, namespace, files, A)
-    write(tmp_path, files, namespace, A, B)
+def without_answer(monkeypatch, *words: str) -> None:
+    """Requests with one of these words in their path get no answer."""
     request = Connection.request
 
     def until_it_goes_away(self, method, path, **parameters):
-        if "ciliumloadbalancerippools/" in path:
+        if any(word in path for word in words):
             raise OutsideError("the API server did not answer: gone")
         return request(self, method, path, **parameters)
 
     monkeypatch.setattr(Connection, "request", until_it_goes_away)
+
+
+def test_an_object_without_an_answer_does_not_stop_the_others(
+    cluster, namespace, tmp_path, run, monkeypatch
+):
+    """By name, in one table with what was done: nobody has to guess."""
+    files = {"group.yaml": GROUP, "pool.yaml": POOL, "service.yaml": SERVICE}
+    sync(cluster, namespace, files, A)
+    write(tmp_path, files, namespace, A, B)
+    without_answer(monkeypatch, "ciliumloadbalancerippools/")
     code, out, err = run("--force", "--output", "json")
     said = {one["kind"]: one["standing"] for one in json.loads(out)["objects"]}
     assert code == 3
     assert said == {
         "CiliumCIDRGroup": "applied",
         "CiliumLoadBalancerIPPool": "failed",
-        "Service": "failed",
+        "Service": "applied",
     }
+    assert "CiliumLoadBalancerIPPool lan: the API server did not answer" in err
+
+
+def test_when_the_server_goes_away_the_rest_is_not_tried(
+    cluster, namespace, tmp_path, run, monkeypatch
+):
+    files = {"group.yaml": GROUP} | {
+        f"pool-{n}.yaml": POOL.replace("name: lan\n", f"name: lan-{n}\n", 1) for n in range(30)
+    }
+    sync(cluster, namespace, {"group.yaml": GROUP}, A)
+    write(tmp_path, files, namespace, A, B)
+    without_answer(monkeypatch, "ciliumloadbalancerippools/")
+    code, out, err = run("--force", "--output", "json")
+    standings = [one["standing"] for one in json.loads(out)["objects"]]
+    assert code == 3
+    assert sorted({*standings}) == ["applied", "failed"]
+    assert standings.count("applied") == 1
     assert "not tried: the API server did not answer" in err
 
 
