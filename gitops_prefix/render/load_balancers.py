@@ -21,6 +21,7 @@ METALLB = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs")
 """Address annotations of each: the first one counts where a Service has both."""
 _OF_CILIUM = ("lbipam.cilium.io/", "io.cilium/")
 _OF_METALLB = ("metallb.io/", "metallb.universe.tf/")
+_WITHOUT_ADDRESS = {"ClusterIP", "NodePort", "ExternalName"}
 _BY_POOL = {"CiliumLoadBalancerIPPool": "Cilium", "IPAddressPool": "MetalLB"}
 
 
@@ -105,6 +106,45 @@ def families_of(manifest: Manifest) -> list[Value]:
     return families if isinstance(families, list) else []
 
 
+def is_silent(manifest: Manifest) -> bool:
+    """Whether a Service names no families, which means one, unless something adds them."""
+    own = manifest.kind == "Service" and not manifest.is_elsewhere
+    return own and not families_of(manifest) and manifest.of_spec("ipFamilyPolicy") is None
+
+
+def find_unfit(manifest: Manifest) -> Problem | None:
+    """Why a Service of any load balancer cannot have an address of ours, if it cannot."""
+    kind = manifest.of_spec("type")
+    if kind is None and manifest.of_spec("clusterIP") == "None":
+        # A headless Service is no load balancer's, whatever adds its type.
+        kind = "ClusterIP"
+    # Beside annotations that are not a Service's own, `type` may mean anything.
+    own = manifest.kind == "Service" and not manifest.is_elsewhere and kind is not None
+    if kind != "LoadBalancer" and (own or kind in _WITHOUT_ADDRESS):
+        message = (
+            f"the Service has type {kind}, not LoadBalancer, and gets no address: remove {NAME}"
+        )
+        return warning_on(manifest, "no-load-balancer", message)
+    if not may_hold_ipv6(manifest):
+        message = "the Service has IPv4 only (spec.ipFamilies): add IPv6, or remove " + NAME
+        return warning_on(manifest, "no-ipv6", message)
+    return None
+
+
+def undecided(manifest: Manifest, balancer: SeveralBalancers | None) -> Problem:
+    """Why it is not known which annotation the load balancer of a Service reads."""
+    if balancer is None:
+        chosen = manifest.of_spec("loadBalancerClass")
+        message = f"spec.loadBalancerClass {chosen} is not known: write the address with a marker"
+        return warning_on(manifest, "no-load-balancer", message)
+    first, second = balancer.pools[:2]
+    message = (
+        f"{first.kind} {first.name} and {second.kind} {second.name} both have the range of the "
+        "Service: set its spec.loadBalancerClass, or write the annotation of one load balancer"
+    )
+    return manifest.annotation_problem("two-load-balancers", message)
+
+
 def ipv4_of(text: Value) -> list[str]:
     """The IPv4 addresses of a list with commas, as they are written."""
     return [entry for entry in entries(text) if (span := address_span(entry)) and span.version == 4]
@@ -114,6 +154,11 @@ def keys_of(manifest: Manifest, balancer: LoadBalancer) -> tuple[str, ...]:
     """The annotations to write the addresses of a Service into: what it has, or the usual one."""
     keys = balancer.address_keys
     return tuple(key for key in keys if key in manifest.annotations) or keys[:1]
+
+
+def warning_on(manifest: Manifest, code: str, message: str, key: str = NAME) -> Problem:
+    """A warning about an annotation."""
+    return manifest.annotation_problem(code, message, key=key, severity=Severity.WARNING)
 
 
 class FilledPool(NamedTuple):

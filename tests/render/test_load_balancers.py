@@ -43,7 +43,7 @@ WRITTEN = {
         service(TEN, "metallb.io/address-pool: home"), (), {METALLB: NEW}
     ),
     "MetalLB's older key, where it is there": (
-        service(TEN, "metallb.universe.tf/loadBalancerIPs: 192.0.2.7"), (),
+        service(TEN, "metallb.universe.tf/loadBalancerIPs: 192.0.2.7") + DUAL, (),
         {"metallb.universe.tf/loadBalancerIPs": f"{NEW},192.0.2.7"},
     ),
     "by its class, whatever the pools": (
@@ -65,6 +65,10 @@ WRITTEN = {
     ),
     "an IPv4 that Cilium is asked for by the old field": (
         service(TEN) + DUAL + "  loadBalancerIP: 192.0.2.7\n", (), {IPS: f"{NEW},{OLD}"}
+    ),
+    "an IPv4 in the second annotation, which would not count any more": (
+        service(TEN, f'{METALLB}: ""', "metallb.universe.tf/loadBalancerIPs: 192.0.2.7") + DUAL, (),
+        {METALLB: f"{NEW},192.0.2.7", "metallb.universe.tf/loadBalancerIPs": f"{NEW},192.0.2.7"},
     ),
     "a pool on another range does not decide": (
         service(TEN, RANGE), (METALLB_POOL.replace("address-range: lb", "address-range: two"),),
@@ -115,6 +119,9 @@ LEFT = {
     "MetalLB would give no address": (
         service(TEN, f'{METALLB}: ""') + "  ipFamilyPolicy: RequireDualStack\n", "ipv4-would-be-lost"
     ),
+    "MetalLB gives one family no address of both": (
+        service(TEN, f"{METALLB}: 192.0.2.7") + "  ipFamilyPolicy: SingleStack\n", "ipv4-would-be-lost"
+    ),
     "MetalLB has no IPv6 alone": (
         service(TEN, f'{METALLB}: ""', 'dynamic-prefix.io/ipv6-only: "true"') + DUAL, "ipv4-would-be-lost"
     ),
@@ -154,11 +161,39 @@ def test_a_target_that_is_new_holds_the_ipv4_addresses(key):
     assert found[ALPHA] == found[BETA] == f"{NEW},192.0.2.7"
 
 
+def test_a_target_that_is_new_holds_the_ipv4_of_external_ips():
+    """external-dns publishes these alone, until a target replaces them."""
+    more = "  externalIPs: [192.0.2.9, 'fd00::9']\n"
+    found, codes = render_service(service(TEN, f"{IPS}: 192.0.2.7") + DUAL + more)
+    assert (found[ALPHA], codes) == (f"{NEW},192.0.2.9", [])
+
+
+def test_an_empty_target_is_none():
+    found, codes = render_service(service(TEN, f"{IPS}: {OLD}", f'{ALPHA}: ""') + DUAL)
+    assert (found[ALPHA], codes) == ("", ["ipv4-would-be-lost", "ipv4-leaves-dns"])
+
+
+@pytest.mark.parametrize(
+    "prefix", ["external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/"]
+)
+def test_no_new_target_takes_the_records_of_an_internal_hostname(prefix):
+    """external-dns would write the target there, in place of the addresses inside the cluster."""
+    hosts = (f"{prefix}hostname: a.example,b.example", f"{prefix}internal-hostname: in.example")
+    found, codes = render_service(service(TEN, *hosts))
+    assert (found[IPS], codes) == (f"{NEW},{OLD}", ["ipv4-leaves-dns"])
+    assert ALPHA not in found and BETA not in found
+    found, codes = render_service(service(TEN, *hosts, f"{prefix}target: 192.0.2.7"))
+    assert (found[f"{prefix}target"], codes) == (f"{NEW},192.0.2.7", []), "the author's own goes on"
+
+
 ADVICE = {
     "a target that lacks the IPv4 of the Service": (
         service(TEN, f"{IPS}: 192.0.2.7", f'{ALPHA}: "{OLD}"'), "ipv4-leaves-dns"
     ),
     "a hostname beside an address": (service(TEN, f"{ALPHA}: 192.0.2.7,lb.example"), "hostname-in-target"),
+    "a Service of MetalLB that names no families": (
+        service(TEN, f"{METALLB}: 192.0.2.7"), "ipv4-would-be-lost"
+    ),
     "Cilium's key, and MetalLB": (
         service(TEN, f"{IPS}: 192.0.2.7", "metallb.io/address-pool: home"), "unused-annotation"
     ),

@@ -18,7 +18,7 @@ from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import Claim, Holder, room_of
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
-from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.errors import Problem
 from gitops_prefix.render.address_text import address_span, addresses_of, entries
 from gitops_prefix.render.binding import (
     Binding,
@@ -34,16 +34,18 @@ from gitops_prefix.render.load_balancers import (
     LoadBalancer,
     SeveralBalancers,
     families_of,
+    find_unfit,
     ipv4_of,
+    is_silent,
     keys_of,
     load_balancer_of,
     may_be_dual_stack,
-    may_hold_ipv6,
+    undecided,
+    warning_on,
 )
 from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     IPV6_ONLY,
-    NAME,
     SERVICE,
     SERVICE_ADDRESS_RANGE,
     SERVICE_SUBNET,
@@ -57,8 +59,9 @@ from gitops_prefix.render.node import value_at
 from gitops_prefix.render.shared_list import Ownership, edit_address_text
 
 _LOAD_BALANCER_IP = "loadBalancerIP"
+_INTERNAL = "/internal-hostname"
+"""external-dns takes the target in place of the cluster's addresses here as well."""
 _SERVICE = ("v1", "Service")
-_WITHOUT_ADDRESS = {"ClusterIP", "NodePort", "ExternalName"}
 DNS_PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
 """What external-dns reads by default: before release 0.22, and since."""
 _NAMES = re.compile(r"([a-z0-9][-a-z0-9]*/)?[a-z0-9][-.a-z0-9]*")
@@ -91,11 +94,11 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
         return Bound(problems=problems)
     specification = surroundings.specifications[reference.dynamic_prefix]
     balancer = load_balancer_of(manifest, reference, surroundings.manifests)
-    claim = _find_unfit(manifest) or _read_claim(manifest, reference, specification, balancer)
+    claim = find_unfit(manifest) or _read_claim(manifest, reference, specification, balancer)
     if isinstance(claim, Problem):
         return Bound(problems=(*problems, claim))
     if not isinstance(balancer, LoadBalancer):
-        return Bound(problems=(*problems, _undecided(manifest, balancer)))
+        return Bound(problems=(*problems, undecided(manifest, balancer)))
     service = _Service(manifest, claim, balancer, keys_of(manifest, balancer))
     loss = _families_would_differ(manifest, service)
     if loss is not None and not (
@@ -103,9 +106,10 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
     ):
         return Bound(problems=(*problems, loss))
     dns = tuple(_dns_keys(manifest, surroundings.dns_annotation_prefixes))
-    # A new target would replace an A record of an address that is not known here.
-    without = tuple(key for key in dns if loss is not None and key not in manifest.annotations)
-    dns = tuple(key for key in dns if key not in without)
+    new = [key for key in dns if not entries(manifest.annotations.get(key))]
+    replaced = _replaced_in_dns(manifest, service, loss, new[0]) if new else None
+    if replaced is not None:
+        dns = tuple(key for key in dns if key not in new)
     bindings = (
         Binding(
             manifest.document,
@@ -117,9 +121,8 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
         for key in (*service.keys, *dns)
     )
     advice = (
-        *filter(None, (loss,)),
+        *filter(None, (loss, replaced)),
         *_advise(manifest, service, specification, dns),
-        *(_without_target(manifest, key, service) for key in without[:1]),
     )
     return Bound(tuple(bindings), (*problems, *advice))
 
@@ -136,7 +139,7 @@ def _read_claim(
             f"{reference.dynamic_prefix} is in mode simple, which leaves Services to the load "
             "balancer: set its spec.transition.mode to ha"
         )
-        return _warning(manifest, "mode-simple", message)
+        return warning_on(manifest, "mode-simple", message)
     try:
         service_id(manifest)
     except ValueError as error:
@@ -171,46 +174,23 @@ class _Service(NamedTuple):
         texts = (manifest.annotations.get(key) for key in self.keys)
         return any(True for text in texts for _ in addresses_of(text))
 
-    def ipv4(self, manifest: Manifest) -> tuple[str, ...]:
-        """The IPv4 addresses that a Service asks for, as they are written."""
-        texts = [manifest.annotations.get(key) for key in self.keys]
-        if self.balancer is LoadBalancer.CILIUM:
-            # LB-IPAM adds this address to those of the annotation.
-            texts.append(manifest.of_spec(_LOAD_BALANCER_IP))
+    def pinned(self, manifest: Manifest) -> tuple[str, ...]:
+        """The IPv4 addresses of its address annotations, as they are written."""
+        texts = (manifest.annotations.get(key) for key in self.keys)
         return tuple(dict.fromkeys(address for text in texts for address in ipv4_of(text)))
 
+    def ipv4(self, manifest: Manifest) -> tuple[str, ...]:
+        """The IPv4 addresses that a Service asks for."""
+        # LB-IPAM adds this address to those of the annotation.
+        more = manifest.of_spec(_LOAD_BALANCER_IP) if self.balancer is LoadBalancer.CILIUM else None
+        return tuple(dict.fromkeys((*self.pinned(manifest), *ipv4_of(more))))
 
-def _find_unfit(manifest: Manifest) -> Problem | None:
-    """Why a Service of any load balancer cannot have an address of ours, if it cannot."""
-    kind = manifest.of_spec("type")
-    if kind is None and manifest.of_spec("clusterIP") == "None":
-        # A headless Service is no load balancer's, whatever adds its type.
-        kind = "ClusterIP"
-    # Beside annotations that are not a Service's own, `type` may mean anything.
-    own = manifest.kind == "Service" and not manifest.is_elsewhere and kind is not None
-    if kind != "LoadBalancer" and (own or kind in _WITHOUT_ADDRESS):
-        message = (
-            f"the Service has type {kind}, not LoadBalancer, and gets no address: remove {NAME}"
-        )
-        return _warning(manifest, "no-load-balancer", message)
-    if not may_hold_ipv6(manifest):
-        message = "the Service has IPv4 only (spec.ipFamilies): add IPv6, or remove " + NAME
-        return _warning(manifest, "no-ipv6", message)
-    return None
-
-
-def _undecided(manifest: Manifest, balancer: SeveralBalancers | None) -> Problem:
-    """Why it is not known which annotation the load balancer of a Service reads."""
-    if balancer is None:
-        chosen = manifest.of_spec("loadBalancerClass")
-        message = f"spec.loadBalancerClass {chosen} is not known: write the address with a marker"
-        return _warning(manifest, "no-load-balancer", message)
-    first, second = balancer.pools[:2]
-    message = (
-        f"{first.kind} {first.name} and {second.kind} {second.name} both have the range of the "
-        "Service: set its spec.loadBalancerClass, or write the annotation of one load balancer"
-    )
-    return manifest.annotation_problem("two-load-balancers", message)
+    def ipv4_in_dns(self, manifest: Manifest) -> tuple[str, ...]:
+        """The IPv4 addresses that a Service has in DNS; external-dns takes external IPs first."""
+        external = manifest.of_spec("externalIPs")
+        listed = external if isinstance(external, list) else []
+        found = tuple(address for text in listed for address in ipv4_of(text))
+        return found or self.ipv4(manifest)
 
 
 def _families_would_differ(manifest: Manifest, service: _Service) -> Problem | None:
@@ -219,21 +199,23 @@ def _families_would_differ(manifest: Manifest, service: _Service) -> Problem | N
     `lbipam.cilium.io/ips` is exclusive. MetalLB wants exactly the families of the Service.
     A list with IPv6 alone has taken the IPv4 address already, so it goes on following.
     """
-    key, ipv4 = service.keys[0], service.ipv4(manifest)
+    key, ipv4, dual = service.keys[0], service.ipv4(manifest), may_be_dual_stack(manifest)
     if service.balancer is LoadBalancer.METALLB:
         if manifest.of_spec(_LOAD_BALANCER_IP):
             message = (
                 f"MetalLB gives no address to a Service with spec.loadBalancerIP and {key}: write "
                 "that address into the annotation instead"
             )
-            return _warning(manifest, "load-balancer-ip", message)
-        if ipv4 and families_of(manifest) == ["IPv6"] and not may_be_dual_stack(manifest):
+            return warning_on(manifest, "load-balancer-ip", message)
+        if ipv4 and families_of(manifest) == ["IPv6"] and not dual:
             message = (
                 f"MetalLB gives no address to a Service with IPv6 only and {ipv4[0]} in {key}: "
                 "remove that address, or add IPv4 to spec.ipFamilies"
             )
-            return _warning(manifest, "no-ipv4", message, key)
-    if not may_be_dual_stack(manifest) or ipv4:
+            return warning_on(manifest, "no-ipv4", message, key)
+        if ipv4 and manifest.of_spec("ipFamilyPolicy") == "SingleStack" and not dual:
+            return _single_stack(manifest, key, ipv4[0])
+    if not dual or ipv4:
         return None
     if service.balancer is LoadBalancer.METALLB:
         message = (
@@ -247,15 +229,35 @@ def _families_would_differ(manifest: Manifest, service: _Service) -> Problem | N
             f"the Service may be dual stack, and Cilium gives it only the addresses of {key}: "
             f'write its IPv4 address there, or set {IPV6_ONLY}: "true"'
         )
-    return _warning(manifest, "ipv4-would-be-lost", message)
+    return warning_on(manifest, "ipv4-would-be-lost", message)
 
 
-def _without_target(manifest: Manifest, key: str, service: _Service) -> Problem:
+def _single_stack(manifest: Manifest, key: str, ipv4: str) -> Problem:
     message = (
-        f"{key} is not made, since it would replace the A record, and the IPv4 address of the "
-        f"Service is not known: write it into {service.keys[0]}"
+        f"MetalLB gives a single-stack Service no address with both families in {key}: "
+        f"set spec.ipFamilyPolicy to PreferDualStack, or remove {ipv4}"
     )
-    return _warning(manifest, "ipv4-leaves-dns", message)
+    return warning_on(manifest, "ipv4-would-be-lost", message, key)
+
+
+def _replaced_in_dns(
+    manifest: Manifest, service: _Service, loss: Problem | None, key: str
+) -> Problem | None:
+    """A warning when a new target would replace records of addresses that are not known here."""
+    internal = next((each for each in manifest.annotations if each.endswith(_INTERNAL)), None)
+    if internal is not None:
+        message = (
+            f"{key} is not made, since it would replace the records of {internal} too, which are "
+            "addresses inside the cluster: give that name to a Service of its own"
+        )
+    elif loss is not None and not service.ipv4_in_dns(manifest):
+        message = (
+            f"{key} is not made, since it would replace the A record, and the IPv4 address of the "
+            f"Service is not known: write it into {service.keys[0]}"
+        )
+    else:
+        return None
+    return warning_on(manifest, "ipv4-leaves-dns", message)
 
 
 def _advise(
@@ -263,24 +265,22 @@ def _advise(
 ) -> Iterator[Problem]:
     """Warnings that do not keep the Service from following."""
     if service.balancer is LoadBalancer.METALLB:
+        if (ipv4 := service.ipv4(manifest)) and is_silent(manifest):
+            yield _single_stack(manifest, service.keys[0], ipv4[0])
         if dns and specification.transition.dns_delay:
             message = "MetalLB holds one address, so the DNS target moves with it, without dnsDelay"
-            yield _warning(manifest, "no-dns-delay", message)
+            yield warning_on(manifest, "no-dns-delay", message)
         for key in filter(manifest.annotations.__contains__, CILIUM):
             message = f"{key} is not read by MetalLB: remove it"
-            yield _warning(manifest, "unused-annotation", message, key)
+            yield warning_on(manifest, "unused-annotation", message, key)
     for key in dns:
         written = entries(manifest.annotations.get(key))
         if any(address_span(entry) is None for entry in written):
             message = f"{key}: external-dns drops a hostname beside addresses: keep one kind"
-            yield _warning(manifest, "hostname-in-target", message, key)
-        elif written and service.ipv4(manifest) and not any(map(ipv4_of, written)):
+            yield warning_on(manifest, "hostname-in-target", message, key)
+        elif written and service.ipv4_in_dns(manifest) and not any(map(ipv4_of, written)):
             message = f"{key} has no IPv4, so external-dns has no A record: add the IPv4 address"
-            yield _warning(manifest, "ipv4-leaves-dns", message, key)
-
-
-def _warning(manifest: Manifest, code: str, message: str, key: str = NAME) -> Problem:
-    return manifest.annotation_problem(code, message, key=key, severity=Severity.WARNING)
+            yield warning_on(manifest, "ipv4-leaves-dns", message, key)
 
 
 def service_reference(
@@ -357,10 +357,13 @@ def _edit(service: _Service, key: str, binding: Binding, following: Following) -
         return binding.unchanged((other,))
     if key in service.keys:
         # MetalLB takes one address of a family (metallb.io, "Requesting specific IPs").
-        return edit_address_text(binding, Ownership(held[:1] if metallb else held, known, prefixes))
+        wanted = held[:1] if metallb else held
+        # The first annotation counts: what another one pins is pinned in an empty one, too.
+        added = () if entries(binding.before) else service.pinned(service.manifest)
+        return edit_address_text(binding, Ownership(wanted, known, prefixes, added))
     target = held[0] if metallb else _in_dns(following, held)
     # A target that is new replaces the A record too, so it needs the IPv4 addresses.
-    added = () if entries(binding.before) else service.ipv4(service.manifest)
+    added = () if entries(binding.before) else service.ipv4_in_dns(service.manifest)
     return edit_address_text(binding, Ownership((target,), known, prefixes, added))
 
 
@@ -374,7 +377,7 @@ def _find_another(service: _Service, manifest: Manifest, known: frozenset[int]) 
                     f"which is not of the range; the Service stays as it is: remove that address, "
                     f"or write its host part as {SUFFIX}"
                 )
-                return _warning(manifest, "second-ipv6", message, key)
+                return warning_on(manifest, "second-ipv6", message, key)
     return None
 
 
