@@ -58,6 +58,9 @@ def _mounted(directory: str, key: str, when: str) -> Chart:
     return Chart(f'{{{{ printf "/etc/gitops-prefix/{directory}/%s" {key} }}}}', when)
 
 
+_WEBHOOK_TLS = "and (.Values.webhook).enabled ((.Values.webhook).tls).existingSecret"
+
+
 def _auth(method: str) -> str:
     return f'eq .Values.auth.method "{method}"'
 
@@ -124,8 +127,8 @@ class PaceSettings:
         help="Serve probes, metrics and a page at this address. Without HOST: at all of them.",
         see="monitoring.md",
         chart=Chart(
-            '{{ printf "%s:%d" (include "gitops-prefix.httpHost" .) (int .Values.http.port) '
-            "| quote }}"
+            '{{ printf "%s:%d" (include "gitops-prefix.httpAddress" . | '
+            'include "gitops-prefix.bracketed") (int .Values.http.port) | quote }}'
         ),
     )
     listen_token_file: Path | None = file(
@@ -156,16 +159,26 @@ class UpdateSettings:
     webhook_credentials: Path | None = file(
         help="A file with lines USER:PASSWORD: who may send a prefix to /update. Without it, "
         "nobody may.",
+        chart=_mounted("webhook", ".Values.webhook.credentialsKey", "(.Values.webhook).enabled"),
     )
     webhook_listen: str = text(
         "",
         metavar="[HOST]:PORT",
         help="Take updates at this address, and nothing else there. [default: at --listen]",
+        chart=Chart(
+            '{{ printf "%s:%d" (include "gitops-prefix.bracketed" .Values.webhook.host) '
+            "(int .Values.webhook.port) | quote }}",
+            "(.Values.webhook).enabled",
+        ),
     )
     webhook_cert: Path | None = file(
         help="Certificates for TLS at --webhook-listen. A file that is replaced counts at once.",
+        chart=Chart("/etc/gitops-prefix/webhook-tls/tls.crt", _WEBHOOK_TLS),
     )
-    webhook_key: Path | None = file(help="The private key of --webhook-cert.")
+    webhook_key: Path | None = file(
+        help="The private key of --webhook-cert.",
+        chart=Chart("/etc/gitops-prefix/webhook-tls/tls.key", _WEBHOOK_TLS),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

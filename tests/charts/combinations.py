@@ -112,6 +112,10 @@ def draw(chance: random.Random) -> dict[str, Any]:
     values["metrics"]["prometheusRule"] = {"enabled": chance.random() < 0.3}
     if not asks and chance.random() < 0.3:
         values["http"] = {"host": chance.choice(["", "127.0.0.1", "::1"]), "port": 9090}
+    if chance.random() < 0.4:
+        tls, service = chance.choice(["", "tls"]), not many and chance.random() < 0.5
+        values["webhook"] = {"enabled": True, "tls": {"existingSecret": tls}}
+        values["webhook"]["service"] = {"enabled": service, "type": "NodePort"}
     if values["source"] == "static" and chance.random() < 0.5:
         values["networkPolicy"] = {"enabled": True, "ingressFrom": [{"podSelector": {}}]}
     return values

@@ -56,6 +56,11 @@ REFUSED = {
     "a volume that is the chart's": ({"extraVolumes": [{"name": "clone", "emptyDir": {}}]}, "extraVolumes: clone is a volume of this chart"),
     "a mount where the chart has one": ({"extraVolumeMounts": [{"name": "a", "mountPath": "/tmp/"}]}, "extraVolumeMounts: this chart mounts /tmp itself"),
     "a container that is the daemon's": ({"extraContainers": [{"name": "gitops-prefix", "image": "x"}]}, "extraContainers: gitops-prefix is"),
+    "one port for two": ({"webhook": {"enabled": True, "port": 8080}}, "webhook.port: 8080 is the port of http, too"),
+    "a Service before two daemons": ({"replicas": 2, "webhook": {"enabled": True, "service": {"enabled": True}}}, "webhook.service.enabled: a Service hands each update to one pod"),
+    "a Service before a daemon on each node": ({"kind": "DaemonSet", "webhook": {"enabled": True, "service": {"enabled": True}}}, "webhook.service.enabled: a Service hands each"),
+    "a Service whose name begins with a digit": ({"fullnameOverride": "1a", "webhook": {"enabled": True, "service": {"enabled": True}}}, "webhook.service.enabled: the name of a Service"),
+    "updates without credentials": ({"webhook": {"enabled": True, "existingSecret": ""}}, "at '/webhook/existingSecret'"),
     "two monitors": ({"metrics": {"podMonitor": {"enabled": True}, "service": {"enabled": True}, "serviceMonitor": {"enabled": True}}}, "each pod would be asked twice"),
     "a name that is too long": ({"fullnameOverride": "a" * 53}, "at '/fullnameOverride': maxLength"),
     "a name with a dot": ({"fullnameOverride": "a.b"}, "at '/fullnameOverride'"),
@@ -135,6 +140,8 @@ FILES = {
     "a signing key with a passphrase": ({"signing": {"existingSecret": "key", "passphraseKey": "passphrase"}}, ["GITOPS_PREFIX_SIGNING_KEY", "GITOPS_PREFIX_SIGNING_PASSPHRASE_FILE"]),
     "a forge's token": ({"pullRequest": {"forge": "auto", "existingSecret": "forge"}}, ["GITOPS_PREFIX_FORGE_TOKEN_FILE"]),
     "a token of those who ask": ({"http": {"existingSecret": "listen"}}, ["GITOPS_PREFIX_LISTEN_TOKEN_FILE"]),
+    "who may send updates": ({"webhook": {"enabled": True}}, ["GITOPS_PREFIX_WEBHOOK_CREDENTIALS"]),
+    "the certificate of updates": ({"webhook": {"enabled": True, "tls": {"existingSecret": "tls"}}}, ["GITOPS_PREFIX_WEBHOOK_CERT", "GITOPS_PREFIX_WEBHOOK_KEY"]),
     "what notices are signed with": ({"notify": {"hooks": ["flux=https://host/hook"], "existingSecret": "hook"}}, ["GITOPS_PREFIX_NOTIFY_SECRET_FILE"]),
     "host keys of their own": ({"auth": {"ssh": {"knownHosts": "x"}}}, ["GITOPS_PREFIX_KNOWN_HOSTS"]),
 }  # fmt: skip
@@ -454,3 +461,33 @@ def test_a_monitor_in_another_namespace_still_finds_the_pods(tmp_path):
     for name in ("scrapeTimeout", "relabelings", "metricRelabelings"):
         assert endpoint[name] == monitor[name]
     assert alerts["spec"]["groups"][-1]["rules"] == [rule]
+
+
+@pytest.mark.parametrize(
+    ("host", "listens"), [("", ":8081"), ("192.0.2.1", "192.0.2.1:8081"), ("::", "[::]:8081")]
+)
+def test_updates_have_a_port_and_a_service_of_their_own(host, listens, tmp_path):
+    service = {"enabled": True, "type": "NodePort", "port": 80, "annotations": {"a": "b"}}
+    values = {"webhook": {"enabled": True, "host": host, "service": service}, "source": "static"}
+    objects = rendered(tmp_path, values | {"networkPolicy": {"enabled": True}})
+    (container,) = pod(objects)["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["GITOPS_PREFIX_WEBHOOK_LISTEN"] == listens
+    ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    assert ports == {"http": 8080, "webhook": 8081}
+    (made,) = of_kind("Service", objects)
+    assert made["metadata"]["name"] == "gitops-prefix-webhook"
+    assert made["metadata"]["annotations"] == {"a": "b"}
+    assert made["spec"]["type"] == "NodePort"
+    assert made["spec"]["ports"] == [
+        {"name": "webhook", "port": 80, "targetPort": "webhook", "protocol": "TCP"}
+    ]
+    (policy,) = of_kind("NetworkPolicy", objects)
+    assert [one["port"] for one in policy["spec"]["ingress"][0]["ports"]] == ["http", "webhook"]
+
+
+def test_without_updates_there_is_nothing_of_them(tmp_path):
+    service = {"enabled": True}
+    objects = rendered(tmp_path, {"webhook": {"service": service, "tls": {"existingSecret": "x"}}})
+    assert not of_kind("Service", objects)
+    assert "webhook" not in str(objects)

@@ -14,9 +14,17 @@ GITOPS_PREFIX_CLONE_DIR: /var/lib/gitops-prefix/clone
 {{- if .Values.interface }}
 GITOPS_PREFIX_INTERFACE: {{ .Values.interface | quote }}
 {{- end }}
-GITOPS_PREFIX_LISTEN: {{ printf "%s:%d" (include "gitops-prefix.httpHost" .) (int .Values.http.port) | quote }}
+GITOPS_PREFIX_LISTEN: {{ printf "%s:%d" (include "gitops-prefix.httpAddress" . | include "gitops-prefix.bracketed") (int .Values.http.port) | quote }}
 {{- if (.Values.http).existingSecret }}
 GITOPS_PREFIX_LISTEN_TOKEN_FILE: {{ printf "/etc/gitops-prefix/listen/%s" .Values.http.tokenKey }}
+{{- end }}
+{{- if (.Values.webhook).enabled }}
+GITOPS_PREFIX_WEBHOOK_CREDENTIALS: {{ printf "/etc/gitops-prefix/webhook/%s" .Values.webhook.credentialsKey }}
+GITOPS_PREFIX_WEBHOOK_LISTEN: {{ printf "%s:%d" (include "gitops-prefix.bracketed" .Values.webhook.host) (int .Values.webhook.port) | quote }}
+{{- end }}
+{{- if and (.Values.webhook).enabled ((.Values.webhook).tls).existingSecret }}
+GITOPS_PREFIX_WEBHOOK_CERT: /etc/gitops-prefix/webhook-tls/tls.crt
+GITOPS_PREFIX_WEBHOOK_KEY: /etc/gitops-prefix/webhook-tls/tls.key
 {{- end }}
 {{- if eq .Values.auth.method "ssh" }}
 GITOPS_PREFIX_SSH_KEY: {{ printf "/etc/gitops-prefix/ssh/%s" .Values.auth.ssh.privateKeyKey }}
@@ -105,9 +113,8 @@ reach a pod with a network of its own by the pod's address.
 {{- end }}
 
 {{/* An IPv6 address stands in brackets before its port. */}}
-{{- define "gitops-prefix.httpHost" -}}
-{{- $address := include "gitops-prefix.httpAddress" . -}}
-{{- if contains ":" $address }}[{{ $address }}]{{ else }}{{ $address }}{{ end }}
+{{- define "gitops-prefix.bracketed" -}}
+{{- if contains ":" . }}[{{ . }}]{{ else }}{{ . }}{{ end }}
 {{- end }}
 
 {{/* The files that the ConfigMap holds; empty when it is not needed. */}}

@@ -77,6 +77,11 @@ containers:
       - name: http
         containerPort: {{ .Values.http.port }}
         protocol: TCP
+      {{- if .Values.webhook.enabled }}
+      - name: webhook
+        containerPort: {{ .Values.webhook.port }}
+        protocol: TCP
+      {{- end }}
     {{- range $probe, $path := dict "livenessProbe" "/healthz" "readinessProbe" "/readyz" "startupProbe" "/healthz" }}
     {{- with get $.Values $probe }}
     {{ $probe }}:
@@ -169,6 +174,12 @@ it away. Nothing but NET_RAW is there to gain. */}}
 {{- end }}
 {{- with .Values.http.existingSecret }}
 {{ include "gitops-prefix.secretMount" (dict "name" "listen-token" "path" "listen" "secret" .) }}
+{{- end }}
+{{- if .Values.webhook.enabled }}
+{{ include "gitops-prefix.secretMount" (dict "name" "webhook" "path" "webhook" "secret" .Values.webhook.existingSecret) }}
+{{- with .Values.webhook.tls.existingSecret }}
+{{ include "gitops-prefix.secretMount" (dict "name" "webhook-tls" "path" "webhook-tls" "secret" .) }}
+{{- end }}
 {{- end }}
 {{- with .Values.signing.existingSecret }}
 {{ include "gitops-prefix.secretMount" (dict "name" "signing-key" "path" "signing" "secret" .) }}
