@@ -59,7 +59,7 @@ REFUSED = {
     "one port for two": ({"webhook": {"enabled": True, "port": 8080}}, "webhook.port: 8080 is the port of http, too"),
     "a Service before two daemons": ({"replicas": 2, "webhook": {"enabled": True, "service": {"enabled": True}}}, "webhook.service.enabled: a Service hands each update to one pod"),
     "a Service before a daemon on each node": ({"kind": "DaemonSet", "webhook": {"enabled": True, "service": {"enabled": True}}}, "webhook.service.enabled: a Service hands each"),
-    "a Service whose name begins with a digit": ({"fullnameOverride": "1a", "webhook": {"enabled": True, "service": {"enabled": True}}}, "webhook.service.enabled: the name of a Service"),
+    "a Service of updates whose name begins with a digit": ({"fullnameOverride": "1a", "webhook": {"enabled": True, "service": {"enabled": True}}}, "webhook.service.enabled: the name of a Service"),
     "updates without credentials": ({"webhook": {"enabled": True, "existingSecret": ""}}, "at '/webhook/existingSecret'"),
     "two monitors": ({"metrics": {"podMonitor": {"enabled": True}, "service": {"enabled": True}, "serviceMonitor": {"enabled": True}}}, "each pod would be asked twice"),
     "a name that is too long": ({"fullnameOverride": "a" * 53}, "at '/fullnameOverride': maxLength"),
