@@ -31,7 +31,7 @@ from gitops_prefix.cli.settings import (
 )
 from gitops_prefix.daemon.follow_ups import Delivery
 from gitops_prefix.daemon.loop import Pace
-from gitops_prefix.daemon.server import Certificate
+from gitops_prefix.daemon.server import Certificate, parse_listen
 from gitops_prefix.daemon.webhook import read_credentials
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.credentials import (
@@ -130,6 +130,9 @@ def assemble(settings: RunSettings) -> Assembly:
         credentials = problems.attempt(lambda: make_credentials(settings, secrets))
     if credentials is not None and where.repo:
         problems.attempt(lambda: check_url(where.repo, credentials))
+    if isinstance(credentials, SshKey):
+        problems.attempt(credentials.read)
+        problems.attempt(credentials.check_hosts)
     problems.attempt(partial(_check_branches, where.branch, settings.proposals))
     clone_dir = where.clone_dir or default_clone_dir(where.repo, where.branch)
     problems.attempt(lambda: _check_there(where.repo, clone_dir))
@@ -140,6 +143,7 @@ def assemble(settings: RunSettings) -> Assembly:
     cluster = problems.attempt(settings.cluster.access)
     listen_token = problems.attempt(lambda: _listen_token(settings.pace.listen_token_file))
     problems.attempt(lambda: _check_update_files(settings.updates))
+    problems.attempt(lambda: _check_places(settings))
     problems.refuse()
     assert credentials is not None and wording is not None  # noqa: S101, PT018
     assert notify_secrets is not None and cluster is not None  # noqa: S101, PT018
@@ -315,6 +319,18 @@ def _listen_token(path: Path | None) -> Callable[[], str] | None:
     read = one_line(token_from(path, "--listen-token-file").read, f"--listen-token-file {path}")
     read()
     return read
+
+
+def _check_places(settings: RunSettings) -> None:
+    """Read where to listen."""
+    problems = _Problems(())
+    for option, place in (
+        ("--listen", settings.pace.listen),
+        ("--webhook-listen", settings.updates.webhook_listen),
+    ):
+        if place:
+            problems.attempt(partial(parse_listen, place, option))
+    problems.refuse()
 
 
 def _check_update_files(updates: UpdateSettings) -> None:

@@ -20,6 +20,9 @@ from gitops_prefix.errors import InputError, Place, Problem
 
 CONFIG_FILE = "gitops-prefix.yaml"
 _MOST_BYTES = 5 * 1024 * 1024
+WRONG_KEYS = "gitops_prefix.wrong_keys"
+"""Where a click context keeps what is wrong with the keys of the file: `options.Command`
+reports it beside the wrong options."""
 _OF_THE_REPOSITORY = {"externalDNS", "lists", "rewrite"}
 """`render.settings` reads this key of the same file."""
 COMMANDS = {
@@ -107,8 +110,10 @@ def cli() -> None:
 def load_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
     """Make the options of the file the defaults of the command: the callback of `--config`.
 
+    What is wrong with its keys is kept in the context.
+
     Raises:
-        InputError: the file cannot be read, or an option in it is wrong.
+        InputError: the file cannot be read, or names a path that it must not.
     """
     chosen = path or Path(CONFIG_FILE)
     if path is None and not chosen.is_file():
@@ -116,7 +121,8 @@ def load_config(context: click.Context, _parameter: click.Parameter, path: Path 
     settings = read_config(chosen)
     if path is None and {"apiVersion", "kind"} <= settings.keys():
         return  # a manifest of that name, such as the Kustomization of our own deployment
-    defaults = _defaults_of(context.command, settings, Place(str(chosen)))
+    defaults, problems = _defaults_of(context.command, settings, Place(str(chosen)))
+    context.meta[WRONG_KEYS] = problems
     types = {parameter.name: parameter.type for parameter in context.command.params}
     if path is None and "directory" in types:
         for name, setting in defaults.items():
@@ -179,11 +185,10 @@ def read_config(path: Path) -> dict[Any, Any]:
 
 def _defaults_of(
     command: click.Command, settings: Mapping[Any, Any], place: Place
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[Problem]]:
     """Return the options of one command that the file sets, by click's parameter names.
 
-    Raises:
-        InputError: keys that no command has, and values that no flag could have; all of them.
+    With them, the problems of keys that no command has, and of values that no flag could have.
     """
     own = _options(command)
     defaults = {}
@@ -197,9 +202,7 @@ def _defaults_of(
                 defaults[str(own[name].name)] = _as_given(own[name], str(key), setting, place)
         except InputError as error:
             problems += error.problems
-    if problems:
-        raise InputError(*problems)
-    return defaults
+    return defaults, problems
 
 
 def _snake(key: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from gitops_prefix.cli.commands import CONFIG_FILE, load_config
+from gitops_prefix.cli.commands import CONFIG_FILE, WRONG_KEYS, load_config
 from gitops_prefix.cli.output import Format
 from gitops_prefix.decide.fields import nearest, parse_duration
 from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
@@ -97,17 +97,17 @@ class Command(click.Command):
         """Run the command, unless an option is wrong.
 
         Raises:
-            InputError: several options are wrong; with a problem for each.
-            click.UsageError: one is wrong.
+            InputError: keys of the file are wrong, or several options; with a problem for each.
+            click.UsageError: one option is wrong.
         """
         wrong: list[click.UsageError] = ctx.meta.get(_WRONG, [])
-        if wrong:
+        keys: list[Problem] = ctx.meta.get(WRONG_KEYS, [])
+        if wrong or keys:
             problems = [*self.check(ctx.params)] if self.check else []
-            if len(wrong) == 1 and not problems:
+            if len(wrong) == 1 and not keys and not problems:
                 raise wrong[0]
-            raise InputError(
-                *(Problem("usage", error.format_message()) for error in wrong), *problems
-            )
+            usage = [Problem("usage", error.format_message()) for error in wrong]
+            raise InputError(*keys, *usage, *problems)
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -221,8 +221,8 @@ class SshKey:
         Kubernetes mounts secrets readable for a group, and ssh refuses such a key. The file
         is read for each call, so that a rotated key is used.
         """
-        hidden = loan.hide(read_private_key(self.key, "--ssh-key", "invalid-ssh-key"))
-        _check_known_hosts(self.known_hosts)
+        hidden = loan.hide(self.read())
+        self.check_hosts()
         family = "any" if loan.connected else self.route.family(*ssh_place(url))
         options = {
             "AddressFamily": family,
@@ -244,6 +244,26 @@ class SshKey:
         loan.variables[SSH_COMMAND] = f"f() {{ {command}; exit $?; }}; f"
         loan.variables["GIT_SSH_VARIANT"] = "ssh"
         loan.destination = ssh_destination(url)
+
+    def read(self) -> bytes:
+        """Return the key.
+
+        Raises:
+            InputError: the file cannot be read, or holds no key that opens.
+        """
+        return read_private_key(self.key, "--ssh-key", "invalid-ssh-key")
+
+    def check_hosts(self) -> None:
+        """Refuse a file without a host key.
+
+        Raises:
+            InputError: it is so, or cannot be read.
+        """
+        lines = read_secret(self.known_hosts, "--known-hosts").splitlines()
+        if not any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
+            remedy = "`ssh-keyscan HOST` prints them"
+            message = f"--known-hosts {self.known_hosts} holds no host key: {remedy}"
+            raise InputError(Problem("no-known-hosts", message))
 
     def doubt(self) -> None:
         """Nothing to forget: the files are read for each call."""
@@ -375,13 +395,6 @@ def read_private_key(path: Path, name: str, code: str) -> bytes:
         raise InputError(Problem(code, f"{name} {path} {error}")) from error
     learn(key.decode(errors="replace"))
     return key
-
-
-def _check_known_hosts(path: Path) -> None:
-    lines = read_secret(path, "--known-hosts").splitlines()
-    if not any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
-        message = f"--known-hosts {path} holds no host key: `ssh-keyscan HOST` prints them"
-        raise InputError(Problem("no-known-hosts", message))
 
 
 def read_secret(path: Path, name: str) -> bytes:

@@ -238,6 +238,28 @@ def test_values_that_cannot_be_read_are_reported_beside_the_others(capsys):
     assert "Missing option '--repo'" in lines[2]
 
 
+def test_wrong_keys_of_the_file_are_reported_beside_the_others(tmp_path, capsys):
+    config = tmp_path / "options.yaml"
+    config.write_text("branch: [a]\nonce: perhaps\nwait: soon\nlisten: nowhere\nlistn: x\n")
+    assert enter(["run", "--config", str(config), "--repo", str(tmp_path), "--apply", "often"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    expected = ["wrong-type"] * 2 + ["config-unknown-option"] + ["usage"] * 2 + ["invalid-listen"]
+    assert [line.rpartition(" ")[2] for line in lines] == [f"[{code}]" for code in expected]
+
+
+def test_what_ssh_needs_and_where_to_listen_are_reported_with_the_rest(tmp_path):
+    keys = {"ssh_key": tmp_path / "key", "known_hosts": tmp_path / "known_hosts"}
+    doors = {"listen": "nowhere", "webhook_listen": ":http", "webhook_credentials": tmp_path / "c"}
+    problems = find_problems(settings(**keys, **doors, repo="git@git.example.com:me/home.git"))
+    assert sorted(problem.code for problem in problems) == [
+        "invalid-listen",
+        "invalid-listen",
+        "unreadable",
+        "unreadable",
+        "webhook-credentials",
+    ]
+
+
 def test_files_that_cannot_be_read_are_reported_together(tmp_path):
     given = {name: tmp_path / name for name in ("token_file", "signing_key", "message_template")}
     problems = find_problems(settings(**given, repo=str(tmp_path)))
