@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
@@ -198,6 +199,9 @@ def _stop_on_signals(service: Service, *, hung: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    # A terminal that is gone ends us; elsewhere SIGHUP has a daemon look again.
+    look = lambda *_: service.loop.look_now()  # noqa: E731  a handler like `stop`
+    signal.signal(signal.SIGHUP, stop if sys.stderr.isatty() else look)
 
 
 def read_remedies() -> dict[str, str]:

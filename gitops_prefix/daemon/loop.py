@@ -6,7 +6,6 @@ everything, and the latest observation counts.
 """
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -151,7 +150,7 @@ class Loop:
         self._follow_ups = follow_ups
         self._schedule = Schedule(pace.interval)
         self._stopping = False
-        self._called = threading.Event()
+        self._called = False
         self._right: _Right | None = None
         self._watched: dict[str, Watched] = {}
         self._shown: dict[str, str] = {}
@@ -175,8 +174,11 @@ class Loop:
         self._wakeup.nudge()
 
     def look_now(self) -> None:
-        """Look at the branch again, whatever was decided before. Any thread may call this."""
-        self._called.set()
+        """Look at the branch again, whatever was decided before.
+
+        Any thread may call this, and a signal handler, which must not take a lock.
+        """
+        self._called = True
         self._wakeup.nudge()
 
     def turns(self) -> Iterator[Outcome | None]:
@@ -231,7 +233,7 @@ class Loop:
         """The reasons for a pass now; without one, neither git nor YAML is touched."""
         now = self._clocks.monotonic()
         return Why(
-            self._called.is_set(),
+            self._called,
             now >= self._schedule.due_at,
             self._has_news(),
             now >= self._follow_up_at(),
@@ -312,7 +314,7 @@ class Loop:
         """One pass, what it means for the next, and what follows it."""
         self._pass_began = self._clocks.now()
         now = self.began_at = self._pass_began.monotonic
-        self._called.clear()
+        self._called = False
         log.debug("pass: %s", why)
         with self._repository.connected():
             outcome = self._attempt(why, settle=settle)

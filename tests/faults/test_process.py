@@ -278,6 +278,24 @@ def test_nothing_to_listen_to(tmp_path, ssh):
         until(lambda: is_ready(daemon), "a probe that is ready", 60)
 
 
+def test_a_hangup_has_it_look_at_the_branch_now(tmp_path):
+    """Whoever pushed a change, or mended a refusal, need not wait for the interval."""
+    remote = remote_home(tmp_path)
+    fixed(tmp_path / "tree", A)
+    words = [sys.executable, "-m", "gitops_prefix", "run", "--repo", str(remote)]
+    words += ["--clone-dir", str(tmp_path / "clone"), "--interval", "24h"]
+    log = tmp_path / "log"
+    with log.open("w") as stderr, start_here(*words, stderr=stderr, cwd=tmp_path) as process:
+        until(lambda: "published" in log.read_text(), "the commit", 60)
+        git(tmp_path / "tree", "pull", "-q", "origin", "main")
+        text = (tmp_path / "tree" / "prefix.yaml").read_text()
+        text = text.replace(f'prefix: "{A}"', f'prefix: "{B}"', 1)
+        somebody_pushes(tmp_path / "tree", "prefix.yaml", text)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: change(A, B) in subjects(remote), "the change", 60)
+        assert process.poll() is None
+
+
 def test_git_that_cannot_be_started(tmp_path):
     """Not ready at once; when git can be started again, the daemon goes on."""
     remote = remote_home(tmp_path)
