@@ -270,6 +270,18 @@ _REMEDIES = (
         "the forge has to know the public half of --ssh-key, as a deploy key that may write",
     ),
 )
+_OF_OUR_DISK = (
+    (
+        re.compile(r"no space left|out of diskspace|disk quota exceeded", re.IGNORECASE),
+        "make room on the disk of --clone-dir",
+    ),
+    (
+        re.compile(r"read-only file system", re.IGNORECASE),
+        "--clone-dir has to be on a disk that can be written",
+    ),
+)
+_BY_CHANCE = re.compile(r"(?<=\btmp_)(pack|obj|idx|rev)_\w+")
+"""git's names for files that it is writing; each try has another one."""
 _LOCAL_STAGES = {Stage.READ, Stage.RENDER, Stage.COMMIT}
 """Stages that use only our own disk."""
 
@@ -337,6 +349,15 @@ def tolerating(kind: Kind) -> Iterator[None]:
             raise
 
 
+def words_of_git(said: str) -> str:
+    """Return what git said of our own disk, in one line, with what to do about it.
+
+    Two tries that fail alike say the same words.
+    """
+    found = (words for pattern, words in _OF_OUR_DISK if pattern.search(said))
+    return _BY_CHANCE.sub(r"\1_", _clean(said)) + "".join(f" ({words})" for words in found)
+
+
 def _look_up(text: str) -> Reason | None:
     return next((reason for reason, pattern in _TABLE if pattern.search(text)), None)
 
@@ -356,6 +377,6 @@ def _clean(text: str) -> str:
 
 def _says_something(line: str) -> bool:
     """Return whether a line has words; forges draw boxes around theirs."""
-    if line.startswith(("hint:", "To ", "Done")):
+    if line.startswith(("hint:", "To ", "Done", "fast-import: dumping crash report")):
         return False
     return any(character.isalnum() for character in line.removeprefix("remote:"))

@@ -15,6 +15,7 @@ from time import monotonic  # noqa: TID251  how long git runs, and no date
 from typing import NamedTuple
 
 from gitops_prefix.errors import OutsideError
+from gitops_prefix.publish.failure import words_of_git
 from gitops_prefix.publish.loan import Loan
 from gitops_prefix.publish.running import LOCAL, Limits, Talk, end_group, reap_group
 from gitops_prefix.publish.scrub import scrub
@@ -117,7 +118,7 @@ class GitFailedError(OutsideError):
     """
 
     def __init__(self, what: str, answer: Answer) -> None:
-        words = answer.stderr.strip() or f"exit status {answer.status}"
+        words = words_of_git(answer.stderr) or f"exit status {answer.status}"
         super().__init__(f"git {what}: {words}")
         self.answer = answer
 

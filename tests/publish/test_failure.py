@@ -14,6 +14,7 @@ from gitops_prefix.publish.failure import (
     of_kind,
     read_failure,
     read_push,
+    words_of_git,
 )
 from gitops_prefix.publish.stages import Stage
 
@@ -99,6 +100,23 @@ def test_a_reason_says_what_helps():
     assert {name for name, kind in kinds.items() if kind == "moved"} == {"contested"}
     away = {"server", "local", "dns", "timeout", "unreachable"}
     assert {name for name, kind in kinds.items() if kind == "away"} == away
+
+
+OUR_DISK = {
+    "fatal: sha1 file '/c/tmp_pack_NAME' write error. Out of diskspace\n"
+    "fast-import: dumping crash report to /c/fast_import_crash_NAME": "make room on the disk",
+    "fatal: cannot create directory at 'x': Read-only file system": "that can be written",
+    "error: /c/a.idx is too small\nerror: /c/a.idx is too small\n": "is too small",
+}
+
+
+@pytest.mark.parametrize(("said", "remedy"), OUR_DISK.items())
+def test_what_git_says_of_our_disk_is_one_line_and_the_same_at_each_try(said, remedy):
+    words = words_of_git(said.replace("NAME", "BpgitY"))
+    assert words == words_of_git(said.replace("NAME", "tZ5NPH"))
+    assert remedy in words
+    assert "\n" not in words
+    assert words.count("/c/") <= 1
 
 
 HTTPS = {
