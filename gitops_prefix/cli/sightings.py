@@ -310,7 +310,9 @@ def _ipv6(proc: Path, name: str) -> Iterator[str]:
         yield "this host has no IPv6 at all (ipv6.disable=1?)"
         return
     if _read(settings / name / "disable_ipv6") == "1":
-        yield f"IPv6 is off on {name}: sysctl -w net.ipv6.conf.{name}.disable_ipv6=0"
+        # sysctl(8): a slash where the name of the link has a dot, as in eth0.100.
+        setting = f"net.ipv6.conf.{name.replace('.', '/')}.disable_ipv6=0"
+        yield f"IPv6 is off on {name}: sysctl -w {setting}"
         return
     lines = _read(proc / "net" / "if_inet6").splitlines()
     if not any(line.split()[-1] == name and line.startswith("fe8") for line in lines):

@@ -16,6 +16,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT, Rejected, RejectReason, decode
+from gitops_prefix.watch.learnt import Deaf, is_switched_off
 from gitops_prefix.watch.links import LinkState
 from gitops_prefix.watch.raw_socket import ALL_ROUTERS, Packet, RouterAdvertisementSocket
 
@@ -232,10 +233,15 @@ def _repeats(packet: Packet, last: _Last) -> bool:
 
 @dataclass(slots=True)
 class _Ear:
-    """One link: its index while there is one, who was heard, and when to solicit."""
+    """One link: its index while there is one, who was heard, and when to solicit.
+
+    Attributes:
+        off: whether IPv6 was switched off on the link when it was looked at.
+    """
 
     hearing: Hearing
     index: int = 0
+    off: bool = False
     backoff: Solicitation = field(default_factory=Solicitation)
     requested: Requested = field(default_factory=Requested)
 
@@ -284,7 +290,7 @@ class AdvertisementSource:
         """When to solicit next, or to hear everybody again."""
         return min([self._respite_until, *(ear.at for ear in self._ears.values())])
 
-    def follow(self, link: LinkState, now: float) -> tuple[()]:
+    def follow(self, link: LinkState, now: float) -> tuple[Deaf, ...]:
         """Join or leave the group of a link, and solicit when it came up."""
         ear = self._ears.get(link.interface)
         if ear is None:
@@ -301,7 +307,7 @@ class AdvertisementSource:
         ear.requested = Requested()
         backoff = Solicitation()
         ear.backoff = backoff.start(now, self._chance) if link.up else backoff
-        return ()
+        return _look(ear, link.interface, now) if link.up else ()
 
     def overhear(self, event: object, now: float) -> None:
         """Nothing: this source heard it itself."""
@@ -314,7 +320,7 @@ class AdvertisementSource:
         if ear is not None and ear.index:
             ear.requested.add(request.router, now, FIRST_DELAY * self._chance())
 
-    def ready(self, now: float) -> Iterator["Advertised | Dropped | Flooded | Solicited"]:
+    def ready(self, now: float) -> Iterator["Advertised | Dropped | Flooded | Solicited | Deaf"]:
         """Read a batch of packets, and send the solicitations that are due."""
         yield from self._hear(now)
         yield from self._solicit(now)
@@ -326,7 +332,7 @@ class AdvertisementSource:
         """Close the raw socket."""
         self._packets.close()
 
-    def _hear(self, now: float) -> Iterator[Advertised | Dropped | Flooded]:
+    def _hear(self, now: float) -> Iterator[Advertised | Dropped | Flooded | Deaf]:
         # A bounded batch, so that link changes are heard in the middle of a flood.
         for _ in range(BATCH):
             packet = self._packets.receive()
@@ -338,6 +344,8 @@ class AdvertisementSource:
                 event = ear.hearing.hear(packet, now)
                 if isinstance(event, Advertised):
                     _note_answer(ear, event)
+                    if ear.off:
+                        yield from _look(ear, event.router.interface, now)
                 yield event
         self._in_a_row += BATCH
         if self._in_a_row >= FLOOD and isinf(self._respite_until):
@@ -354,7 +362,7 @@ class AdvertisementSource:
             self._respite_until = now + RESPITE
             yield Flooded(now)
 
-    def _solicit(self, now: float) -> Iterator[Solicited]:
+    def _solicit(self, now: float) -> Iterator[Solicited | Deaf]:
         for name, ear in self._ears.items():
             if ear.at > now:
                 continue
@@ -362,6 +370,7 @@ class AdvertisementSource:
             if ear.backoff.at <= now:
                 ear.backoff = ear.backoff.asked(now, self._chance)
                 routers.add("")
+                yield from _look(ear, name, now)
             for router in sorted(routers):
                 requested = ear.requested.sent(router, now)
                 # A link without an address yet (DAD) cannot send; the back-off asks again.
@@ -369,6 +378,15 @@ class AdvertisementSource:
                     self._packets.solicit(ear.index, router or ALL_ROUTERS)
                     if requested:
                         yield Solicited(name, router, now)
+
+
+def _look(ear: _Ear, interface: str, now: float) -> tuple[Deaf, ...]:
+    """Report IPv6 that is switched off on a link, and that it is on again, once each."""
+    reason = is_switched_off(interface)
+    if bool(reason) is ear.off:
+        return ()
+    ear.off = bool(reason)
+    return (Deaf(interface, reason, now),)
 
 
 def _note_answer(ear: _Ear, event: Advertised) -> None:

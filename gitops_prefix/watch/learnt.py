@@ -225,13 +225,24 @@ def deafness(
     kernel_is_off = accept == 0 or (accept == 1 and forwarding)
     for deaf, why, remedy in rules:
         if deaf and not (has_client and kernel_is_off):
-            # sysctl(8): a slash where the name of the link has a dot, as in eth0.100.
-            name = interface.replace(".", "/")
             return (
                 f"the kernel takes no prefix from Router Advertisements on {interface}: {why}; "
-                f"`sysctl -w net.ipv6.conf.{name}.{remedy}` mends it"
+                f"`{_set(interface, remedy)}` mends it"
             )
     return ""
+
+
+def is_switched_off(interface: str) -> str:
+    """Why no packet of IPv6 reaches anybody on a link, and how to mend it; or nothing."""
+    if not read_settings(interface).get("disable_ipv6", 0):
+        return ""
+    remedy = _set(interface, "disable_ipv6=0")
+    return f"IPv6 is off on {interface}, so no router is heard: `{remedy}` mends it"
+
+
+def _set(interface: str, setting: str) -> str:
+    # sysctl(8): a slash where the name of the link has a dot, as in eth0.100.
+    return f"sysctl -w net.ipv6.conf.{interface.replace('.', '/')}.{setting}"
 
 
 def read_settings(interface: str) -> dict[str, int]:

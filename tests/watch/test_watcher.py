@@ -18,6 +18,8 @@ from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.plan.ears import Advertised, LinkChanged
 from gitops_prefix.watch.advertisements import AdvertisementSource
 from gitops_prefix.watch.codec import RejectReason
+from gitops_prefix.watch.learnt import Deaf
+from gitops_prefix.watch.links import LinkState
 from gitops_prefix.watch.raw_socket import RouterAdvertisementSocket
 from gitops_prefix.watch.watcher import Dropped, Flooded, Solicit, Solicited, Watcher
 from tests import netns
@@ -104,6 +106,23 @@ def test_radvd_renumbers_and_the_watcher_sees_it(tmp_path):
             assert renumbered.advertisement.router_lifetime == 0
             renumbered = seen.next(Advertised)
         assert renumbered.router == first.router
+
+
+def test_ipv6_that_is_off_on_a_link_is_reported_once_and_that_it_is_on_again(lab):
+    """Else the log would only say that no router was heard."""
+    with (
+        lab.node.inside(),
+        contextlib.closing(AdvertisementSource(("eth0",), chance=lambda: 0.0)) as source,
+    ):
+        try:
+            lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
+            link = LinkState("eth0", socket.if_nametoindex("eth0"), up=True)
+            [off] = source.follow(link, 0.0)
+            assert "`sysctl -w net.ipv6.conf.eth0.disable_ipv6=0` mends it" in off.reason
+            assert not [*source.ready(10.0)]
+        finally:
+            lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=0")
+        assert [*source.ready(10_000.0)] == [Deaf("eth0", "", 10_000.0)]
 
 
 def fragments(message, *, source=SOURCE):
