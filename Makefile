@@ -31,9 +31,9 @@ test-fast: $(INSTALLED) ## the tests that need no server, no link and no cluster
 coverage: $(INSTALLED) ## every branch of decide, render, plan and the codec is taken by a test of its own
 	$(VENV)/bin/python -m tests.branches
 
-soak: $(INSTALLED) ## hours: property tests, kills, releases of the chart, 20,000 changes, an hour of random faults (RANDOM_FAULTS="3600 SEED")
+soak: $(INSTALLED) ## hours: property tests, kills, walks, releases of the chart, 20,000 changes, an hour of random faults (RANDOM_FAULTS="3600 SEED")
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/decide tests/render tests/watch $(PYTEST_ARGS)
-	KILLS=100 $(PYTEST) tests/faults/test_kills.py
+	SOAK=1 $(PYTEST) tests/faults/test_kills.py tests/daemon/test_proposals_walk.py
 	$(VENV)/bin/python -m tests.charts.combinations 100
 	$(VENV)/bin/python -m tests.faults.test_storm 60
 	$(VENV)/bin/python -m tests.faults.long_run $(LONG_RUN)

@@ -388,6 +388,8 @@ class _Bounded(ThreadingHTTPServer):
     """A thread for each connection, and so many at once and no more."""
 
     daemon_threads = True
+    # A client that finds the queue full tries again only after a second.
+    request_queue_size = MOST_AT_ONCE
     certificate: Certificate | None = None
 
     def __init__(self, *address: Any) -> None:

@@ -17,7 +17,7 @@ from gitops_prefix.watch.watcher import Flooded, Solicited
 from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, C, pio, saying, watching
 
 NAMED = watching(routers=(FIRST.address,))
-NOBODY = [Router("eth0", f"fe80::{number + 16:x}") for number in range(3 * MOST_ROUTERS)]
+NOBODY = [Router("eth0", f"fe80::{number + 16:x}") for number in range(MOST_ROUTERS + 32)]
 
 
 class Daemon:

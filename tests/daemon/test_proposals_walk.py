@@ -1,5 +1,6 @@
 """Whatever happens in whatever order: nothing of others is lost, main is theirs, and we fall silent."""
 
+import os
 import random
 import subprocess
 
@@ -104,7 +105,8 @@ class Walk:
                 assert status_on(self.remote, where).current == self.link
 
 
-@pytest.mark.parametrize("seed", range(4))
+# `make soak` walks further.
+@pytest.mark.parametrize("seed", range(40 if os.environ.get("SOAK") else 2))
 def test_any_walk(tmp_path, seed):
     walk = Walk(tmp_path)
     events = random.Random(seed).choices(EVENTS, k=14)

@@ -20,7 +20,7 @@ from tests.faults.victim import Job, Victim, kill_tree, numbered, victim
 from tests.gitrepo import git
 
 # `make soak` kills more often.
-KILLS = {"http": int(os.environ.get("KILLS", "12")), "ssh": int(os.environ.get("KILLS", "6"))}
+KILLS = {"http": 100, "ssh": 50} if os.environ.get("SOAK") else {"http": 12, "ssh": 6}
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ WORDS = "only on weekdays, says the Gitea of the house"
 
 def command(url: str, clone: Path, key: Path, known_hosts: Path) -> list[str]:
     words = [sys.executable, "-m", "gitops_prefix", "run", "--repo", url]
-    words += ["--clone-dir", str(clone), "--interval", "5s"]
+    words += ["--clone-dir", str(clone), "--interval", "1s"]
     return [*words, "--ssh-key", str(key), "--known-hosts", str(known_hosts)]
 
 

@@ -94,13 +94,13 @@ def test_accepted_and_not_moved(ours, http):
     back = f"unset GIT_DIR; git -C {http.remote} update-ref refs/heads/main {start}"
     forgets = hook(http.remote, "post-receive", back)
     ours.hears(B)
-    ours.lives(10 * MINUTE)
+    ours.lives(4 * MINUTE)
     assert ours.results.count(Result.PUBLISHED) == 1
     assert ours.outcome.result is Result.CONTESTED
     assert f"the branch shows {start[:12]} after the push" in ours.outcome.failed.words
     gaps = [later - earlier for earlier, later in pairwise(ours.tries(Result.CONTESTED))]
     assert max(gaps) <= 30.0
-    assert all(gap >= 15.0 for gap in gaps[-10:])
+    assert all(gap >= 15.0 for gap in gaps[-4:])
     assert ours.repository.unpublished is not None
     forgets.unlink()
     ours.lives(30)

@@ -72,7 +72,9 @@ def tracked() -> tuple[Path, ...]:
     words = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     listed = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
-        return tuple(path for path in ROOT.rglob("*") if ".venv" not in path.parts)
+        return tuple(
+            path for path in ROOT.rglob("*") if ".venv" not in path.parts and path.is_file()
+        )
     names = listed.stdout.decode().split("\0")
     return tuple(path for name in names if name and (path := ROOT / name).is_file())
 

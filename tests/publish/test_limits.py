@@ -80,13 +80,13 @@ def test_a_call_over_an_address_whose_prefix_is_replaced_ends(tmp_path, scheme, 
     ],
 )  # fmt: skip
 def test_any_other_change_ends_no_call(tmp_path, prefixes):
-    limits = TimeLimits(ask=4.0)
+    limits = TimeLimits(ask=2.0)
     with (
         silent() as (port, connected),
         opened(tmp_path / "clone", f"http://[::1]:{port}/x", limits=limits) as repository,
     ):
         repository.remote.prefixes = lambda: prefixes(connected.is_set())
-        with pytest.raises(FailedError, check=away, match="no answer within 4 s"):
+        with pytest.raises(FailedError, check=away, match="no answer within 2 s"):
             repository.fetch()
 
 
@@ -106,7 +106,7 @@ def test_a_slow_hook_is_waited_for_beyond_the_silence(tmp_path):
     remote = bare_repository(tmp_path, {"a.yaml": MANAGED})
     hook = remote / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nexec sleep 5\n")
+    hook.write_text("#!/bin/sh\nexec sleep 3\n")
     hook.chmod(0o755)
     limits = TimeLimits(silence=1.5)
     with fetched(tmp_path / "clone", f"file://{remote}", limits=limits) as repository:
