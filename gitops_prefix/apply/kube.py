@@ -21,6 +21,8 @@ from gitops_prefix.errors import OutsideError
 _DEFAULT_NAMESPACE = "default"
 _SECONDS = (5.0, 20.0)
 """To connect, and to wait for an answer."""
+_LISTED_SECONDS, _LIST_SECONDS = 30.0, 2.0
+"""How long a list is good for, and how long it may take."""
 _MOST_WORDS = 500
 _A_PAGE = 500
 
@@ -95,6 +97,7 @@ class Connection:
         self._ends, self._leads_until = inf, inf
         self.namespace = _namespace(kubeconfig, context)
         self._served: dict[tuple[str, str], Served] = {}
+        self._lists: dict[str, tuple[float, list[Object]]] = {}
 
     def limited(self, seconds: float = inf, leads_until: float = inf) -> "Connection":
         """The same connection for one piece of work.
@@ -145,6 +148,17 @@ class Connection:
                 self._served.pop((served.api_version, served.kind), None)
                 return None
             raise
+
+    def list_if_allowed(self, path: str) -> list[Object]:
+        """The items of a list of half a minute ago at most; none when they are not to be had."""
+        made_at, items = self._lists.get(path, (-inf, []))
+        if time.monotonic() - made_at > _LISTED_SECONDS:
+            try:
+                items = self.limited(_LIST_SECONDS).request("get", path).get("items") or []
+            except OutsideError:
+                items = []
+            self._lists[path] = time.monotonic(), items
+        return items
 
     def apply(
         self, served: Served, body: Object, *, force: bool, dry_run: bool, manager: str = ""

@@ -35,6 +35,7 @@ from gitops_prefix.apply.ownership import (
     claim_of,
     differences,
     holds_for,
+    inventory_id,
     our_entries,
     our_fields,
     our_holds,
@@ -177,6 +178,8 @@ def _try(
         report = _report(wanted, ObjectResult.WOULD_CHANGE, live, message, changes, owned_by)
         return report, live
     after = connection.apply(served, body, force=force, dry_run=False)
+    if holds:
+        message = "; ".join(filter(None, (message, _several(_kustomizations(connection, live)))))
     return _report(wanted, ObjectResult.APPLIED, after, message, changes, owned_by), after
 
 
@@ -322,7 +325,8 @@ def _release(
             return report
     reconciled = _waited_for(claim, release.asked)
     absent = ""
-    if reconciled is not None and release.commit:
+    every = _kustomizations(connection, live) or tuple(filter(None, (reconciled,)))
+    for reconciled in every if release.commit else ():
         behind = _behind(connection, reconciled, release, now)
         if behind is None:
             absent = f"released; there is no {reconciled}, so that nobody was waited for"
@@ -345,10 +349,12 @@ def _release(
             + f" {wanted.name}{where}"
         )
         return _nothing_held(report_on(wanted, ObjectResult.LEFT, words))
-    words = absent
-    if held and not absent and reconciled is not None and reconciled.kind == "Kustomization":
-        words = _ask_to_reconcile(connection, reconciled, now())
-    return _nothing_held(report_on(wanted, ObjectResult.RELEASED, words))
+    said = [absent, _several(every)]
+    if held and not absent:
+        asked = (each for each in every if each.kind == "Kustomization")
+        said += [_ask_to_reconcile(connection, each, now()) for each in asked]
+    message = "; ".join(filter(None, said))
+    return _nothing_held(report_on(wanted, ObjectResult.RELEASED, message))
 
 
 def _waited_for(claim: ReconcilerClaim | None, asked: Iterable[Reconciled]) -> Reconciled | None:
@@ -362,6 +368,34 @@ def _waited_for(claim: ReconcilerClaim | None, asked: Iterable[Reconciled]) -> R
         return found
     named = (each for each in asked if (each.kind, each.name) == (found.kind, found.name))
     return next(named, found)
+
+
+def _kustomizations(connection: Connection, live: Object) -> tuple[Reconciled, ...]:
+    """The Kustomization that claims an object, and all that have the object in their inventory.
+
+    Each of them applies the object. To list them is a right that we need not have.
+    """
+    claim = claim_of(live)
+    own = claim.reconciled if claim is not None else None
+    if own is None or own.kind != "Kustomization":
+        return ()
+    named = inventory_id(live)
+    path = f"/apis/{own.api_version}/namespaces/{own.namespace}/{own.plural}"
+    found = (
+        replace(own, name=each["metadata"]["name"])
+        for each in connection.list_if_allowed(path)
+        for entry in ((each.get("status") or {}).get("inventory") or {}).get("entries") or ()
+        if entry.get("id") == named
+    )
+    return tuple(dict.fromkeys((own, *found)))
+
+
+def _several(kustomizations: tuple[Reconciled, ...]) -> str:
+    """What to say of an object that several Kustomizations apply; empty of any other."""
+    if len(kustomizations) < 2:
+        return ""
+    names = ", ".join(map(str, kustomizations))
+    return f"{names} all apply it, and may put old values back: leave it to one of them"
 
 
 def _behind(

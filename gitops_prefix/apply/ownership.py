@@ -151,6 +151,14 @@ def claim_of(live: Object) -> ReconcilerClaim | None:
     return None
 
 
+def inventory_id(live: Object) -> str:
+    """How Flux's inventories name an object: fluxcd.io, "Kustomization", "Inventory"."""
+    metadata = live["metadata"]
+    group = live["apiVersion"].rpartition("/")[0]
+    name = metadata["name"].replace(":", "__")
+    return f"{metadata.get('namespace', '')}_{name}_{group}_{live['kind']}"
+
+
 def holds_for(live: Object) -> dict[str, str]:
     """The annotations to apply beside the managed fields; one that its author set is kept."""
     claim = claim_of(live)

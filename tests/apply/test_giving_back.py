@@ -162,6 +162,34 @@ def test_flux_is_held_until_it_has_the_commit(cluster, namespace, revision, comm
     assert live["spec"]["blocks"] == wanted.fields[0].value
 
 
+def kustomization(namespace: str, name: str, revision: str) -> str:
+    """A Kustomization that has the pool in its inventory, among others."""
+    text = KUSTOMIZATION.replace("NAMESPACE", namespace).replace("REVISION", revision)
+    ids = ("_other_cilium.io_CiliumLoadBalancerIPPool", "_lan_cilium.io_CiliumLoadBalancerIPPool")
+    entries = ", ".join(f'{{id: "{each}", v: v2}}' for each in ids)
+    text = text.replace("status: {", f"status: {{inventory: {{entries: [{entries}]}}, ")
+    return text.replace("name: apps", f"name: {name}")
+
+
+def test_several_kustomizations_on_one_object_are_named_and_all_waited_for(cluster, namespace):
+    """Each applies the object: one that is behind would put the old value back."""
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    cluster.apply(kustomization(namespace, "apps", NEW), kustomization(namespace, "more", OLD))
+    (wanted,) = configurations(files, namespace, A, B)
+    connection = connect(cluster)
+    both = f"Kustomization {namespace}/apps, Kustomization {namespace}/more all apply it"
+    assert both in apply_object(connection, wanted, FALLBACK).message
+    report = release(connection, wanted, NEW)
+    assert report.result is ObjectResult.WAITING and f"{namespace}/more has" in report.message
+    cluster.apply(kustomization(namespace, "more", NEW))
+    report = release(connection, wanted, NEW)
+    assert report.result is ObjectResult.RELEASED and both in report.message
+    for name in ("apps", "more"):
+        found = cluster.get("kustomizations", name, namespace)
+        assert "reconcile.fluxcd.io/requestedAt" in found["metadata"]["annotations"]
+
+
 def test_a_right_to_read_kustomizations_is_not_needed(cluster, namespace):
     files = {"pool.yaml": FOLLOWED}
     sync(cluster, namespace, files, A)
