@@ -10,17 +10,16 @@ import time  # noqa: TID251  a process of its own, which begins here
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import singledispatch
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 from gitops_prefix.apply.election import Election, LeaseName, LeaseRecord, LeaseStep
 from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport, ObjectResult, report_on
 from gitops_prefix.apply.kube import ApiError, Connection, Served, missing_rule
 from gitops_prefix.apply.kube_apply import apply_object, release_object
+from gitops_prefix.apply.kube_config import own_namespace
 from gitops_prefix.apply.protocol import (
     AT_ONCE,
     Acknowledged,
@@ -40,7 +39,6 @@ from gitops_prefix.errors import GitopsPrefixError, InputError, OutsideError
 
 _SHORT_SECONDS = 10.0
 """For a write that nobody waits for."""
-_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _UNFIT, _WANTED_BY = "gitops-prefix.io/unfit", "gitops-prefix.io/wanted-by"
 """Annotations of the Lease."""
 _EVENTS = Served("events.k8s.io/v1", "Event", "events", namespaced=True)
@@ -178,12 +176,7 @@ def _release_lease(question: ReleaseLease, connection: Connection) -> Election:
 
 
 def _placed(lease: LeaseName) -> LeaseName:
-    namespace = lease.namespace
-    if not namespace:
-        namespace = "default"
-        with suppress(OSError):
-            namespace = _OWN_NAMESPACE.read_text().strip()
-    return LeaseName(lease.name, namespace)
+    return LeaseName(lease.name, lease.namespace or own_namespace())
 
 
 def _leases(lease: LeaseName) -> str:

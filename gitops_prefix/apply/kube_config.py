@@ -9,6 +9,7 @@ import os
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ from gitops_prefix.errors import InputError, OutsideError, Problem
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration
 
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _USER_AGENT = f"gitops-prefix/{__version__}"
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 _FILES = ("tokenFile", "client-certificate", "client-key")
@@ -56,6 +58,13 @@ def connect(kubeconfig: str = "", context: str = "") -> "ApiClient":
     made = client.ApiClient(configuration)
     made.user_agent = _USER_AGENT
     return made
+
+
+def own_namespace() -> str:
+    """The namespace of the pod that we are in, or `default`."""
+    with suppress(OSError):
+        return _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
+    return "default"
 
 
 def _load_account(configuration: "Configuration") -> None:

@@ -396,7 +396,7 @@ def _rights(settings: RunSettings, inventory: Inventory) -> Iterator[Right]:
     """What the modes in use need: the rules of the chart's roles."""
     if settings.direct.apply is not ApplyMode.NEVER:
         kinds = {
-            (binding.manifest.group, f"{binding.kind.lower()}s", binding.namespace)
+            (binding.manifest.group, _plural(binding.kind), binding.namespace)
             for binding in inventory.bindings
             if binding.kind
         }
@@ -407,9 +407,20 @@ def _rights(settings: RunSettings, inventory: Inventory) -> Iterator[Right]:
     if settings.notices.events:
         yield Right("create", "events.k8s.io", "events")
     if settings.lease.leader_elect:
+        from gitops_prefix.apply.kube_config import own_namespace  # noqa: PLC0415
+
         lease = settings.lease
+        namespace = lease.lease_namespace or own_namespace()
         for verb, name in (("create", ""), ("get", lease.lease_name), ("update", lease.lease_name)):
-            yield Right(verb, "coordination.k8s.io", "leases", lease.lease_namespace, name)
+            yield Right(verb, "coordination.k8s.io", "leases", namespace, name)
+
+
+def _plural(kind: str) -> str:
+    """The resource of a kind, as controller-gen names it."""
+    word = kind.lower()
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith(("s", "x", "ch", "sh")) else f"{word}s"
 
 
 def _reconcile_rights(settings: RunSettings) -> Iterator[Right]:

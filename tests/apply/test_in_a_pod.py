@@ -25,14 +25,7 @@ from tests.apiserver import ApiServer
 from tests.apply.rules import rules
 from tests.git_servers import free_port
 from tests.parts import require
-
-ENTER = """\
-mount -t tmpfs pod /run
-mkdir -p /run/secrets/kubernetes.io
-ln -s "$1" /run/secrets/kubernetes.io/serviceaccount
-shift
-exec "$@"
-"""
+from tests.pod import in_pod
 
 
 def account_files(cluster: ApiServer, namespace: str, tmp_path, given: list) -> str:
@@ -47,16 +40,6 @@ def account_files(cluster: ApiServer, namespace: str, tmp_path, given: list) -> 
     return str(directory)
 
 
-def in_pod(cluster: ApiServer, files: str, *words: str, **options) -> subprocess.Popen:
-    _, _, port = cluster.url.rpartition(":")
-    where = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": port}
-    # The Git host's, which is none of the cluster's.
-    where["HTTPS_PROXY"] = f"http://127.0.0.1:{free_port()}"
-    ours = {key: text for key, text in os.environ.items() if key != "KUBECONFIG"}
-    command = ["unshare", "--mount", "sh", "-c", ENTER, "sh", files, sys.executable, *words]
-    return subprocess.Popen(command, env={**ours, **where}, stdin=subprocess.PIPE, **options)
-
-
 def ask(process: subprocess.Popen, question):
     """What the child answers to one question; it ends then."""
     line, _ = process.communicate(write_question(question).decode(), timeout=60)
@@ -64,8 +47,12 @@ def ask(process: subprocess.Popen, question):
 
 
 def child(cluster: ApiServer, files: str) -> subprocess.Popen:
-    words = ["-m", "gitops_prefix.apply.kube_child"]
-    return in_pod(cluster, files, *words, stdout=subprocess.PIPE, text=True)
+    words = [sys.executable, "-m", "gitops_prefix.apply.kube_child"]
+    # The proxy is the Git host's, which is none of the cluster's.
+    environment = {**os.environ, "HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
+    environment.pop("KUBECONFIG", None)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return in_pod(cluster, files, *words, environment=environment, text=True, **pipes)
 
 
 LEASE = TryLease(LeaseName("gitops-prefix"), Election("us"))
