@@ -32,11 +32,11 @@ PREFIX = "prefix {prefix} {{ AdvValidLifetime {valid}; AdvPreferredLifetime {pre
 
 def run(*command: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=30, **options
+        command, check=True, capture_output=True, text=True, timeout=120, **options
     )
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 20.0):
+def until(condition: Callable[[], object], what: str, seconds: float = 60.0):
     """Wait for a condition; its value is the answer."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
