@@ -199,7 +199,8 @@ def web_server(
     server.repositories.mkdir(parents=True)
     _write_settings(server, tls=tls, elsewhere=elsewhere, token=token)
     cgi = directory / "cgi.sock"
-    words = [shutil.which("fcgiwrap", path=_SEARCH), "-s", f"unix:{cgi}"]
+    # A hook that hangs must not keep others from the server.
+    words = [shutil.which("fcgiwrap", path=_SEARCH), "-c", "8", "-s", f"unix:{cgi}"]
     with ExitStack() as stack:
         stack.enter_context(start_here(*words, stderr=subprocess.DEVNULL))
         until(cgi.exists, "fcgiwrap")

@@ -112,11 +112,12 @@ class Schedule:
         """When the next pass is due, whatever the links say."""
         return min(self.look_at, self.retry_at)
 
-    def note(self, outcome: Outcome, now: float, *, looked: bool) -> None:
+    def note(self, outcome: Outcome, began: float, now: float, *, looked: bool) -> None:
         """Plan what follows a pass.
 
         Args:
             outcome: of the pass.
+            began: when it began.
             now: when it ended.
             looked: whether it looked at the branch.
         """
@@ -125,7 +126,8 @@ class Schedule:
         self.peek_at = inf
         match outcome.result:
             case Result.UNREACHABLE:
-                self.retry_at = now + self._away.fail()
+                # A host that hangs has taken its time: when it recovers, half a minute is enough.
+                self.retry_at = max(now + FIRST / 2, began + self._away.fail())
             # Counted apart: after a long outage, a race is met again within a second.
             case Result.CONTESTED:
                 self.retry_at = now + self.contests.fail()

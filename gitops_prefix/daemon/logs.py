@@ -34,6 +34,8 @@ _MOST_WORDS = 64
 """Failures of one outage that are remembered; a server may say something new each time."""
 _NUMBERS = re.compile(r"[0-9a-f]{7,}|[0-9]+")
 """Commit ids and counts: with others the words are the same words."""
+_COMMAND = re.compile(r"\bgit [a-z-]+: ")
+"""Which call failed: a push and the looks after it fail in the same words for the same reason."""
 
 _STANDARD = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime"}
 
@@ -122,7 +124,7 @@ class _Repeated:
 
     def admit(self, words: str, now: float) -> bool:
         """Whether to log the words now."""
-        key = _NUMBERS.sub("#", words)
+        key = _same(words)
         at = self._logged.get(key)
         if at is not None and now - at < _HOUR:
             return False
@@ -134,8 +136,13 @@ class _Repeated:
 
     def keep(self, words: Iterable[str]) -> None:
         """Forget what is not said any more: when it comes back, it is news."""
-        kept = {_NUMBERS.sub("#", each) for each in words}
+        kept = set(map(_same, words))
         self._logged = {key: at for key, at in self._logged.items() if key in kept}
+
+
+def _same(words: str) -> str:
+    """The words without what differs between two tries that fail for one reason."""
+    return _NUMBERS.sub("#", _COMMAND.sub("", words))
 
 
 class _Outage:

@@ -32,6 +32,7 @@ from gitops_prefix.daemon.outcome import (
     has_errors,
     invalid,
     or_invalid,
+    same_occasion,
     waiting_commit,
 )
 from gitops_prefix.daemon.report import Progress, UnderWay, show_progress
@@ -322,7 +323,8 @@ class Loop:
             at_once = _AT_ONCE if contests < _MOST_CONTESTS else 1
             while outcome.result is Result.CONTESTED and at_once and not self._stopping:
                 log.debug("pass: the branch moved")
-                outcome = self._attempt(why._replace(due=True), settle=False)
+                again = self._attempt(why._replace(due=True), settle=False)
+                outcome = same_occasion(again, outcome)
                 at_once -= 1
         self._plan_next(outcome, looked=why.called or why.due)
         self._count(outcome, self._clocks.monotonic() - now)
@@ -490,7 +492,7 @@ class Loop:
         return would_change(watched, choices, self._clocks.calendar())
 
     def _plan_next(self, outcome: Outcome, *, looked: bool) -> None:
-        self._schedule.note(outcome, self._clocks.monotonic(), looked=looked)
+        self._schedule.note(outcome, self.began_at, self._clocks.monotonic(), looked=looked)
         self._remember(outcome)
         log.debug("pass: %s; the next try in %.1f s", outcome.result, self.seconds_to_sleep())
 

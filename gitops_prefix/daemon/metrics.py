@@ -5,10 +5,15 @@ silent is no reason for a commit.
 """
 
 from functools import partial
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gitops_prefix import version
+
+_Counters: TypeAlias = partial[Counter]
+_Gauges: TypeAlias = partial[Gauge]
+_Histograms: TypeAlias = partial[Histogram]
 
 
 class Metrics:
@@ -25,6 +30,13 @@ class Metrics:
         )
         number, _, commit = version().partition(" ")
         self.build.labels(number, commit.strip("()")).set(1)
+        self._add_links(counter, gauge)
+        self._add_prefixes(counter, gauge)
+        self._add_cluster(counter, gauge)
+        self._add_publication(counter, gauge, histogram)
+
+    def _add_links(self, counter: _Counters, gauge: _Gauges) -> None:
+        """What the links and other sources say."""
         self.advertisements = counter(
             "router_advertisements", "Router Advertisements accepted.", ["interface", "router"]
         )
@@ -47,39 +59,6 @@ class Metrics:
             "floods",
             "Seconds in which a flood let only vouched routers be heard.",
         )
-        self.changes = counter("changes", "Changes of the current prefix.", ["dynamic_prefix"])
-        self.current = gauge(
-            "current_prefix", "1 for the prefix that is current.", ["dynamic_prefix", "prefix"]
-        )
-        self.announced = gauge(
-            "current_prefix_announced",
-            "Whether the current prefix is still announced by a router (or static).",
-            ["dynamic_prefix"],
-        )
-        self.router_gone = gauge(
-            "router_gone",
-            "Whether the router of the current prefix is gone, and no other announces a prefix.",
-            ["dynamic_prefix"],
-        )
-        self.degraded = gauge(
-            "degraded",
-            "Whether the prefix is held: it changed too often, or another daemon undoes it.",
-            ["dynamic_prefix"],
-        )
-        self.overrides = gauge(
-            "direct_apply_overrides",
-            "Whether reconcilers are overridden now, because Git is away.",
-        )
-        self.held = gauge(
-            "held_objects",
-            "Objects that keep their reconciler away for us; it should fall to 0 after an outage.",
-        )
-        self.direct_applies = counter(
-            "direct_applies",
-            "Objects that were applied or released, by the result.",
-            ["standing"],
-        )
-        self.leads = gauge("leads", "Whether this daemon is the one that publishes.")
         self.link_up = gauge("link_up", "Whether the link is there and up.", ["interface"])
         self.kernel_accepts = gauge(
             "kernel_accepts_advertisements",
@@ -101,6 +80,48 @@ class Metrics:
             "When the delegation is renewed next, in seconds from now.",
             ["dynamic_prefix"],
         )
+
+    def _add_prefixes(self, counter: _Counters, gauge: _Gauges) -> None:
+        """Which prefixes are current."""
+        self.changes = counter("changes", "Changes of the current prefix.", ["dynamic_prefix"])
+        self.current = gauge(
+            "current_prefix", "1 for the prefix that is current.", ["dynamic_prefix", "prefix"]
+        )
+        self.announced = gauge(
+            "current_prefix_announced",
+            "Whether the current prefix is still announced by a router (or static).",
+            ["dynamic_prefix"],
+        )
+        self.router_gone = gauge(
+            "router_gone",
+            "Whether the router of the current prefix is gone, and no other announces a prefix.",
+            ["dynamic_prefix"],
+        )
+        self.degraded = gauge(
+            "degraded",
+            "Whether the prefix is held: it changed too often, or another daemon undoes it.",
+            ["dynamic_prefix"],
+        )
+
+    def _add_cluster(self, counter: _Counters, gauge: _Gauges) -> None:
+        """What is done in the cluster."""
+        self.overrides = gauge(
+            "direct_apply_overrides",
+            "Whether reconcilers are overridden now, because Git is away.",
+        )
+        self.held = gauge(
+            "held_objects",
+            "Objects that keep their reconciler away for us; it should fall to 0 after an outage.",
+        )
+        self.direct_applies = counter(
+            "direct_applies",
+            "Objects that were applied or released, by the result.",
+            ["standing"],
+        )
+        self.leads = gauge("leads", "Whether this daemon is the one that publishes.")
+
+    def _add_publication(self, counter: _Counters, gauge: _Gauges, histogram: _Histograms) -> None:
+        """How publishing goes."""
         self.reconciliations = counter("reconciliations", "Passes, by how they ended.", ["outcome"])
         self.publish_seconds = histogram(
             "publish_duration_seconds",

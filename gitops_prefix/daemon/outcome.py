@@ -5,7 +5,7 @@ An outcome is one of a few frozen types, and none has two meanings. Every outcom
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol, TypeAlias
@@ -325,6 +325,20 @@ def or_invalid(outcome: Outcome) -> Outcome:
         failed = Failed(Reason.INVALID, "the repository has errors", Stage.RENDER)
         return Invalid(failed, outcome.problems, outcome.decided)
     return outcome
+
+
+def same_occasion(outcome: Outcome, before: Outcome) -> Outcome:
+    """Return the outcome of another try in the same pass, with what the commit is about.
+
+    A commit that was not made anew changes what it changed at the try before.
+    """
+    if not isinstance(outcome, Committed | Pushed) or not isinstance(before, Committed):
+        return outcome
+    if outcome.commit != before.commit:
+        return outcome
+    made = before.decided
+    decided = replace(outcome.decided, occasion=made.occasion, changes=made.changes)
+    return replace(outcome, decided=decided)
 
 
 def never_seen(stage: Stage) -> Stopped:

@@ -8,11 +8,13 @@ import base64
 import binascii
 import hmac
 import json
+import logging
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,13 +24,18 @@ from socket import AF_INET, AF_INET6, SHUT_RDWR, getaddrinfo, gethostname, socke
 from typing import Any, NamedTuple
 
 from gitops_prefix.daemon.webhook import MOST_BYTES, Update, UpdateAnswer
-from gitops_prefix.errors import InputError, OutsideError, Problem
+from gitops_prefix.errors import InputError, OutsideError, Problem, shown
 from gitops_prefix.publish.scrub import redact
+
+log = logging.getLogger(__name__)
 
 NO_SCRIPT = "default-src 'none'; style-src 'unsafe-inline'"
 """What a browser may do with an answer: show it, and nothing else."""
 MOST_AT_ONCE = 64
 """Connections; git needs descriptors, too. Who came first makes room: probes get through."""
+_SHORT = frozenset({EMFILE, ENFILE, ENOBUFS, ENOMEM})
+"""This machine has no descriptor or memory left for a connection."""
+_PAUSE_SECONDS = 0.1
 UPDATE = "/update"
 _PORT = re.compile(r"[0-9]{1,5}")
 _LENGTH = re.compile(r"[0-9]{1,9}")
@@ -271,10 +278,13 @@ class _Door(NamedTuple):
 
     def _knows(self, host: str) -> bool:
         """Whether a Host is an address, which no name server can give to others, or our name."""
-        name, colon, port = host.strip().rpartition(":")
-        if not colon or not port.isdigit():
-            name = host.strip()
-        if name.rstrip(".").lower() in self.names:
+        whole = host.strip()
+        name, colon, port = whole.rpartition(":")
+        if not colon or name.endswith(":") or (port and not port.isdigit()):
+            name = whole
+        # The root's dot may end a name, and browsers take one behind an address as well.
+        name = name.removesuffix(".").lower()
+        if name in self.names:
             return True
         try:
             ip_address(name.removeprefix("[").removesuffix("]"))
@@ -286,7 +296,8 @@ class _Door(NamedTuple):
 def _carries(authorization: str, token: str) -> bool:
     """Whether a request carries the token, as Bearer or as the password of a browser."""
     scheme, _, given = authorization.partition(" ")
-    words = given.strip().encode(errors="replace")
+    # A header's bytes come as Latin-1; a token may be any text.
+    words = given.strip().encode("latin-1", errors="replace")
     if scheme.lower() == "basic":
         try:
             words = base64.b64decode(words, validate=True).partition(b":")[2]
@@ -323,7 +334,7 @@ class _Answers(BaseHTTPRequestHandler):
             return
         hosts = self.headers.get_all("Host", [])
         page = self.served.door.refuse(path, hosts, self.headers.get("Authorization", ""))
-        self._show(self.served.pages.get(path, _not_found)() if page is None else page)
+        self._show(self._made(path) if page is None else page)
 
     do_HEAD = do_GET  # noqa: N815  the name is http.server's
 
@@ -338,6 +349,14 @@ class _Answers(BaseHTTPRequestHandler):
         else:
             form = self.rfile.read(int(length)).decode("ascii", "replace")
             self._take(self.served.update, "&".join(filter(None, (query, form.strip()))))
+
+    def _made(self, path: str) -> Page:
+        try:
+            return self.served.pages.get(path, _not_found)()
+        except Exception as error:  # noqa: BLE001  whatever is wrong, who asks gets an answer
+            words = shown(f"{type(error).__name__}: {error}")
+            log.error("%s could not be made: %s", path, words)  # noqa: TRY400  one line
+            return _refused(HTTPStatus.INTERNAL_SERVER_ERROR, "it could not be made; see the log")
 
     def _take(self, update: TakeUpdate, query: str) -> None:
         if len(query) > 2 * MOST_BYTES:
@@ -398,34 +417,53 @@ class _Bounded(ThreadingHTTPServer):
         super().__init__(*address)
 
     def get_request(self) -> Any:
-        request, client = super().get_request()
+        try:
+            request, client = super().get_request()
+        except OSError as error:
+            if error.errno in _SHORT:
+                # Who waits stays at the door: without a pause the whole core would go to asking.
+                self._make_room(0)
+                threading.Event().wait(_PAUSE_SECONDS)
+            raise
         if self.certificate is not None:
             # The first read of the connection's thread does the handshake.
-            request = self.certificate.context().wrap_socket(
-                request, server_side=True, do_handshake_on_connect=False
-            )
+            try:
+                request = self.certificate.context().wrap_socket(
+                    request, server_side=True, do_handshake_on_connect=False
+                )
+            except ValueError as error:
+                # Only an OSError leaves the listener listening.
+                request.close()
+                raise OSError(str(error)) from error
         return request, client
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
             self._open[request] = None
-            if len(self._open) > MOST_AT_ONCE:
+        self._make_room(MOST_AT_ONCE)
+        super().process_request(request, client_address)
+
+    def _make_room(self, most: int) -> None:
+        """End the oldest connection if there are more than so many."""
+        with self._lock:
+            if len(self._open) > most:
                 oldest = next(iter(self._open))
                 del self._open[oldest]
                 # Its thread reads the end of the line, and closes it.
                 with suppress(OSError):
                     oldest.shutdown(SHUT_RDWR)
-        super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         with self._lock:
             self._open.pop(request, None)
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, *_: Any) -> None:
         # Who asks may go away at any time; that is nobody's error.
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            words = shown(f"{type(error).__name__}: {error}")
+            log.error("a request was not answered: %s", words)
 
 
 def _not_found() -> Page:

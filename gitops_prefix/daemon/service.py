@@ -100,6 +100,47 @@ _UNFIT_DEAF = (1.5, 15.0)
 """Without a router, likewise; a cable that is plugged in again costs nobody the lead."""
 
 
+class _Fitness:
+    """Whether we can publish: the remote takes what we push, and a router is heard.
+
+    Who leads asks at each renewal of the Lease.
+
+    Attributes:
+        most_away: seconds without the remote after which somebody else may lead.
+    """
+
+    def __init__(self, candidacy: Candidacy | None) -> None:
+        self.most_away, self._most_deaf = _UNFIT_AFTER[1], _UNFIT_DEAF[1]
+        if candidacy is not None:
+            self.most_away, self._most_deaf = (
+                min(times * candidacy.renew, seconds)
+                for times, seconds in (_UNFIT_AFTER, _UNFIT_DEAF)
+            )
+        self._failing_since: float | None = None
+        self._deaf_since: float | None = None
+        self._refused = False
+
+    def note(self, result: Result, began: float) -> None:
+        """Note a pass that began then."""
+        if result in {Result.UNREACHABLE, Result.REFUSED}:
+            self._failing_since = self._failing_since or began
+        elif result is not Result.FOLLOWING or not self._refused:
+            # Who follows does not push, and so does not learn whether a push is taken again.
+            self._failing_since = None
+        self._refused = result is Result.REFUSED or (self._refused and result is Result.FOLLOWING)
+
+    def is_fit(self, now: float, *, hears: bool) -> bool:
+        """Whether we were deaf or away for less than the limits."""
+        if hears:
+            self._deaf_since = None
+        elif self._deaf_since is None:
+            self._deaf_since = now
+        deaf, failing = self._deaf_since, self._failing_since
+        heard = deaf is None or now - deaf <= self._most_deaf
+        reaches = failing is None or now - failing <= self.most_away
+        return heard and reaches
+
+
 class Service:
     """One repository, kept true to what the links say."""
 
@@ -146,72 +187,33 @@ class Service:
         self._metrics = Metrics()
         self._clocks = Clocks()
         self._reached = False
-        self._failing_since: float | None = None
-        self._refused = False
-        self._deaf_since: float | None = None
-        self._most_away, self._most_deaf = _UNFIT_AFTER[1], _UNFIT_DEAF[1]
         self._starts = Starts(self._clocks.monotonic)
         self._refusal = ""
         self._rehearses = not (dry_run or delivery.push_branch)
         self._pass_log = PassLog(repository.branch, self._clocks.monotonic)
-        self._leadership: Leadership | Alone = Alone()
-        if candidacy is not None:
-            clock = self._clocks.monotonic
-            most = candidacy.renew
-            self._most_away, self._most_deaf = (
-                min(times * most, seconds) for times, seconds in (_UNFIT_AFTER, _UNFIT_DEAF)
-            )
-            self._leadership = leadership(
-                candidacy,
-                cluster,
-                clock,
-                self._lead,
-                on_lost=self._lose,
-                turns=lambda: self.loop.turning(most, self._most_away),
-                fit=self._fit,
-            )
+        self._fitness = _Fitness(candidacy)
+        self._leadership = self._joined(candidacy, cluster)
         self._metrics.leads.set_function(self._leadership.leads)
-        leads = self._leadership.leads
-        branch = BranchPublisher(repository, leads, wording=wording)
-        publisher: Publisher = RehearsingPublisher(branch) if dry_run else branch
-        if delivery.push_branch and not dry_run:
-            branches = repository.push_branches(delivery.push_branch)
-            publisher = ProposalPublisher(repository, branches, leads, wording=wording)
         self._cluster = NotifiedCluster(
             notices, cluster, self._clocks.calendar, self._clocks.monotonic
         )
-        delivery = replace(delivery, notifiers=(*self._cluster.notifiers, *delivery.notifiers))
-        wakeup, clock = Wakeup(), self._clocks.monotonic
-        branch_log = BranchLog(
-            repository.remote, repository.clone.directory, repository.url, repository.branch
-        )
+        wakeup = Wakeup()
+        decisions = Decisions(self._metrics, self._clocks.monotonic, wakeup.nudge)
         self._shown = shown
-        self._timeline = Timeline(branch_log.read, self._clocks.calendar)
-        followed = follow_ups(
-            delivery, repository, self._metrics.publish_failures, pace.interval, leads
-        )
-        self._off_the_loop = tuple(
-            OffTheLoop(follow_up, clock, wakeup.nudge)
-            for follow_up in (*followed, *([] if shown is None else [self._timeline]))
-        )
+        self._timeline = self._made_timeline()
+        self._off_the_loop = self._made_follow_ups(delivery, pace, wakeup)
         self._follow_ups: tuple[FollowUp, ...] = (
             *self._off_the_loop,
             *([PublicationEvents(self._cluster.events)] if self._cluster.events else []),
         )
-        decisions = Decisions(self._metrics, clock, wakeup.nudge)
+        leads = self._leadership.leads if candidacy else None
+        duid = repository.clone.directory / "duid"
+        needs = SourceNeeds(source_dir, duid, leads, takes=not dry_run)
         self._listening = Listening(
-            decisions.take,
-            clock,
-            decisions.vouched,
-            SourceNeeds(
-                source_dir,
-                repository.clone.directory / "duid",
-                leads if candidacy else None,
-                takes=not dry_run,
-            ),
+            decisions.take, self._clocks.monotonic, decisions.vouched, needs
         )
         self.loop = Loop(
-            publisher,
+            self._made_publisher(delivery, wording, dry_run=dry_run),
             decisions,
             self._metrics,
             wakeup=wakeup,
@@ -221,7 +223,57 @@ class Service:
             interface=interface,
             follow_ups=self._follow_ups,
         )
-        self._applying = Applying(
+        self._applying = self._made_applying(apply, cluster)
+
+    def _joined(self, candidacy: Candidacy | None, cluster: ClusterAccess) -> Leadership | Alone:
+        """Who leads: the holder of a Lease, or each daemon for itself."""
+        if candidacy is None:
+            return Alone()
+        most, fitness = candidacy.renew, self._fitness
+        return leadership(
+            candidacy,
+            cluster,
+            self._clocks.monotonic,
+            self._lead,
+            on_lost=self._lose,
+            turns=lambda: self.loop.turning(most, fitness.most_away),
+            fit=self._fit,
+        )
+
+    def _made_publisher(self, delivery: Delivery, wording: Wording, *, dry_run: bool) -> Publisher:
+        """Where commits go: nowhere, to branches of ours, or to the branch itself."""
+        repository, leads = self._repository, self._leadership.leads
+        branch = BranchPublisher(repository, leads, wording=wording)
+        if dry_run:
+            return RehearsingPublisher(branch)
+        if delivery.push_branch:
+            branches = repository.push_branches(delivery.push_branch)
+            return ProposalPublisher(repository, branches, leads, wording=wording)
+        return branch
+
+    def _made_timeline(self) -> Timeline:
+        repository = self._repository
+        branch_log = BranchLog(
+            repository.remote, repository.clone.directory, repository.url, repository.branch
+        )
+        return Timeline(branch_log.read, self._clocks.calendar)
+
+    def _made_follow_ups(
+        self, delivery: Delivery, pace: Pace, wakeup: Wakeup
+    ) -> tuple[OffTheLoop, ...]:
+        """What runs after each pass in a thread of its own; the timeline only for a page."""
+        delivery = replace(delivery, notifiers=(*self._cluster.notifiers, *delivery.notifiers))
+        failures, leads = self._metrics.publish_failures, self._leadership.leads
+        followed = follow_ups(delivery, self._repository, failures, pace.interval, leads)
+        timeline = () if self._shown is None else (self._timeline,)
+        return tuple(
+            OffTheLoop(follow_up, self._clocks.monotonic, wakeup.nudge)
+            for follow_up in (*followed, *timeline)
+        )
+
+    def _made_applying(self, apply: ApplyPolicy, cluster: ClusterAccess) -> Applying:
+        repository = self._repository
+        applying = Applying(
             apply,
             ClusterProcess(cluster),
             self._clocks.monotonic,
@@ -232,8 +284,9 @@ class Service:
             look=self.loop.look_now,
             kept=repository.clone.directory / "held.json",
         )
-        self._metrics.overrides.set_function(lambda: self._applying.overrides)
-        self._metrics.held.set_function(lambda: self._applying.held)
+        self._metrics.overrides.set_function(lambda: applying.overrides)
+        self._metrics.held.set_function(lambda: applying.held)
+        return applying
 
     def run(self) -> None:
         """Run until `stop` is called.
@@ -366,28 +419,10 @@ class Service:
         self._listening.look_who_leads()
 
     def _fit(self) -> bool:
-        """Whether we can publish: the remote takes what we push, and a router is heard.
-
-        It is asked at each renewal.
-        """
-        now, decisions = self._clocks.monotonic(), self.loop.decisions
-        if decisions.has_link() and decisions.hears():
-            self._deaf_since = None
-        elif self._deaf_since is None:
-            self._deaf_since = now
-        deaf, failing = self._deaf_since, self._failing_since
-        hears = deaf is None or now - deaf <= self._most_deaf
-        reaches = failing is None or now - failing <= self._most_away
-        return self._listening.alive() and hears and reaches
-
-    def _note_reach(self, result: Result) -> None:
-        self._reached |= result is not Result.UNREACHABLE
-        if result in {Result.UNREACHABLE, Result.REFUSED}:
-            self._failing_since = self._failing_since or self.loop.began_at
-        elif result is not Result.FOLLOWING or not self._refused:
-            # Who follows does not push, and so does not learn whether a push is taken again.
-            self._failing_since = None
-        self._refused = result is Result.REFUSED or (self._refused and result is Result.FOLLOWING)
+        decisions = self.loop.decisions
+        hears = decisions.has_link() and decisions.hears()
+        fit = self._fitness.is_fit(self._clocks.monotonic(), hears=hears)
+        return self._listening.alive() and fit
 
     def _count_applied(self, applied: ObjectReport) -> None:
         self._metrics.direct_applies.labels(applied.result.value).inc()
@@ -403,7 +438,8 @@ class Service:
         """Report a pass: to direct apply, to systemd, and in the log."""
         commit = shown_commit(outcome)
         self._applying.take(branch_state(outcome), commit, self.loop.began_at)
-        self._note_reach(outcome.result)
+        self._reached |= outcome.result is not Result.UNREACHABLE
+        self._fitness.note(outcome.result, self.loop.began_at)
         words = outcome.failed.words if outcome.failed else commit[:12]
         self._supervisor.status(f"{outcome.result} {words}".strip())
         self._starts.note(outcome)

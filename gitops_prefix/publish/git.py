@@ -71,7 +71,8 @@ _SETTINGS = {
     "fastimport.unpackLimit": "1",
     "core.hooksPath": "/dev/null",
     "gc.auto": "0",
-    # A line on which nothing moves is dead; credentials.py sets the same for ssh.
+    # A line on which nothing moves is dead (remote.py says after how long); credentials.py sets
+    # the same for ssh.
     # A redirect could lead to plain http, or to a server that nobody named.
     "http.followRedirects": "false",
     "http.lowSpeedLimit": "1",

@@ -46,6 +46,7 @@ _LAST_SECONDS = 1.0
 _TRY_LATER = frozenset({408, 425, 429})
 _SECRET_HEADERS = frozenset({"authorization", "private-token"})
 _SHORTEST_SECRET = 6
+_ELSEWHERE = re.compile(r"redirects to (\S+), which is not followed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,13 @@ class HttpClient:
         return Unreachable(f"{_host(request.url)}: no answer within {self._seconds:g} s")
 
     def _exchange(self, request: Request, sockets: list[socket.socket]) -> Answer:
+        try:
+            return self._open(request, sockets)
+        finally:
+            for connection in sockets:
+                connection.close()
+
+    def _open(self, request: Request, sockets: list[socket.socket]) -> Answer:
         secrets = _secrets(request)
         host = _host(request.url)
         try:
@@ -201,6 +209,19 @@ class HttpClient:
         return build_opener(_SecureHandler(sockets, context), _SameServer())
 
 
+def redirect_of(url: str, question: str, ca_file: Path | None) -> str:
+    """Return where a web server redirects from this URL, though nobody may answer there, or "".
+
+    Args:
+        url: asked without credentials.
+        question: put behind it, and taken from the answer.
+        ca_file: as `HttpClient` has it.
+    """
+    answer = HttpClient(ca_file=ca_file).send(Request("GET", f"{url.rstrip('/')}{question}"))
+    found = _ELSEWHERE.search("" if isinstance(answer, Response) else answer.words)
+    return found[1].removesuffix(question) if found else ""
+
+
 class _PlainHandler(HTTPHandler):
     """Notes the sockets of its connections."""
 
@@ -228,12 +249,18 @@ class _SecureHandler(HTTPSHandler):
 def _noting(
     kind: type[http.client.HTTPConnection], sockets: list[socket.socket]
 ) -> type[http.client.HTTPConnection]:
-    """A connection of that kind whose socket is noted once it is connected."""
+    """A connection of that kind whose socket is noted before a byte of TLS or of a proxy."""
+
+    def create(*address: Any) -> socket.socket:
+        made = socket.create_connection(*address)
+        # TLS takes the socket away; its copy leads to the same connection.
+        sockets.append(made.dup())
+        return made
 
     class Noting(kind):  # type: ignore[valid-type, misc]
-        def connect(self) -> None:
-            super().connect()
-            sockets.append(self.sock)
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            self._create_connection = create
 
     return Noting
 

@@ -131,7 +131,7 @@ def chat_request(kind: str, url: str, notice: Notice) -> Request:
     if kind == "ntfy":
         headers = {"Title": "gitops-prefix", **({"Click": page} if page else {})}
         headers["Content-Type"] = "text/plain; charset=utf-8"
-        return Request("POST", url, headers, plain.encode())
+        return Request("POST", url, headers, plain.encode(errors="replace"))
     body = {"title": "gitops-prefix", "body": plain, "type": "info", "format": "text"}
     return Request("POST", url, {}, body)
 

@@ -8,8 +8,9 @@ breaks off leaves the old tip.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
+from math import ceil
 
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError, Problem
@@ -26,10 +27,17 @@ from gitops_prefix.publish.failure import (
     read_push,
 )
 from gitops_prefix.publish.git import Answer
+from gitops_prefix.publish.http import redirect_of
 from gitops_prefix.publish.loan import Loan, SharedLine, Transport
 from gitops_prefix.publish.managed_files import MissingBlobs, Scope, find_missing_blobs
 from gitops_prefix.publish.refs import INCOMING, TIP, References
-from gitops_prefix.publish.running import Limits, larger_than, remote_limits, replaced_under
+from gitops_prefix.publish.running import (
+    Limits,
+    TimeLimits,
+    larger_than,
+    remote_limits,
+    replaced_under,
+)
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.stages import Stages
 from gitops_prefix.render.files import MOST_BYTES
@@ -44,7 +52,12 @@ _REHEARSAL_SECONDS = 15.0
 _LOG_SECONDS = 60.0
 """For messages of commits, which nothing waits for."""
 _REDIRECTED = re.compile(r"returned error: 30[12378]\b")
-_NEW_ADDRESS = re.compile(r"warning: redirecting to (\S+)|could not read Username for '(\S+)'")
+_NEW_ADDRESS = re.compile(
+    r"warning: redirecting to (\S+)|could not read Username for '(\S+)'"
+    r"|repository '(\S+)' not found"
+)
+_QUESTION = "/info/refs?service=git-upload-pack"
+"""What git asks a web server for first (gitprotocol-http(5))."""
 
 
 class Leave(StrEnum):
@@ -53,29 +66,6 @@ class Leave(StrEnum):
     CONTENTS = "blob:none"
     LONG_ONES = f"blob:limit={MOST_BYTES + 1}"
     TREES = "tree:0"
-
-
-@dataclass(frozen=True, slots=True)
-class TimeLimits:
-    """How long the remote may take, in seconds.
-
-    ssh and http notice a dead line sooner; these limits end everything else. The last one is
-    in bytes.
-
-    Attributes:
-        ask: for ls-remote.
-        push: for a push of a few kilobytes, with the hooks of the server.
-        fetch: for a fetch, over a slow line.
-        silence: for a call in which nothing arrives. In the first fetch the server may need
-            longer to prepare everything, and after a push its hooks may.
-        pack: of what one fetch brings. Files above 5 MiB are left out where the server can do so.
-    """
-
-    ask: float = 60.0
-    push: float = 120.0
-    fetch: float = 600.0
-    silence: float = 30.0
-    pack: int = 1024**3
 
 
 class Remote:
@@ -274,6 +264,7 @@ class Remote:
         stdout = scrub(answer.stdout.decode(errors="replace"))
         report = read_push(answer.status, stdout, answer.stderr, commit)
         if isinstance(report, Failed):
+            report = self._with_new_address(report)
             self._doubt(report)
         return report
 
@@ -296,9 +287,13 @@ class Remote:
         with Loan() as loan:
             self._transport.lend(loan)
             answer = self._clone.git(loan).ask(*question, limits=remote_limits(self._limits.ask))
+        found = _NEW_ADDRESS.search(answer.stderr)
+        address = "" if found is None else found[1] or found[2] or found[3]
+        if not address or address.rstrip("/") == self._url.rstrip("/"):
+            address = redirect_of(self._url, _QUESTION, self._transport.ca_file)
         where = "the server redirects, which is not followed: give the new address as --repo"
-        if found := _NEW_ADDRESS.search(answer.stderr):
-            where = f"the repository moved to {found[1] or found[2]}: give that as --repo"
+        if address:
+            where = f"the repository moved to {address}: give that as --repo"
         return replace(failed, words=f"{failed.words} ({where})")
 
     def _doubt(self, failed: Failed) -> None:
@@ -318,7 +313,9 @@ class Remote:
                 raise FailedError(replace(error.failed, stage=self._stages.last)) from error
             if words := self.line.join(loan, limits):
                 return Answer(_SSH_FAILED, b"", words)
-            answer = self._clone.git(loan).ask(*arguments, limits=limits, stdin=stdin)
+            git = self._clone.git(loan)
+            patience = f"http.lowSpeedTime={ceil(limits.quiet)}"
+            answer = git.ask("-c", patience, *arguments, limits=limits, stdin=stdin)
         if answer.status < 0:
             # It hung: the next call needs another connection.
             self.line.drop()

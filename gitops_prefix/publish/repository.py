@@ -36,7 +36,8 @@ from gitops_prefix.publish.refs import (
     Refs,
     Relation,
 )
-from gitops_prefix.publish.remote import Arrival, Remote, TimeLimits
+from gitops_prefix.publish.remote import Arrival, Remote
+from gitops_prefix.publish.running import TimeLimits
 from gitops_prefix.publish.scrub import scrub
 from gitops_prefix.publish.signing import Signers, Signing
 from gitops_prefix.publish.stages import Stage, Stages

@@ -28,6 +28,7 @@ _TICK = 1.0
 _CONNECTED = {"01", "02"}
 """ESTABLISHED and SYN_SENT (include/net/tcp_states.h)."""
 _LAST_WORDS_SECONDS = 1.0
+_LATER = 5.0
 
 
 Stop = Callable[[int], str]
@@ -54,6 +55,38 @@ class Limits:
     patient_after: int | None = None
     stop: Stop | None = None
     memory: int | None = None
+
+    @property
+    def quiet(self) -> float:
+        """Seconds for which libcurl may wait for a byte: a push as long as its hooks may run.
+
+        `silence` is noticed sooner, and does not count while hooks run.
+        """
+        waits = self.silence is None or self.patient_after is not None
+        return self.seconds if waits or self.silence is None else self.silence + _LATER
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """How long the remote may take, in seconds.
+
+    ssh and http notice a dead line sooner; these limits end everything else. The last one is
+    in bytes.
+
+    Attributes:
+        ask: for ls-remote.
+        push: for a push of a few kilobytes, with the hooks of the server.
+        fetch: for a fetch, over a slow line.
+        silence: for a call in which nothing arrives. In the first fetch the server may need
+            longer to prepare everything, and after a push its hooks may.
+        pack: of what one fetch brings. Files above 5 MiB are left out where the server can do so.
+    """
+
+    ask: float = 60.0
+    push: float = 120.0
+    fetch: float = 600.0
+    silence: float = 30.0
+    pack: int = 1024**3
 
 
 LOCAL = Limits()

@@ -2,16 +2,18 @@
 
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from urllib.request import urlopen
 
 import pytest
 
-from gitops_prefix.daemon.server import MOST_AT_ONCE, ListedPages, Server, text_page
+from gitops_prefix.daemon.server import MOST_AT_ONCE, ListedPages, Page, Server, text_page
 from gitops_prefix.errors import InputError, Problem
 from tests.netns import until
 
@@ -61,7 +63,39 @@ def test_who_leaves_early_is_no_error(server, capfd):
     assert capfd.readouterr().err == ""
 
 
-def status(server: Server, path: str, **headers: str) -> int:
+SHORT = """
+import resource, sys, time
+from gitops_prefix.daemon.server import Server, text_page
+server = Server("127.0.0.1:0", {"/healthz": lambda: text_page("alive")})
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (24, hard))
+before = time.process_time()
+print(server.port, flush=True)
+sys.stdin.readline()
+print(time.process_time() - before)
+"""
+
+
+def test_with_no_descriptor_left_who_waits_at_the_door_takes_no_core_and_gets_in():
+    """accept() fails at once, again and again, while somebody waits."""
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", SHORT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process,
+        ExitStack() as stack,
+    ):
+        port = int(process.stdout.readline())
+        for _ in range(40):
+            idle = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            idle.sendall(b"GET /healthz HTTP/1.0\r\nX: ")
+        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:
+            assert answer.read() == b"alive\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert float(process.stdout.readline()) < 1.0
+
+
+def status(server: Server, path: str, **headers: str | bytes) -> int:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
     with closing(connection):
         connection.request("GET", path, headers=headers)
@@ -85,6 +119,15 @@ HOSTS = {
     "2130706433": 421,
     "": 421,
     "::": 200,
+    "127.0.0.1.:8080": 200,
+    "localhost:": 200,
+    "[FD00::1]:8080": 200,
+    "[fe80::1%25eth0]:8080": 200,
+    "[fe80::1%eth0]": 200,
+    "[rebound.example]": 421,
+    "rebound.example:127.0.0.1": 421,
+    "localhost..": 421,
+    "localhost,rebound.example": 421,
 }
 
 
@@ -98,6 +141,54 @@ def test_only_who_means_this_machine_is_answered(server, host, expected, path):
 def test_a_name_that_is_listened_on_is_ours():
     with closing(Server("localhost:0", {"/": lambda: text_page("here")})) as server:
         assert status(server, "/", Host="localhost") == 200
+
+
+def test_a_token_of_any_letters_opens():
+    """A header's bytes are UTF-8 here, as curl sends them."""
+    token = "schlüssel-€-日本"
+    with closing(Server("127.0.0.1:0", {"/": lambda: text_page("x")}, lambda: token)) as server:
+        for given in (f"Bearer {token}".encode(), b"Basic " + b64encode(f"x:{token}".encode())):
+            assert status(server, "/", Authorization=given) == 200
+        assert status(server, "/", Authorization="Bearer schl\xfcssel".encode("latin-1")) == 401
+
+
+def broken() -> Page:
+    raise RuntimeError("no\x1b[31m\npage")
+
+
+def test_a_page_that_cannot_be_made_is_a_line_in_the_log(caplog, capfd):
+    with closing(Server("127.0.0.1:0", {"/": broken})) as server:
+        assert status(server, "/") == 500
+    assert caplog.messages == [r"/ could not be made: RuntimeError: no\x1b[31m\npage"]
+    assert capfd.readouterr().err == ""
+
+
+ODD = {
+    "a line without end": b"GET /" + b"x" * 100_000,
+    "a header without end": b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000,
+    "headers without end": b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000,
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+    "bytes of no character": b"\xff\xfe /\x00 HTTP/9.\xb2\r\n\r\n",
+    "a version of its own": b"GET / HTTP/1.1.1.1\r\n\r\n",
+    "another method": b"BREW / HTTP/1.1\r\n\r\n",
+    "a request behind a request": (
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n"
+        b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\nGET /secret HTTP/1.1\r\n\r\n"
+    ),
+    "a proxy's request": b"GET http://rebound.example/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a body that nobody takes": b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n" + b"x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("request_", ODD.values(), ids=ODD)
+def test_whatever_is_sent_one_answer_comes_and_the_next_is_asked(server, capfd, caplog, request_):
+    with connect(server) as client, suppress(ConnectionError):
+        client.sendall(request_)
+        client.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+        assert answer.count(b"HTTP/1.0 ") <= 1
+    assert answers(server)
+    assert (capfd.readouterr().err, caplog.messages) == ("", [])
 
 
 def test_two_hosts_are_no_request(server):

@@ -17,6 +17,7 @@ from gitops_prefix.daemon.outcome import Outcome, Result
 from gitops_prefix.decide.advertisement import INFINITY
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.plan.ears import Advertised
+from gitops_prefix.publish.credentials import Credentials
 from gitops_prefix.publish.repository import Repository
 from tests.decide.routers_saying import FIRST, pio, saying
 from tests.netns import until
@@ -38,10 +39,12 @@ class Leaps:
 class Daemon:
     """A loop in a thread."""
 
-    def __init__(self, clone: Path, remote: Path, leaps: Leaps) -> None:
+    def __init__(
+        self, clone: Path, url: str, leaps: Leaps, credentials: Credentials | None = None
+    ) -> None:
         self.leaps = leaps
         self.outcomes: list[Outcome] = []
-        self.repository = Repository(clone, str(remote), "main")
+        self.repository = Repository(clone, url, "main", credentials=credentials)
         self.repository.open()
         metrics, wakeup = Metrics(), Wakeup()
         self.decisions = Decisions(metrics, leaps.monotonic, wakeup.nudge)
@@ -74,10 +77,14 @@ class Daemon:
 
 
 @contextmanager
-def daemons(tmp_path: Path, remote: Path, many: int) -> Iterator[list[Daemon]]:
+def daemons(
+    tmp_path: Path, url: object, many: int, credentials: Credentials | None = None
+) -> Iterator[list[Daemon]]:
     with ExitStack() as stack:
         leaps = Leaps()
-        made = [Daemon(tmp_path / f"clone{number}", remote, leaps) for number in range(many)]
+        made = [
+            Daemon(tmp_path / f"clone{each}", str(url), leaps, credentials) for each in range(many)
+        ]
         for one in made:
             stack.callback(one.repository.close)
         for one in made:

@@ -47,6 +47,8 @@ case "$mode" in
 esac
 exec sh -c "$SSH_ORIGINAL_COMMAND"
 """
+PATIENCE = 600.0
+"""Seconds for what must happen; the machine may have other work."""
 MODES = ("hangs", "closes", "refuses", "busy", "chatters", "drips", "silent-after")
 
 
@@ -100,7 +102,7 @@ class Home:
 
     def _end(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
 
     @property
     def prefix(self) -> str:
@@ -118,16 +120,16 @@ class Home:
 
     def is_killed(self) -> None:
         self._sends(signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
         time.sleep(self.chance.uniform(0, 2))
         self.process = self._start()
 
     def is_restarted(self) -> None:
         """Once it answers: before that, Python itself may still be starting, and SIGTERM kills."""
-        until(self.answers, "its pages", 120)
+        until(self.answers, "its pages", PATIENCE)
         self._sends(signal.SIGTERM)
         began = time.monotonic()
-        if code := self.process.wait(60):
+        if code := self.process.wait(PATIENCE):
             raise SystemExit(f"SIGTERM is exit code 0, and not {code}")
         self.slowest_end = max(self.slowest_end, time.monotonic() - began)
         self.process = self._start()
@@ -229,7 +231,7 @@ def storm(home: Home, seconds: float) -> Counter[str]:
 
 def check(home: Home) -> list[str]:
     """What is wrong in the end; nothing should be."""
-    until(lambda: home.current() == home.prefix, f"{home.prefix} on the branch", 180)
+    until(lambda: home.current() == home.prefix, f"{home.prefix} on the branch", PATIENCE)
     wrong = []
     ours = [
         block.split("\0")
@@ -253,7 +255,7 @@ def check(home: Home) -> list[str]:
     wrong += [
         f"{commit[:12]} is not whole" for _, _, commit in chain if not is_whole(home.remote, commit)
     ]
-    until(lambda: home.status()["publication"]["failures"] == 0, "no failure", 60)
+    until(lambda: home.status()["publication"]["failures"] == 0, "no failure", PATIENCE)
     lines = Path(f"/proc/{home.process.pid}/status").read_text().splitlines()
     resident = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
     if resident > 70 * 1024:
@@ -273,7 +275,7 @@ def main(seconds: float, seed: int) -> int:
     with ExitStack() as stack:
         home = Home(directory, stack, seed)
         home.renumbers()
-        until(lambda: home.current() == home.prefix, "the first prefix", 120)
+        until(lambda: home.current() == home.prefix, "the first prefix", PATIENCE)
         drawn = storm(home, seconds)
         print(", ".join(f"{name} {count}" for name, count in sorted(drawn.items())))
         home.renumbers()

@@ -1,20 +1,27 @@
 """A branch on which others never rest: a bot, a person, and three daemons.
 
-`python -m tests.faults.test_storm SECONDS` is the long form, and prints when ours landed.
+`python -m tests.faults.test_storm SECONDS` is the long form, over a path, ssh and https, and prints
+when ours landed.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from statistics import median
+from typing import NamedTuple, Self
 
+from gitops_prefix.publish.credentials import Credentials, token_from
 from tests.faults.house import change, first, is_whole, remote_home, somebody_pushes, subjects
 from tests.faults.racing import daemons
 from tests.faults.victim import numbered
+from tests.git_servers import TOKEN, USER, ssh_server, web_server
 from tests.gitrepo import git
 from tests.netns import until
 
@@ -56,11 +63,38 @@ class Bot:
                     break
 
 
-def storm(directory: Path, seconds: float) -> list[float]:
+class Login(NamedTuple):
+    """How our daemons reach the repository; the bot has it on its disk, and is the faster."""
+
+    url: str
+    credentials: Credentials | None = None
+
+
+@contextmanager
+def login(over: str, directory: Path, remote: Path) -> Iterator[Login]:
+    """Over a path, ssh or https."""
+    if over == "ssh":
+        with ssh_server(directory / "sshd") as server:
+            yield Login(server.url(remote), server.credentials)
+    elif over == "https":
+        (directory / "token").write_text(TOKEN)
+        token = replace(token_from(directory / "token"), username=USER)
+        with web_server(directory / "httpd") as server:
+            os.environ["GIT_SSL_CAINFO"] = str(server.authority)
+            (server.repositories / "home.git").symlink_to(remote)
+            yield Login(f"{server.url}/home.git", token)
+    else:
+        yield Login(str(remote))
+
+
+def storm(directory: Path, seconds: float, over: str = "path") -> list[float]:
     """Renumber in the middle of it, and return how long each change took to land."""
     remote = remote_home(directory)
     took = []
-    with daemons(directory, remote, 3) as house:
+    with (
+        login(over, directory, remote) as ours,
+        daemons(directory, ours.url, 3, ours.credentials) as house,
+    ):
         for daemon in house:
             daemon.hears(numbered(0), None)
         until(lambda: first(numbered(0)) in subjects(remote), "the first prefix", 60)
@@ -96,6 +130,11 @@ def test_our_change_lands_while_a_bot_pushes_without_pause(tmp_path):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        took = storm(Path(directory), float(sys.argv[1]) if sys.argv[1:] else 60.0)
-    print(f"{len(took)} changes; the slowest landed after {max(took):.1f} s")
+    for over in sys.argv[2:] or ("path", "ssh", "https"):
+        with tempfile.TemporaryDirectory() as directory:
+            took = storm(Path(directory), float(sys.argv[1]) if sys.argv[1:] else 60.0, over)
+        print(
+            f"{over}: {len(took)} changes, landed after {median(took):.1f} s in the median, and "
+            f"{max(took):.1f} s at most",
+            flush=True,
+        )

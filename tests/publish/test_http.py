@@ -14,7 +14,7 @@ from gitops_prefix.publish.credentials import Token, token_from
 from gitops_prefix.publish.failure import Failed, FailedError, Published
 from gitops_prefix.publish.repository import Repository, TimeLimits
 from tests.branch import MANAGED, bare_repository, commit_ours, fetched, opened
-from tests.git_servers import READ_ONLY, TOKEN, USER, WebServer, listener, web_server
+from tests.git_servers import READ_ONLY, TOKEN, USER, WebServer, free_port, listener, web_server
 from tests.gitrepo import git
 from tests.publish.failing import away, refused
 from tests.web_stand_in import Says, stand_in
@@ -134,6 +134,17 @@ def test_a_hook_is_heard_through_the_web(tmp_path, server):
     assert report.words.isprintable()
 
 
+def test_a_hook_that_is_slower_than_the_silence_is_waited_for(tmp_path, server):
+    """nginx keeps back what git-receive-pack sends meanwhile, so not a byte comes."""
+    url, remote = serve(server, tmp_path)
+    add_hook(remote, "exec sleep 14")
+    credentials, limits = token(tmp_path, TOKEN), TimeLimits(silence=10.0)
+    with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
+        commit = commit_ours(repository, NEW)
+    with opened(tmp_path / "clone", url, credentials=credentials, limits=limits) as repository:
+        assert repository.push() == Published(commit)
+
+
 def test_a_server_that_repeats_what_it_was_sent_tells_nobody(tmp_path, server):
     """Some show it on the page of an error."""
     words = refusal(tmp_path, f"{server.url}/echo/x.git")
@@ -231,6 +242,22 @@ def _ask_for_a_password(stranger, heard: list[bytes]) -> None:
                     b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\n"
                     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
                 )
+
+
+def test_a_push_that_is_redirected_names_the_new_address_though_nobody_answers_there(tmp_path):
+    """The look and the push say the same, whatever is at the other end."""
+    new = f"http://127.0.0.1:{free_port()}/new/home.git"
+    moved = lambda asked: Says(301, headers={"Location": new + asked.path.partition(".git")[2]})  # noqa: E731
+    with (
+        stand_in(moved) as here,
+        opened(tmp_path / "clone", f"{here.url}/home.git") as repository,
+    ):
+        report = repository.remote.rehearse_push("0" * 40)
+        with pytest.raises(FailedError, check=refused) as error:
+            repository.fetch()
+    assert refused(report)
+    for words in (report.words, str(error.value)):
+        assert f"the repository moved to {new}: give that as --repo" in words
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

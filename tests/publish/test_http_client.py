@@ -227,6 +227,31 @@ def test_a_line_that_drips_has_an_end(begin):
         dripping.join()
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_hello_or_a_head_that_drips_has_an_end(scheme):
+    """TLS takes the socket before a byte of HTTP; its thread ends all the same."""
+    begin = b"\x16\x03\x03\x40\x00\x02" if scheme == "https" else b"HTTP/1.1 2"
+    stop = threading.Event()
+
+    def drip(listening):
+        connection, _ = listening.accept()
+        with closing(connection), suppress(OSError):
+            connection.sendall(begin)
+            while not stop.wait(0.05):
+                connection.sendall(b"0")
+
+    with listener() as server:
+        dripping = threading.Thread(target=drip, args=(server,), daemon=True)
+        dripping.start()
+        client = HttpClient(seconds=0.5)
+        request = Request("GET", f"{scheme}://127.0.0.1:{server.getsockname()[1]}/")
+        assert "no answer within 0.5 s" in client.send(request).words
+        with stand_in(lambda asked: Says()) as healthy:
+            assert isinstance(client.send(Request("GET", healthy.url)), Response)
+        stop.set()
+        dripping.join()
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A key and a certificate for 127.0.0.1, in one file."""

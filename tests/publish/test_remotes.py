@@ -1,6 +1,7 @@
 """Real servers: keys and tokens let us in, show nowhere, and wrong ones are refused."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -190,6 +191,34 @@ def test_a_proposal_goes_to_a_sha256_repository(tmp_path):
         commit = repository.commit(repository.tip, NEW, message, NOON, reference=place)
         assert branches.push("gitops-prefix/home") == Published(commit)
         assert branches.parent(commit) == repository.tip
+
+
+@pytest.mark.parametrize("over", ["path", "ssh", "http"])
+def test_a_repository_that_keeps_its_references_in_a_reftable_is_published_to(
+    tmp_path, over, request
+):
+    """Ours is read by `for-each-ref`, the remote's by `ls-remote`; nobody reads a file of references."""
+    remote, credentials = tmp_path / "r.git", NoCredentials()
+    url = str(remote)
+    if over != "path":
+        server = request.getfixturevalue(over)
+        remote, url = server.repository, server.url
+        credentials = key(server) if over == "ssh" else token(tmp_path)
+        shutil.rmtree(remote)
+    tree = tmp_path / "reftable-tree"
+    git(tmp_path, "init", "-q", "-b", "main", str(tree))
+    (tree / "a.yaml").write_bytes(MANAGED)
+    commit_all(tree)
+    try:
+        git(tmp_path, "init", "-q", "--bare", "--ref-format=reftable", "-b", "main", str(remote))
+    except subprocess.CalledProcessError:
+        pytest.skip("needs a git that knows reftable (2.45)")
+    git(tree, "push", "-q", str(remote), "main")
+    git(remote, "config", "http.receivepack", "true")
+    with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
+        commit = commit_ours(repository, NEW)
+        assert repository.push() == Published(commit)
+    assert git(remote, "rev-parse", "main").strip() == commit
 
 
 def new_sha256_repository(tmp_path: Path, remote: Path) -> Path:
