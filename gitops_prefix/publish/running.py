@@ -28,7 +28,7 @@ _TICK = 1.0
 _CONNECTED = {"01", "02"}
 """ESTABLISHED and SYN_SENT (include/net/tcp_states.h)."""
 _LAST_WORDS_SECONDS = 1.0
-_LATER = 5.0
+_LATER, _PREPARES = 5.0, 120.0
 
 
 Stop = Callable[[int], str]
@@ -62,8 +62,10 @@ class Limits:
 
         `silence` is noticed sooner, and does not count while hooks run.
         """
-        waits = self.silence is None or self.patient_after is not None
-        return self.seconds if waits or self.silence is None else self.silence + _LATER
+        if self.patient_after is not None:
+            return self.seconds
+        # A server may prepare the first fetch for long; git then sends a byte every five seconds.
+        return min(self.seconds, _PREPARES) if self.silence is None else self.silence + _LATER
 
 
 @dataclass(frozen=True, slots=True)
