@@ -185,7 +185,9 @@ class RehearsingPublisher:
         if not ready.made:
             return UpToDate(decided)
         files = ", ".join(dict.fromkeys(change.path for change in decided.changes))
-        words = f"a dry run: {len(decided.changes)} fields would change ({files})"
+        count = len(decided.changes)
+        fields = f"{count} {'field' if count == 1 else 'fields'} would change ({files})"
+        words = f"a dry run: {fields if count else 'the status alone would change'}"
         return Rehearsed(decided, Failed(Reason.REHEARSED, words, Stage.PUSH))
 
 

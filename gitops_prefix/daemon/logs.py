@@ -196,6 +196,7 @@ class PassLog:
         # What our waiting commits change: by DynamicPrefix, and by field.
         self._waiting: dict[str, StatusChange] = {}
         self._fields: set[tuple[object, ...]] = set()
+        self._rehearsed: list[Sequence[str]] = []
 
     def report(self, outcome: Outcome, *, watches: bool, next_try_in: float = inf) -> None:
         """Log a pass.
@@ -248,12 +249,18 @@ class PassLog:
             case Committed():
                 self._report_waiting(decided)
             case Rehearsed():
-                for change in decided.occasion.transitions:
-                    log.info("%s: would be %s instead of %s", *_sides(change))
+                self._report_rehearsed(decided)
             case Pushed() | Proposed():
                 self._report_published(outcome, decided)
             case _:
                 self._forget_waiting()
+
+    def _report_rehearsed(self, decided: Decided) -> None:
+        """Say once what a dry run would change, though it would at every pass."""
+        moved = [_sides(change) for change in decided.occasion.transitions if change.moved]
+        for sides in moved if moved != self._rehearsed else ():
+            log.info("%s: would be %s instead of %s", *sides)
+        self._rehearsed = moved
 
     def _report_waiting(self, decided: Decided) -> None:
         self._note(decided)

@@ -39,7 +39,7 @@ ROUTE = Failed(Reason.UNREACHABLE, "No route to host", Stage.LOOK)
 HOOK = Failed(Reason.HOOK, "pre-receive hook declined; only on weekdays", Stage.PUSH)
 IDENTITY = Failed(Reason.IDENTITY, "Host key verification failed", Stage.LOOK)
 ERRORS = Failed(Reason.INVALID, "the repository has errors", Stage.RENDER)
-DRY = Failed(Reason.REHEARSED, "a dry run: 1 fields would change (pool.yaml)", Stage.PUSH)
+DRY = Failed(Reason.REHEARSED, "a dry run: 1 field would change (pool.yaml)", Stage.PUSH)
 WRONG = Problem("yaml-syntax", "what is this")
 
 
@@ -159,8 +159,17 @@ BY_FAULT: dict[str, tuple[Passes, list[str]]] = {
         ["INFO published 111111111111: the status"],
     ),
     "a dry run": (
-        [(0, Rehearsed(moving(A, B, "spec.x"), DRY))],
-        [f"INFO home: would be {B} instead of {A}", f"WARNING rehearsed: {DRY.words}"],
+        [
+            (0, Rehearsed(moving(A, B, "spec.x"), DRY)),
+            (300, Rehearsed(moving(A, B, "spec.x"), DRY)),
+            (600, Rehearsed(moving(A, C, "spec.x"), DRY)),
+            (900, Rehearsed(moving(A, A), DRY)),
+        ],
+        [
+            f"INFO home: would be {B} instead of {A}",
+            f"WARNING rehearsed: {DRY.words}",
+            f"INFO home: would be {C} instead of {A}",
+        ],
     ),
     "another daemon leads": (
         [(0, NotLeading()), (300, NotLeading())],

@@ -32,8 +32,11 @@ LANDS_WITHIN = 30.0
 class Bot:
     """Commits a file that nobody manages and pushes it, again and again."""
 
-    def __init__(self, remote: Path, clone: Path) -> None:
+    def __init__(self, remote: Path, clone: Path, login: "Login") -> None:
         git(remote.parent, "clone", "-q", str(remote), str(clone))
+        git(clone, "remote", "set-url", "origin", login.bots_url)
+        for name, text in login.settings:
+            git(clone, "config", name, text)
         self.clone, self.landed = clone, []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._pushes)
@@ -64,10 +67,17 @@ class Bot:
 
 
 class Login(NamedTuple):
-    """How our daemons reach the repository; the bot has it on its disk, and is the faster."""
+    """How everybody reaches the repository.
+
+    Attributes:
+        bots_url: with the bot's password, if it needs one.
+        settings: what git of the bot needs.
+    """
 
     url: str
+    bots_url: str
     credentials: Credentials | None = None
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @contextmanager
@@ -75,16 +85,20 @@ def login(over: str, directory: Path, remote: Path) -> Iterator[Login]:
     """Over a path, ssh or https."""
     if over == "ssh":
         with ssh_server(directory / "sshd") as server:
-            yield Login(server.url(remote), server.credentials)
+            key, url = server.credentials, server.url(remote)
+            command = f"ssh -F /dev/null -i {key.key} -o UserKnownHostsFile={key.known_hosts}"
+            yield Login(url, url, key, (("core.sshCommand", command),))
     elif over == "https":
         (directory / "token").write_text(TOKEN)
         token = replace(token_from(directory / "token"), username=USER)
         with web_server(directory / "httpd") as server:
             os.environ["GIT_SSL_CAINFO"] = str(server.authority)
             (server.repositories / "home.git").symlink_to(remote)
-            yield Login(f"{server.url}/home.git", token)
+            url = f"{server.url}/home.git"
+            bots = url.replace("://", f"://{USER}:{TOKEN}@")
+            yield Login(url, bots, token, (("http.sslCAInfo", str(server.authority)),))
     else:
-        yield Login(str(remote))
+        yield Login(str(remote), str(remote))
 
 
 def storm(directory: Path, seconds: float, over: str = "path") -> list[float]:
@@ -98,7 +112,7 @@ def storm(directory: Path, seconds: float, over: str = "path") -> list[float]:
         for daemon in house:
             daemon.hears(numbered(0), None)
         until(lambda: first(numbered(0)) in subjects(remote), "the first prefix", 60)
-        with Bot(remote, directory / "bot") as bot:
+        with Bot(remote, directory / "bot", ours) as bot:
             until(lambda: len(bot.landed) >= 3, "the storm", 60)
             end, number = time.monotonic() + seconds, 0
             while not number or time.monotonic() < end:

@@ -1,6 +1,7 @@
 """Each fault, provoked, and every line that the log has of it until a change is published."""
 
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -129,7 +130,6 @@ class Fault(NamedTuple):
     kept: bool = True
 
 
-SLOW = pytest.mark.slow
 OVER_HTTP = {
     "a host that takes no connection": Fault(lambda at: at.down(), "Connection refused|Couldn't connect"),
     "a host that never speaks": Fault(lambda at: at.silent(), r"no answer within 10 s \(not a byte came\)"),
@@ -155,12 +155,21 @@ OVER_SSH = {
     "a host that hangs behind the login": Fault(lambda at: at.runs("sleep 90"), "no answer within 10 s"),
     "a host that has too much to do": Fault(lambda at: at.runs("echo rate limit exceeded >&2; exit 1"), "rate limit exceeded"),
 }  # fmt: skip
-QUICK = {"a repository that moved", "a hook that declines, in colour", "another host key"}
-FAULTS = [
-    pytest.param(over, fault, id=name, marks=() if name in QUICK else SLOW)
+# `make soak` provokes all of them; some wait for half a minute.
+IN_THE_SUITE = {
+    "a repository that moved",
+    "a hook that declines, in colour",
+    "a lock that was left",
+    "git that cannot be started",
+    "another host key",
+    "words without end",
+}
+FAULTS = {
+    name: (over, fault)
     for over, faults in (("http", OVER_HTTP), ("ssh", OVER_SSH))
     for name, fault in faults.items()
-]
+    if name in IN_THE_SUITE or os.environ.get("SOAK")
+}
 
 
 def logged(ours: House, log: PassLog, clock: list[float]) -> None:
@@ -173,7 +182,7 @@ def logged(ours: House, log: PassLog, clock: list[float]) -> None:
         log.report(outcome, watches=True, next_try_in=again)
 
 
-@pytest.mark.parametrize(("over", "fault"), FAULTS)
+@pytest.mark.parametrize(("over", "fault"), FAULTS.values(), ids=FAULTS)
 def test_what_the_log_says_of_a_fault_from_its_first_try_to_the_change(
     tmp_path, request, caplog, monkeypatch, sshd, over, fault
 ):

@@ -137,8 +137,8 @@ def test_a_hook_is_heard_through_the_web(tmp_path, server):
 def test_a_hook_that_is_slower_than_the_silence_is_waited_for(tmp_path, server):
     """nginx keeps back what git-receive-pack sends meanwhile, so not a byte comes."""
     url, remote = serve(server, tmp_path)
-    add_hook(remote, "exec sleep 14")
-    credentials, limits = token(tmp_path, TOKEN), TimeLimits(silence=10.0)
+    add_hook(remote, "exec sleep 10")
+    credentials, limits = token(tmp_path, TOKEN), TimeLimits(silence=8.0)
     with fetched(tmp_path / "clone", url, credentials=credentials) as repository:
         commit = commit_ours(repository, NEW)
     with opened(tmp_path / "clone", url, credentials=credentials, limits=limits) as repository:
