@@ -61,7 +61,9 @@ def print_json(answer: object) -> None:
     """Print one JSON document on stdout."""
     import json  # noqa: PLC0415  most answers are text
 
-    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    text = json.dumps(answer, indent=2, ensure_ascii=False)
+    # A path whose bytes are not UTF-8 holds surrogates: JSON escapes them the same way.
+    click.echo(text.encode(errors="backslashreplace").decode())
 
 
 def print_errors(problems: Iterable[Problem], form: Format) -> None:

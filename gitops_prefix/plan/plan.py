@@ -212,7 +212,7 @@ def _refuses(problem: Problem) -> bool:
 
 
 def _foreseen(problem: Problem) -> Problem:
-    message = f"{problem.message} (the present value is right; the next prefix is refused here)"
+    message = f"{problem.message} (nothing has to change here today; the next prefix is refused)"
     return replace(problem, message=message)
 
 

@@ -1,6 +1,7 @@
 """status: each DynamicPrefix, its history, and what is bound to it."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -32,6 +33,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Path:
         assert enter(["render", "--prefix", f"home={prefix}", "--now", now]) == 0
     capsys.readouterr()
     return tmp_path
+
+
+def test_the_json_is_utf8_whatever_a_file_is_called(home, capfdbinary):
+    (home / "m.yaml").rename(home / os.fsdecode(b"m\xff.yaml"))
+    assert enter(["status", "--output", "json"]) == 0
+    answer = json.loads(capfdbinary.readouterr().out.decode())
+    assert answer["prefixes"][0]["bindings"][0]["path"] == os.fsdecode(b"m\xff.yaml")
 
 
 def test_the_json_has_the_keys_that_pipelines_rely_on(home, capsys):
