@@ -6,6 +6,7 @@ fault, `OutsideError` is that of git, the network or the cluster, and anything e
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -23,14 +24,30 @@ from gitops_prefix.cli.output import (
 from gitops_prefix.errors import InputError, OutsideError, Problem
 
 
-def enter(  # noqa: PLR0911  one return a kind of error
-    arguments: list[str] | None = None,
-) -> int:
+def enter(arguments: list[str] | None = None) -> int:
     """Run the command line on `arguments` (default: the process's own).
 
     Returns:
         The exit code.
     """
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        _drop_the_rest()
+        return DONE
+    except OSError as error:
+        _drop_the_rest()
+        with suppress(OSError):
+            click.echo(f"error: cannot write the answer: {error.strerror} [outside]", err=True)
+        return OUTSIDE_FAILED
+
+
+def _drop_the_rest() -> None:
+    """Discard what was not written yet: Python would complain of it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: list[str] | None) -> int:  # noqa: PLR0911  one return a kind of error
     try:
         code = cli.main(
             args=arguments, prog_name="gitops-prefix", standalone_mode=False, color=colour_wish()
@@ -40,17 +57,19 @@ def enter(  # noqa: PLR0911  one return a kind of error
         return BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except SystemExit as left:
+        # click leaves with 1 when nobody reads on: `gitops-prefix … | head`.
+        return DONE if left.code == 1 else int(left.code or DONE)
     except InputError as error:
         print_errors(error.problems, _format_asked_for(arguments))
         return BAD_INPUT
     except OutsideError as error:
         print_errors((Problem("outside", str(error)),), _format_asked_for(arguments))
         return OUTSIDE_FAILED
-    except BrokenPipeError:
-        # `gitops-prefix … | head`: nobody reads on, and Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except Exception as error:  # noqa: BLE001  the last resort, so that nobody sees a traceback
+    except Exception as error:
+        # The last resort, so that nobody sees a traceback. Only a stream has no name.
+        if isinstance(error, OSError) and error.filename is None:
+            raise
         return _report_bug(error, _format_asked_for(arguments))
     return code if isinstance(code, int) else DONE
 

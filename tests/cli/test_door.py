@@ -1,6 +1,9 @@
 """The one door: which exit code an error becomes, and in which form it goes out."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,3 +221,33 @@ def test_a_bug_of_ours_is_told_in_the_form_that_was_asked_for(monkeypatch, capsy
     [error] = json.loads(capsys.readouterr().out)["errors"]
     assert error["code"] == "internal"
     assert "ZeroDivisionError: by nought" in error["message"]
+
+
+ANSWERS = {
+    "text": ["--help"],
+    "JSON": ["status", "--output", "json"],
+    "an error in JSON": [*MISSING, "--output", "json"],
+}
+
+
+@pytest.mark.parametrize("words", ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_that_cannot_be_written_is_a_failure_outside(words, nowhere):
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "gitops_prefix", *words],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    words = "error: cannot write the answer: No space left on device [outside]\n"
+    assert (answer.returncode, answer.stderr) == (3, words)
+
+
+def test_a_reader_that_is_gone_is_no_failure(nowhere):
+    """`gitops-prefix --help | true`, with the pipe closed before the answer comes."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    answer = subprocess.run(
+        [sys.executable, "-m", "gitops_prefix", "--help"],
+        stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    os.close(writer)
+    assert (answer.returncode, answer.stderr) == (0, "")

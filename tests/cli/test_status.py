@@ -35,10 +35,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Path:
     return tmp_path
 
 
-def test_the_json_is_utf8_whatever_a_file_is_called(home, capfdbinary):
+def test_the_json_is_utf8_whatever_a_file_is_called(home, capsys):
     (home / "m.yaml").rename(home / os.fsdecode(b"m\xff.yaml"))
     assert enter(["status", "--output", "json"]) == 0
-    answer = json.loads(capfdbinary.readouterr().out.decode())
+    answer = json.loads(capsys.readouterr().out.encode())
     assert answer["prefixes"][0]["bindings"][0]["path"] == os.fsdecode(b"m\xff.yaml")
 
 
