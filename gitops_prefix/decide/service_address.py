@@ -56,7 +56,8 @@ def room_of(reference: Reference, specification: Specification, status: Status) 
         networks = networks_of(first_part, specification, status)
     ends = [_ends(part, networks) for part in placed]
     _, first, last = ends[0]
-    return Room(tuple(network for network, _, _ in ends), first, last)
+    # Two links of one delegation have one subnet.
+    return Room(tuple(dict.fromkeys(network for network, _, _ in ends)), first, last)
 
 
 def _ends(placed: Placed, prefixes: tuple[Prefix, ...]) -> tuple[int, int, int]:

@@ -74,7 +74,9 @@ class Marker(NamedTuple):
             networks = networks_of(placed[0], specification, status)
         if self.field not in _PAST_TOO:
             placed = placed[:1]
-        return tuple(value for part in placed for value in self._values(part, networks))
+        # Two links of one delegation have one subnet.
+        values = (value for part in placed for value in self._values(part, networks))
+        return tuple(dict.fromkeys(values))
 
     def _values(self, placed: Placed, networks: Sequence[Prefix]) -> tuple[str, ...]:
         if self.host is not None:

@@ -84,9 +84,13 @@ class SharedList(NamedTuple):
     def _items_in(
         self, reference: Reference, specification: Specification, status: Status
     ) -> list[Item]:
-        """The items of a reference in a status: current, then the history."""
+        """The items of a reference in a status: current, then the history.
+
+        Two links of one delegation have one subnet, and it is written once: Cilium and MetalLB
+        refuse a pool that repeats a block.
+        """
         items: list[Item] = []
-        for number, part in enumerate(reference.placed(specification, status)):
+        for number, part in enumerate(dict.fromkeys(reference.placed(specification, status))):
             if number and self.past_items and specification.transition.mode == "simple":
                 items += self.past_items(part, number)
             else:

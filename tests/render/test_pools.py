@@ -2,6 +2,7 @@
 
 import pytest
 
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings
@@ -125,3 +126,34 @@ def test_a_field_that_cannot_be_edited_is_known_by_what_it_has():
     assert found(alias, pool("MetalLB", "two", LOW), render_first=False) == [
         ("pools-overlap", "error", "1.yaml")
     ]
+
+
+LINKS = [Prefix.parse(f"2001:db8:a:{link}::/64") for link in (7, 8)]
+IN_SUBNET = (
+    PREFIX.replace(b"{interface: eth0}", b"{interface: eth0, delegatedPrefixLength: 60}")
+    .replace(b"low, offset: 1, prefixLength: 72", b"low, offset: 15, prefixLength: 64")
+    .replace(b'end: "::a"', b'end: "::a", subnet: low')
+)
+ONCE = {
+    "a subnet, Cilium": ("Cilium", LOW, '{blocks: [{cidr: "2001:db8:a:f::/64"}]}'),
+    "a range, Cilium": ("Cilium", ODD, '{blocks: [{start: "2001:db8:a:f::5", stop: "2001:db8:a:f::a"}]}'),
+    "a subnet, MetalLB": ("MetalLB", LOW, '{addresses: ["2001:db8:a:f::/64"]}'),
+    "a range, MetalLB": ("MetalLB", ODD, '{addresses: ["2001:db8:a:f::5-2001:db8:a:f::a"]}'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["simple", "ha"])
+@pytest.mark.parametrize(("kind", "annotation", "spec"), ONCE.values(), ids=ONCE)
+def test_two_links_of_one_delegation_have_one_subnet(kind, annotation, spec, mode):
+    """The link's /64 changes, the delegation around it stays: a block is not written twice."""
+    marked = 'a: ""  # {"$dynamicprefix": "home:low:addresses:::9"}\n'
+    empty = "{blocks: []}" if kind == "Cilium" else "{addresses: []}"
+    files = {
+        "home.yaml": IN_SUBNET + f"  transition: {{mode: {mode}}}\n".encode(),
+        "pool.yaml": pool(kind, annotation=annotation, spec=empty),
+        "a.yaml": marked.encode(),
+    }
+    for hour, link in enumerate(LINKS):
+        files |= render_once(files, link, hour).files
+    assert files["pool.yaml"] == pool(kind, annotation=annotation, spec=spec)
+    assert files["a.yaml"].decode() == marked.replace('""', '"2001:db8:a:f::9"')
