@@ -15,6 +15,8 @@ from tests.examples.repositories import EXAMPLES, ROOT, build, copy_example, kus
 FIRST = ("--now", "2026-11-23T10:00:00Z", "--prefix", "home-ipv6=2001:db8:1234::/64")
 SECOND = ("--now", "2026-11-24T10:00:00Z", "--prefix", "home-ipv6=2001:db8:5678::/64")
 STEPS = {"first": FIRST, "second": SECOND}
+VARIABLES = {"flux": ("variables.yaml",)}
+"""Examples that also hold the prefix as variables."""
 
 
 @pytest.fixture(params=EXAMPLES)
@@ -69,7 +71,7 @@ def test_a_new_prefix_touches_the_status_the_pool_and_the_group(name, directory)
     before = _files(directory)
     _render(directory, *SECOND)
     changed = sorted(path.rpartition("/")[2] for path in _changes(before, _files(directory)))
-    assert changed == ["cidr-group.yaml", "pool.yaml", "prefix.yaml"]
+    assert changed == ["cidr-group.yaml", "pool.yaml", "prefix.yaml", *VARIABLES.get(name, ())]
 
 
 def test_the_way_there_and_back_leaves_what_is_ours_in_two_entries(directory):
