@@ -25,6 +25,7 @@ _LISTED_SECONDS, _LIST_SECONDS = 30.0, 2.0
 """How long a list is good for, and how long it may take."""
 _MOST_WORDS = 500
 _A_PAGE = 500
+_NO_OBJECT = "the API server's answer is no object: does the kubeconfig's server lead to one?"
 
 
 class ApiError(OutsideError):
@@ -127,11 +128,14 @@ class Connection:
             if error.status == 404:
                 return None
             raise
-        for resource in listed.get("resources", ()):
-            if resource["kind"] == kind and "/" not in resource["name"]:
-                found = Served(api_version, kind, resource["name"], resource["namespaced"])
-                self._served[api_version, kind] = found
-                return found
+        try:
+            for resource in listed.get("resources") or ():
+                if resource["kind"] == kind and "/" not in resource["name"]:
+                    found = Served(api_version, kind, resource["name"], resource["namespaced"])
+                    self._served[api_version, kind] = found
+                    return found
+        except (LookupError, TypeError) as error:
+            raise OutsideError(_NO_OBJECT) from error
         return None
 
     def get(self, served: Served, name: str, namespace: str) -> Object | None:
@@ -141,7 +145,7 @@ class Connection:
             ApiError, OutsideError: the server did not say.
         """
         try:
-            return self.request("get", _path(served, name, namespace))
+            return _whole(self.request("get", _path(served, name, namespace)))
         except ApiError as error:
             if error.status == 404:
                 # A kind that was removed is asked for anew.
@@ -178,7 +182,7 @@ class Connection:
             OutsideError: the server did not answer.
         """
         metadata = body["metadata"]
-        return self.request(
+        applied = self.request(
             "patch",
             _path(served, metadata["name"], metadata.get("namespace", "")),
             body=body,
@@ -187,6 +191,7 @@ class Connection:
             force_conflicts=force or None,
             dry_run="All" if dry_run else None,
         )
+        return _whole(applied)
 
     def patch(
         self, served: Served, name: str, namespace: str, patch: object, content_type: str
@@ -231,8 +236,9 @@ class Connection:
                 _request_timeout=tuple(min(seconds, left) for seconds in self._seconds),
                 **parameters,
             )
+            text = answer.data
         except DynamicApiError as error:
-            raise _api_error(error) from error
+            raise self._api_error(error) from None
         except (HTTPError, OSError) as error:
             raise OutsideError(f"the API server did not answer: {_cut(str(error))}") from error
         except ValueError as error:
@@ -242,10 +248,22 @@ class Connection:
                 f"the API server was not asked: the credentials are no header ({kind})"
             ) from None
         try:
-            parsed: Object = json.loads(answer.data)
+            parsed = json.loads(text)
         except ValueError as error:
             raise OutsideError(f"the API server's answer is no JSON: {_cut(str(error))}") from error
+        if not isinstance(parsed, dict):
+            raise OutsideError(_NO_OBJECT)
         return parsed
+
+    def _api_error(self, error: Any) -> Exception:
+        """The error for an answer; without our token, which a server may repeat."""
+        configuration = self._client.client.configuration
+        bearer = str(configuration.api_key.get("authorization") or "").rpartition(" ")[2]
+        body = error.body or ""
+        body = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+        for secret in filter(None, (bearer, configuration.password)):
+            body = body.replace(secret, "***")
+        return _api_error(error, body)
 
 
 def missing_rule(served: Served, words: str, *verbs: str) -> str:
@@ -286,8 +304,11 @@ def list_services(connection: Connection, *, a_page: int = _A_PAGE) -> Iterator[
             if error.status != 403:
                 raise
             raise OutsideError(missing_rule(_SERVICES, str(error), "list")) from error
-        yield from page.get("items") or ()
-        following = (page.get("metadata") or {}).get("continue")
+        items, metadata = page.get("items") or [], page.get("metadata") or {}
+        if not (isinstance(items, list) and isinstance(metadata, dict)):
+            raise OutsideError(_NO_OBJECT)
+        yield from items
+        following = metadata.get("continue")
         if not following:
             return
         query["continue"] = following
@@ -312,10 +333,28 @@ def _path(served: Served, name: str, namespace: str) -> str:
     return f"/{root}/{served.api_version}{where}/{served.plural}/{name}"
 
 
-def _api_error(error: Any) -> Exception:
+def _whole(found: Object) -> Object:
+    """An object that has what every object has.
+
+    Raises:
+        OutsideError: it has not; something else than an API server answered.
+    """
+    metadata = found.get("metadata")
+    if (
+        not isinstance(metadata, dict)
+        or not isinstance(metadata.get("name"), str)
+        or not isinstance(metadata.get("annotations"), dict | None)
+        or not isinstance(metadata.get("labels"), dict | None)
+        or not isinstance(metadata.get("managedFields"), list | None)
+    ):
+        raise OutsideError(_NO_OBJECT)
+    return found
+
+
+def _api_error(error: Any, body: str) -> Exception:
     try:
-        status = json.loads(error.body)
-    except (TypeError, ValueError):
+        status = json.loads(body)
+    except ValueError:
         status = {}
     status = status if isinstance(status, dict) else {}
     words = _cut(str(status.get("message") or error.reason))
@@ -323,8 +362,14 @@ def _api_error(error: Any) -> Exception:
         return OutsideError(f"the API server does not know us: {words}")
     if not error.status:
         return OutsideError(f"the API server did not answer: {words}")
-    details = status.get("details") or {}
-    causes = tuple(details.get("causes") or ())
+    details = status.get("details")
+    details = details if isinstance(details, dict) else {}
+    listed = details.get("causes")
+    causes = (
+        tuple(each for each in listed or () if isinstance(each, dict))
+        if isinstance(listed, list)
+        else ()
+    )
     return ApiError(error.status, words, causes, _retry_after(error, details))
 
 

@@ -5,11 +5,12 @@ ignores no_proxy, takes the proxy of http for https, and sends no password. What
 would ignore in a kubeconfig is refused: nobody acts as somebody else than the file says.
 """
 
+import logging
 import os
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -90,15 +91,19 @@ def _load_kubeconfig(configuration: "Configuration", kubeconfig: str, context: s
             proxy = read_proxy({"https_proxy": str(url)}, "proxy-url")
         configuration.proxy, configuration.no_proxy, configuration.proxy_headers = proxy
         _refuse(named, _problems(entry))
-        config.load_kube_config(
-            kubeconfig or None, context or None, client_configuration=configuration
-        )
+        with _quiet():
+            config.load_kube_config(
+                kubeconfig or None, context or None, client_configuration=configuration
+            )
     except InputError:
         raise
     except config.ConfigException as error:
         # Its words quote whole entries, with their tokens.
         words = str(error).partition("/{")[0]
         raise _invalid(f"{named}: {words}: name a kubeconfig, and one of its contexts") from None
+    except FileNotFoundError as error:
+        words = f"{named} names the file {error.filename}, and there is none: write it, or its path"
+        raise _invalid(words) from None
     except Exception as error:  # noqa: BLE001  a broken file makes KeyError, YAMLError, ...
         # Without the error's words and its traceback: they may hold a token.
         words = (
@@ -113,6 +118,17 @@ def _load_kubeconfig(configuration: "Configuration", kubeconfig: str, context: s
             "failed: run it by hand"
         )
     _load_certificates(named, configuration)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the client from logging what we report ourselves, in words of its own."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _load_certificates(named: str, configuration: "Configuration") -> None:
@@ -180,6 +196,8 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 
 def _is_address(server: Any) -> bool:
     try:
+        if any(letter.isspace() or not letter.isprintable() for letter in server):
+            return False
         url = urlsplit(server)
         # The port is read when it is asked for.
         return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
@@ -204,6 +222,7 @@ def _problems(entry: _Entry) -> Iterator[str]:
     if not _is_address(server):
         yield f"the cluster's server is {server!r}: write https://HOST:PORT"
     user = _mapping(entry.user)
+    yield from _wrong_shapes(entry)
     if keys := [key for key in _IMPERSONATION if user.get(key)]:
         yield (
             f"the user has {', '.join(keys)}, and we do not impersonate: "
@@ -214,6 +233,16 @@ def _problems(entry: _Entry) -> Iterator[str]:
     if "exec" in user and not _mapping(user["exec"]).get("command"):
         yield "the user's exec names no command: write the program that prints credentials"
     yield from _wrong_credentials(user)
+
+
+def _wrong_shapes(entry: _Entry) -> Iterator[str]:
+    if not isinstance(_mapping(entry.cluster).get("proxy-url", ""), str):
+        yield "the cluster's proxy-url is no text: write http://HOST:PORT"
+    if not isinstance(entry.user, Mapping | None):
+        yield f"the user of the context {entry.context} is no mapping: write its keys below it"
+    user = _mapping(entry.user)
+    if bool(user.get("username")) != bool(user.get("password")):
+        yield "the user has a username or a password, and not both: add the other one"
 
 
 def _wrong_credentials(user: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from gitops_prefix import __version__
 from gitops_prefix.apply.fields import ObjectResult
-from gitops_prefix.apply.kube import Connection
+from gitops_prefix.apply.kube import Connection, Served
 from gitops_prefix.apply.kube_apply import apply_object
 from gitops_prefix.apply.kube_child import answer
 from gitops_prefix.apply.protocol import ApplyObjects
@@ -86,12 +86,13 @@ def test_a_program_for_credentials_that_fails_makes_nobody_anonymous(tmp_path, t
     assert not server.asked
 
 
-def test_a_program_for_credentials_that_does_not_exist_is_named(tmp_path):
+def test_a_program_for_credentials_that_does_not_exist_is_named(tmp_path, caplog):
     user = {
         "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nonexistent/aws"}
     }
     with pytest.raises(InputError, match="/nonexistent/aws"):
         Connection(str(kubeconfig(tmp_path / "config", user)))
+    assert not caplog.records, "one message, and it is ours"
 
 
 @pytest.mark.parametrize("key", ["as", "as-uid", "as-groups", "as-user-extra"])
@@ -152,6 +153,13 @@ WRONG = {
     "a token that is a number": ({"token": 5}, HTTPS, {}, "token is no text: put it into quotes"),
     "a token's file that is not there": ({"tokenFile": "/nonexistent/token"}, HTTPS, {}, "/nonexistent/token, and there is no such file"),
     "a token's file that is a directory": ({"tokenFile": "/"}, HTTPS, {}, "there is no such file"),
+    "a token's file that is not there, beside the kubeconfig": ({"tokenFile": "gone"}, HTTPS, {}, "names the file"),
+    "a user that is a list": ([TOKEN], HTTPS, {}, "is no mapping"),
+    "a user without a password": ({"username": "me"}, HTTPS, {}, "and not both"),
+    "a password without a user": ({"password": TOKEN}, HTTPS, {}, "and not both"),
+    "a server with a blank in it": ({}, {"server": "https://a b"}, {}, "write https://HOST:PORT"),
+    "a server with a line's end in it": ({}, {"server": "https://\n127.0.0.1"}, {}, "write https://HOST:PORT"),
+    "a proxy that is a number": ({}, HTTPS | {"proxy-url": 7}, {}, "proxy-url is no text"),
     "a certificate without its key": ({"client-certificate-data": "eA=="}, HTTPS, {}, "no client-key: add it"),
     "a key without its certificate": ({"client-key-data": "eA=="}, HTTPS, {}, "no client-certificate: add it"),
     "certificates that are none": ({"client-certificate-data": "eA==", "client-key-data": "eA=="}, HTTPS, {}, "are not PEM, or do not belong together"),
@@ -254,6 +262,47 @@ def test_a_write_that_another_leader_overtook_is_made_again_from_what_is_there(c
     assert report.result is ObjectResult.NOT_LEADING
     live = look(cluster, namespace, "pool.yaml", "lan")
     assert live["spec"]["blocks"] == new.fields[0].value
+
+
+BROKEN = {
+    "a list": (200, b"[]"),
+    "null": (200, b"null"),
+    "no list of resources": (200, b'{"resources": "x"}'),
+    "resources without a kind": (200, b'{"resources": [{"name": "x"}]}'),
+    "a compressed answer that is none": (200, b"rubbish"),
+    "details that are a list": (409, b'{"message": "no", "details": [1]}'),
+    "causes that are a text": (409, b'{"message": "no", "details": {"causes": "x"}}'),
+    "a page": (500, b"<html>"),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), BROKEN.values(), ids=BROKEN)
+def test_what_no_api_server_answers_is_the_outsides_fault(tmp_path, status, body):
+    headers = {"Content-Encoding": "gzip"} if body == b"rubbish" else {}
+    with stand_in(lambda _: Says(status, body, headers)) as server:
+        path = kubeconfig(tmp_path / "config", {"token": TOKEN}, {"server": server.url})
+        with pytest.raises(OutsideError):
+            Connection(str(path)).served("cilium.io/v2", "CiliumCIDRGroup")
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"metadata": []}', b'{"metadata": {"name": "x", "managedFields": "x"}}']
+)
+def test_an_object_without_what_every_object_has_is_none(tmp_path, body):
+    with stand_in(lambda _: Says(200, body)) as server:
+        path = kubeconfig(tmp_path / "config", {"token": TOKEN}, {"server": server.url})
+        with pytest.raises(OutsideError, match="is no object"):
+            Connection(str(path)).get(Served("v1", "Service", "services", True), "a", "b")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+def test_a_server_that_repeats_our_token_is_not_quoted(tmp_path, status):
+    said = json.dumps({"kind": "Status", "message": f"bad token {TOKEN}"}).encode()
+    with stand_in(lambda _: Says(status, said)) as server:
+        path = kubeconfig(tmp_path / "config", {"token": TOKEN}, {"server": server.url})
+        with pytest.raises(OutsideError, match="bad token") as caught:
+            Connection(str(path)).request("get", "/api/v1")
+    assert TOKEN not in str(caught.value)
 
 
 def test_an_object_that_hangs_delays_the_others_by_no_more_than_its_own_limit(cluster, namespace):
