@@ -33,7 +33,7 @@ coverage: $(INSTALLED) ## every branch of decide, render, plan and the codec is 
 
 soak: $(INSTALLED) ## hours: property tests, kills, walks, releases of the chart, 20,000 changes, an hour of random faults (RANDOM_FAULTS="3600 SEED")
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/decide tests/render tests/watch $(PYTEST_ARGS)
-	SOAK=1 $(PYTEST) tests/faults/test_kills.py tests/faults/test_words.py tests/daemon/test_proposals_walk.py
+	SOAK=1 $(PYTEST) tests/faults/test_kills.py tests/faults/test_words.py tests/faults/test_two_and_five.py tests/daemon/test_proposals_walk.py
 	$(VENV)/bin/python -m tests.charts.combinations 100
 	$(VENV)/bin/python -m tests.faults.test_storm 60
 	$(VENV)/bin/python -m tests.faults.long_run $(LONG_RUN)
