@@ -328,6 +328,10 @@ def _add_entries(
 
 def _fill(text: str, entry: Entry, value: Tree, style: Style, *, in_flow: bool) -> list[Edit]:
     """Write a value where `key:` is empty, `~`, `null`, `{}` or `[]`."""
+    if isinstance(entry.value, SequenceNode | MappingNode):
+        inside = comments(text, entry.value.start, entry.value.end, entry.value)
+        if inside:
+            return [_fill_behind_comments(text, entry.value, flow_text(value, style), style)]
     node, line_start = entry.value, entry.key.start - column(text, entry.key.start)
     in_block = not in_flow and not text[line_start : entry.key.start].strip(" -?")
     on_one_line = "\n" not in text[entry.key.end : content_end(node)]
@@ -343,3 +347,18 @@ def _fill(text: str, entry: Entry, value: Tree, style: Style, *, in_flow: bool) 
     if node.end <= colon:
         return [insertion]
     return [Edit(colon, node.end, ""), insertion]
+
+
+def _fill_behind_comments(
+    text: str, node: SequenceNode | MappingNode, written: str, style: Style
+) -> Edit:
+    """Write a value between brackets or braces that hold comments alone; the comments stay.
+
+    A comment ends its line, so the closing bracket is the first on its own.
+    """
+    closing = node.end - 1
+    start = closing - column(text, closing)
+    last_line = text[:start].rstrip().rpartition("\n")[2]
+    in_line = last_line.lstrip()
+    indent = last_line[: -len(in_line)] if in_line.startswith("#") else f"{text[start:closing]}  "
+    return Edit(start, start, f"{indent}{written[1:-1]}{style.newline}")

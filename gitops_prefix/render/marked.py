@@ -319,7 +319,8 @@ def _edit_addresses(
         for status in following.statuses
     )
     known = frozenset(chain(after, *before))
-    return edit_address_text(binding, Ownership(after, known, following.after.prefixes))
+    ownership = Ownership(after, known, following.after.prefixes)
+    return edit_address_text(binding, ownership, in_place=True)
 
 
 def _edit_scalar(

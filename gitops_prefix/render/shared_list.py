@@ -16,7 +16,7 @@ from gitops_prefix.decide.reference import Placed, Reference
 from gitops_prefix.decide.specification import MOST_HISTORY, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
-from gitops_prefix.render.address_text import Span, address_of, entries
+from gitops_prefix.render.address_text import Span, address_of, entries, replace_entries
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
 from gitops_prefix.render.edit import edit_list, edit_text, refuse_merged
 from gitops_prefix.render.edit_items import Item, RefusedEditError, plan_change
@@ -239,8 +239,15 @@ class Ownership(NamedTuple):
     added: tuple[str, ...] = ()
 
 
-def edit_address_text(binding: Binding, ownership: Ownership) -> FieldEdit:
+def edit_address_text(
+    binding: Binding, ownership: Ownership, *, in_place: bool = False
+) -> FieldEdit:
     """Make addresses in one string, separated by commas, follow.
+
+    Args:
+        binding: of the string.
+        ownership: which of the addresses are ours.
+        in_place: whether the other entries stay in their places, and not behind ours.
 
     Raises:
         RefusedEditError: the field cannot be edited where it is.
@@ -260,7 +267,8 @@ def edit_address_text(binding: Binding, ownership: Ownership) -> FieldEdit:
         if address is not None and any(prefix.contains(address) for prefix in ownership.prefixes)
     )
     first = tuple(address for _, address in there[: len(ownership.wanted)])
-    if first == ownership.wanted and len(ours) == len(ownership.wanted):
+    in_order = tuple(ours) if in_place else first
+    if in_order == ownership.wanted and len(ours) == len(ownership.wanted):
         return binding.unchanged(problems)
     separator = ", " if isinstance(before, str) and ", " in before else ","
     after = separator.join(
@@ -270,5 +278,10 @@ def edit_address_text(binding: Binding, ownership: Ownership) -> FieldEdit:
             *ownership.added,
         ]
     )
+    if in_place and isinstance(before, str) and foreign and ours:
+        wanted, known = (
+            [*map(format_address, addresses)] for addresses in (ownership.wanted, ownership.known)
+        )
+        after = replace_entries(before, wanted, known)
     edit = edit_text(manifest.text, manifest.root, binding.field_path, after)
     return FieldEdit(binding, (edit,), before, after, problems)

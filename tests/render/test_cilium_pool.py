@@ -33,6 +33,16 @@ def block(prefix: Prefix, shorter: int = 0) -> tuple[str, str]:
     return (str(IPv6Address(prefix.network + 0xF000 * 2**48)), str(stop))
 
 
+def test_comments_between_empty_brackets_stay():
+    pool = POOL + "spec:\n  blocks: [  # none yet\n    # - cidr: 10.0.0.0/8\n  ]\n"
+    assert blocks(pool, A) == [block(A)]
+    rendering = render_once({"home.yaml": PREFIX, "pool.yaml": pool.encode()}, A)
+    before, closing = pool.removesuffix("  ]\n"), "  ]\n"
+    written = rendering.files["pool.yaml"].decode()
+    assert written.startswith(before + '    {start: "2001:db8:a:0:f000::"')
+    assert written.endswith(f"\n{closing}")
+
+
 @pytest.mark.parametrize(
     ("prefixes", "expected"),
     [

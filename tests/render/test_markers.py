@@ -87,7 +87,7 @@ PLACED = {
     ),
     "addresses beside what their author wrote": (
         "a: fd00::1, 2001:db8:a::1, example.org, 192.0.2.1 <home:addresses:::1>\n",
-        "a: 2001:db8:b::1, 2001:db8:a::1, fd00::1, example.org, 192.0.2.1 <home:addresses:::1>\n",
+        "a: fd00::1, 2001:db8:b::1, 2001:db8:a::1, example.org, 192.0.2.1 <home:addresses:::1>\n",
     ),
     "hextets in a list": (
         "a: <home:network>\n- '2001:DB8:a:0'\n- 2001:db8:9\n- x\n",
@@ -99,7 +99,7 @@ PLACED = {
     ),
     "addresses beside an IPv4": (
         "a: 192.0.2.1,2001:db8:a::1 <home:addresses:::1>\n",
-        "a: 2001:db8:b::1,2001:db8:a::1,192.0.2.1 <home:addresses:::1>\n",
+        "a: 192.0.2.1,2001:db8:b::1,2001:db8:a::1 <home:addresses:::1>\n",
     ),
     "CRLF": ("a: 0::/0 <home:prefix>\r\nb: 1\r\n", "a: 2001:db8:b::/64 <home:prefix>\r\nb: 1\r\n"),
     "several documents": (
@@ -146,6 +146,26 @@ PLACED = {
     "hextets among others": (
         "a: 2001:db8:9, 2001:DB8:a:0 <home:network>\n",
         "a: 2001:db8:9, 2001:db8:b:0 <home:network>\n",
+    ),
+    "addresses among others keep their separators": (
+        "a: 192.0.2.1,2001:db8:a::1 , fd00::1 <home:addresses:::1>\n",
+        "a: 192.0.2.1,2001:db8:b::1, 2001:db8:a::1 , fd00::1 <home:addresses:::1>\n",
+    ),
+    "addresses in order among others": (
+        "a: 192.0.2.1, 2001:db8:b::1, x, 2001:db8:a::1 <home:addresses:::1>\n",
+        "a: 192.0.2.1, 2001:db8:b::1, x, 2001:db8:a::1 <home:addresses:::1>\n",
+    ),
+    "comments in brackets without an item": (
+        "a: [\n  # 10.0.0.0/8,  later\n  # x\n] <home:cidrs>\n",
+        'a: [\n  # 10.0.0.0/8,  later\n  # x\n  "2001:db8:b::/64"\n] <home:cidrs>\n',
+    ),
+    "a comment behind the bracket": (
+        "b:\n  a: [ # none\n\n  ] <home:cidrs>\n",
+        'b:\n  a: [ # none\n\n    "2001:db8:b::/64"\n  ] <home:cidrs>\n',
+    ),
+    "comments in brackets of another list": (
+        "b: [{a: [ # none\r\n    # x\r\n ] <home:all-cidrs>\r\n}]\r\n",
+        'b: [{a: [ # none\r\n    # x\r\n    "2001:db8:b::/64", "2001:db8:a::/64"\r\n ] <home:all-cidrs>\r\n}]\r\n',
     ),
     "a number for a key": ("80: 0::/0 <home:prefix>\n", "80: 2001:db8:b::/64 <home:prefix>\n"),
 }

@@ -25,6 +25,13 @@ data:
 """
 
 
+def test_comments_between_empty_braces_stay():
+    before = CONFIG_MAP.replace("data:\n  MINE: stays\n", "data: {  # ours\n  # none yet\n}\n")
+    after = render_all(before, A)
+    assert after.startswith(before.removesuffix("}\n") + '  HOME_PREFIX: "2001:db8:a::/64", ')
+    assert after.endswith("\n}\n")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("home", "HOME"), ("home-ipv6", "HOME_IPV6"), ("a.b-c", "A_B_C"), ("6to4", "_6TO4")],

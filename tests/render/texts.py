@@ -1,6 +1,6 @@
 """Generated files of every kind: `python -m tests.render.texts [COUNT [FIRST]]`.
 
-Each file is made twice, for one prefix and for another, by Python's `ipaddress` alone. Rendering
+Eight of them are a repository. Each file is made twice, for one prefix and for another, by Python's `ipaddress` alone. Rendering
 the first must give the second, to the byte; again, the same; and back, the first. Parsers of YAML
 that are not ours must read what was meant: libyaml, and npm's `yaml` where `.ci/yaml-reader` put it.
 """
@@ -27,6 +27,7 @@ from tests.render import yaml_texts
 from tests.render.address_forms import NOISE, token
 from tests.render.repository import NOON, PREFIX
 
+TOGETHER = 8
 PREFIXES = ("2001:db8:a::/64", "2001:db8:b::/64", "2a02:1:2:3400::/64", "fd12:3456:789a:1::/64")
 COMMENTS = (
     *("# {}", "// {}", "; {}", "-- {}", "/* {} */", "<!-- {} -->", "{{# {} #}}", "## {} words"),
@@ -108,10 +109,11 @@ def _encoded(rng: random.Random, lines: list[tuple[str, str]], end: tuple[str, .
 def make(seed: int) -> Made:
     """The file of a seed."""
     rng = random.Random(seed)
-    past, current = map(Prefix.parse, rng.sample(PREFIXES, 2))
+    repository = seed // TOGETHER
+    past, current = map(Prefix.parse, random.Random(repository).sample(PREFIXES, 2))
     networks = past.network, current.network
     if seed % 2:
-        return _make_yaml(rng, past, current)
+        return _make_yaml(rng, past, current, seed)
     text = _Text(rng, networks)
     is_named = rng.random() < 0.2
     for _ in range(rng.randrange(1, 8)):
@@ -123,7 +125,7 @@ def make(seed: int) -> Made:
     if rng.random() < 0.1:
         # A byte that is no UTF-8 stays.
         before, after = before + b"\xff\xfe", after + b"\xff\xfe"
-    name = rng.choice(NAMES)
+    name = f"{seed}/{rng.choice(NAMES)}"
     if not is_named:
         return Made("marked text", name, past, current, before, after)
     rewrite = Rewrite(name, "home", Place("gitops-prefix.yaml", 1, 1))
@@ -131,16 +133,21 @@ def make(seed: int) -> Made:
     return Made("named text", name, past, current, before, after, settings)
 
 
-def _make_yaml(rng: random.Random, past: Prefix, current: Prefix) -> Made:
-    networks = past.network, current.network
-    if rng.random() < 0.1:
+def _make_yaml(rng: random.Random, past: Prefix, current: Prefix, seed: int) -> Made:
+    networks, name = (past.network, current.network), f"{seed}/a.yaml"
+    if not has_history(seed) and seed % TOGETHER == 1:
         document = yaml_texts.Document(rng, networks)
         yaml_texts.annotated(document, "")
         before, after = _encoded(rng, document.lines, ("end",))
-        return Made("annotated YAML", "a.yaml", past, current, before, after)
-    document = yaml_texts.make(rng, networks)
+        return Made("annotated YAML", name, past, current, before, after)
+    document = yaml_texts.make(rng, networks, 16 + seed % TOGETHER)
     before, after = _encoded(rng, document.lines, ("end",))
-    return Made("marked YAML", "a.yml", past, current, before, after, values=document.values)
+    return Made("marked YAML", name, past, current, before, after, values=document.values)
+
+
+def has_history(seed: int) -> bool:
+    """Whether past prefixes stay; without them a pool returns to its first bytes."""
+    return seed // TOGETHER % 2 > 0
 
 
 def moved(files: dict[str, bytes], prefix: Prefix, settings: Settings) -> dict[str, bytes]:
@@ -155,23 +162,23 @@ def moved(files: dict[str, bytes], prefix: Prefix, settings: Settings) -> dict[s
     return files | rendering.files
 
 
-def check(seed: int) -> Made:
-    """Move the file of a seed there, again, and back."""
-    made = make(seed)
-    history = b"  transition: {maxPrefixHistory: 0}\n" if made.kind == "annotated YAML" else b""
-    files = {"home.yaml": PREFIX + history, made.name: made.before}
-    steps = (
-        (made.past, made.before),
-        (made.current, made.after),
-        (made.current, made.after),
-        (made.past, made.before),
+def check(first: int) -> list[Made]:
+    """Move the repository that begins with a seed there, again, and back."""
+    files_made = [make(seed) for seed in range(first, first + TOGETHER)]
+    history = b"" if has_history(first) else b"  transition: {maxPrefixHistory: 0}\n"
+    files = {"home.yaml": PREFIX + history} | {made.name: made.before for made in files_made}
+    settings = Settings(
+        rewrites=tuple(rewrite for made in files_made for rewrite in made.settings.rewrites)
     )
-    for prefix, expected in steps:
-        files = moved(files, prefix, made.settings)
-        assert files[made.name] == expected, seed
-    for content, value in made.readings():
-        assert yaml.load(content, yaml.CSafeLoader) == value, seed
-    return made
+    past, current = files_made[0].past, files_made[0].current
+    for prefix in (past, current, current, past):
+        files = moved(files, prefix, settings)
+        for made in files_made:
+            assert files[made.name] == (made.before if prefix == past else made.after), made.name
+    for made in files_made:
+        for content, value in made.readings():
+            assert yaml.load(content, yaml.CSafeLoader) == value, made.name
+    return files_made
 
 
 # Lines of [seed, text, value] in; the seeds of those that it reads otherwise out.
@@ -208,9 +215,9 @@ def read_by_npm(made: Iterator[tuple[int, Made]], reader: Path) -> tuple[int, li
 def main(count: int = 50_000, first: int = 0) -> int:
     """Check many files, and print the figures."""
     kinds: Counter[str] = Counter()
-    for seed in range(first, first + count):
-        kinds[check(seed).kind] += 1
-    print(f"{count} files: every other byte stays, twice is once, and back is back")
+    for seed in range(first, first + count, TOGETHER):
+        kinds.update(made.kind for made in check(seed))
+    print(f"{sum(kinds.values())} files: every other byte stays, twice is once, and back is back")
     print(", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())))
     reader = Path(os.environ.get("NEIGHBOURS", "/nowhere")) / "npm-yaml"
     if not reader.is_dir():

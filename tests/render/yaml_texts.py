@@ -14,15 +14,20 @@ from typing import TypeAlias
 
 from tests.render.address_forms import NOISE, Pair, both, token
 
-Word: TypeAlias = Callable[[random.Random, int], str]
+Word: TypeAlias = Callable[["Document", int], str]
 
 
 @dataclass
 class Document:
-    """Lines before and after, and the values that a parser reads."""
+    """Lines before and after, and the values that a parser reads.
+
+    Attributes:
+        host: a host part of its own, which no other document of a repository has.
+    """
 
     rng: random.Random
     networks: tuple[int, int]
+    host: int = 0xF
     lines: list[Pair] = field(default_factory=list)
     values: tuple[dict[str, object], dict[str, object]] = field(default_factory=lambda: ({}, {}))
 
@@ -169,16 +174,18 @@ def address(network: int, host: int) -> str:
 
 
 FIELDS: dict[str, Word] = {
-    "address:::F": lambda rng, network: address(network, 0xF),
-    "lb:address:::f000:0:0:10": lambda rng, network: address(network, 0xF000_0000_0000_0010),
-    "prefix": lambda rng, network: f"{address(network, 0)}/64",
-    "lb:cidr": lambda rng, network: f"{address(network, 0xF << 60)}/68",
-    "lb:start": lambda rng, network: address(network, 0xF << 60),
-    "lb:end": lambda rng, network: address(network, (1 << 64) - 1),
-    "lb:range": lambda rng, network: (
-        f"{address(network, 0xF << 60)}-{address(network, (1 << 64) - 1)}"
+    "address:::{host:x}": lambda document, network: address(network, document.host),
+    "lb:address:::f000:0:0:{host:x}": lambda document, network: address(
+        network, 0xF << 60 | document.host
     ),
-    "network": lambda rng, network: ":".join(
+    "prefix": lambda _, network: f"{address(network, 0)}/64",
+    "lb:cidr": lambda _, network: f"{address(network, 0xF << 60)}/68",
+    "lb:start": lambda _, network: address(network, 0xF << 60),
+    "lb:end": lambda _, network: address(network, (1 << 64) - 1),
+    "lb:range": lambda _, network: "-".join(
+        (address(network, 0xF << 60), address(network, (1 << 64) - 1))
+    ),
+    "network": lambda _, network: ":".join(
         f"{network >> shift & 0xFFFF:x}" for shift in (112, 96, 80, 64)
     ),
 }
@@ -188,8 +195,8 @@ def of_field(document: Document, key: str) -> None:
     """A field of a marker replaces a string in quotes."""
     rng = document.rng
     name = rng.choice([*FIELDS])
-    pair = tuple(FIELDS[name](rng, network) for network in document.networks)
-    sign, marker = rng.choice("'\""), document.marker(name)
+    pair = tuple(FIELDS[name](document, network) for network in document.networks)
+    sign, marker = rng.choice("'\""), document.marker(name.format(host=document.host))
     document.add(
         f"{key}: {sign}{pair[0]}{sign}  {marker}", f"{key}: {sign}{pair[1]}{sign}  {marker}"
     )
@@ -199,8 +206,8 @@ def of_field(document: Document, key: str) -> None:
 def commas(document: Document, key: str) -> None:
     """A string with commas: ours moves, and the others stay in their places."""
     rng = document.rng
-    name = rng.choice(("address:::F", "prefix", "lb:cidr", "lb:cidrs"))
-    make = FIELDS[name.replace("cidrs", "cidr")]
+    name = rng.choice(("address:::{host:x}", "prefix", "lb:cidr", "lb:cidrs"))
+    written = FIELDS[name.replace("cidrs", "cidr")]
     before = [rng.choice(("192.0.2.7", "fd00::7", "10.0.0.0/8")) for _ in range(rng.randrange(3))]
     behind = [
         rng.choice(("198.51.100.7", "plex.example.org", "fd00:1::/48"))
@@ -208,9 +215,10 @@ def commas(document: Document, key: str) -> None:
     ]
     separator = rng.choice((",", ", ", " , "))
     pair = tuple(
-        separator.join([*before, make(rng, network), *behind]) for network in document.networks
+        separator.join([*before, written(document, network), *behind])
+        for network in document.networks
     )
-    marker = document.marker(name)
+    marker = document.marker(name.format(host=document.host))
     document.add(f'{key}: "{pair[0]}" {marker}', f'{key}: "{pair[1]}" {marker}')
     document.holds(key, *pair)
 
@@ -218,7 +226,7 @@ def commas(document: Document, key: str) -> None:
 def objects(document: Document, key: str) -> None:
     """A list of mappings: the item that holds our value is the pattern."""
     rng = document.rng
-    pair = tuple(FIELDS["lb:cidr"](rng, network) for network in document.networks)
+    pair = tuple(FIELDS["lb:cidr"](document, network) for network in document.networks)
     foreign = rng.choice(("192.0.2.0/24", "fd00::/8"))
     document.add(f"{key}:  {document.marker('lb:cidrs')}")
     line, other = (f'  - ipBlock: {{cidr: "{cidr}"}}  # ours' for cidr in pair)
@@ -312,9 +320,9 @@ def annotated(document: Document, _: str) -> None:
     document.add("---")
 
 
-def make(rng: random.Random, networks: tuple[int, int]) -> Document:
+def make(rng: random.Random, networks: tuple[int, int], host: int) -> Document:
     """A document of one to seven fields."""
-    document = Document(rng, networks)
+    document = Document(rng, networks, host)
     if rng.random() < 0.2:
         document.add("---")
     for number in range(rng.randrange(1, 8)):
