@@ -45,6 +45,7 @@ from gitops_prefix.render.node import (
     Value,
     at_path,
     scalars_in,
+    value_at,
 )
 from gitops_prefix.render.positions import MarkerComment, Position, find_marker_comments, walk
 from gitops_prefix.render.shared_list import (
@@ -166,6 +167,7 @@ def _bind(manifest: Manifest, comment: MarkerComment, surroundings: Surroundings
         message = "follows no value: write it behind the value or the key, on the same line"
         raise MarkerError("marker-misplaced", message)
     name = marker.reference.dynamic_prefix
+    _check_key(manifest, position)
     if marker.field == REWRITE and not isinstance(position.node, AliasNode):
         edit = partial(_edit_with_aliases, partial(_edit_rewritten, position), position)
         return Binding(manifest, position.path, name, edit, at=position.key or position.node)
@@ -196,6 +198,19 @@ def _claim(manifest: Manifest, path: Path, marker: Marker) -> Claim | None:
     return Claim(*name, marker.reference, spot, marker.host, owner=owner, marked=True)
 
 
+def _check_key(manifest: Manifest, position: Position) -> None:
+    """Every key above a value is a string, or a whole number; others have no path."""
+    holder = value_at(manifest.content, position.path[:-1])
+    if not isinstance(holder, list) and not (
+        isinstance(holder, dict) and position.path[-1] in holder
+    ):
+        message = (
+            f"{dotted(position.path)} has a key that YAML reads as no string, as true, null, 1.5 "
+            "are: write the key in quotes"
+        )
+        raise MarkerError("marker-misplaced", message)
+
+
 def _check_replaceable(position: Position, name: str) -> None:
     """Only `rewrite` edits inside of a block scalar or a mapping."""
     node = position.node
@@ -203,7 +218,10 @@ def _check_replaceable(position: Position, name: str) -> None:
         message = f"marks a block scalar, which is not replaced: write {name}:rewrite"
         raise MarkerError("marker-misplaced", message)
     if not isinstance(node, ScalarNode | SequenceNode):
-        message = f"{dotted(position.path)} is not a string or list of its own: mark one"
+        field = dotted(position.path)
+        message = f"{field} is a mapping: mark its values on lines of their own, or {name}:rewrite"
+        if isinstance(node, AliasNode):
+            message = f"{field} is an alias: mark the value that it repeats, or write it out"
         raise MarkerError("marker-misplaced", message)
 
 
@@ -364,7 +382,10 @@ def _edit_rewritten(position: Position, binding: Binding, following: Following) 
 def _refuse_alias_key(position: Position, binding: Binding) -> None:
     """A list is found by its keys, and `*key :` has no text (a scalar is found by its position)."""
     if at_path(binding.manifest.root, position.path) is not position.node:
-        message = f"{binding.field} has an alias as a key: write the key out"
+        message = (
+            f"{binding.field} has a key that is not found by its text (an alias, or a number such "
+            "as 0x10): write the key out"
+        )
         raise RefusedEditError(position.node, message)
 
 

@@ -9,6 +9,7 @@ from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, Bound, Surroundings, Target
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
 from gitops_prefix.render.files import (
+    MARKER,
     RepositoryFiles,
     is_binary,
     is_yaml,
@@ -68,6 +69,8 @@ _ADDRESS_KEYS = frozenset(
     (*CILIUM, *METALLB, *(f"{prefix}target" for prefix in service.DNS_PREFIXES))
 )
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*_(PREFIX|NETWORK|START|END|RANGE|CIDRS?)")
+_MANAGES = re.compile(rf"(?m)^[^#\n]*{re.escape(ANNOTATIONS)}|{re.escape(MARKER)}")
+"""An annotation of ours that is in no comment, or a marker."""
 _ANNOTATIONS = ("metadata", "annotations")
 _SAME_NAME = "duplicate-dynamic-prefix"
 
@@ -209,6 +212,9 @@ def _read_document(
         root = locate(text)
         content = plain_value(root)
     except (NotYamlError, ValueError) as error:
+        if _MANAGES.search(text) is None:
+            # A template, as a rule: its comments may say what they like.
+            return
         offset = error.offset if isinstance(error, NotYamlError) else 0
         message = f"does not parse as YAML, and has a managed field: {error}"
         problems.append(Problem("not-yaml", message, source.place(span.start + offset)))

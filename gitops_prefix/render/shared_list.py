@@ -278,7 +278,7 @@ def edit_address_text(
             *ownership.added,
         ]
     )
-    if in_place and isinstance(before, str) and foreign and ours:
+    if in_place and isinstance(before, str) and foreign:
         wanted, known = (
             [*map(format_address, addresses)] for addresses in (ownership.wanted, ownership.known)
         )

@@ -177,6 +177,25 @@ def test_wherever_it_stands(before: str, after: str):
     assert render_all(marked(before), A, B) == marked(after)
 
 
+KEYS = ["true", "null", "~", "1.5", "? x\n: {}\nfalse"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "  <home:lb:cidrs>\n  - 10.0.0.0/8\n",
+        "  <home:lb:cidrs>\n  - c: 2001:db8:a:0:f000::/68\n",
+        " '' <home:prefix>\n",
+        " x 2001:db8:a::1 <home:rewrite>\n",
+    ],
+)
+def test_a_key_that_is_no_string_is_refused_with_its_place(key: str, value: str):
+    (problem,) = problems_of(marked(f"{key}:{value}"))
+    assert problem.startswith("manifest.yaml:")
+    assert "marker-misplaced: marker: " in problem
+
+
 REWRITTEN = {
     "an address in a URL": (
         "a: http://[2001:db8:a::10]:80/x <home:rewrite>\n",

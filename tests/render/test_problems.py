@@ -153,6 +153,21 @@ def test_all_errors_come_in_one_run():
     assert codes == ["unknown-address-range:", "unknown-dynamic-prefix:", "unknown-address-range:"]
 
 
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "# dynamic-prefix.io/name is not used",
+        "a: 1 # see dynamic-prefix.io/x",
+        "# dynamicprefix.io/name",
+    ],
+)
+def test_a_template_that_only_mentions_an_annotation_is_left_alone(comment: str):
+    template = f"{comment}\n{{{{- if .Values.x }}}}\na: b\n{{{{- end }}}}\n"
+    assert problems_of(template) == []
+    annotated = f"{template}dynamic-prefix.io/name: home\n"
+    assert [line.split()[1] for line in problems_of(annotated)] == ["not-yaml:"]
+
+
 def test_a_file_in_another_encoding_is_refused():
     """With the byte that UTF-8 does not have."""
     text = GROUP.encode() + b"x: \xff\n"
