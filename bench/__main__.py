@@ -17,6 +17,7 @@ from bench import (
     publishing_memory,
     repetition,
     replacing,
+    rewriting,
     starting,
 )
 
@@ -32,6 +33,7 @@ def main() -> None:
         publishing_memory,
         checking,
         replacing,
+        rewriting,
         growing,
         daemon_at_rest,
         flooding,

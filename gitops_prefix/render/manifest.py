@@ -143,7 +143,7 @@ class Manifest(NamedTuple):
         it leaves an empty string as it is. It is left alone beside encrypted values.
         """
         if self.is_text:
-            sealed = _SEALED_TEXT.search(self.text) is not None
+            sealed = "sops" in self.text and _SEALED_TEXT.search(self.text) is not None
             return sealed and _MAC_OF_SECRETS.search(self.text) is None
         seal = value_at(self.content, ("sops",))
         if not isinstance(seal, dict) or not seal.get("mac"):

@@ -7,6 +7,8 @@ Only a line that begins with `---` or `...` ends a document, even inside of a sc
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import accumulate, count
+from operator import add
 from typing import NamedTuple
 
 from gitops_prefix.errors import Place
@@ -65,7 +67,8 @@ class Source:
         """Line and column of an offset, as editors count."""
         if self._breaks is None:
             # Found once: a file of ten thousand documents needs as many places.
-            self._breaks = [newline.start() for newline in re.finditer("\n", self.text)]
+            lengths = accumulate(map(len, self.text.split("\n")))
+            self._breaks = [*map(add, lengths, count())]
         line = bisect_left(self._breaks, offset)
         line_start = self._breaks[line - 1] + 1 if line else 0
         return Place(self.path, line + 1, offset - line_start + 1)
