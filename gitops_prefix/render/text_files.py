@@ -19,7 +19,6 @@ from gitops_prefix.render.address_text import LIST_COMMENTS, address_span, list_
 from gitops_prefix.render.address_tokens import Moves, find_moves
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
 from gitops_prefix.render.edit import moved_words
-from gitops_prefix.render.edit_items import RefusedEditError
 from gitops_prefix.render.files import MARKER, NEAR_MARKER, misspelt_marker
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.marker import REWRITE, Marker, MarkerError, parse_marker
@@ -299,12 +298,7 @@ def _edit_list(marker: Marker, binding: Binding, following: Following) -> FieldE
     Every other line stays. A list without a network of ours is never written: who reads it would
     lose them all.
     """
-    try:
-        wanted, *old = (
-            marker.values(following.specification, status) for status in following.statuses
-        )
-    except MarkerError as error:
-        raise RefusedEditError(binding.manifest.root, f"lists: {error}") from error
+    wanted, *old = (marker.values(following.specification, status) for status in following.statuses)
     text = binding.manifest.text
     newline = newline_of(text)
     lines = text.split(newline)
