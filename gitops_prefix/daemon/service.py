@@ -313,7 +313,9 @@ class Service:
             for passed in self.loop.turns():
                 if passed is not None:
                     self._report(passed, self._next_try_in())
-                self._supervisor.alive()
+                if self._alive():
+                    # Else systemd starts us again, as the kubelet does by /healthz.
+                    self._supervisor.alive()
         finally:
             self._listening.release()
             for follow_up in self._off_the_loop:

@@ -35,6 +35,9 @@ _PUBLIC = (
     b"-----BEGIN PUBLIC",
     b"-----BEGIN RSA PUBLIC",
 )
+_END = re.compile(rb"-----END [A-Z ]*PRIVATE KEY-----\s*\Z")
+_LINES = re.compile(rb"\A-----BEGIN [A-Z ]*PRIVATE KEY-----\n[\s\S]*\n-----END ")
+"""What a secret that went through a shell or a template often has no more."""
 _LOCKED = (
     "is protected by a passphrase, and nobody is there to type it: make one without, by "
     '`ssh-keygen -t ed25519 -N "" -f FILE`'
@@ -73,6 +76,8 @@ def usable_key(content: bytes) -> bytes:
         raise ValueError("is the public half of a key: name the file without .pub")
     if key.startswith(b"PuTTY-User-Key-File"):
         raise ValueError("is PuTTY's: convert it by `puttygen FILE -O private-openssh`")
+    if _END.search(key) and not _LINES.search(key):
+        raise ValueError("has lost its line ends: copy it again, line by line as it was")
     if key.startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") or b"\nProc-Type: 4,ENC" in key:
         raise ValueError(_LOCKED)
     if key.startswith(OPENSSH):
@@ -80,6 +85,8 @@ def usable_key(content: bytes) -> bytes:
             raise ValueError(_LOCKED)
     elif not key.startswith(_PEM):
         raise ValueError("is no private key of ssh's: `ssh-keygen -t ed25519` makes one")
+    if not _END.search(key):
+        raise ValueError("is not whole: copy it again")
     return key
 
 

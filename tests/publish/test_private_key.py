@@ -1,7 +1,5 @@
 """An ssh key before ssh sees it: it must open without a question."""
 
-from contextlib import suppress
-
 import pytest
 
 from gitops_prefix.publish.credentials import usable_key
@@ -62,9 +60,17 @@ def test_what_is_no_key_is_told_without_being_shown(content: bytes, words: str):
     assert "ghp_" not in str(error.value)
 
 
-def test_a_key_that_ends_anywhere_is_told_or_left_to_ssh(tmp_path):
-    """Cut at every length: an answer, and no crash."""
-    key = made(tmp_path, "", "-t", "ed25519")
-    for end in range(len(key)):
-        with suppress(ValueError):
+@pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
+def test_a_key_that_ends_anywhere_is_told(tmp_path, options):
+    """Cut at every length: ssh would only say that it may not log in."""
+    key = made(tmp_path, "", *options)
+    for end in range(len(key.rstrip())):
+        with pytest.raises(ValueError, match=r"^(is|has) "):
             usable_key(key[:end])
+
+
+@pytest.mark.parametrize("instead", [b"", b" ", b"\\n"])
+@pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
+def test_a_key_that_lost_its_line_ends_is_told(tmp_path, options, instead):
+    with pytest.raises(ValueError, match="lost its line ends"):
+        usable_key(made(tmp_path, "", *options).rstrip().replace(b"\n", instead))
