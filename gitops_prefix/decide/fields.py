@@ -15,6 +15,9 @@ from typing import NamedTuple, TypeVar
 from gitops_prefix.errors import Severity
 
 Path = tuple[str | int, ...]
+EMPTY = "empty-field"
+"""The code of a field that is written, but has no value."""
+NO_VALUE = "has no value behind its colon"
 Value = TypeVar("Value")
 
 
@@ -63,7 +66,9 @@ class Fields:
         number = self._typed(key, int, default, "a whole number")
         if isinstance(number, bool) or not low <= number <= high:
             self.problem(
-                key, "out-of-range", f"{number} is not a whole number from {low} to {high}"
+                key,
+                "out-of-range",
+                f"{yaml_word(number)} is not a whole number from {low} to {high}",
             )
             return default
         return number
@@ -130,11 +135,14 @@ class Fields:
         return tuple(values)
 
     def only(self, *known: str) -> None:
-        """Warn about fields that nothing reads: most are a slip of the pen."""
-        for key in map(str, self.content):
-            if key in known:
-                continue
+        """Warn about fields that nothing reads, and those without a value: most are slips."""
+        for key, value in ((str(key), value) for key, value in self.content.items()):
             path = (*self.path, key)
+            if key in known:
+                if value is None:
+                    message = f"{dotted(path)}: {NO_VALUE}, and counts as not written: remove it"
+                    self.problems.append(FieldProblem(path, EMPTY, message, Severity.WARNING))
+                continue
             message = f"{dotted(path)}: gitops-prefix reads no such field{nearest(key, known)}"
             self.problems.append(FieldProblem(path, "unknown-field", message, Severity.WARNING))
 
@@ -157,11 +165,30 @@ class Fields:
         return value
 
     def _wrong_type(self, path: Path, value: object, wanted: str) -> None:
-        message = f"{dotted(path)}: {value!r} is not {wanted}"
-        if wanted == "a string" and isinstance(value, Mapping) and [*value.values()] == [None]:
-            # `- 2001:db8::` ends with a colon, so it is a key without a value.
-            message += f': quote it, as in "{next(iter(value))}:"'
+        message = f"{dotted(path)}: {yaml_word(value)} is not {wanted}{_how(value, wanted)}"
         self.problems.append(FieldProblem(path, "wrong-type", message))
+
+
+def yaml_word(value: object) -> str:
+    """A wrong value as its author wrote it, as far as that is known."""
+    words = {True: "true", False: "false", None: "null"}
+    is_word = value is None or isinstance(value, bool)
+    return words[value] if is_word else repr(value)  # type: ignore[index]  # one of these
+
+
+def _how(value: object, wanted: str) -> str:
+    """How to write a value of the right type, where the wrong one shows what was meant."""
+    if wanted == "a string":
+        if isinstance(value, Mapping) and [*value.values()] == [None]:
+            # `- 2001:db8::` ends with a colon, so it is a key without a value.
+            return f': quote it, as in "{next(iter(value))}:"'
+        return "" if isinstance(value, Mapping | list) else ": write it in quotes"
+    if wanted == "a list":
+        return ": write each entry on a line of its own, behind `- `"
+    if isinstance(value, str) and wanted in {"true or false", "a whole number"}:
+        meant = value.casefold() in {"true", "false"} or _NUMBER.fullmatch(value)
+        return f": write {value} without quotes" if meant else ""
+    return ": write its fields below it" if wanted == "a mapping" else ""
 
 
 def dotted(path: Path) -> str:
@@ -185,6 +212,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
 LONGEST = timedelta(days=36_525)
 """A century: more than any prefix lives, and little enough to add to any date."""
 
+_NUMBER = re.compile(r"-?(?:[0-9]+|0x[0-9A-Fa-f]+)")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 

@@ -19,7 +19,14 @@ from gitops_prefix.decide.advertisement import (
     WEBHOOK,
     Router,
 )
-from gitops_prefix.decide.fields import FieldProblem, Fields, dotted, parse_duration
+from gitops_prefix.decide.fields import (
+    EMPTY,
+    NO_VALUE,
+    FieldProblem,
+    Fields,
+    dotted,
+    parse_duration,
+)
 from gitops_prefix.decide.prefix import (
     BITS,
     GLOBAL_UNICAST,
@@ -49,6 +56,16 @@ SOURCE_FIELD = {
 }
 """The field of each source that gives all its prefixes at once."""
 FRITZ_BOX = "fritz.box"
+_WRITTEN = {
+    "routerAdvertisement": "{interface: eth0}",
+    "kernel": "{interface: eth0}",
+    "dhcpv6pd": "{interface: eth0}",
+    "static": '{prefix: "2001:db8:1234::/64"}',
+    "file": "{path: /run/prefix}",
+    "webhook": "{}",
+    "fritzbox": "{}",
+}
+"""How each source is written at its shortest."""
 MOST_DUID = 130
 """Octets of a DUID: two of type and at most 128 (RFC 8415 11.1)."""
 MOST_PATH = 4095
@@ -311,7 +328,16 @@ def read_specification(
     elif acquisition.delegated_length:
         # The delegation says how much room there is, whatever the prefix will be.
         _check_subnets(spec, specification, Prefix(0, prefix_length or USUAL_LENGTH))
-    return specification, tuple(root.problems)
+    return specification, tuple(_without_repeats(root.problems))
+
+
+def _without_repeats(problems: list[FieldProblem]) -> Iterator[FieldProblem]:
+    """The problems, but for a note about an empty field that is an error for another reason."""
+    wrong = {problem.path for problem in problems if problem.severity is Severity.ERROR}
+    for problem in problems:
+        is_note = problem.code == EMPTY and problem.severity is not Severity.ERROR
+        if not (is_note and problem.path in wrong):
+            yield problem
 
 
 def _read_name(root: Fields) -> str:
@@ -327,16 +353,12 @@ def _read_name(root: Fields) -> str:
 
 def _read_acquisition(spec: Fields, name: str) -> Acquisition:
     fields = spec.mapping("acquisition")
-    fields.only(
-        "prefixFilter",
-        "static",
-        "dhcpv6pd",
-        "fritzbox",
-        "webhook",
-        "file",
-        "routerAdvertisement",
-        "kernel",
-    )
+    fields.only("prefixFilter", *_WRITTEN)
+    for source, written in _WRITTEN.items():
+        # A source that is there has a meaning, and one without a value is not there (YAML's null).
+        if source in fields.content and source not in fields:
+            message = f"{NO_VALUE}: write `{source}: {written}`, or remove the line"
+            fields.problem(source, EMPTY, message)
     advertisement = fields.mapping("routerAdvertisement")
     advertisement.only(
         "interface",
@@ -364,7 +386,9 @@ def _read_acquisition(spec: Fields, name: str) -> Acquisition:
         static.problem("prefix", "missing-field", 'a static acquisition needs its prefix, "…/64"')
     delegated = None
     if "delegatedPrefixLength" in advertisement:
-        delegated = advertisement.integer("delegatedPrefixLength", USUAL_LENGTH, low=1, high=BITS)
+        delegated = advertisement.integer(
+            "delegatedPrefixLength", USUAL_LENGTH, low=1, high=USUAL_LENGTH
+        )
     acquisition = Acquisition(
         interfaces=tuple(dict.fromkeys(interfaces)) if enabled else (),
         routers=advertisement.parsed_list("routers", _parse_router),
@@ -441,7 +465,7 @@ def _read_delegation(fields: Fields, name: str, delegated: int | None) -> Delega
     return Delegation(
         name,
         interface,
-        asked.integer("requestedPrefixLength", delegated or USUAL_LENGTH, low=1, high=BITS),
+        asked.integer("requestedPrefixLength", delegated or USUAL_LENGTH, low=1, high=USUAL_LENGTH),
         asked.parsed_list("servers", _parse_server),
         asked.parsed("duid", _parse_own_duid, ""),
         asked.boolean("releaseOnStop", default=False),

@@ -15,7 +15,7 @@ from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.address_text import Span
-from gitops_prefix.render.manifest import Manifest
+from gitops_prefix.render.manifest import ADDRESS_RANGE, NAME, SUBNET, Manifest
 from gitops_prefix.render.node import Node, Value, value_at
 from gitops_prefix.render.settings import PlainList
 from gitops_prefix.render.source import DocumentSpan, Edit
@@ -300,6 +300,7 @@ class Target(NamedTuple):
         bind: finds the managed fields of one manifest of this kind that has one of
             our annotations.
         pool: for a kind that gives addresses away.
+        reads: the annotations that have an effect on this kind.
     """
 
     kind: str
@@ -308,3 +309,4 @@ class Target(NamedTuple):
     fields: tuple[str, ...]
     bind: Bind
     pool: Pool | None = None
+    reads: tuple[str, ...] = (NAME, ADDRESS_RANGE, SUBNET)

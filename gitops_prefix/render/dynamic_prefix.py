@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
 from gitops_prefix.decide.fields import FieldProblem, Path
-from gitops_prefix.decide.specification import Specification, read_specification
+from gitops_prefix.decide.specification import Acquisition, Specification, read_specification
 from gitops_prefix.decide.status import Status, read_status, status_document
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, FieldEdit, Following
@@ -79,6 +79,8 @@ def _check_sources(
             words = "routerAdvertisement watches no link: write its interface, as in eth0"
         message = f"spec.acquisition: {words}; else no prefix ever comes"
         yield FieldProblem(_ACQUISITION, "no-source", message)
+    elif not sources.static:
+        yield from _without_link(written, sources)
     asked = sources.watched_delegation
     if asked and sources.watched_links and specification.subnets and not sources.delegated_length:
         message = (
@@ -87,6 +89,22 @@ def _check_sources(
         )
         path: Path = (*_ACQUISITION, "routerAdvertisement")
         yield FieldProblem(path, "fallback-may-not-fit", message, Severity.WARNING)
+
+
+def _without_link(written: Mapping[str, Value], sources: Acquisition) -> Iterator[FieldProblem]:
+    """A warning for each source that names no link and so never speaks, beside one that does."""
+    advertisement, kernel = written.get("routerAdvertisement"), written.get("kernel")
+    off = isinstance(advertisement, dict) and advertisement.get("enabled") is False
+    silent = {
+        "routerAdvertisement": advertisement is not None and not off and not sources.interfaces,
+        "kernel": kernel is not None and not sources.kernel_interface,
+    }
+    for source in (name for name, is_silent in silent.items() if is_silent):
+        message = (
+            f"spec.acquisition.{source}: it names no link, so nothing is heard by it: write its "
+            "interface, as in eth0, or remove it"
+        )
+        yield FieldProblem((*_ACQUISITION, source), "no-link", message, Severity.WARNING)
 
 
 def edit_status(document: DynamicPrefixDocument, status: Status) -> FieldEdit:

@@ -18,11 +18,18 @@ from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.edit import is_null
 from gitops_prefix.render.files import MARKER, NEAR_MARKER, NEAR_MISS, misspelt_marker
 from gitops_prefix.render.manifest import (
+    ADDRESS_RANGE,
     ANNOTATIONS,
+    IPV6_ONLY,
     NAME,
+    PARENT_POOL,
+    SERVICE,
     SERVICE_ADDRESS_RANGE,
     SERVICE_SUBNET,
+    SKIP_DNS,
+    SUBNET,
     SUFFIX,
+    VARIABLES,
     Manifest,
 )
 from gitops_prefix.render.node import (
@@ -36,6 +43,19 @@ from gitops_prefix.render.node import (
 )
 from gitops_prefix.render.style import resolve
 
+BINDING = (
+    NAME,
+    ADDRESS_RANGE,
+    SUBNET,
+    SERVICE_ADDRESS_RANGE,
+    SERVICE_SUBNET,
+    SUFFIX,
+    VARIABLES,
+)
+"""Annotations that bind a field; the others only change how."""
+_KNOWN = (*BINDING, SKIP_DNS, IPV6_ONLY, PARENT_POOL, SERVICE)
+_COUNTS_FIRST = {ADDRESS_RANGE: SERVICE_ADDRESS_RANGE, SUBNET: SERVICE_SUBNET}
+"""Two annotations of a Service that say the same; the second is read where both are there."""
 _COMMENT = r"(?m)(?:^|(?<=[ \t]))#[^\r\n]*"
 _FORM = rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)"
 _ASIDE = rf'\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:'
@@ -224,6 +244,54 @@ def _step(key: ScalarNode) -> str | int:
 def is_operators_record(key: str) -> bool:
     """Whether an annotation is what an operator notes, and nobody else reads."""
     return _OF_OPERATORS.fullmatch(key) is not None
+
+
+def find_misspelt(manifest: Manifest) -> Iterator[Problem]:
+    """A warning for each annotation of our domain that has no meaning here."""
+    for key in map(str, manifest.annotations):
+        if key in _KNOWN or not key.startswith(ANNOTATIONS):
+            continue
+        if is_operators_record(key):
+            code = "operator-annotation"
+            message = f"{key} is a record of the operator, which nothing reads here: remove it"
+        else:
+            code = "unknown-annotation"
+            hint = nearest(key, _KNOWN) or ": remove it (docs/annotations.md lists what is read)"
+            message = f"gitops-prefix reads no annotation {key}{hint}"
+        yield manifest.annotation_problem(code, message, key=key, severity=Severity.WARNING)
+
+
+def find_unused(manifest: Manifest, reads: Collection[str]) -> Iterator[Problem]:
+    """A warning for each annotation that has a meaning, but none on this kind or beside another.
+
+    Args:
+        manifest: with annotations of ours.
+        reads: the annotations that have an effect on its kind.
+    """
+    kind = "Service" if manifest.is_elsewhere else manifest.kind
+    there = [key for key in manifest.annotations if key in _KNOWN]
+    bound = any(key in BINDING for key in there)
+    for key in there:
+        instead = _COUNTS_FIRST.get(key, key)
+        code, message = "unused-annotation", ""
+        if key not in reads:
+            listed = f": remove it (it reads {', '.join(reads)})" if reads else ": remove it"
+            message = f"{key} has no effect on kind {kind}{listed}"
+        elif instead != key and instead in reads and instead in there:
+            message = f"{key} is not read beside {instead}: remove it"
+        elif not bound:
+            message = f"{key} has no effect without {NAME}: add that, or remove it"
+        elif key in {SKIP_DNS, IPV6_ONLY} and _is_no_switch(manifest.annotations[key]):
+            code = "invalid-value"
+            written = manifest.annotations[key]
+            message = f'{key}: "{written}" is neither "true" nor "false", and counts as "false"'
+        if message:
+            yield manifest.annotation_problem(code, message, key=key, severity=Severity.WARNING)
+
+
+def _is_no_switch(value: object) -> bool:
+    """Whether a text is no switch; a value of another type has a problem of its own."""
+    return isinstance(value, str) and value not in {"true", "false"}
 
 
 def find_misspelt_markers(manifest: Manifest) -> Iterator[Problem]:

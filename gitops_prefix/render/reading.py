@@ -3,7 +3,7 @@
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from gitops_prefix.decide.fields import Path, nearest
+from gitops_prefix.decide.fields import Path
 from gitops_prefix.decide.specification import API_VERSION, KIND
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, Bound, Surroundings, Target
@@ -26,45 +26,27 @@ from gitops_prefix.render.inventory import (
 )
 from gitops_prefix.render.load_balancers import CILIUM, METALLB
 from gitops_prefix.render.manifest import (
-    ADDRESS_RANGE,
     ANNOTATIONS,
-    IPV6_ONLY,
-    NAME,
     PARENT_POOL,
-    SERVICE,
-    SERVICE_ADDRESS_RANGE,
-    SERVICE_SUBNET,
-    SKIP_DNS,
-    SUBNET,
-    SUFFIX,
-    VARIABLES,
     Manifest,
 )
 from gitops_prefix.render.marked import bind_marked, is_marked
 from gitops_prefix.render.node import ScalarNode, Value, at_path, duplicate_keys, value_at
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.positions import (
+    BINDING,
     annotated_elsewhere,
+    find_misspelt,
     find_misspelt_markers,
     find_near_misses,
     find_unread,
-    is_operators_record,
+    find_unused,
 )
 from gitops_prefix.render.settings import NamedFiles, Settings
 from gitops_prefix.render.source import DocumentSpan, Source
 from gitops_prefix.render.targets import TARGETS, service, target_of
 from gitops_prefix.render.text_files import bind_text
 
-BINDING = (
-    NAME,
-    ADDRESS_RANGE,
-    SUBNET,
-    SERVICE_ADDRESS_RANGE,
-    SERVICE_SUBNET,
-    SUFFIX,
-    VARIABLES,
-)
-"""Annotations that bind a field; the others only change how."""
 _ADDRESS_KEYS = frozenset(
     (*CILIUM, *METALLB, *(f"{prefix}target" for prefix in service.DNS_PREFIXES))
 )
@@ -303,7 +285,7 @@ def _read_dynamic_prefixes(
     places: dict[str, Place] = {}
     for manifest in filter(_is_dynamic_prefix, manifests):
         document, found = read_dynamic_prefix(manifest)
-        problems.extend((*found, *_misspelt(manifest)))
+        problems.extend((*found, *find_misspelt(manifest), *find_unused(manifest, ())))
         complete = complete and document is not None
         name, place = manifest.name, manifest.place_of(("metadata", "name"))
         if name and name in places:
@@ -402,14 +384,15 @@ def _bind_annotated(manifest: Manifest, surroundings: Surroundings) -> Bound:
     """The managed fields of an annotated manifest, and what is wrong with it."""
     if not _is_annotated(manifest):
         return Bound()
-    problems = [*_misspelt(manifest)]
+    problems = [*find_misspelt(manifest)]
     target = target_of(manifest)
     if target is None and any(not place.is_elsewhere for place in annotated_elsewhere(manifest)):
         return Bound()
     if target is None:
         return Bound(problems=(*problems, *_unmanaged_kind(manifest)))
-    if PARENT_POOL in manifest.annotations:
+    if PARENT_POOL in manifest.annotations and PARENT_POOL in target.reads:
         return Bound(problems=(*problems, *_without_parent(manifest, surroundings)))
+    problems.extend(find_unused(manifest, target.reads))
     if not any(key in BINDING for key in manifest.annotations):
         return Bound(problems=tuple(problems))
     problems.extend(_old_version(manifest, target))
@@ -426,38 +409,23 @@ def _bind_elsewhere(manifest: Manifest, surroundings: Surroundings) -> Bound:
             continue
         bound = service.TARGET.bind(place, surroundings)
         bindings += bound.bindings
-        problems += [*_misspelt(place), *bound.problems]
+        unused = find_unused(place, service.TARGET.reads)
+        problems += [*find_misspelt(place), *unused, *bound.problems]
     return Bound(tuple(bindings), tuple(problems))
 
 
-def _misspelt(manifest: Manifest) -> Iterator[Problem]:
-    known = (*BINDING, SKIP_DNS, IPV6_ONLY, PARENT_POOL, SERVICE)
-    for key in map(str, manifest.annotations):
-        if key in known or not key.startswith(ANNOTATIONS):
-            continue
-        if is_operators_record(key):
-            message = f"{key} is a record of the operator, which nothing reads here: remove it"
-            yield manifest.annotation_problem(
-                "operator-annotation", message, key=key, severity=Severity.WARNING
-            )
-            continue
-        hint = nearest(key, known)
-        if hint:
-            message = f"gitops-prefix reads no annotation {key}{hint}"
-            yield manifest.annotation_problem(
-                "unknown-annotation", message, key=key, severity=Severity.WARNING
-            )
-
-
 def _unmanaged_kind(manifest: Manifest) -> Iterator[Problem]:
-    if NAME not in manifest.annotations:
+    key = next((key for key in BINDING if key in manifest.annotations), None)
+    if key is None:
         return
     kinds = ", ".join(target.kind for target in TARGETS)
     message = (
         f'{manifest.api_version or "?"} {manifest.kind or "?"} "{manifest.name}" has no field that '
         f"gitops-prefix writes (it knows: {kinds}); it stays as it is"
     )
-    yield manifest.annotation_problem("kind-not-managed", message, severity=Severity.WARNING)
+    yield manifest.annotation_problem(
+        "kind-not-managed", message, key=key, severity=Severity.WARNING
+    )
 
 
 def _without_parent(manifest: Manifest, surroundings: Surroundings) -> Iterator[Problem]:

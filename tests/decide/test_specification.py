@@ -118,7 +118,7 @@ def test_the_document_of_the_design_is_read_whole():
     )
 
 
-@pytest.mark.parametrize("spec", [{}, {"acquisition": None}, {"transition": {}, "subnets": []}])
+@pytest.mark.parametrize("spec", [{}, {"transition": {}, "subnets": []}])
 def test_what_is_left_out_has_the_defaults_of_the_design(spec):
     specification, found = read_specification(document(**spec))
 
@@ -196,6 +196,42 @@ POOL = {"name": "pool", "start": "::1", "end": "::2"}
 PODS = {"name": "pods", "offset": 1, "prefixLength": 64}
 
 
+@pytest.mark.parametrize("length", [-1, 0, 65, 128, True, "56", "long", 5.5])
+@pytest.mark.parametrize(
+    ("source", "field"),
+    [("routerAdvertisement", "delegatedPrefixLength"), ("dhcpv6pd", "requestedPrefixLength")],
+)
+def test_a_delegation_is_as_long_as_a_link_or_shorter(source, field, length):
+    [(code, message)] = problems(
+        document(acquisition={source: {"interface": "eth0", field: length}})
+    )
+
+    assert code in {"wrong-type", "out-of-range"}
+    assert message.startswith(f"spec.acquisition.{source}.{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        (document(addressRanges=None), "spec.addressRanges"),
+        (document(subnets=None), "spec.subnets"),
+        (document(transition=None), "spec.transition"),
+        (document(acquisition=None), "spec.acquisition"),
+        (document(transition={"mode": None}), "spec.transition.mode"),
+        (advertisement(routers=None), "spec.acquisition.routerAdvertisement.routers"),
+        (
+            document(subnets=[{"name": "a", "offset": None, "prefixLength": 64}]),
+            "spec.subnets[0].offset",
+        ),
+    ],
+)
+def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, path):
+    [(code, message)] = problems(content)
+
+    assert code == "empty-field"
+    assert message == f"{path}: has no value behind its colon, and counts as not written: remove it"
+
+
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
@@ -260,7 +296,7 @@ PODS = {"name": "pods", "offset": 1, "prefixLength": 64}
         pytest.param(
             advertisement(delegatedPrefixLength=129),
             "out-of-range",
-            "spec.acquisition.routerAdvertisement.delegatedPrefixLength: 129 is not a whole number from 1 to 128",
+            "spec.acquisition.routerAdvertisement.delegatedPrefixLength: 129 is not a whole number from 1 to 64",
             id="a delegation of 129 bits",
         ),
         pytest.param(

@@ -189,15 +189,6 @@ def test_a_dynamic_prefix_has_a_name_of_its_own():
 NOTHING_TO_SAY = {
     "comments alone": "# dynamic-prefix.io/name: home\n---\n# x\n",
     "a name of ours in a string": "a: dynamic-prefix.io/name\n",
-    "an annotation that only says how": GROUP.replace(
-        "dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: lb",
-        'dynamic-prefix.io/skip-external-dns-update: "true"',
-    ),
-    "a kind that is not managed, without a name": "kind: X\nmetadata:\n"
-    '  annotations: {dynamic-prefix.io/suffix: "::1"}\n',
-    "an annotation that is spelt like none of ours": GROUP.replace(
-        "address-range: lb", f"address-range: lb, dynamic-prefix.io/{'z' * 60}: x"
-    ),
 }
 
 

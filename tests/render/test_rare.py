@@ -58,13 +58,6 @@ PROBLEMS = {
             "document of its own, behind `---`"
         ],
     ),
-    "an annotation for Services alone, on a pool": (
-        POOL.replace(REFERENCE, "{dynamic-prefix.io/skip-external-dns-update: 'true'}"), [],
-    ),
-    "an annotation like none of ours": (POOL.replace(REFERENCE, f"{{dynamic-prefix.io/{'q' * 80}: x}}"), []),
-    "a range, but no name, on a kind without a field of ours": (
-        "kind: Deployment\nmetadata: {name: x, annotations: {dynamic-prefix.io/address-range: lb}}\n", [],
-    ),
     "a version that nobody knows": (
         POOL.replace("cilium.io/v2", "cilium.io/v9"),
         ["unknown-api-version: cilium.io/v9 is unknown to gitops-prefix, which reads it as v2"],

@@ -35,8 +35,27 @@ ROWS = {
     ),
     "beside advertisements of no link": (
         f"{{routerAdvertisement: {{enabled: true}}, {ASKED}}}",
+        ["no-link"],
+    ),
+    "beside advertisements that are off": (
+        f"{{routerAdvertisement: {{enabled: false}}, {ASKED}}}",
         [],
     ),
+    "a kernel of no link beside advertisements": (f"{{kernel: {{}}, {ADVERTISED}}}", ["no-link"]),
+    "a kernel of no link beside a static prefix": (
+        '{kernel: {}, static: {prefix: "2001:db8::/64"}}',
+        ["kernel-not-watched"],
+    ),
+    **{
+        f"{source} without a value": (f"{{{source}: , {ADVERTISED}}}", ["empty-field"])
+        for source in ("kernel", "dhcpv6pd", "static", "file", "webhook", "fritzbox")
+    },
+    "advertisements without a value": ("{routerAdvertisement: , webhook: {}}", ["empty-field"]),
+    "an interface without a value": (
+        "{routerAdvertisement: {interface: }}",
+        ["empty-field", "no-source"],
+    ),
+    "a server's link without a value": ("{dhcpv6pd: {interface: }}", ["missing-field"]),
 }
 
 

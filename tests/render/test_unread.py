@@ -4,7 +4,7 @@ import pytest
 
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
-from tests.render.lists import POOL
+from tests.render.lists import GROUP, POOL
 from tests.render.repository import PREFIX
 
 MINE = "dynamic-prefix.io/name: home"
@@ -88,6 +88,81 @@ def test_what_nothing_reads_is_named_with_its_place_and_a_remedy(text, expected)
     assert problems[0][:2] == (code, line)
     assert any(words in message for _, _, message in problems), problems
     assert {each[0] for each in problems} == {code}
+
+
+SERVICE = f"apiVersion: v1\nkind: Service\nmetadata:\n  name: s\n  annotations: {{{MINE}, %s}}\n"
+ROUTE = "dynamic-prefix.io/service-address-range: lb"
+METALLB = POOL.replace("cilium.io/v2", "metallb.io/v1beta1").replace(
+    "CiliumLoadBalancerIPPool", "IPAddressPool"
+)
+BGP = POOL.replace("CiliumLoadBalancerIPPool", "CiliumBGPAdvertisement").replace(
+    "address-range: lb", "subnet: low, dynamic-prefix.io/address-range: lb"
+)
+
+
+def with_also(manifest: str, also: str) -> str:
+    return manifest.replace("address-range: lb}", f"address-range: lb, dynamic-prefix.io/{also}}}")
+
+
+UNUSED = {
+    "a suffix on a pool": (with_also(POOL, 'suffix: "::1"'), "suffix has no effect on kind CiliumLoadBalancerIPPool: remove it (it reads"),
+    "a Service's range on a pool": (with_also(POOL, "service-address-range: lb"), "service-address-range has no effect"),
+    "a Service's subnet on a group": (with_also(GROUP, "service-subnet: low"), "no effect on kind CiliumCIDRGroup"),
+    "variables on a pool": (with_also(POOL, 'variables: "true"'), "variables has no effect"),
+    "a parent on a pool of Cilium": (with_also(POOL, "parent-pool: p"), "parent-pool has no effect"),
+    "a switch of Services on a pool of MetalLB": (
+        with_also(METALLB, 'ipv6-only: "true"'), "ipv6-only has no effect on kind IPAddressPool",
+    ),
+    "a range on an advertisement": (BGP, "address-range has no effect on kind CiliumBGPAdvertisement"),
+    "variables on a Service": (
+        SERVICE % f'{ROUTE}, dynamic-prefix.io/variables: "true"', "variables has no effect on kind Service",
+    ),
+    "two ranges on a Service": (
+        SERVICE % f"{ROUTE}, dynamic-prefix.io/address-range: odd",
+        "address-range is not read beside dynamic-prefix.io/service-address-range: remove it",
+    ),
+    "an annotation that only says how": (
+        SERVICE.replace(f"{MINE}, %s", 'dynamic-prefix.io/ipv6-only: "true"'),
+        "ipv6-only has no effect without dynamic-prefix.io/name: add that",
+    ),
+    "a DynamicPrefix that is annotated": (
+        PREFIX.decode().replace("name: home\n", f"name: other\n  annotations: {{{MINE}}}\n"),
+        "name has no effect on kind DynamicPrefix: remove it",
+    ),
+    "in the values of a chart": (
+        f'{OBJECT}spec: {{values: {{a: {{{MINE}, {ROUTE}, dynamic-prefix.io/variables: "true"}}}}}}\n',
+        "variables has no effect on kind Service",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words"), UNUSED.values(), ids=UNUSED)
+def test_an_annotation_without_effect_is_named(text, words):
+    problems = [message for code, _, message in found(text) if code == "unused-annotation"]
+    assert len(problems) == 1
+    assert words in problems[0]
+
+
+def test_a_switch_is_true_or_false():
+    """In quotes, as Kubernetes has annotations; any other word is as if it were not there."""
+    key = "dynamic-prefix.io/skip-external-dns-update"
+    codes = [code for code, *_ in found(SERVICE % f'{ROUTE}, {key}: "yes"')]
+    assert codes.count("invalid-value") == 1
+    assert "invalid-value" not in [code for code, *_ in found(SERVICE % f'{ROUTE}, {key}: "true"')]
+    assert "wrong-type" in [code for code, *_ in found(SERVICE % f"{ROUTE}, {key}: true")]
+
+
+def test_a_key_of_our_domain_that_is_like_none_is_named():
+    [(code, _, message)] = found(with_also(POOL, f"{'q' * 40}: x"))
+    assert code == "unknown-annotation"
+    assert message.endswith(": remove it (docs/annotations.md lists what is read)")
+
+
+def test_a_kind_without_a_field_of_ours_is_named_without_a_name_too():
+    [(code, _, message)] = found(
+        f"{OBJECT}  annotations: {{dynamic-prefix.io/address-range: lb}}\n"
+    )
+    assert (code, "stays as it is" in message) == ("kind-not-managed", True)
 
 
 SILENT = {

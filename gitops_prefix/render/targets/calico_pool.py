@@ -32,6 +32,7 @@ from gitops_prefix.render.manifest import (
     ANNOTATIONS,
     NAME,
     PARENT_POOL,
+    SUBNET,
     Manifest,
     read_reference,
 )
@@ -299,4 +300,5 @@ TARGET = Target(
     fields=("spec.cidr",),
     bind=_bind,
     pool=Pool(_CIDR, address_span),
+    reads=(NAME, ADDRESS_RANGE, SUBNET, PARENT_POOL),
 )

@@ -18,7 +18,7 @@ from gitops_prefix.render.binding import (
     Target,
 )
 from gitops_prefix.render.edit import edit_list, refuse_merged
-from gitops_prefix.render.manifest import SUBNET, Manifest, read_reference
+from gitops_prefix.render.manifest import NAME, SUBNET, Manifest, read_reference
 from gitops_prefix.render.node import value_at
 
 _LIST = ("spec", "advertisements")
@@ -85,4 +85,5 @@ TARGET = Target(
     versions=("v2", "v2alpha1"),
     fields=("spec.advertisements",),
     bind=_bind,
+    reads=(NAME, SUBNET),
 )

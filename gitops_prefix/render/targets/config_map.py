@@ -29,9 +29,7 @@ from gitops_prefix.render.binding import (
 )
 from gitops_prefix.render.edit import edit_entries, refuse_merged
 from gitops_prefix.render.manifest import (
-    ADDRESS_RANGE,
     NAME,
-    SUBNET,
     VARIABLES,
     Manifest,
     read_reference,
@@ -144,12 +142,6 @@ def _odd_annotations(manifest: Manifest) -> Iterator[Problem]:
         yield manifest.annotation_problem(
             "no-variables", message, key=VARIABLES, severity=Severity.WARNING
         )
-    for key in (ADDRESS_RANGE, SUBNET):
-        if key in manifest.annotations:
-            message = f"{key} has no meaning in a ConfigMap, which gets all variables: remove it"
-            yield manifest.annotation_problem(
-                "unused-annotation", message, key=key, severity=Severity.WARNING
-            )
 
 
 def _left_over(manifest: Manifest, names: Sequence[str], first: str) -> Iterator[Problem]:
@@ -181,4 +173,11 @@ def _edit(wanted: Sequence[Variable], binding: Binding, following: Following) ->
     return FieldEdit(binding, tuple(edits), {**before}, {**moving}, whole=whole)
 
 
-TARGET = Target(kind="ConfigMap", group="", versions=("v1",), fields=("data",), bind=_bind)
+TARGET = Target(
+    kind="ConfigMap",
+    group="",
+    versions=("v1",),
+    fields=("data",),
+    bind=_bind,
+    reads=(NAME, VARIABLES),
+)

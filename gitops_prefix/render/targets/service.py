@@ -399,4 +399,15 @@ TARGET = Target(
     versions=("v1",),
     fields=(CILIUM[0], *(f"{prefix}target" for prefix in DNS_PREFIXES)),
     bind=_bind,
+    reads=(
+        NAME,
+        SERVICE_ADDRESS_RANGE,
+        SERVICE_SUBNET,
+        ADDRESS_RANGE,
+        SUBNET,
+        SUFFIX,
+        SERVICE,
+        IPV6_ONLY,
+        SKIP_DNS,
+    ),
 )
