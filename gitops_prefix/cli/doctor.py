@@ -118,12 +118,17 @@ def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
         inventory: Inventory | None = None
         if not where.repo:
             yield Check("remote", Finding.SKIPPED, f"no --repo: the manifests below {directory}")
-            inventory = Directory(directory, where.path, where.exclude).read()[1]
+            try:
+                inventory = Directory(directory, where.path, where.exclude).read()[1]
+            except InputError as error:
+                for problem in error.problems:
+                    yield Check("manifests", Finding.WRONG, f"{problem} [{problem.code}]")
         elif made is not None:
             files = yield from _repository(
                 made.repository,
                 signs=bool(settings.commits.signing_key),
                 signers=settings.commits.require_signed_parent,
+                below=where.path,
             )
             inventory = None if files is None else read_repository(files)
     if inventory is None:
@@ -160,7 +165,7 @@ def _git() -> Check:
 
 
 def _repository(
-    repository: Repository, *, signs: bool, signers: Path | None
+    repository: Repository, *, signs: bool, signers: Path | None, below: str
 ) -> Generator[Check, None, Mapping[str, bytes] | None]:
     """Open, read and rehearse a push; returns the managed files of the branch, or None."""
     try:
@@ -181,6 +186,10 @@ def _repository(
             return None
         words = f"{repository.branch} is at {tip[:12]}, with {len(files)} managed files"
         yield Check("remote", Finding.OK, words)
+        if below and not files and not repository.has_directory(below):
+            words = f'--path "{below}" is no directory of the branch {repository.branch}'
+            remedy = "name a directory that is there, from the root of the repository"
+            yield Check("path", Finding.WRONG, words, remedy)
         if signers is not None:
             fault = repository.fault_of_tip()
             yield Check(

@@ -15,11 +15,15 @@ import click
 
 from gitops_prefix import __version__
 from gitops_prefix.cli.kustomization import (
+    FLUX_SYNC,
     Checkout,
     add_resources,
+    daemon_elsewhere,
     keyscan,
+    missing_above,
     missing_resources,
     remote_of,
+    text_of,
 )
 from gitops_prefix.cli.manifests import Directory
 from gitops_prefix.cli.options import (
@@ -45,7 +49,6 @@ _ANY = (r"[^\s\"\\]+", "write it without blanks, quotes and backslashes")
 _NAME = "home-ipv6"
 _INTERFACE = "eth0"
 _KUSTOMIZATION = "kustomization.yaml"
-_FLUX_SYNC = "flux-sync.yaml"
 _SOURCE = re.compile(
     rb"^kind: GitRepository\b(?:(?!^---)(?s:.))*?^  name: flux-system\b", re.MULTILINE
 )
@@ -148,12 +151,16 @@ def command(  # noqa: PLR0913  one parameter an option
     }
     _check(values)
     left_out = _left_out(inventory, values["name"], checkout.below)
-    sources = ["common", reconciler, *([f"reconcile-{reconciler}"] if request else [])]
+    if "prefix.yaml" in left_out:
+        # Another directory has the DynamicPrefix: a second daemon for it would fight the first.
+        left_out |= daemon_elsewhere(checkout)
+    asks = request and "gitops-prefix" not in left_out
+    sources = ["common", reconciler, *([f"reconcile-{reconciler}"] if asks else [])]
     files = _files(directory, sources, values, left_out)
     _refuse_the_root(checkout, files)
-    source = _source_of(checkout) if _FLUX_SYNC in files else ""
+    source = _source_of(checkout) if FLUX_SYNC in files else ""
     if source:
-        files[_FLUX_SYNC] = _without_source(files[_FLUX_SYNC])
+        files[FLUX_SYNC] = _without_source(files[FLUX_SYNC])
     # `os.path` calls missing what may not be looked at: writing then says why.
     new = {
         path: text.encode()
@@ -162,17 +169,27 @@ def command(  # noqa: PLR0913  one parameter an option
     }
     added = _additions(directory, files, new)
     edited = _edited(directory, added) if edit else {}
+    above = missing_above(checkout, files)
+    edited_above = _edited(checkout.root, above) if edit else {}
     before = {path: (directory / path).read_bytes() for path in edited}
     write_files(directory, {**new, **edited}, read=before)
+    write_files(checkout.root, edited_above)
     for path in sorted(files):
         did = "wrote" if path in new else "edited" if path in edited else "kept "
         click.echo(f"{did} {directory / path}")
+    for path in edited_above:
+        click.echo(f"edited {path}")
     _say_what_is_left(directory, left_out, {p: a for p, a in added.items() if p not in edited})
-    if source and _FLUX_SYNC in new:
+    _say_what_is_left(Path(), {}, {p: a for p, a in above.items() if p not in edited_above})
+    if source and FLUX_SYNC in new:
         click.echo(f"skip  GitRepository flux-system: {source} has it")
     if remote.note and new:
         click.echo(f"note: {remote.note}", err=True)
-    _say_what_is_next(directory, values["name"])
+    if files:
+        prefix = left_out.get("prefix.yaml", "prefix.yaml")
+        _say_what_is_next(directory, values["name"], prefix)
+    else:
+        click.echo("\nThe repository has all of this elsewhere: nothing was written.", err=True)
     return DONE
 
 
@@ -276,11 +293,13 @@ def _files(
         path: Template(text).safe_substitute(filled)
         for source in sources
         for path, text in _templates(source).items()
-        if path not in left_out
+        if path not in left_out and path.partition("/")[0] not in left_out
     }
     lines = files[_KUSTOMIZATION].splitlines(keepends=True)
     unlisted = {f"  - {path}\n" for path in left_out}
     files[_KUSTOMIZATION] = "".join(line for line in lines if line not in unlisted)
+    if not any(line.startswith("  - ") for line in files[_KUSTOMIZATION].splitlines()):
+        del files[_KUSTOMIZATION]
     return files
 
 
@@ -327,21 +346,16 @@ def _additions(
         if path in new or Path(path).name != _KUSTOMIZATION:
             continue
         wanted = re.findall(r"^  - (\S+)$", text, re.MULTILINE)
-        missing = missing_resources(_text(directory / path), wanted)
+        missing = missing_resources(text_of(directory / path), wanted)
         if missing:
             found[path] = missing
     return found
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def _edited(directory: Path, added: Mapping[str, list[str]]) -> dict[str, bytes]:
-    edited = {path: add_resources(_text(directory / path), lines) for path, lines in added.items()}
+    edited = {
+        path: add_resources(text_of(directory / path), lines) for path, lines in added.items()
+    }
     return {path: text.encode() for path, text in edited.items() if text is not None}
 
 
@@ -360,9 +374,9 @@ def _say_what_is_left(
             click.echo(f"  - {line}", err=True)
 
 
-def _say_what_is_next(directory: Path, name: str) -> None:
+def _say_what_is_next(directory: Path, name: str, prefix: str) -> None:
     click.echo(
-        "\nNext: set the interface and the range in prefix.yaml, commit, and see docs/deploy.md.\n"
+        f"\nNext: set the interface and the range in {prefix}, commit, and see docs/deploy.md.\n"
         f"To try it: gitops-prefix render --diff --prefix {name}=2001:db8:1234::/64 {directory}",
         err=True,
     )

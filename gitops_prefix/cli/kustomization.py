@@ -20,6 +20,15 @@ from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 _REPO = "ssh://git@git.example.com/home-ops.git"
 _SCP_LIKE = re.compile(r"(?:([^/:@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+):(?!//)/?(\S+)")
 """`git@host:path`, as the copy button of a forge has it (git-clone(1))."""
+FLUX_SYNC = "flux-sync.yaml"
+_APPLICATION = "application.yaml"
+_NAMED = r"\b(?:(?!^---)(?s:.))*?^  name: gitops-prefix\b"
+_DEPLOYED = {
+    "gitops-prefix": re.compile(rf"^kind: Deployment{_NAMED}".encode(), re.MULTILINE),
+    FLUX_SYNC: re.compile(rf"^kind: Kustomization{_NAMED}".encode(), re.MULTILINE),
+    _APPLICATION: re.compile(rf"^kind: Application{_NAMED}".encode(), re.MULTILINE),
+}
+"""What deploys the daemon, by the file of the templates, as these name it."""
 FILE_NAMES = ("/kustomization.yaml", "/kustomization.yml")
 
 
@@ -164,6 +173,47 @@ class Checkout:
         except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
             return ""
         return answer.stdout.strip()
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file; empty when it cannot be read."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def daemon_elsewhere(checkout: Checkout) -> dict[str, str]:
+    """Return what deploys the daemon, where another directory has it, with the file there."""
+    here = f"{checkout.root}/" + ("" if checkout.below == "." else f"{checkout.below}/")
+    found: dict[str, str] = {}
+    for path in list_manifests(checkout.root):
+        content = (read_own_file(Path(path)) or b"") if not path.startswith(here) else b""
+        for name, pattern in _DEPLOYED.items():
+            if pattern.search(content):
+                found.setdefault(name, path.removeprefix(f"{checkout.root}/"))
+    return found
+
+
+def missing_above(checkout: Checkout, files: Iterable[str]) -> dict[str, list[str]]:
+    """Return the nearest kustomization above the directory, with what it should list.
+
+    Where a directory is applied through a kustomization, only what that lists reaches the
+    cluster: here the object that makes the reconciler apply the new directory.
+    """
+    sync = next((path for path in (FLUX_SYNC, _APPLICATION) if path in files), None)
+    folder, below = checkout.below, ""
+    while sync and folder not in {"", "."}:
+        folder, _, name = folder.rpartition("/")
+        below = f"{name}/{below}"
+        for file_name in FILE_NAMES:
+            path = f"{folder}{file_name}".removeprefix("/")
+            text = text_of(checkout.root / path)
+            if text:
+                listed = missing_resources(text, [below.rstrip("/")]) == []
+                missing = missing_resources(text, [f"{below}{sync}"])
+                return {path: missing} if missing and not listed else {}
+    return {}
 
 
 class Origin(NamedTuple):

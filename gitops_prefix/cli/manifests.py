@@ -9,10 +9,10 @@ from pathlib import Path
 from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
 from gitops_prefix.cli.worktree import read_managed_files, read_own_file
-from gitops_prefix.decide.candidate import likely_source
+from gitops_prefix.decide.candidate import likely_source, refusal_of_prefix
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import KIND, Acquisition, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice
 from gitops_prefix.errors import InputError, Problem, Severity
@@ -133,15 +133,17 @@ def advance(
     """The status of each DynamicPrefix, after the observations, and each that does not fit.
 
     Time ends nothing (retention, DNS delay) unless an observation or `now` asks for
-    it: the answer of `render --check` must not depend on the hour.
+    it: the answer of `render --check` must not depend on the hour. A DynamicPrefix that
+    cannot be read stays as it is, with the errors of its document.
 
     Raises:
         InputError: observations name no DynamicPrefix; with all of them.
     """
     given: dict[str, list[Prefix]] = {}
     problems = []
+    unread = {each.name for each in inventory.manifests if each.kind == KIND}
     for name, prefix in observations:
-        if name not in inventory.dynamic_prefixes:
+        if name not in inventory.dynamic_prefixes and name not in unread:
             problems.append(_unknown(inventory, name, prefix))
         given.setdefault(name, []).append(prefix)
     before = {name: document.status for name, document in inventory.dynamic_prefixes.items()}
@@ -151,8 +153,32 @@ def advance(
     }
     advanced = advance_all(inventory, before, observed, now or clock)
     if problems:
-        raise InputError(*problems, *advanced.misfits)
+        raise InputError(*problems, *inventory.problems, *advanced.misfits)
     return advanced
+
+
+def refuse_filtered(inventory: Inventory, observations: Iterable[tuple[str, Prefix]]) -> None:
+    """Stop at an observation that the daemon would never make.
+
+    Raises:
+        InputError: a prefix is not static, or the policy rules it out; with all of them.
+    """
+    problems = []
+    for name, prefix in observations:
+        document = inventory.dynamic_prefixes.get(name)
+        why = _why_never(document.specification.acquisition, prefix) if document else ""
+        if why:
+            message = f"--prefix {name}={prefix} would never be current: {why}"
+            problems.append(Problem("prefix-refused", message))
+    if problems:
+        raise InputError(*problems)
+
+
+def _why_never(acquisition: Acquisition, prefix: Prefix) -> str:
+    if acquisition.static is None:
+        return refusal_of_prefix(prefix, acquisition) or ""
+    static = f"spec.acquisition.static is {acquisition.static}; write the other one there"
+    return static if prefix != acquisition.static else ""
 
 
 def _choices(
@@ -161,7 +187,8 @@ def _choices(
     prefixes: Sequence[Prefix],
     now: datetime | None,
 ) -> tuple[Choice, ...]:
-    static = specification.acquisition.static
+    acquisition = specification.acquisition
+    static = acquisition.static
     if not prefixes and static is not None and (status is None or status.current != static):
         prefixes = (static,)
     if not prefixes and now is not None:

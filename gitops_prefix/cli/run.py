@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from gitops_prefix.cli.assembly import assemble, find_problems
-from gitops_prefix.cli.manifests import Directory, advance, refuse_errors
+from gitops_prefix.cli.manifests import Directory, advance, refuse_errors, refuse_filtered
 from gitops_prefix.cli.options import (
     Command,
     config_option,
@@ -276,6 +276,7 @@ def template_command(  # noqa: PLR0913  one parameter an option
     if is_sample:
         _, inventory = Directory(shipped("examples") / "plain").read()
     refuse_errors(inventory.problems)
+    refuse_filtered(inventory, observations)
     clock = now_or_clock(now)
     before = {name: each.status for name, each in inventory.dynamic_prefixes.items()}
     if is_sample or not observations:

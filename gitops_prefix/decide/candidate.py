@@ -137,10 +137,15 @@ class Offer(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A rule of the policy, or of the prefix itself, whatever the time."""
+    """A rule of the policy, or of the prefix itself, whatever the time.
+
+    Attributes:
+        of_prefix: whether the rule asks for the prefix alone, and not for who announces it.
+    """
 
     verdict: Verdict
     applies: Callable[[Offer], bool]
+    of_prefix: bool = False
 
 
 REFUSALS: tuple[Refusal, ...] = (
@@ -153,14 +158,20 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         Verdict.NOT_UNICAST,
         lambda asked: any(special.overlaps(asked.prefix) for special in NOT_UNICAST),
+        of_prefix=True,
     ),
     Refusal(
         Verdict.NOT_GLOBAL,
         lambda asked: (
             asked.acquisition.require_global_unicast and not GLOBAL_UNICAST.covers(asked.prefix)
         ),
+        of_prefix=True,
     ),
-    Refusal(Verdict.NOT_WITHIN, lambda asked: bool(asked.acquisition.within) and not asked.within),
+    Refusal(
+        Verdict.NOT_WITHIN,
+        lambda asked: bool(asked.acquisition.within) and not asked.within,
+        of_prefix=True,
+    ),
     Refusal(
         # A prefix longer than /64 counts only if some `within` is longer than /64 too.
         Verdict.TOO_LONG,
@@ -168,6 +179,7 @@ REFUSALS: tuple[Refusal, ...] = (
             asked.prefix.length > USUAL_LENGTH
             and not any(outer.length > USUAL_LENGTH for outer in asked.within)
         ),
+        of_prefix=True,
     ),
     Refusal(
         Verdict.UNUSED,
@@ -264,6 +276,15 @@ def refusal(
     return _refusal(
         Offer(router, information.prefix, acquisition, on_link, autonomous, snac_router)
     )
+
+
+def refusal_of_prefix(prefix: Prefix, acquisition: Acquisition) -> Verdict | None:
+    """What rules out a prefix, whichever source gives it."""
+    offer = Offer(
+        Router("", ""), prefix, acquisition, on_link=True, autonomous=True, snac_router=False
+    )
+    rules = (rule for rule in REFUSALS if rule.of_prefix)
+    return next((rule.verdict for rule in rules if rule.applies(offer)), None)
 
 
 @lru_cache(maxsize=4096)

@@ -5,16 +5,34 @@ no address changes. What only the cluster or the operator needs is left out, and
 counterpart is a note.
 """
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from gitops_prefix.decide.prefix import format_address, parse_address
+from gitops_prefix.decide.prefix import (
+    USUAL_LENGTH,
+    format_address,
+    host_mask,
+    parse_address,
+)
+from gitops_prefix.decide.reference import Reference
+from gitops_prefix.decide.service_address import Room, room_of
 from gitops_prefix.decide.specification import API_VERSION, KIND, read_specification
 from gitops_prefix.decide.status import Status, read_status, status_document
 from gitops_prefix.decide.transition import settle
 from gitops_prefix.errors import Severity
-from gitops_prefix.render.manifest import ANNOTATIONS, NAME, PARENT_POOL, SUBNET, SUFFIX
+from gitops_prefix.render.manifest import (
+    ADDRESS_RANGE,
+    ANNOTATIONS,
+    NAME,
+    PARENT_POOL,
+    SERVICE_ADDRESS_RANGE,
+    SERVICE_SUBNET,
+    SUBNET,
+    SUFFIX,
+)
 from gitops_prefix.render.positions import is_operators_record
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
@@ -51,6 +69,11 @@ _LISTS = (
     ("status", "conditions"), ("status", "loadBalancer", "ingress"), ("status", "subnets"),
 )  # fmt: skip
 """The lists that are read here; an object of a cluster may hold anything."""
+_PREFIXES = "prefix.yaml"
+_PARTS = {
+    "address_range": (SERVICE_ADDRESS_RANGE, ADDRESS_RANGE),
+    "subnet": (SERVICE_SUBNET, SUBNET),
+}
 _KUBECTL = "kubectl.kubernetes.io/"
 
 
@@ -96,7 +119,7 @@ def migrate(objects: list[Object]) -> Migrated:
     prefixes = [each for each in objects if is_dynamic_prefix(each)]
     for each in prefixes:
         moved.notes += _unread(each)
-        moved.add("prefix.yaml", _dynamic_prefix(each, moved.notes))
+        moved.add(_PREFIXES, _dynamic_prefix(each, moved.notes))
     strangers = 0
     for each in objects:
         if is_dynamic_prefix(each):
@@ -228,7 +251,7 @@ def _annotated(each: Object, moved: Migrated) -> None:
         return
     wanted = _own_annotations(each, only=ANNOTATIONS)
     if each["kind"] == "Service" and SUFFIX not in wanted:
-        wanted |= _host_part(each)
+        wanted |= _host_part(each, moved)
     listed = ", ".join(f'{key}: "{value}"' for key, value in wanted.items())
     moved.notes.append(
         f"{_shown(each)} is made by {maker.words}, so a manifest of it would be overwritten. "
@@ -265,17 +288,44 @@ def _maker(each: Object) -> _Maker | None:
     return None
 
 
-def _host_part(each: Object) -> dict[str, str]:
+def _host_part(each: Object, moved: Migrated) -> dict[str, str]:
     """The `suffix` of the present address, so that a Service made elsewhere keeps it."""
+    held = [*_addresses(each)]
+    rooms = [*_rooms(each, moved)]
+    parts = [part for room in rooms for a in held if (part := room.host_part(a)) is not None]
+    if held and rooms and not parts:
+        moved.notes.append(
+            f"{_shown(each)} has {', '.join(map(format_address, held))}, which is not of its "
+            f"DynamicPrefix: write {SUFFIX} yourself, else it gets another host part"
+        )
+    # Without a status, the prefix may be any: that of a link has 64 bits.
+    parts = parts if rooms else [address & host_mask(USUAL_LENGTH) for address in held]
+    return {SUFFIX: format_address(parts[0])} if parts else {}
+
+
+def _addresses(each: Object) -> Iterator[int]:
+    """The IPv6 addresses that a Service asks for, then those that it has."""
     listed = _mapping(each, "metadata", "annotations").get("lbipam.cilium.io/ips", "")
     ingress = _items(each, "status", "loadBalancer", "ingress")
     for text in [*str(listed).split(","), *(entry.get("ip") for entry in ingress)]:
-        try:
-            address = parse_address(str(text).strip())
-        except ValueError:
-            continue
-        return {SUFFIX: format_address(address & ((1 << 64) - 1))}
-    return {}
+        with suppress(ValueError):
+            yield parse_address(str(text).strip())
+
+
+def _rooms(each: Object, moved: Migrated) -> Iterator[Room]:
+    """The host parts that a Service may have: in its range, in its subnet, or in the prefix."""
+    files = {path: text.encode() for path, text in moved.files.items() if path == _PREFIXES}
+    annotations = _mapping(each, "metadata", "annotations")
+    document = read_inventory(files, Settings()).dynamic_prefixes.get(str(annotations[NAME]))
+    if document is not None and document.status is not None:
+        part = {
+            word: str(next(filter(None, map(annotations.get, keys)), ""))
+            for word, keys in _PARTS.items()
+        }
+        reference = Reference(document.specification.name, **part)
+        room = room_of(reference, document.specification, document.status)
+        if room is not None:
+            yield room
 
 
 def _advertisement(each: Object, moved: Migrated) -> None:
@@ -396,9 +446,11 @@ def _rehearse(moved: Migrated) -> None:
     for problem in rendering.problems:
         moved.notes.append(f"{problem} [{problem.code}]")
     for change in rendering.changes:
+        before, after = (json.dumps(value) for value in (change.before, change.after))
+        did = "writes" if change.before is None else "changes"
+        values = after if change.before is None else f"from {before} to {after}"
         moved.notes.append(
-            f"{change.kind} {change.name}: the first `render` changes {change.field} "
-            f"from {change.before} to {change.after}"
+            f"{change.kind} {change.name}: the first `render` {did} {change.field} {values}"
         )
 
 

@@ -78,6 +78,7 @@ WRONG = {
     "options": (["--trailer", "x", "--ssh-key", "k"], "options", "[no-known-hosts]"),
     "no such branch": (["--branch", "nope"], "remote", 'no branch "nope"'),
     "a path without any": (["--path", "nope"], "manifests", "no DynamicPrefix"),
+    "a path that is not there": (["--path", "nope"], "path", "is no directory of the branch main"),
     "a key that signs nothing": (["--signing-key", "gone"], "options", "--signing-key gone"),
 }
 
@@ -111,6 +112,13 @@ def test_without_a_repository_the_manifests_are_those_of_the_directory(tmp_path,
     found = answers(capsys, "home", code=0)
     assert found["remote"][0] == "skipped"
     assert found["home"][0] == "ok"
+
+
+def test_a_path_that_is_not_in_the_directory_is_wrong(tmp_path, capsys):
+    (tmp_path / "p.yaml").write_bytes(STATIC + b"---\n" + POOL)
+    found = answers(capsys, "--path", "nope", code=1)
+    assert found["manifests"][0] == "skipped"
+    assert '--path "nope" is no directory below' in found["manifests"][1]
 
 
 def test_a_key_that_may_only_read_is_found_before_the_first_renumbering(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """init in a Git repository: its paths, its remote, and what it has already."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -156,6 +157,7 @@ def test_no_second_pool_over_a_range_that_has_one(repository, capsys):
     assert enter(["init", "--name", "home", "network"]) == 0
     for name in ("kustomization.yaml", "flux-sync.yaml"):
         (repository / "network" / name).unlink()
+    shutil.rmtree(repository / "network" / "gitops-prefix")
     capsys.readouterr()
     assert enter(["init", "daemon"]) == 0
     out = capsys.readouterr().out
@@ -165,6 +167,51 @@ def test_no_second_pool_over_a_range_that_has_one(repository, capsys):
     names = {path.name for path in (repository / "daemon").iterdir()}
     assert names == {"flux-sync.yaml", "gitops-prefix", "kustomization.yaml", "reconcile.yaml"}
     assert enter(["validate"]) == 0
+
+
+@pytest.mark.parametrize("reconciler", ["flux", "argocd"])
+def test_a_second_directory_gets_no_second_daemon(repository, capsys, reconciler):
+    """Two of one name would fight over one namespace, and over one DynamicPrefix."""
+    assert enter(["init", "--for", reconciler, "network"]) == 0
+    before = snapshot(repository)
+    capsys.readouterr()
+    assert enter(["init", "--for", reconciler, "other"]) == 0
+    out, err = capsys.readouterr()
+    assert "skip  other/gitops-prefix: network/gitops-prefix/deployment.yaml has" in out
+    assert "nothing was written" in err
+    assert snapshot(repository) == before
+    assert enter(["init", "--for", reconciler, "--name", "office", "office"]) == 0
+    assert (repository / "office" / "gitops-prefix" / "deployment.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("reconciler", "sync"), [("flux", "flux-sync.yaml"), ("argocd", "application.yaml")]
+)
+def test_the_nearest_kustomization_above_gets_a_line(repository, capsys, reconciler, sync):
+    """Else nothing of the new directory ever reaches the cluster."""
+    above = repository / "kubernetes" / "kustomization.yml"
+    above.parent.mkdir()
+    above.write_text("resources:\n- apps  # keep\n")
+    (repository / "kustomization.yaml").write_text("resources: []\n")
+    words = ["init", "--for", reconciler, "kubernetes/infra/network"]
+    assert enter(words) == 0
+    said = capsys.readouterr().err
+    assert "kubernetes/kustomization.yml does not list these" in said
+    assert f"  - infra/network/{sync}\n" in said
+    assert above.read_text() == "resources:\n- apps  # keep\n"
+    assert enter([*words, "--edit"]) == 0
+    assert "edited kubernetes/kustomization.yml" in capsys.readouterr().out
+    assert above.read_text() == f"resources:\n- apps  # keep\n- infra/network/{sync}\n"
+    before = snapshot(repository)
+    assert enter([*words, "--edit"]) == 0
+    assert "does not list" not in capsys.readouterr().err
+    assert snapshot(repository) == before
+
+
+def test_a_kustomization_above_that_lists_the_directory_gets_none(repository, capsys):
+    (repository / "kustomization.yaml").write_text("resources: [./network/]\n")
+    assert enter(["init", "network"]) == 0
+    assert "does not list" not in capsys.readouterr().err
 
 
 def test_a_kustomization_that_is_there_gets_its_lines_printed(repository, capsys):

@@ -139,8 +139,19 @@ def test_a_picture_is_written_where_it_was_asked_for(home, tmp_path, capsys):
 
 def test_what_could_not_be_published_is_exit_code_1(home, capsys):
     """A prefix that the range does not fit: told on the timeline, with its place."""
+    prefix = home / "prefix.yaml"
+    prefix.write_text(
+        prefix.read_text().replace(
+            "eth0", 'eth0\n    prefixFilter: {within: ["::/0", "2001:db8::/70"]}'
+        )
+    )
     assert enter(["simulate", str(home), "--prefix", A, "--prefix", "2001:db8::/72"]) == 1
     assert "[does-not-fit]" in capsys.readouterr().out
+
+
+def test_a_prefix_that_the_policy_rules_out_is_refused(home, capsys):
+    assert enter(["simulate", str(home), "--prefix", A, "--prefix", "fd00::/64"]) == 2
+    assert "requireGlobalUnicast" in capsys.readouterr().err
 
 
 BAD = {

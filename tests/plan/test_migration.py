@@ -152,7 +152,11 @@ def test_every_field_of_both_definitions_is_kept_or_named(part, answer):
         ),
         (
             [PREFIX, changed(POOL, "spec", "blocks", to=[])],
-            "the first `render` changes spec.blocks",
+            'the first `render` changes spec.blocks from [] to [{"cidr": "2001:db8:',
+        ),
+        (
+            [PREFIX, changed(POOL, "spec", "blocks", to=None)],
+            'the first `render` writes spec.blocks [{"cidr": "2001:db8:',
         ),
     ],
 )
@@ -241,3 +245,30 @@ def test_an_ingress_without_an_address_gives_no_host_part():
 def test_a_port_that_is_a_number_stays_as_it_is():
     documents, _ = moved(PREFIX, changed(SERVICE, "spec", "ports", to=[53]))
     assert documents["service.yaml"][0]["spec"]["ports"] == [53]
+
+
+WIDE = {"currentPrefix": "2001:db8:1200::/56", "prefixSource": "dhcpv6-pd"}
+HOST_PARTS = {
+    "in a prefix of 56 bits": (WIDE, "lb", "2001:db8:1200:0:f000::6", "::f000:0:0:6"),
+    "in a later /64 of it": (WIDE, "", "2001:db8:1200:ab::6", "::ab:0:0:0:6"),
+    "a local address first": (WIDE, "", "fd00::1,2001:db8:1200:ab::6", "::ab:0:0:0:6"),
+    "of a past prefix": ({}, "lb", "2001:db8:1100:0:f000::7", "::f000:0:0:7"),
+    "without a status": (None, "lb", "2001:db8:1200:0:f000::8", "::f000:0:0:8"),
+}
+
+
+@pytest.mark.parametrize(("status", "part", "held", "suffix"), HOST_PARTS.values(), ids=HOST_PARTS)
+def test_a_host_part_is_what_is_behind_the_prefix(status, part, held, suffix):
+    owner = {**PREFIX, "status": status} if status != {} else PREFIX
+    annotations = {"lbipam.cilium.io/ips": held, "dynamic-prefix.io/service-address-range": part}
+    _, notes = moved(owner, service(labels=HELM, annotations=annotations))
+    assert f'dynamic-prefix.io/suffix: "{suffix}"' in notes
+
+
+def test_an_address_of_no_prefix_gives_no_host_part():
+    stranger = changed(
+        service(labels=HELM, annotations={"lbipam.cilium.io/ips": "fd00::1"}), *INGRESS, to=[]
+    )
+    _, notes = moved(PREFIX, stranger)
+    assert "has fd00::1, which is not of its DynamicPrefix: write dynamic-prefix.io/suffix" in notes
+    assert "dynamic-prefix.io/suffix:" not in notes
