@@ -31,6 +31,7 @@ from gitops_prefix.decide.prefix import (
     BITS,
     GLOBAL_UNICAST,
     LINK_LOCAL,
+    MULTICAST,
     USUAL_LENGTH,
     AddressRange,
     Prefix,
@@ -396,7 +397,7 @@ def _read_acquisition(spec: Fields, name: str) -> Acquisition:
         require_global_unicast=prefix_filter.boolean("requireGlobalUnicast", default=True),
         within=prefix_filter.parsed_list("within", Prefix.parse),
         kernel_interface=kernel.parsed("interface", _parse_interface, ""),
-        static=static.parsed("prefix", Prefix.parse, None),
+        static=static.parsed("prefix", _parse_static, None),
         prefer_routers=tuple(
             dict.fromkeys(advertisement.parsed_list("preferRouters", _parse_router))
         ),
@@ -529,6 +530,16 @@ def _parse_box(text: str) -> str:
 def is_at_home(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is private (RFC 1918), unique local (RFC 4193) or link-local."""
     return any(address in block for block in _AT_HOME if block.version == address.version)
+
+
+def _parse_static(text: str) -> Prefix:
+    prefix = Prefix.parse(text)
+    if prefix.overlaps(LINK_LOCAL) or prefix.overlaps(MULTICAST):
+        raise ValueError(
+            f'"{text}" is link-local or multicast, and never a prefix for addresses: write the '
+            'prefix that your provider gave you, as in "2001:db8:1234::/64"'
+        )
+    return prefix
 
 
 def _parse_return_after(text: str) -> timedelta | None:
