@@ -230,7 +230,10 @@ def _overlaps(pools: Sequence[FilledPool]) -> Iterator[Problem]:
         for other, other_number in held[index + 1 :]:
             if other.version != span.version or other.first > span.last:
                 break
-            earlier, later = sorted((number, other_number))
+            earlier, later = min(number, other_number), max(number, other_number)
+            if later in found and found[later][0] < earlier:
+                # Of many pools on one range each is named beside the first.
+                continue
             first, second = pools[earlier], pools[later]
             if first.rule == second.rule and not first.is_same_object(second):
                 found[later] = min(found.get(later, (earlier, other)), (earlier, other))
