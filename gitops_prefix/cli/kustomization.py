@@ -3,12 +3,10 @@
 import os
 import posixpath
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from gitops_prefix.cli.worktree import list_manifests, read_own_file
 from gitops_prefix.errors import Problem, Severity
@@ -160,6 +158,8 @@ class Checkout:
         """Return what git answers; empty when it fails."""
         if not self.is_git:
             return ""
+        import subprocess  # noqa: PLC0415  a check of manifests asks nothing
+
         environment = {name: text for name, text in os.environ.items() if name[:4] != "GIT_"}
         try:
             answer = subprocess.run(
@@ -251,6 +251,8 @@ def remote_of(checkout: Checkout, given: str | None) -> Origin:
 
 def keyscan(url: str) -> str:
     """Return the command that prints the host's keys."""
+    from urllib.parse import urlsplit  # noqa: PLC0415  only init needs it
+
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "git.example.com", parts.port

@@ -1,6 +1,5 @@
 """What render, validate and status share: a directory, and what it holds."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,14 +8,12 @@ from pathlib import Path
 from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
 from gitops_prefix.cli.worktree import read_managed_files, read_own_file
-from gitops_prefix.decide.candidate import likely_source, refusal_of_prefix
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import KIND, Acquisition, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice
 from gitops_prefix.errors import InputError, Problem, Severity
-from gitops_prefix.plan.migration import ADVERTISEMENT, advertisement_for
 from gitops_prefix.plan.plan import Advanced, advance_all, rehearse
 from gitops_prefix.render.files import looks_managed, may_hold_addresses
 from gitops_prefix.render.inventory import Inventory
@@ -175,6 +172,8 @@ def refuse_filtered(inventory: Inventory, observations: Iterable[tuple[str, Pref
 
 
 def _why_never(acquisition: Acquisition, prefix: Prefix) -> str:
+    from gitops_prefix.decide.candidate import refusal_of_prefix  # noqa: PLC0415  as below
+
     if acquisition.static is None:
         return refusal_of_prefix(prefix, acquisition) or ""
     static = f"spec.acquisition.static is {acquisition.static}; write the other one there"
@@ -193,7 +192,11 @@ def _choices(
         prefixes = (static,)
     if not prefixes and now is not None:
         return (Choice(None),)
-    source = likely_source(specification.acquisition)
+    if not prefixes:
+        return ()
+    from gitops_prefix.decide.candidate import likely_source  # noqa: PLC0415  a check observes none
+
+    source = likely_source(acquisition)
     return tuple(Choice(prefix, source) for prefix in prefixes)
 
 
@@ -252,6 +255,13 @@ def find_unannounced(inventory: Inventory) -> Iterator[Problem]:
 
     An operator makes the advertisement; here it is a manifest like any other.
     """
+    specifications = [each.specification for each in inventory.dynamic_prefixes.values()]
+    if not any(subnet.advertise for each in specifications for subnet in each.subnets):
+        return
+    import json  # noqa: PLC0415  most houses announce nothing
+
+    from gitops_prefix.plan.migration import ADVERTISEMENT, advertisement_for  # noqa: PLC0415
+
     followed = {
         (each.annotations.get(NAME), each.annotations.get(SUBNET))
         for each in inventory.manifests

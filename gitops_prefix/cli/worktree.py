@@ -6,18 +6,14 @@ not see them either. A file is replaced in one step, and only its content change
 file keeps a second, temporary name until all files are written, so restoring it needs no space.
 """
 
-import atexit
 import contextlib
 import itertools
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import ZipFile
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.render.files import (
@@ -228,6 +224,12 @@ def shipped(name: str) -> Path:
 @cache
 def _unpacked(archive: Path) -> Path:
     """Unpack the wheel's archive for this process."""
+    # These cost a command that needs no shipped file a tenth of its start.
+    import atexit  # noqa: PLC0415
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+    from zipfile import ZipFile  # noqa: PLC0415
+
     directory = Path(tempfile.mkdtemp(prefix="gitops-prefix-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     with ZipFile(archive) as files:

@@ -8,6 +8,7 @@ the nth network of a length, counted from the start of a base prefix.
 """
 
 import ipaddress
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 BITS = 128
@@ -30,6 +31,7 @@ def parse_address(text: str) -> int:
     return int(address)
 
 
+@lru_cache(maxsize=1024)
 def format_address(address: int) -> str:
     """The one text of `address` that RFC 5952 section 4 allows."""
     if address >> 32 == _MAPPED:

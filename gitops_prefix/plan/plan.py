@@ -1,6 +1,6 @@
 """What a pass writes: each status moves on, and the manifests follow."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from gitops_prefix.decide.transition import Choice, advance, imagined_prefix, re
 from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.inventory import Described, Inventory, describe
 from gitops_prefix.render.reading import read_inventory
-from gitops_prefix.render.rendering import Rendering, render
+from gitops_prefix.render.rendering import Rendering, find_refusals, render
 from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 
 if TYPE_CHECKING:
@@ -162,11 +162,13 @@ def rehearse(
     reported = {(problem.code, problem.place and problem.place.path) for problem in known}
     found: dict[tuple[str, Place | None], Problem] = {}
     walking, steps = statuses, _steps(inventory)
+    proved: set[Hashable] = set()
     for number in range(steps):
         walking, misfits = _imagine_next(inventory, walking, number)
         found |= {(problem.code, problem.place): problem for problem in misfits}
-        rendered = render(inventory, walking) if number in {0, steps - 1} else Rendering()
-        for problem in filter(_refuses, rendered.problems):
+        is_rendered = number in {0, steps - 1} and not inventory.stopped
+        refusals = find_refusals(inventory, walking, proved) if is_rendered else []
+        for problem in filter(_refuses, refusals):
             if (problem.code, problem.place and problem.place.path) not in reported:
                 found.setdefault((problem.code, problem.place), _foreseen(problem))
     return tuple(found.values())

@@ -230,7 +230,9 @@ def _overlaps(pools: Sequence[FilledPool]) -> Iterator[Problem]:
         for other, other_number in held[index + 1 :]:
             if other.version != span.version or other.first > span.last:
                 break
-            earlier, later = min(number, other_number), max(number, other_number)
+            earlier, later = number, other_number
+            if earlier > later:
+                earlier, later = later, earlier
             if later in found and found[later][0] < earlier:
                 # Of many pools on one range each is named beside the first.
                 continue

@@ -5,7 +5,7 @@ field by hand, or the field was never rendered, since it is new or its annotatio
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from gitops_prefix.decide.fields import nearest
@@ -90,6 +90,44 @@ def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
     problems += find_pool_problems([*fill_pools(inventory, statuses, edits)])
     held = inventory.held | documents_in_error(inventory.manifests, problems)
     return _finish_the_rest(inventory, edits, problems, held)
+
+
+def find_refusals(
+    inventory: Inventory, statuses: Mapping[str, Status], proved: set[Hashable]
+) -> list[Problem]:
+    """What a rendering would refuse, without its files.
+
+    Args:
+        inventory: of the files.
+        statuses: by name.
+        proved: edits of the same fields of a document that were proved before, which are not
+            proved again: a proof looks at what is around a field, and not at its value. Is
+            added to.
+    """
+    problems: list[Problem] = []
+    edits = [*_edit_statuses(inventory, statuses, problems)]
+    edits += _edit_bindings(inventory, statuses, problems)
+    # Only some kinds of pool refuse what overlaps.
+    strict = {
+        spot: rule for spot, rule in inventory.pools.items() if rule.overlap is Severity.ERROR
+    }
+    pools = fill_pools(inventory._replace(pools=strict), statuses, edits) if strict else ()
+    problems += find_pool_problems([*pools])
+    _, held = _held_back(
+        inventory, inventory.held | documents_in_error(inventory.manifests, problems)
+    )
+    together: dict[DocumentSpot, list[FieldEdit]] = {}
+    for edit in edits:
+        spot = spot_of(edit.binding.manifest)
+        if edit.edits and spot not in held:
+            together.setdefault(spot, []).append(edit)
+    for spot, fields in together.items():
+        paths = (spot, tuple(edit.binding.field_path for edit in fields))
+        if paths not in proved:
+            refusals = [*prove_edits(fields)]
+            problems += refusals
+            proved |= set() if refusals else {paths}
+    return problems
 
 
 def _finish_the_rest(

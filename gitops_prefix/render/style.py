@@ -92,6 +92,8 @@ def quoted(text: str, quote: Quote = '"') -> str:
     """The text in quotes, escaped as these quotes require."""
     if quote == "'" and text.isprintable():
         return "'" + text.replace("'", "''") + "'"
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return '"' + "".join(_escape(character) for character in text) + '"'
 
 

@@ -23,6 +23,12 @@ CIDRS = f'["2001:db8:a:0:f000::/68"]  # {MARKED % "cidrs"}\n'
 LAST = 'spec:\n  blocks:\n    - cidr: "3ffe:0:4::/48"\n'
 """A block of the user's own, in the last prefix that is imagined."""
 
+METALLB = POOL.replace("cilium.io/v2", "metallb.io/v1beta1").replace(
+    "CiliumLoadBalancerIPPool", "IPAddressPool"
+)
+NEXT = 'spec:\n  addresses: ["3ffe:0:1::/48"]\n'
+"""Addresses of the user's own, in the first prefix that is imagined."""
+
 
 def foreseen(**texts: str) -> list[tuple[str, str, int]]:
     """What a rehearsal finds: code, file and line."""
@@ -47,6 +53,14 @@ ROWS = {
             "pool": POOL + "spec: {blocks: none}\n",
         },
         [],
+    ),
+    "a pool of MetalLB, and nothing in the way": ({"home": HOME + HELD, "pool": METALLB}, []),
+    "two pools of MetalLB that the next prefix brings together": (
+        {
+            "home": HOME + HELD,
+            "pool": f"{METALLB}---\n{METALLB.replace('name: pool', 'name: other')}{NEXT}",
+        },
+        [("pools-overlap", "pool.yaml", 13)],
     ),
     "no DynamicPrefix": ({"pool": POOL}, []),
     "no prefix yet": ({"home": HOME, "pool": POOL}, []),
