@@ -123,9 +123,11 @@ def refuse_errors(problems: Iterable[Problem]) -> None:
 
 def advance(
     inventory: Inventory,
-    observations: Iterable[tuple[str, Prefix]],
+    observations: Sequence[tuple[str, Prefix]],
     now: datetime | None,
     clock: datetime,
+    *,
+    made_up: bool = False,
 ) -> Advanced:
     """The status of each DynamicPrefix, after the observations, and each that does not fit.
 
@@ -134,10 +136,11 @@ def advance(
     cannot be read stays as it is, with the errors of its document.
 
     Raises:
-        InputError: observations name no DynamicPrefix; with all of them.
+        InputError: observations name no DynamicPrefix, or could never be made; with all of them.
     """
     given: dict[str, list[Prefix]] = {}
-    problems = []
+    # A sample need not pass a filter that is made for one provider.
+    problems = [] if made_up else [*find_filtered(inventory, observations)]
     unread = {each.name for each in inventory.manifests if each.kind == KIND}
     for name, prefix in observations:
         if name not in inventory.dynamic_prefixes and name not in unread:
@@ -154,21 +157,16 @@ def advance(
     return advanced
 
 
-def refuse_filtered(inventory: Inventory, observations: Iterable[tuple[str, Prefix]]) -> None:
-    """Stop at an observation that the daemon would never make.
-
-    Raises:
-        InputError: a prefix is not static, or the policy rules it out; with all of them.
-    """
-    problems = []
+def find_filtered(
+    inventory: Inventory, observations: Iterable[tuple[str, Prefix]]
+) -> Iterator[Problem]:
+    """Each observation that the daemon would never make: it is not static, or filtered out."""
     for name, prefix in observations:
         document = inventory.dynamic_prefixes.get(name)
         why = _why_never(document.specification.acquisition, prefix) if document else ""
         if why:
             message = f"--prefix {name}={prefix} would never be current: {why}"
-            problems.append(Problem("prefix-refused", message))
-    if problems:
-        raise InputError(*problems)
+            yield Problem("prefix-refused", message)
 
 
 def _why_never(acquisition: Acquisition, prefix: Prefix) -> str:

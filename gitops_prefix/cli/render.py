@@ -17,7 +17,6 @@ from gitops_prefix.cli.manifests import (
     has_errors,
     problems_document,
     refuse_errors,
-    refuse_filtered,
     refuse_nothing,
     waiting,
 )
@@ -108,7 +107,6 @@ def command(  # noqa: PLR0913  one parameter an option
         refuse_nothing(files, directory / path)
     if inventory.stopped:
         refuse_errors(inventory.problems)
-    refuse_filtered(inventory, observations)
     advanced = advance(inventory, observations, now, now_or_clock(now))
     rendering = render(inventory, advanced.statuses)
     coming = foresee(inventory, advanced, rendering) if check else ()

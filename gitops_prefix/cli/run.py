@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import click
 
 from gitops_prefix.cli.assembly import assemble, find_problems
-from gitops_prefix.cli.manifests import Directory, advance, refuse_errors, refuse_filtered
+from gitops_prefix.cli.manifests import Directory, advance, refuse_errors
 from gitops_prefix.cli.options import (
     Command,
     config_option,
@@ -276,17 +276,18 @@ def template_command(  # noqa: PLR0913  one parameter an option
     if is_sample:
         _, inventory = Directory(shipped("examples") / "plain").read()
     refuse_errors(inventory.problems)
-    refuse_filtered(inventory, observations)
     clock = now_or_clock(now)
     before = {name: each.status for name, each in inventory.dynamic_prefixes.items()}
     if is_sample or not observations:
         # From the prefix that it has, else from one that is made up.
         waiting = [name for name, status in before.items() if status is None]
-        first = advance(inventory, _made_up(inventory, waiting, _FIRST), now, clock)
+        sample = _made_up(inventory, waiting, _FIRST)
+        first = advance(inventory, sample, now, clock, made_up=True)
         refuse_errors(first.misfits)
         before |= first.statuses
+    made_up = not observations
     observations = observations or _made_up(inventory, before, _NEXT)
-    statuses, misfits = advance(inventory, observations, now, clock)
+    statuses, misfits = advance(inventory, observations, now, clock, made_up=made_up)
     rendering = render(inventory, statuses)
     refuse_errors([*misfits, *rendering.problems])
     routers = dict.fromkeys(statuses, _ROUTER)

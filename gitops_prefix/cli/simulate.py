@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gitops_prefix.cli.manifests import Directory, refuse_errors, refuse_filtered
+from gitops_prefix.cli.manifests import Directory, find_filtered, refuse_errors
 from gitops_prefix.cli.options import (
     DURATION,
     TIME,
@@ -207,7 +207,7 @@ def _steps(
             )
             message = f"{message} (there is: {', '.join(known)}){nearest(name, known)}"
             raise InputError(Problem("unknown-dynamic-prefix", message))
-        refuse_filtered(inventory, [(name, prefix)])
+        refuse_errors(find_filtered(inventory, [(name, prefix)]))
         at = number * int(step.total_seconds())
         events.append(Event(at, Observed(name, prefix)))
     return Scenario("", now, tuple(events))

@@ -152,7 +152,12 @@ def test_every_observation_that_is_wrong_is_told_in_one_run(home, capsys):
     ]
     assert enter(["render", "--output", "json", *words]) == 2
     codes = [one["code"] for one in json.loads(capsys.readouterr().out)["errors"]]
-    assert codes == ["unknown-dynamic-prefix", "unknown-dynamic-prefix", "does-not-fit"]
+    assert codes == [
+        "prefix-refused",
+        "unknown-dynamic-prefix",
+        "unknown-dynamic-prefix",
+        "does-not-fit",
+    ]
 
 
 @pytest.mark.parametrize("command", [["validate"], ["render", "--check"]], ids=" ".join)

@@ -55,12 +55,12 @@ ROWS = {
         [],
     ),
     "a pool of MetalLB, and nothing in the way": ({"home": HOME + HELD, "pool": METALLB}, []),
-    "two pools of MetalLB that the next prefix brings together": (
+    "a second pool of MetalLB that has the next prefix": (
         {
             "home": HOME + HELD,
             "pool": f"{METALLB}---\n{METALLB.replace('name: pool', 'name: other')}{NEXT}",
         },
-        [("pools-overlap", "pool.yaml", 13)],
+        [("overlap", "pool.yaml", 13)],
     ),
     "no DynamicPrefix": ({"pool": POOL}, []),
     "no prefix yet": ({"home": HOME, "pool": POOL}, []),

@@ -46,6 +46,7 @@ from gitops_prefix.render.load_balancers import (
 from gitops_prefix.render.manifest import (
     ADDRESS_RANGE,
     IPV6_ONLY,
+    NAME,
     SERVICE,
     SERVICE_ADDRESS_RANGE,
     SERVICE_SUBNET,
