@@ -109,6 +109,37 @@ def test_records_have_the_current_address_and_the_ipv4_after_every_step(
 
 
 @NEIGHBOURS
+def test_records_move_after_dns_delay_and_the_service_holds_both_meanwhile(
+    neighbourhood, space, tmp_path, started
+):
+    """A step is an hour: with a delay of 90 minutes DNS moves in the second one after the change.
+
+    What DNS has is held after every step, none is missing for a moment, and none of a past prefix
+    stays; on the way back, too.
+    """
+    needs(started)
+    home = place(
+        neighbourhood,
+        space,
+        PREFIX.decode() + "  transition: {mode: ha, dnsDelay: 90m}\n",
+        late=manifest(space, "late", 10, f"{NEW}hostname: late.example.org"),
+        six=manifest(space, "six", 12, f"{NEW}hostname: six.example.org", dual=False),
+    )
+    with started(home, tmp_path / "dns") as dns:
+        for prefix, in_dns in ((A, A), (B, A), (B, A), (B, B), (A, B), (A, B), (A, A)):
+            step(home, dns, prefix)
+            base = str(in_dns).removesuffix("::/64")
+            late, six = f"{base}:0:f000::10", f"{base}:0:f000::12"
+            assert dns.records() == {
+                record("late", "192.168.42.10"), record("late", late), record("six", six)
+            }, (str(prefix), str(in_dns))  # fmt: skip
+            held = home.held()
+            assert late in held["late"] and six in held["six"]
+        states = dns.states()
+    assert all(complete(states, name) for name in ("late", "six"))
+
+
+@NEIGHBOURS
 def test_without_a_target_of_ours_records_have_past_addresses_too(
     neighbourhood, space, tmp_path, started
 ):
