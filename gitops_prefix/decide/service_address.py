@@ -194,7 +194,7 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
         if claim.mentions:
             found = _mentioned(claim, held, claims)
         else:
-            found = _of_the_same_service(claim, held)
+            found = _of_the_same_service(claim, held, claims)
         if found is None:
             found = _free(claim, room, used)
         if found is None:
@@ -232,10 +232,14 @@ def _strangers(claims: Sequence[Claim]) -> Iterator[tuple[Claim, Claim]]:
             yield other, claim
 
 
-def _of_the_same_service(claim: Claim, held: Mapping[Claim, int]) -> int | None:
-    """What another document of the same Service holds."""
+def _of_the_same_service(
+    claim: Claim, held: Mapping[Claim, int], claims: Mapping[Claim, Rooms]
+) -> int | None:
+    """What another document of the same Service holds, where that is in the room of this one."""
+    room = claims[claim].after
     for known, host_part in held.items():
-        if known.is_same_service(claim) and known.reference == claim.reference:
+        near = claims[known].after.networks[0] == room.networks[0] and host_part in room
+        if near and known.is_same_service(claim):
             return host_part
     return None
 

@@ -75,6 +75,18 @@ def test_one_service_in_two_documents_is_one():
     assert len(set(assign({base: rooms(), overlay: rooms()}).host_parts.values())) == 1
 
 
+def test_one_service_has_the_suffix_of_its_other_document_where_that_is_in_its_room():
+    """A chart has the suffix, and the manifest of the Service a range."""
+    chart = claim("a", document="chart", suffix=FIRST + 7)
+    chart = chart._replace(reference=chart.reference._replace(address_range=""))
+    manifest = claim("a", document="manifest")
+    whole = rooms(first=1, last=LAST)
+    found = assign({chart: whole, manifest: rooms()}).host_parts
+    assert found == {chart: FIRST + 7, manifest: FIRST + 7}
+    elsewhere = rooms(first=5, last=6)
+    assert assign({chart: whole, manifest: elsewhere}).host_parts[manifest] in {5, 6}
+
+
 def test_without_a_namespace_two_of_one_name_are_two():
     """Flux and kustomize put the namespace there later."""
     one, other = claim("a", "", document="x"), claim("a", "", document="y")
