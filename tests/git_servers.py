@@ -75,6 +75,7 @@ class SshServer:
 
 def new_key(path: Path, passphrase: str = "") -> str:
     """A fresh key pair; the public half as authorized_keys and known_hosts have it."""
+    require("ssh-keygen")
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(path))
     return path.with_name(f"{path.name}.pub").read_text()
 

@@ -68,6 +68,8 @@ PARTS: dict[str, tuple[Callable[[], bool], str]] = {
     "rdisc6": (_has("rdisc6"), "apt install ndisc6"),
     "tshark": (_has("tshark"), "apt install tshark"),
     "ssh": (_has("sshd"), "apt install openssh-server"),
+    "ssh-keygen": (_has("ssh-keygen"), "apt install openssh-client"),
+    "curl": (_has("curl"), "apt install curl"),
     "http": (
         lambda: (
             _has("nginx")()

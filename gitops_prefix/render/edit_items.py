@@ -113,7 +113,7 @@ def comments(text: str, start: int, end: int, inside: Node) -> list[str]:
     return found
 
 
-def replace_scalar(node: Node, text: str, *, in_flow: bool = True) -> Edit:
+def replace_scalar(node: Node, text: str, *, in_flow: bool) -> Edit:
     """The edit that makes `text` of a scalar.
 
     Quotes stay. A plain scalar stays plain only while it is the same string in YAML

@@ -10,6 +10,7 @@ import pytest
 
 from tests.git_servers import free_port
 from tests.netns import until
+from tests.parts import require
 from tests.sourced import Sourced
 
 A, B = "2001:db8:12:3400::/56", "2001:db8:56:7800::/56"
@@ -27,6 +28,7 @@ def credentials(tmp_path: Path) -> Path:
 
 def curl(url: str, *options: str) -> tuple[str, str]:
     """Status and body, as a router has them."""
+    require("curl")
     words = ["curl", "-sS", "-m", "20", "-w", "\n%{http_code}", *options, url]
     answer = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30)
     body, _, status = answer.stdout.rpartition("\n")

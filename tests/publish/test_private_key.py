@@ -5,9 +5,11 @@ import pytest
 from gitops_prefix.publish.credentials import usable_key
 from tests.git_servers import new_key
 from tests.netns import run
+from tests.parts import require
 
 
 def made(directory, passphrase: str, *options: str) -> bytes:
+    require("ssh-keygen")
     key = directory / "key"
     run("ssh-keygen", "-q", *options, "-N", passphrase, "-f", str(key))
     return key.read_bytes()

@@ -257,10 +257,10 @@ def test_an_ssh_key_takes_no_passphrase_file(tmp_path):
 
 def test_what_a_killed_process_left_is_swept(tmp_path, gpg_home, in_memory):
     """But not the keyring of another one that lives."""
+    signing = signing_by(GpgKey(gpg_home).export(tmp_path / "key"))
     (in_memory / f"{PREFIX}dead").mkdir()
     (in_memory / f"{PREFIX}dead" / "key").write_text("a key\n")
     (in_memory / "of somebody else").mkdir()
-    signing = signing_by(GpgKey(gpg_home).export(tmp_path / "key"))
     with signing.lend(), signing.lend():
         found = sorted(path.name for path in in_memory.iterdir())
         assert len(found) == 3

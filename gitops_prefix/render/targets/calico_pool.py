@@ -270,7 +270,10 @@ def _annotated(text: str, parent: str) -> str:
     entry = _annotations(text).entry(NAME)
     if entry is None:
         raise _merged_annotation(text, NAME)
-    edits = [replace_scalar(entry.key, PARENT_POOL), replace_scalar(entry.value, parent)]
+    edits = [
+        replace_scalar(entry.key, PARENT_POOL, in_flow=True),
+        replace_scalar(entry.value, parent, in_flow=True),
+    ]
     return splice(text, edits)
 
 
