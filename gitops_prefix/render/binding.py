@@ -15,9 +15,9 @@ from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.address_text import Span
+from gitops_prefix.render.files import PlainList
 from gitops_prefix.render.manifest import ADDRESS_RANGE, NAME, SUBNET, Manifest
 from gitops_prefix.render.node import Node, Value, value_at
-from gitops_prefix.render.settings import PlainList
 from gitops_prefix.render.source import DocumentSpan, Edit
 
 

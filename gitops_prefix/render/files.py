@@ -81,6 +81,26 @@ class SkippedFile(NamedTuple):
     reason: str
 
 
+class PlainList(NamedTuple):
+    """A file with the networks of a range, a subnet or a prefix, one a line.
+
+    Attributes:
+        path: of the file.
+        part: name of the range or subnet; empty for the whole prefix.
+        place: of the path, in the settings.
+    """
+
+    path: str
+    dynamic_prefix: str
+    part: str
+    place: Place
+
+    @property
+    def pattern(self) -> str:
+        """The path as gitignore(5) would write it."""
+        return "/" + re.sub(r"([*?[\\! ])", r"\\\1", self.path)
+
+
 class RepositoryFiles(dict[str, bytes]):
     """Contents by path, and the files that are skipped."""
 

@@ -194,8 +194,8 @@ def _read_document(
         root = locate(text)
         content = plain_value(root)
     except (NotYamlError, ValueError) as error:
-        if _MANAGES.search(text) is None:
-            # A template, as a rule: its comments may say what they like.
+        if "{{" in text and _MANAGES.search(text) is None:
+            # The comments of a template may say what they like.
             return
         offset = error.offset if isinstance(error, NotYamlError) else 0
         message = f"does not parse as YAML, and has a managed field: {error}"

@@ -1,13 +1,18 @@
 """The settings of a repository for rendering, `gitops-prefix.yaml`, and the files they name."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gitops_prefix.decide.fields import Fields, nearest
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.errors import InputError, Place, Problem, Severity
-from gitops_prefix.render.files import IgnoredPaths, RepositoryFiles, is_yaml, looks_managed
+from gitops_prefix.render.files import (
+    IgnoredPaths,
+    PlainList,
+    RepositoryFiles,
+    is_yaml,
+    looks_managed,
+)
 from gitops_prefix.render.node import nearest_node
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import Source
@@ -26,26 +31,6 @@ class Rewrite(NamedTuple):
     pattern: str
     dynamic_prefix: str
     place: Place
-
-
-class PlainList(NamedTuple):
-    """A file with the networks of a range, a subnet or a prefix, one a line.
-
-    Attributes:
-        path: of the file.
-        part: name of the range or subnet; empty for the whole prefix.
-        place: of the path, in the settings.
-    """
-
-    path: str
-    dynamic_prefix: str
-    part: str
-    place: Place
-
-    @property
-    def pattern(self) -> str:
-        """The path as gitignore(5) would write it."""
-        return "/" + re.sub(r"([*?[\\! ])", r"\\\1", self.path)
 
 
 class Settings(NamedTuple):

@@ -19,11 +19,10 @@ from gitops_prefix.render.address_text import LIST_COMMENTS, address_span, list_
 from gitops_prefix.render.address_tokens import Moves, find_moves
 from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, Surroundings
 from gitops_prefix.render.edit import moved_words
-from gitops_prefix.render.files import MARKER, NEAR_MARKER, misspelt_marker
+from gitops_prefix.render.files import MARKER, NEAR_MARKER, PlainList, misspelt_marker
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.marker import REWRITE, Marker, MarkerError, parse_marker
 from gitops_prefix.render.node import ScalarNode
-from gitops_prefix.render.settings import PlainList
 from gitops_prefix.render.source import Edit, newline_of
 
 _JSON = re.compile(rf'\{{[ \t]*"{re.escape(MARKER)}"')
