@@ -427,7 +427,7 @@ def _nul(house: Path) -> None:
 
 
 def _deep(house: Path) -> None:
-    text = "# dynamic-prefix.io/name\na: " + "[" * 5000 + "]" * 5000 + "\n"
+    text = "metadata: {annotations: {dynamic-prefix.io/name: home-ipv6}}\na: " + "[" * 5000 + "]" * 5000 + "\n"
     (house / "deep.yaml").write_text(text)
 
 
