@@ -427,7 +427,12 @@ def _nul(house: Path) -> None:
 
 
 def _deep(house: Path) -> None:
-    text = "metadata: {annotations: {dynamic-prefix.io/name: home-ipv6}}\na: " + "[" * 5000 + "]" * 5000 + "\n"
+    text = (
+        "metadata: {annotations: {dynamic-prefix.io/name: home-ipv6}}\na: "
+        + "[" * 5000
+        + "]" * 5000
+        + "\n"
+    )
     (house / "deep.yaml").write_text(text)
 
 
