@@ -16,6 +16,14 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Delegation
 from gitops_prefix.plan.ears import Advertised, Given
 from gitops_prefix.watch.dhcpv6 import DelegationSource
+from gitops_prefix.watch.dhcpv6_codec import (
+    Association,
+    DelegatedPrefix,
+    Dhcpv6Message,
+    MessageType,
+    decode,
+    encode,
+)
 from gitops_prefix.watch.watcher import LeaseNotice, Release, SourceFailed, Watcher
 from tests.decide.routers_saying import FIRST, saying
 from tests.netns import Lab, Namespace, until
@@ -255,3 +263,58 @@ def client(
     finally:
         found.watcher.stop()
         thread.join(timeout=5)
+
+
+class Forger:
+    """Speaks as a server, in any way."""
+
+    def __init__(self, made: Lab) -> None:
+        self._lab = made
+
+    @contextmanager
+    def answering(self, answer) -> Iterator[None]:
+        """Answer every message with what `answer` makes of it."""
+        stop = threading.Event()
+        ready = threading.Event()
+
+        def serve() -> None:
+            with (
+                self._lab.router.inside(),
+                socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as own,
+            ):
+                own.bind(("::", 547))
+                index = socket.if_nametoindex("lan0")
+                group = socket.inet_pton(socket.AF_INET6, "ff02::1:2") + index.to_bytes(4, "little")
+                own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+                own.settimeout(0.2)
+                ready.set()
+                while not stop.is_set():
+                    try:
+                        octets, client_ = own.recvfrom(65535)
+                    except TimeoutError:
+                        continue
+                    for reply in answer(decode(octets)):
+                        own.sendto(reply, client_)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert ready.wait(10)
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+def reply_to(message: Dhcpv6Message, *prefixes: DelegatedPrefix, **said: object) -> bytes:
+    kind = MessageType.ADVERTISE if message.type is MessageType.SOLICIT else MessageType.REPLY
+    iaid = message.associations[0].iaid
+    answer = {
+        "type": kind,
+        "transaction": message.transaction,
+        "client": message.client,
+        "server": b"\0\3\0\1forged",
+        "associations": (Association(iaid, prefixes=prefixes),),
+        **said,
+    }
+    return encode(Dhcpv6Message(**answer))

@@ -345,7 +345,7 @@ class _Answers(BaseHTTPRequestHandler):
             self._show(_not_found())
         elif not _LENGTH.fullmatch(length) or int(length) > MOST_BYTES:
             self.close_connection = True
-            self._show(_refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "notfqdn"))
+            self._take(self.served.update, "", unread=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         else:
             form = self.rfile.read(int(length)).decode("ascii", "replace")
             self._take(self.served.update, "&".join(filter(None, (query, form.strip()))))
@@ -358,12 +358,11 @@ class _Answers(BaseHTTPRequestHandler):
             log.error("%s could not be made: %s", path, words)  # noqa: TRY400  one line
             return _refused(HTTPStatus.INTERNAL_SERVER_ERROR, "it could not be made; see the log")
 
-    def _take(self, update: TakeUpdate, query: str) -> None:
+    def _take(self, update: TakeUpdate, query: str, *, unread: HTTPStatus | None = None) -> None:
         if len(query) > 2 * MOST_BYTES:
-            self._show(_refused(HTTPStatus.REQUEST_URI_TOO_LONG, "notfqdn"))
-            return
+            query, unread = "", HTTPStatus.REQUEST_URI_TOO_LONG
         authorization = self.headers.get("Authorization", "")
-        answer = update(Update(query, authorization, str(self.client_address[0])))
+        answer = update(Update(query, authorization, str(self.client_address[0]), unread))
         self._show(_refused(answer.status, answer.words))
 
     def _show(self, page: Page) -> None:

@@ -43,6 +43,7 @@ from gitops_prefix.daemon.proposals import ProposalPublisher
 from gitops_prefix.daemon.report import NOTHING_SHOWN, Report, Shown, Starts, Timeline, report
 from gitops_prefix.daemon.server import ListedPages, Page, Pages, html_page, json_page, text_page
 from gitops_prefix.daemon.webhook import Updates
+from gitops_prefix.decide.advertisement import WEBHOOK
 from gitops_prefix.decide.selection import SETTLED
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.publish.branch_log import BranchLog
@@ -390,6 +391,7 @@ class Service:
             self.loop.decisions.take,
             self._clocks.monotonic,
             self._leadership.leads,
+            count=self._metrics.source_failures.labels(WEBHOOK).inc,
         )
 
     def _alive(self) -> bool:

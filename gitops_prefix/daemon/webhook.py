@@ -44,6 +44,7 @@ MOST_CREDENTIALS_BYTES = 65536
 _PREFIX_WORDS = ("prefix", "ip6lanprefix")
 _NAME_WORDS = ("name", "hostname")
 _PASSWORD_WORDS = ("password", "pass")
+_EXAMPLE = "prefix=2001:db8:12:3400::/56"
 _USER_WORDS = ("user", "username")
 
 
@@ -54,11 +55,13 @@ class Update(NamedTuple):
         query: the query of the URL, and the form of a POST, as they were sent.
         authorization: the header, or an empty string.
         client: the address that it came from.
+        unread: the answer to a request that was not read, because it is too long.
     """
 
     query: str
     authorization: str = ""
     client: str = ""
+    unread: HTTPStatus | None = None
 
 
 class UpdateAnswer(NamedTuple):
@@ -69,11 +72,24 @@ class UpdateAnswer(NamedTuple):
 
 
 class _RefusedUpdateError(Exception):
-    """An update that changes nothing, with the answer to it."""
+    """An update that changes nothing, with the answer to it.
 
-    def __init__(self, status: HTTPStatus, words: str) -> None:
+    Attributes:
+        reason: for the log. It holds nothing of the request, which may hold a password anywhere.
+    """
+
+    def __init__(self, status: HTTPStatus, words: str, reason: str) -> None:
         super().__init__(words)
         self.answer = UpdateAnswer(status, words)
+        self.reason = f"{words.split(maxsplit=1)[0]}: {reason}"
+
+
+class _UnreadablePrefixError(ValueError):
+    """What was sent is no prefix."""
+
+    def __init__(self, words: str, reason: str) -> None:
+        super().__init__(words)
+        self.reason = reason
 
 
 def read_credentials(path: Path) -> tuple[tuple[str, str], ...]:
@@ -108,13 +124,15 @@ def read_credentials(path: Path) -> tuple[tuple[str, str], ...]:
 class Updates:
     """Answers updates, and hands the prefixes on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that it is joined to
         self,
         credentials: Path,
         watched: Callable[[], Mapping[str, Watched]],
         sink: Callable[[Given], None],
         clock: Callable[[], float],
         leads: Callable[[], bool],
+        *,
+        count: Callable[[], None] = lambda: None,
     ) -> None:
         """Take no update yet.
 
@@ -124,10 +142,11 @@ class Updates:
             sink: takes what was said, in the thread of the request.
             clock: seconds that only go forward.
             leads: whether this daemon publishes.
+            count: called for each update that is refused.
         """
         self._credentials = credentials
         self._watched, self._sink = watched, sink
-        self._clock, self._leads = clock, leads
+        self._clock, self._leads, self._count = clock, leads, count
         self._said: dict[str, Prefix] = {}
         self._asked_at: dict[str, deque[float]] = {}
         self._once = OncePerMinute()
@@ -139,39 +158,49 @@ class Updates:
         try:
             name, prefix, before = self._take(update)
         except _RefusedUpdateError as refused:
-            word = refused.answer.words.split()[0]
-            with self._lock:
-                held_back = self._once.admit(word, self._clock())
-            if held_back is not None:
-                extra = {"held_back": held_back}
-                log.warning("refused an update of %s: %s", client, word, extra=extra)
+            self._count()
+            self._warn(f"refused an update of {client}: %s", refused.reason)
             return refused.answer
         if prefix == before:
             return UpdateAnswer(HTTPStatus.OK, f"nochg {prefix}")
         log.info("%s: an update of %s says %s", name, client, prefix)
         return UpdateAnswer(HTTPStatus.OK, f"good {prefix}")
 
+    def _warn(self, line: str, reason: str) -> None:
+        """Log a reason once a minute, with how often it was held back."""
+        with self._lock:
+            held_back = self._once.admit(reason, self._clock())
+        if held_back is not None:
+            log.warning(line, reason, extra={"held_back": held_back})
+
     def _take(self, update: Update) -> tuple[str, Prefix, Prefix | None]:
         """The name, what is said now, and what was said before."""
         now = self._clock()
         if not self._has_room(update.client, now):
-            raise _RefusedUpdateError(HTTPStatus.TOO_MANY_REQUESTS, "abuse")
+            words = f"more than {MOST_A_MINUTE} requests a minute"
+            raise _RefusedUpdateError(HTTPStatus.TOO_MANY_REQUESTS, "abuse", words)
+        if update.unread is not None:
+            words = f"it is longer than {MOST_BYTES} bytes, or does not say how long it is"
+            raise _RefusedUpdateError(update.unread, "notfqdn", words)
         # Of a word that is there twice the first counts.
         said = dict(reversed(parse_qsl(update.query, keep_blank_values=True)))
         if not self._knows(update, said):
-            raise _RefusedUpdateError(HTTPStatus.UNAUTHORIZED, "badauth")
+            words = "no such user and password"
+            raise _RefusedUpdateError(HTTPStatus.UNAUTHORIZED, "badauth", words)
         name, followed = self._named(_first(said, _NAME_WORDS))
         try:
             prefix = read_prefix(said)
-        except ValueError as error:
-            raise _RefusedUpdateError(HTTPStatus.BAD_REQUEST, f"notfqdn {error}") from error
+        except _UnreadablePrefixError as error:
+            words = f"notfqdn {error}"
+            raise _RefusedUpdateError(HTTPStatus.BAD_REQUEST, words, error.reason) from error
         source, information = Router(name, WEBHOOK), given_for_ever(prefix)
         verdict = refusal(source, information, followed.specification.acquisition)
         if verdict is not None:
             words = f"notfqdn {prefix} is {verdict}"
-            raise _RefusedUpdateError(HTTPStatus.BAD_REQUEST, words)
+            raise _RefusedUpdateError(HTTPStatus.BAD_REQUEST, words, f"the prefix is {verdict}")
         if not self._leads():
-            raise _RefusedUpdateError(HTTPStatus.SERVICE_UNAVAILABLE, "911")
+            words = "another daemon leads"
+            raise _RefusedUpdateError(HTTPStatus.SERVICE_UNAVAILABLE, "911", words)
         before = self._said.get(name) or _recalled(followed)
         self._said[name] = prefix
         self._sink(Given(source, (information,), now, now))
@@ -193,8 +222,9 @@ class Updates:
         """The DynamicPrefix that is meant; without a name, the only one that has a webhook."""
         watched = self._watched()
         if not watched:
-            # The repository was not read yet; the client tries again.
-            raise _RefusedUpdateError(HTTPStatus.SERVICE_UNAVAILABLE, "911")
+            # The client tries again.
+            words = "the repository was not read yet"
+            raise _RefusedUpdateError(HTTPStatus.SERVICE_UNAVAILABLE, "911", words)
         hooks = {
             hook: followed
             for followed in watched.values()
@@ -203,7 +233,8 @@ class Updates:
         if not name and len(hooks) == 1:
             return next(iter(hooks.items()))
         if name not in hooks:
-            raise _RefusedUpdateError(HTTPStatus.NOT_FOUND, "nohost")
+            words = "no DynamicPrefix of the name that was sent has a webhook"
+            raise _RefusedUpdateError(HTTPStatus.NOT_FOUND, "nohost", words)
         return name, hooks[name]
 
     def _knows(self, update: Update, said: Mapping[str, str]) -> bool:
@@ -215,7 +246,7 @@ class Updates:
         try:
             known = read_credentials(self._credentials)
         except ValueError as error:
-            log.warning("--webhook-credentials: %s", error)
+            self._warn("--webhook-credentials: %s", str(error))
             return False
         wanted = ":".join(given).encode()
         # All lines are compared, so that the time does not show which user is known.
@@ -237,18 +268,23 @@ def read_prefix(said: Mapping[str, str]) -> Prefix:
     An address with a length is the prefix that it lies in: some routers send their own address.
 
     Raises:
-        ValueError: there is none, with the reason.
+        _UnreadablePrefixError: there is none, with the reason.
     """
-    text = _first(said, _PREFIX_WORDS)
+    text = _first(said, _PREFIX_WORDS).strip()
     if not text:
-        raise ValueError("no prefix: send prefix=2001:db8:12:3400::/56")
+        raise _UnreadablePrefixError(f"no prefix: send {_EXAMPLE}", "no prefix")
     address, slash, length = text.partition("/")
-    length = length if slash else said.get("length", "")
+    length = length if slash else said.get("length", "").strip()
     if not length:
-        raise ValueError("no length: send it behind the prefix, or as length=56")
+        words = "no length: send it behind the prefix, or as length=56"
+        raise _UnreadablePrefixError(words, "no length")
     if not (length.isascii() and length.isdigit() and 0 < int(length) <= BITS):
-        raise ValueError("the length is not 1 to 128")
-    return Prefix.enclosing(parse_address(address), int(length))
+        words = f"the length is not 1 to {BITS}"
+        raise _UnreadablePrefixError(f"{words}: send one prefix, as in {_EXAMPLE}", words)
+    try:
+        return Prefix.enclosing(parse_address(address), int(length))
+    except ValueError as error:
+        raise _UnreadablePrefixError(str(error), "what was sent is no IPv6 address") from error
 
 
 def _first(said: Mapping[str, str], words: tuple[str, ...]) -> str:

@@ -4,11 +4,16 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.dhcp_servers import dhcpd
+from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.watch.dhcpv6_codec import DelegatedPrefix, MessageType
+from tests.dhcp_servers import Forger, dhcpd, reply_to
+from tests.git_servers import free_port
 from tests.netns import Lab, Radvd, lab, until
 from tests.parts import require
 from tests.sourced import PROGRAM, Sourced
@@ -64,6 +69,49 @@ def test_a_server_that_renumbers_is_one_commit_with_the_right_subnets(link, hous
             assert "Solicit message" not in log.read_text()
     assert house.commits() == before + 1
     assert (house.clone / "duid").read_text().startswith("00:04:")
+
+
+def test_a_restart_in_each_state_ends_with_the_same_lease_and_no_commit(link, house, tmp_path):
+    """The daemon is killed in the middle of an exchange; the next one goes on from the status."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    offers = lambda message: (  # noqa: E731
+        [reply_to(message, DelegatedPrefix(Prefix.parse(A), 3000, 4000))]
+        if message.type is MessageType.SOLICIT
+        else []
+    )
+    server = partial(dhcpd, link.router, tmp_path / "a", A, times=(3, 6))
+
+    def state() -> str:
+        words = link.node.command("curl", "-sS", "-m", "5", f"{url}/status")
+        answer = subprocess.run(words, capture_output=True, text=True, check=False)
+        found = json.loads(answer.stdout)["leases"] if answer.returncode == 0 else []
+        return found[0]["state"] if found else ""
+
+    @contextmanager
+    def killed_when(wanted: str) -> Iterator[None]:
+        with house.running("--listen", f"127.0.0.1:{port}", node=link.node) as daemon:
+            yield
+            until(lambda: state() == wanted, f"a daemon that is {wanted}", 60)
+            daemon.send_signal(signal.SIGKILL)
+            daemon.wait()
+
+    with killed_when("soliciting"):
+        pass
+    with Forger(link).answering(offers), killed_when("requesting"):
+        pass
+    with killed_when("renewing"), server():
+        house.published(A)
+    commits = house.commits()
+    with killed_when("confirming"):
+        pass
+    with killed_when("rebinding"), server(keep=True):
+        until(lambda: state() == "bound", "the lease again", 60)
+    with server(keep=True), killed_when("bound"):
+        pass
+    log = (tmp_path / "a" / "dhcpd.log").read_text()
+    assert "Rebind message" in log and "Solicit message" not in log
+    assert house.commits() == commits
 
 
 def test_an_advertisement_that_changed_makes_it_renew_at_once(link, house, tmp_path):

@@ -1,7 +1,9 @@
 """`/update`: a router sends its prefix over HTTP, and the branch has it. curl is the router."""
 
+import re
 import socket
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -97,6 +99,11 @@ def test_each_router_is_understood_and_one_change_is_one_commit(tmp_path, creden
         ("ip6lanprefix=", BOTH, ("400", "notfqdn no prefix: send prefix=2001:db8:12:3400::/56")),
         ("prefix=2001:db8::1", BOTH, ("400", "notfqdn no length: send it behind the prefix, or")),
         ("prefix=2001:db8::1/129", BOTH, ("400", "notfqdn the length is not 1 to 128")),
+        ("prefix=2001:db8::/0", BOTH, ("400", "notfqdn the length is not 1 to 128")),
+        ("prefix=2001:db8::/%D9%A5%D9%A6", BOTH, ("400", "notfqdn the length is not 1 to 128")),
+        (f"prefix={A},{B}", BOTH, ("400", "notfqdn the length is not 1 to 128: send one")),
+        ("prefix=2001:db8::1/128", BOTH, ("400", "notfqdn 2001:db8::1/128 is longer than /64")),
+        (f"PREFIX={A}", BOTH, ("400", "notfqdn no prefix")),
         ("prefix=192.0.2.1/24", BOTH, ("400", "notfqdn '192.0.2.1' is not an IPv6 address")),
         ("prefix=fd00::/56", BOTH, ("400", "notfqdn fd00::/56 is not global unicast")),
         ("prefix=fe80::/64", BOTH, ("400", "notfqdn fe80::/64 is link-local")),
@@ -107,10 +114,44 @@ def test_each_router_is_understood_and_one_change_is_one_commit(tmp_path, creden
 )
 def test_what_is_refused_changes_nothing(refusing, query, options, answer):
     house, url = refusing
-    status, body = curl(f"{url}?{query}", *options)
+    # Each row is another client, so that none is refused for asking too often.
+    client = f"127.0.1.{zlib.crc32(repr((query, options)).encode()) % 250 + 1}"
+    status, body = curl(f"{url}?{query}", "--interface", client, *options)
     assert status == answer[0]
     assert body.startswith(answer[1])
     assert "s3cret" not in house.log.read_text()
+
+
+def test_what_is_refused_is_counted_and_logged_with_its_reason(tmp_path, credentials):
+    """And the log has nothing of what was sent: a password may stand anywhere in it."""
+    house, port = Sourced(tmp_path, HOOK), free_port()
+    with house.running("--listen", f"127.0.0.1:{port}", "--webhook-credentials", str(credentials)):
+        until(listens(port), "the daemon listens", 60)
+        url = f"http://127.0.0.1:{port}"
+        known = lambda: curl(f"{url}/update?prefix=::/56", *BOTH)[0] != "503"  # noqa: E731
+        until(known, "the repository was read", 60)
+        for query, options in (
+            ("prefix=hunter2/56", BOTH),
+            (f"prefix={A}", ["--user", "hunter2:hunter2"]),
+            (f"name=hunter2&prefix={A}", BOTH),
+            ("", [*BOTH, "-d", "hunter2" * 1000]),
+        ):
+            assert curl(f"{url}/update?{query}", *options)[0].startswith("4")
+        metrics = curl(f"{url}/metrics")[1]
+        credentials.unlink()
+        assert [curl(f"{url}/update", *BOTH)[0] for _ in range(2)] == ["401", "401"]
+        log = house.log.read_text()
+    counted = re.search(r'source_failures_total{source="webhook"} ([0-9.]+)', metrics)
+    assert counted is not None and float(counted[1]) >= 5
+    for reason in (
+        "notfqdn: what was sent is no IPv6 address",
+        "badauth: no such user and password",
+        "nohost: no DynamicPrefix of the name that was sent has a webhook",
+        "notfqdn: it is longer than 2048 bytes, or does not say how long it is",
+    ):
+        assert log.count(f"refused an update of 127.0.0.1: {reason}") == 1
+    assert log.count("--webhook-credentials: ") == 1
+    assert "hunter2" not in log
 
 
 @pytest.fixture(scope="module")

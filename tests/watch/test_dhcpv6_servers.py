@@ -5,7 +5,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,12 @@ from gitops_prefix.decide.advertisement import INFINITY
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.watch.dhcpv6 import read_duid
 from gitops_prefix.watch.dhcpv6_codec import (
-    Association,
     DelegatedPrefix,
     Dhcpv6Message,
-    MessageType,
-    decode,
-    encode,
 )
 from gitops_prefix.watch.watcher import LeadChanged
 from tests.decide.routers_saying import pio
-from tests.dhcp_servers import DUID, client, dhcpd, kea
+from tests.dhcp_servers import DUID, Forger, client, dhcpd, kea, reply_to
 from tests.netns import Lab, lab, until
 from tests.parts import require
 
@@ -209,61 +204,6 @@ def test_an_advertisement_that_changed_is_followed_at_once(link, clock, tmp_path
             for prefix in (A, B):
                 asked.announcer.announce(pio(Prefix.parse(prefix)))
             assert until(lambda: B in asked.given(60), "the new one", 60)
-
-
-class Forger:
-    """Speaks as a server, in any way."""
-
-    def __init__(self, made: Lab) -> None:
-        self._lab = made
-
-    @contextmanager
-    def answering(self, answer) -> Iterator[None]:
-        """Answer every message with what `answer` makes of it."""
-        stop = threading.Event()
-        ready = threading.Event()
-
-        def serve() -> None:
-            with (
-                self._lab.router.inside(),
-                socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as own,
-            ):
-                own.bind(("::", 547))
-                index = socket.if_nametoindex("lan0")
-                group = socket.inet_pton(socket.AF_INET6, "ff02::1:2") + index.to_bytes(4, "little")
-                own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
-                own.settimeout(0.2)
-                ready.set()
-                while not stop.is_set():
-                    try:
-                        octets, client_ = own.recvfrom(65535)
-                    except TimeoutError:
-                        continue
-                    for reply in answer(decode(octets)):
-                        own.sendto(reply, client_)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        assert ready.wait(10)
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-
-def reply_to(message: Dhcpv6Message, *prefixes: DelegatedPrefix, **said: object) -> bytes:
-    kind = MessageType.ADVERTISE if message.type is MessageType.SOLICIT else MessageType.REPLY
-    iaid = message.associations[0].iaid
-    answer = {
-        "type": kind,
-        "transaction": message.transaction,
-        "client": message.client,
-        "server": b"\0\3\0\1forged",
-        "associations": (Association(iaid, prefixes=prefixes),),
-        **said,
-    }
-    return encode(Dhcpv6Message(**answer))
 
 
 def lease(prefix: str, valid: int = 3000, preferred: int = 2000) -> DelegatedPrefix:
