@@ -11,6 +11,7 @@ from math import inf
 from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.advertisement import (
+    DHCPV6_PD,
     INFINITY,
     KERNEL,
     WEBHOOK,
@@ -261,20 +262,25 @@ class Ears:
 
         That is so when one router replaced its own prefix in one advertisement, and no
         other DynamicPrefix listens to that router: the new prefix is then current, and
-        the current prefix stays. The kernel reports prefix by prefix, and a file says
+        the current prefix stays. A Reply that withdraws the prefix of the lease and delegates
+        another is the same, if no other DynamicPrefix is watched: its lease is renewed by a
+        Reply of its own. The kernel reports prefix by prefix, and a file says
         nothing of the prefix it replaced, so they never are.
         """
         moved = [name for name in self.watched if self._moves(name)]
         if len(moved) != 1:
             return False
         router = self.decisions[moved[0]].choice.router
-        if router is None or not router.advertises or not self._replaced(moved[0], router):
+        if router is None or not self._replaced(moved[0], router):
             return False
-        return not any(
-            followed.specification.acquisition.hears(router)
+        others = [
+            followed.specification.acquisition
             for name, followed in self.watched.items()
             if name != moved[0] and followed.specification.acquisition.static is None
-        )
+        ]
+        if router.address == DHCPV6_PD:
+            return not others
+        return router.advertises and not any(acquisition.hears(router) for acquisition in others)
 
     def differs(self, before: Mapping[str, Decision]) -> bool:
         """Whether a prefix, its source, or how firmly it stands is another than in `before`."""

@@ -6,7 +6,14 @@ from math import inf
 
 import pytest
 
-from gitops_prefix.decide.advertisement import FILE, INFINITY, WEBHOOK, PrefixInformation, Router
+from gitops_prefix.decide.advertisement import (
+    DHCPV6_PD,
+    FILE,
+    INFINITY,
+    WEBHOOK,
+    PrefixInformation,
+    Router,
+)
 from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.kernel import KernelPrefix
 from gitops_prefix.decide.prefix import Prefix
@@ -246,6 +253,35 @@ def test_a_file_counts_before_a_router_as_long_as_it_is_watched():
     without = heard.follow({"home": Watched(Specification("home", ETH0), None)}).decide(0)
     assert without.choices["home"].prefix == A
     assert without.routers.keys() == {FIRST}
+
+
+@pytest.mark.parametrize(
+    ("old", "others", "final"),
+    [
+        (0, {}, True),
+        (900, {}, False),
+        (None, {}, False),
+        (0, {"fixed": Acquisition(static=A)}, True),
+        (0, {"work": ETH0}, False),
+    ],
+    ids=["withdrawn", "beside the old one", "not mentioned", "with a static one", "with another"],
+)
+def test_a_reply_that_replaces_the_lease_is_final_where_nothing_else_may_follow(
+    old, others, final
+):
+    lease = Acquisition(("eth0",), delegation=Delegation("home", "eth0", 64))
+    status = Status(A, PrefixSource.DHCPV6_PD, None)
+    watched = {"home": Watched(Specification("home", lease), status)}
+    watched |= {
+        name: Watched(Specification(name, other), Status(A, PrefixSource.STATIC, None))
+        for name, other in others.items()
+    }
+    source = Router("home", DHCPV6_PD)
+    first = Given(source, (pio(A, 900, 900),), 0.0, 0.0)
+    gone = () if old is None else (pio(A, 900, old),)
+    second = Given(source, (pio(B, 900, 900), *gone), 1.0, 1.0)
+    ears = Ears().follow(watched).hear(first).decide(0.0).hear(second).decide(1.0)
+    assert ears.final is final
 
 
 HOOK = Acquisition(webhook="home")
