@@ -266,9 +266,7 @@ def test_a_file_counts_before_a_router_as_long_as_it_is_watched():
     ],
     ids=["withdrawn", "beside the old one", "not mentioned", "with a static one", "with another"],
 )
-def test_a_reply_that_replaces_the_lease_is_final_where_nothing_else_may_follow(
-    old, others, final
-):
+def test_a_reply_that_replaces_the_lease_is_final_where_nothing_else_may_follow(old, others, final):
     lease = Acquisition(("eth0",), delegation=Delegation("home", "eth0", 64))
     status = Status(A, PrefixSource.DHCPV6_PD, None)
     watched = {"home": Watched(Specification("home", lease), status)}
