@@ -219,6 +219,11 @@ class House:
         ours = any(m["manager"] == "gitops-prefix" for m in metadata.get("managedFields", ()))
         return hold or ours
 
+    def agrees(self, prefix: str, *names: str) -> bool:
+        """Whether these pools are as the branch has them, and nothing is held or ours."""
+        live = [self.pool(name) for name in names]
+        return all(self.first(name) == prefix for name in names) and not any(map(self.held, live))
+
     def annotate(self, path: str, key: str, value: str) -> None:
         """An annotation, as a person or a controller sets it."""
         body = {"metadata": {"annotations": {key: value}}}

@@ -8,14 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
-from typing import Protocol
+from typing import Any, Protocol
+
+import pytest
 
 from gitops_prefix.apply.kube import Connection
 from gitops_prefix.decide.prefix import Prefix
 from tests.apiserver import ApiServer
 from tests.git_servers import start_here
 from tests.netns import until
-from tests.render.repository import render_once
+from tests.render.lists import POOL
+from tests.render.repository import PREFIX, render_once
 
 SECONDS = 90.0
 _numbers = itertools.count(1)
@@ -26,6 +29,16 @@ class Neighbour(Protocol):
 
     def turn(self) -> None:
         """Act once; a true program acts by itself."""
+
+
+HA = PREFIX.decode() + "  transition: {mode: ha}\n"
+BLOCKS = POOL + "spec:\n  blocks:\n    - cidr: 192.168.42.0/24\n"
+"""A pool with a block of its author's."""
+
+
+def both(true: Any, stand_in: Any) -> Any:
+    """Run a scenario beside the true program and beside the stand-in; `started` starts it."""
+    return pytest.mark.parametrize("started", [true, stand_in], ids=["true", "stand-in"])
 
 
 class Place:

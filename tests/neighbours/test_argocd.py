@@ -6,13 +6,12 @@ The same scenarios run against the true programs and against the stand-in.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from tests.neighbours.argocd import argocd, argocd_stand_in, set_up, synced_at, take_down
 from tests.neighbours.house import A, B, C, House, house, pool, service
+from tests.neighbours.place import both
 from tests.parts import require
 
-NEIGHBOURS = pytest.mark.parametrize("started", [argocd, argocd_stand_in], ids=["true", "stand-in"])
+NEIGHBOURS = both(argocd, argocd_stand_in)
 
 
 def needs(started, *more: str) -> None:
@@ -39,12 +38,6 @@ def asks(*names: str) -> list[str]:
     ]
 
 
-def agrees(home: House, prefix: str, *names: str) -> bool:
-    """All is as the branch has it, and no field is ours."""
-    live = [home.pool(name) for name in names]
-    return all(home.first(name) == prefix for name in names) and not any(map(home.held, live))
-
-
 @NEIGHBOURS
 def test_an_outage_ends_without_a_step_back(neighbourhood, space, tmp_path, started):
     """Health changes in the outage and at the return make Argo CD compare; nothing old comes back.
@@ -67,7 +60,7 @@ def test_an_outage_ends_without_a_step_back(neighbourhood, space, tmp_path, star
 
         with home.daemon(*asks("network")) as daemon:
             home.published(A)
-            home.sees(lambda: agrees(home, A, "lan") and home.service(), "A in the cluster", turn)
+            home.sees(lambda: home.agrees(A, "lan") and home.service(), "A in the cluster", turn)
             home.git_goes_away()
             home.renumber(B)
             home.sees(
@@ -88,7 +81,7 @@ def test_an_outage_ends_without_a_step_back(neighbourhood, space, tmp_path, star
                     home.renumber(C)
                     home.published(C)
                     home.sees(
-                        lambda: agrees(home, C, "lan") and not home.held(home.service()),
+                        lambda: home.agrees(C, "lan") and not home.held(home.service()),
                         "C, and no field of ours",
                         flip,
                     )
@@ -115,7 +108,7 @@ def test_a_plain_directory_does_not_send_the_dynamic_prefix(
         home.daemon(*asks("plain")),
     ):
         home.published(A)
-        home.sees(lambda: agrees(home, A, "plain"), "A in the cluster", turn)
+        home.sees(lambda: home.agrees(A, "plain"), "A in the cluster", turn)
         home.sees(lambda: synced_at(home, "plain", home.head()), "in sync", turn)
         assert home.find("/apis/dynamic-prefix.io/v1alpha1/dynamicprefixes/home") is None
 
@@ -139,7 +132,7 @@ def test_an_object_that_fails_holds_the_prefix_up_until_it_is_mended(
         home.daemon(*asks("network")),
     ):
         home.published(A)
-        home.sees(lambda: agrees(home, A, "lan"), "A in the cluster", turn)
+        home.sees(lambda: home.agrees(A, "lan"), "A in the cluster", turn)
         home.edit("network/other.yaml", lambda _: broken)
         home.renumber(B)
         home.published(B)
@@ -148,7 +141,7 @@ def test_an_object_that_fails_holds_the_prefix_up_until_it_is_mended(
         home.edit("network/other.yaml", lambda text: text.replace("not A name", "other"))
         home.renumber(C)
         home.published(C)
-        home.sees(lambda: agrees(home, C, "lan"), "C in the cluster", turn)
+        home.sees(lambda: home.agrees(C, "lan"), "C in the cluster", turn)
 
 
 def steps(seen: list[str]) -> list[str]:

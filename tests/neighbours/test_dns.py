@@ -5,17 +5,12 @@ the server's journal. The same scenarios run against the stand-in. Addresses com
 of LB-IPAM, which is proved by itself.
 """
 
-import pytest
-
 from tests.neighbours.dns import NEW, OLD, Record, dns_stand_in, true_dns
 from tests.neighbours.load_balancers import LbIpam
-from tests.neighbours.place import Place
+from tests.neighbours.place import BLOCKS, HA, Place, both
 from tests.parts import require
-from tests.render.lists import POOL
 from tests.render.repository import PREFIX, A, B, C
 
-HA = PREFIX.decode() + "  transition: {mode: ha}\n"
-BLOCKS = POOL + "spec:\n  blocks:\n    - cidr: 192.168.42.0/24\n"
 SERVICE = """\
 apiVersion: v1
 kind: Service
@@ -32,7 +27,7 @@ spec:
   ipFamilyPolicy: FAMILIES
   ports: [{port: 80}]
 """
-NEIGHBOURS = pytest.mark.parametrize("started", [true_dns, dns_stand_in], ids=["true", "stand-in"])
+NEIGHBOURS = both(true_dns, dns_stand_in)
 
 
 def manifest(space: str, name: str, number: int, *extra: str, dual: bool = True) -> str:

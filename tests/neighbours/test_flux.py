@@ -3,8 +3,6 @@
 The same scenarios run against the true controllers and against the stand-in.
 """
 
-import pytest
-
 from tests.neighbours.flux import (
     REQUESTED,
     flux,
@@ -14,9 +12,10 @@ from tests.neighbours.flux import (
     set_up,
 )
 from tests.neighbours.house import A, B, C, House, house, pool, service
+from tests.neighbours.place import both
 from tests.parts import require
 
-NEIGHBOURS = pytest.mark.parametrize("started", [flux, flux_stand_in], ids=["true", "stand-in"])
+NEIGHBOURS = both(flux, flux_stand_in)
 
 
 def needs(started, *more: str) -> None:
@@ -40,12 +39,6 @@ def asks(home: House) -> list[str]:
     return ["--request-reconcile", f"gitrepository:{home.namespace}/home"]
 
 
-def agrees(home: House, prefix: str, *names: str) -> bool:
-    """All is as the branch has it, and nothing is held."""
-    live = [home.pool(name) for name in names]
-    return all(home.first(name) == prefix for name in names) and not any(map(home.held, live))
-
-
 @NEIGHBOURS
 def test_an_outage_ends_with_what_the_branch_has(neighbourhood, space, tmp_path, started):
     """A SIGKILL and forced reconciles in the outage, a person's edit of a held object.
@@ -61,7 +54,7 @@ def test_an_outage_ends_with_what_the_branch_has(neighbourhood, space, tmp_path,
         with home.daemon(*asks(home)) as daemon:
             home.published(A)
             home.sees(
-                lambda: agrees(home, A, "lan") and home.service(),
+                lambda: home.agrees(A, "lan") and home.service(),
                 "A in the cluster",
                 neighbour.turn,
             )
@@ -91,7 +84,7 @@ def test_an_outage_ends_with_what_the_branch_has(neighbourhood, space, tmp_path,
             home.renumber(C)
             home.published(C)
             home.sees(
-                lambda: agrees(home, C, "lan") and not home.held(home.service()),
+                lambda: home.agrees(C, "lan") and not home.held(home.service()),
                 "C, and no hold",
                 neighbour.turn,
             )
@@ -125,7 +118,7 @@ def test_what_is_deleted_while_it_is_held_stays_and_is_reported(
         set_up(home, {"network": {"force": True}})
         with home.daemon(*asks(home)):
             home.published(A)
-            home.sees(lambda: agrees(home, A, "lan", "gone"), "A in the cluster", neighbour.turn)
+            home.sees(lambda: home.agrees(A, "lan", "gone"), "A in the cluster", neighbour.turn)
             home.git_goes_away()
             home.renumber(B)
             home.sees(lambda: home.first("gone") == B, "B, applied directly", neighbour.turn)
@@ -136,7 +129,7 @@ def test_what_is_deleted_while_it_is_held_stays_and_is_reported(
             home.sees(
                 lambda: ready_at(home, "network", home.head()), "Flux at the commit", neighbour.turn
             )
-            home.sees(lambda: agrees(home, B, "lan", "gone"), "no hold", neighbour.turn)
+            home.sees(lambda: home.agrees(B, "lan", "gone"), "no hold", neighbour.turn)
             home.sees(lambda: "kubectl delete" in home.log.read_text(), "the error", neighbour.turn)
 
 
@@ -151,7 +144,7 @@ def test_a_refused_push_is_no_outage(neighbourhood, space, tmp_path, started):
         set_up(home, {"network": {}})
         with home.daemon(*asks(home), "--interval", "2s"):
             home.published(A)
-            home.sees(lambda: agrees(home, A, "lan"), "A in the cluster", neighbour.turn)
+            home.sees(lambda: home.agrees(A, "lan"), "A in the cluster", neighbour.turn)
             home.refuse()
             home.renumber(B)
             home.sees(lambda: "GH006" in home.log.read_text(), "the server's words", neighbour.turn)
@@ -162,9 +155,9 @@ def test_a_refused_push_is_no_outage(neighbourhood, space, tmp_path, started):
                 "the person's edit",
                 neighbour.turn,
             )
-            assert agrees(home, A, "lan")
+            assert home.agrees(A, "lan")
             home.accept()
-            home.sees(lambda: agrees(home, B, "lan"), "B in the cluster", neighbour.turn)
+            home.sees(lambda: home.agrees(B, "lan"), "B in the cluster", neighbour.turn)
 
 
 @NEIGHBOURS
@@ -185,7 +178,7 @@ def test_each_kind_of_kustomization_follows(neighbourhood, space, tmp_path, star
         set_up(home, specs)
         with home.daemon(*asks(home)):
             home.published(A)
-            home.sees(lambda: agrees(home, A, *names), "A in the cluster", neighbour.turn)
+            home.sees(lambda: home.agrees(A, *names), "A in the cluster", neighbour.turn)
             paused = kustomization_path(home, "paused")
             home.merge(paused, {"spec": {"suspend": True}})
             home.git_goes_away()
@@ -198,10 +191,10 @@ def test_each_kind_of_kustomization_follows(neighbourhood, space, tmp_path, star
             assert home.first("x-prefixed") == A
             home.git_comes_back()
             home.published(B)
-            home.sees(lambda: agrees(home, B, *names), "B everywhere, and no hold", neighbour.turn)
+            home.sees(lambda: home.agrees(B, *names), "B everywhere, and no hold", neighbour.turn)
             home.renumber(C)
             home.published(C)
-            home.sees(lambda: agrees(home, C, "forced", "kept", "x-prefixed"), "C", neighbour.turn)
+            home.sees(lambda: home.agrees(C, "forced", "kept", "x-prefixed"), "C", neighbour.turn)
             assert home.first("paused") == B
             home.merge(paused, {"spec": {"suspend": False}})
-            home.sees(lambda: agrees(home, C, *names), "C once it is resumed", neighbour.turn)
+            home.sees(lambda: home.agrees(C, *names), "C once it is resumed", neighbour.turn)

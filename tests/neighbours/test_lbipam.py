@@ -5,20 +5,15 @@ The proof is the status of the Services. The same scenarios run against the stan
 
 from ipaddress import ip_address, ip_network
 
-import pytest
-
 from gitops_prefix.decide.prefix import Prefix
 from tests.neighbours.load_balancers import lb_ipam, lb_ipam_stand_in
-from tests.neighbours.place import Place, service
+from tests.neighbours.place import BLOCKS, HA, Place, both, service
 from tests.parts import require
-from tests.render.lists import POOL
 from tests.render.repository import PREFIX, A, B, C
 
 D = Prefix.parse("2001:db8:d::/64")
 SERVICES = 20
 NAMES = [f"s{number:02}" for number in range(SERVICES)]
-BLOCKS = POOL + "spec:\n  blocks:\n    - cidr: 192.168.42.0/24\n"
-HA = PREFIX.decode() + "  transition: {mode: ha}\n"
 FOLLOWS = """\
 apiVersion: v1
 kind: Service
@@ -34,9 +29,7 @@ spec:
   ipFamilyPolicy: PreferDualStack
   ports: [{port: 80}]
 """
-NEIGHBOURS = pytest.mark.parametrize(
-    "started", [lb_ipam, lb_ipam_stand_in], ids=["true", "stand-in"]
-)
+NEIGHBOURS = both(lb_ipam, lb_ipam_stand_in)
 
 
 def needs(started) -> None:

@@ -2,10 +2,8 @@
 
 from ipaddress import ip_address, ip_network
 
-import pytest
-
 from tests.neighbours.load_balancers import METALLB, metallb, metallb_stand_in
-from tests.neighbours.place import Place, service
+from tests.neighbours.place import HA, Place, both, service
 from tests.parts import require
 from tests.render.repository import PREFIX, A, B, C
 
@@ -36,11 +34,8 @@ spec:
   ipFamilyPolicy: RequireDualStack
   ports: [{port: 80}]
 """
-HA = PREFIX.decode() + "  transition: {mode: ha}\n"
 NAMES = [f"s{number}" for number in range(6)]
-NEIGHBOURS = pytest.mark.parametrize(
-    "started", [metallb, metallb_stand_in], ids=["true", "stand-in"]
-)
+NEIGHBOURS = both(metallb, metallb_stand_in)
 
 
 def needs(started) -> None:
