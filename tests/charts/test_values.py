@@ -53,6 +53,7 @@ REFUSED = {
     "an option that is no duration": ({"options": {"interval": "abc"}}, "at '/options/interval'"),
     "a label that finds the pods": ({"podLabels": {"app.kubernetes.io/name": "x"}}, "podLabels: app.kubernetes.io/name is what the workload finds its pods by"),
     "a label of all that finds the pods": ({"commonLabels": {"app.kubernetes.io/instance": "x"}}, "commonLabels: app.kubernetes.io/instance is"),
+    "an object that is none": ({"extraObjects": [{"a": "b"}]}, "at '/extraObjects/0'"),
     "a label that no label can be": ({"podLabels": {"a": "@x"}}, "at '/podLabels/a'"),
     "a label of all that no label can be": ({"commonLabels": {"a": "{{ }}"}}, "at '/commonLabels/a'"),
     "a volume that is the chart's": ({"extraVolumes": [{"name": "clone", "emptyDir": {}}]}, "extraVolumes: clone is a volume of this chart"),
