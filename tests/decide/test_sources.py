@@ -16,7 +16,13 @@ from gitops_prefix.decide.advertisement import (
     WEBHOOK,
     Router,
 )
-from gitops_prefix.decide.candidate import SOURCES, Verdict, likely_source, source_of
+from gitops_prefix.decide.candidate import (
+    SOURCES,
+    Verdict,
+    likely_source,
+    refusal_of_prefix,
+    source_of,
+)
 from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
 from gitops_prefix.decide.routers import observe
@@ -266,3 +272,20 @@ def test_whatever_they_have_no_later_source_is_taken_before_an_earlier_one(steps
         again = select(selection, ALL, routers, at)
         assert again == decision
         selection = adopt(decision.selection, decision.current)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "policy", "verdict"),
+    [
+        ("2001:db8::/64", {}, None),
+        ("fd00::/64", {}, Verdict.NOT_GLOBAL),
+        ("fd00::/64", {"require_global_unicast": False}, None),
+        ("fe80::/64", {"require_global_unicast": False}, Verdict.NOT_UNICAST),
+        ("2001:db8::/64", {"within": (Prefix.parse("2001:db9::/32"),)}, Verdict.NOT_WITHIN),
+        ("2001:db8::/72", {}, Verdict.TOO_LONG),
+    ],
+)
+def test_a_prefix_is_refused_whichever_source_gives_it(prefix, policy, verdict):
+    """Also where `routers` believes one alone: who announces it is not asked."""
+    acquisition = Acquisition(interfaces=("eth0",), routers=("fe80::1",), **policy)
+    assert refusal_of_prefix(Prefix.parse(prefix), acquisition) is verdict

@@ -196,6 +196,14 @@ POOL = {"name": "pool", "start": "::1", "end": "::2"}
 PODS = {"name": "pods", "offset": 1, "prefixLength": 64}
 
 
+@pytest.mark.parametrize("text", ["fe80::/64", "ff02::/64", "::/0"])
+def test_a_static_prefix_is_for_addresses(text):
+    [(code, message)] = problems(document(acquisition={"static": {"prefix": text}}))
+
+    assert code == "invalid-value"
+    assert "link-local or multicast, and never a prefix for addresses" in message
+
+
 @pytest.mark.parametrize("length", [-1, 0, 65, 128, True, "56", "long", 5.5])
 @pytest.mark.parametrize(
     ("source", "field"),

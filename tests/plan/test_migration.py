@@ -253,6 +253,7 @@ HOST_PARTS = {
     "in a later /64 of it": (WIDE, "", "2001:db8:1200:ab::6", "::ab:0:0:0:6"),
     "a local address first": (WIDE, "", "fd00::1,2001:db8:1200:ab::6", "::ab:0:0:0:6"),
     "of a past prefix": ({}, "lb", "2001:db8:1100:0:f000::7", "::f000:0:0:7"),
+    "of a range that is not there": ({}, "gone", "2001:db8:1200:0:f000::9", "::f000:0:0:9"),
     "without a status": (None, "lb", "2001:db8:1200:0:f000::8", "::f000:0:0:8"),
 }
 

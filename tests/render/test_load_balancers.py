@@ -6,7 +6,7 @@ from ruamel.yaml import YAML
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 from tests.render.lists import POOL
-from tests.render.repository import A, B, render_once
+from tests.render.repository import A, B, problems_of, render_once
 from tests.render.services import ALPHA, BETA, IPS, PREFIX, TEN, service
 
 METALLB = "metallb.io/loadBalancerIPs"
@@ -248,3 +248,10 @@ def test_ha_needs_a_history():
     files = {"home.yaml": PREFIX.replace(b"mode: ha", b"mode: ha, maxPrefixHistory: 0")}
     (problem,) = read_inventory(files, Settings()).problems
     assert (problem.code, str(problem.place)) == ("ha-needs-history", "home.yaml:13:44")
+
+
+def test_of_many_pools_on_one_range_each_is_named_beside_the_first():
+    texts = [POOL.replace("name: p\n", f"name: {name}\n") for name in "pqr"]
+    found = [line for line in problems_of("---\n".join(texts)) if "pools-overlap" in line]
+    assert len(found) == 2
+    assert all(" and CiliumLoadBalancerIPPool p (" in line for line in found)
