@@ -17,7 +17,7 @@ from bench import (
     publishing_memory,
     repetition,
     replacing,
-    rewriting,
+    replying,
     starting,
 )
 
@@ -28,12 +28,12 @@ def main() -> None:
     repetition.main()
     rows = (
         on_the_wire,
+        replying,
         publishing,
         over_ssh,
         publishing_memory,
         checking,
         replacing,
-        rewriting,
         growing,
         daemon_at_rest,
         flooding,

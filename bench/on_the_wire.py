@@ -82,10 +82,10 @@ def renumbering(remote: Path, clone: Path) -> Iterator[Callable[[], float]]:
 
             def renumber() -> float:
                 packet = in_ipv6(advertisement([next(prefixes)]), source=ROUTER)
-                before = _tip(remote)
+                before = tip(remote)
                 began = time.perf_counter()
                 port.send(packet)
-                while _tip(remote) == before:
+                while tip(remote) == before:
                     if time.perf_counter() - began > 30:
                         raise SystemExit(f"no commit within 30 s:\n{log.read_text()}")
                     time.sleep(0.0005)
@@ -96,7 +96,7 @@ def renumbering(remote: Path, clone: Path) -> Iterator[Callable[[], float]]:
             yield renumber
 
 
-def _tip(remote: Path) -> bytes:
+def tip(remote: Path) -> bytes:
     """The commit of the branch, read without a process; empty while it is packed."""
     try:
         return (remote / "refs" / "heads" / "main").read_bytes()
