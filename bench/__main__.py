@@ -18,6 +18,7 @@ from bench import (
     repetition,
     replacing,
     replying,
+    rewriting,
     starting,
 )
 
@@ -34,6 +35,7 @@ def main() -> None:
         publishing_memory,
         checking,
         replacing,
+        rewriting,
         growing,
         daemon_at_rest,
         flooding,
