@@ -17,12 +17,19 @@ _WITH_CODE = {
     "read_private_key": 2,
     "_error": 0,
     "_warning": 1,
+    "warning_on": 1,
     "_problem": 2,
 }
 """Where each call that makes a problem has its code."""
 
-# Made of the annotation's name (render/manifest.py).
-COMPOSED = {"unknown-part", "unknown-dynamic-prefix", "unknown-address-range", "unknown-subnet"}
+# Made of the annotation's name (render/manifest.py), or a constant of several readers.
+COMPOSED = {
+    "empty-field",
+    "unknown-part",
+    "unknown-dynamic-prefix",
+    "unknown-address-range",
+    "unknown-subnet",
+}
 
 
 def problems_in(source: str) -> Iterator[tuple[str, str]]:
@@ -38,7 +45,7 @@ def problems_in(source: str) -> Iterator[tuple[str, str]]:
             continue
         code = node.args[index]
         if isinstance(code, ast.Constant) and isinstance(code.value, str):
-            yield code.value, "warning" if name == "_warning" else severity_in(node)
+            yield code.value, "warning" if "warning" in name else severity_in(node)
 
 
 def severity_in(call: ast.Call) -> str:
@@ -51,7 +58,7 @@ def severity_in(call: ast.Call) -> str:
 def used() -> dict[str, str]:
     modules = (ROOT / "gitops_prefix").rglob("*.py")
     found = dict(one for module in modules for one in problems_in(module.read_text()))
-    return found | dict.fromkeys(COMPOSED, "error")
+    return found | dict.fromkeys(COMPOSED, "error") | {"operator-annotation": "warning"}
 
 
 def rows() -> list[list[str]]:

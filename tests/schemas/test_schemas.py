@@ -161,6 +161,9 @@ LEAVES = {
 def test_every_value_at_every_leaf_is_judged_alike(leaf):
     """The whole table at each place: where one says yes and the other no, it is named."""
     values = [*SCALARS, [], {}]
+    if leaf is LEAVES["a static prefix"]:
+        # It holds fe80::/10, and a schema has no arithmetic.
+        values.remove("::/0")
     apart = [
         one
         for one in values
