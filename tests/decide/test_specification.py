@@ -603,6 +603,28 @@ def test_the_kernel_is_asked_unless_the_prefix_is_static(acquisition, kernel):
     assert specification.acquisition.watched_kernel == kernel
 
 
+@pytest.mark.parametrize(
+    ("acquisition", "links"),
+    [
+        pytest.param({"file": {"path": "/run/prefix"}}, set(), id="none"),
+        pytest.param({"dhcpv6pd": {"interface": "eth0"}}, {"eth0"}, id="one"),
+        pytest.param(
+            {
+                "routerAdvertisement": {"interface": "eth0"},
+                "kernel": {"interface": "eth1"},
+                "dhcpv6pd": {"interface": "eth2"},
+            },
+            {"eth0", "eth1", "eth2"},
+            id="one a source",
+        ),
+    ],
+)
+def test_the_links_are_those_of_all_sources(acquisition, links):
+    specification, _ = read_specification(document(acquisition=acquisition))
+
+    assert specification.acquisition.links == links
+
+
 @pytest.mark.parametrize("path", ["/run/prefix", "/run/gitops prefix/eth0..txt", "/a", "/..a/.b"])
 def test_a_file_is_an_absolute_path(path):
     specification, found = read_specification(document(acquisition={"file": {"path": path}}))

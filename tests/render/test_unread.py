@@ -62,6 +62,10 @@ ROWS = {
         f"{OBJECT}spec:\n  dynamic-prefixes.io/suffix: '::1'\n",
         ("unknown-annotation", 6, "write dynamic-prefix.io/suffix"),
     ),
+    "a misspelt annotation of a kind that nothing manages": (
+        f"{OBJECT}  annotations: {{dynamic-prefix.io/sufix: '::1'}}\n",
+        ("unknown-annotation", 5, "dynamic-prefix.io/sufix"),
+    ),
     "another spelling of the kind": (
         "apiVersion: dynamic-prefix.io/v1alpha1\nkind: Dynamicprefix\nmetadata: {name: x}\n",
         ("not-a-dynamic-prefix", 2, 'Dynamicprefix "x" is read by nothing'),
