@@ -61,12 +61,14 @@ class Problem:
         message: what is wrong with the value quoted, and what to write instead.
         place: where, when there is a file.
         severity: an error stops the rendering; the others are only reported.
+        alone: whether an error is of one field, so that the rest of its document goes on.
     """
 
     code: str
     message: str
     place: Place | None = None
     severity: Severity = Severity.ERROR
+    alone: bool = False
 
     def __post_init__(self) -> None:
         # What is quoted was written by somebody else, at any length.

@@ -103,7 +103,8 @@ def plan(
     * Make again what dropped commits of ours decided.
     * Advance each status by what was decided since.
     * Forget a proposal that is given up for the prefix that the tip still has.
-    * Render. An error holds back its document, or its DynamicPrefix with all that follows it.
+    * Render. An error holds back its field or document, or its DynamicPrefix with all that
+      follows it.
 
     Args:
         inventory: of the files on the tip.

@@ -224,11 +224,15 @@ def _entries(value: Value) -> Iterator[tuple[str, Span]]:
 def documents_in_error(
     manifests: Iterable[Manifest], problems: Iterable[Problem]
 ) -> set[DocumentSpot]:
-    """The documents with errors; all of the file when the place of an error is in no document."""
+    """The documents with errors; all of the file when the place of an error is in no document.
+
+    An error of one field alone leaves the field as it is, and holds back nothing else.
+    """
     places = [
         problem.place
         for problem in problems
         if problem.severity is Severity.ERROR
+        and not problem.alone
         and problem.place is not None
         and problem.code != NOT_YAML
     ]

@@ -83,7 +83,7 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
         try:
             binding = _bind(manifest, comment, surroundings)
         except MarkerError as error:
-            problems.append(Problem(error.code, f"marker: {error}", place))
+            problems.append(Problem(error.code, f"marker: {error}", place, alone=True))
             continue
         if binding.field_path in bindings:
             message = f"marker: {binding.field} has another marker already: keep one"
@@ -126,7 +126,9 @@ def _bind_lines(
         for position in found:
             edit = partial(_edit_with_aliases, partial(_edit_quietly, position), position)
             name = region.dynamic_prefix
-            bindings.append(Binding(manifest, position.path, name, edit, at=position.node))
+            bindings.append(
+                Binding(manifest, position.path, name, edit, at=position.node, marked=True)
+            )
         if not found:
             message = (
                 f"marker: no string in {region.name} has an address: write the first one there"
@@ -170,18 +172,21 @@ def _bind(manifest: Manifest, comment: MarkerComment, surroundings: Surroundings
     _check_key(manifest, position)
     if marker.field == REWRITE and not isinstance(position.node, AliasNode):
         edit = partial(_edit_with_aliases, partial(_edit_rewritten, position), position)
-        return Binding(manifest, position.path, name, edit, at=position.key or position.node)
+        return Binding(
+            manifest, position.path, name, edit, at=position.key or position.node, marked=True
+        )
     _check_replaceable(position, name)
     specification = surroundings.specifications[name]
     imagined = imagine(specification)
     if imagined is not None and marker.service is None:
         marker.values(specification, imagined)
-    _check_overwriting(position, marker)
+    if not manifest.seals(position.path):
+        _check_overwriting(position, marker)
     key = position.key if is_null(position.node) else None
     edit = partial(_edit_of(position, marker), position, marker)
     edit = partial(_edit_with_aliases, edit, position)
     claim = _claim(manifest, position.path, marker)
-    return Binding(manifest, position.path, name, edit, claim, at=key or position.node)
+    return Binding(manifest, position.path, name, edit, claim, at=key or position.node, marked=True)
 
 
 def _claim(manifest: Manifest, path: Path, marker: Marker) -> Claim | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from gitops_prefix.decide.fields import Path
 from gitops_prefix.decide.specification import API_VERSION, KIND
@@ -320,7 +321,7 @@ def _read_bindings(
             for problem in bound.problems:
                 if unknown is None or problem.code != "unknown-dynamic-prefix":
                     problems.append(problem)
-                else:
+                elif not problem.alone:
                     unknown.add(spot_of(manifest))
             for binding in bound.bindings:
                 other = _within(binding.field_path, bindings) or _inside(
@@ -374,7 +375,7 @@ def _bound_twice(binding: Binding, other: Binding) -> Problem:
 
 def _marked_in_vain(manifest: Manifest, surroundings: Surroundings) -> Iterator[Problem]:
     bound = bind_marked(manifest, surroundings)
-    yield from bound.problems
+    yield from (replace(problem, alone=False) for problem in bound.problems)
     for binding in bound.bindings:
         message = f"{binding.field} defines the prefix, and cannot follow one: remove the marker"
         yield Problem("marker-misplaced", message, binding.place)

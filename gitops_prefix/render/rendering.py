@@ -6,6 +6,7 @@ field by hand, or the field was never rendered, since it is new or its annotatio
 
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from gitops_prefix.decide.fields import nearest
@@ -74,8 +75,8 @@ def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
 
     * Edit each status that has another decision.
     * Edit each bound field; a field that waits for a first prefix stays as it is.
-    * Leave out each document with an error, whole, and all that follows a DynamicPrefix with an
-      error or without a place to write to.
+    * Leave out each marked field with an error, alone; each other document with an error, whole;
+      and all that follows a DynamicPrefix with an error or without a place to write to.
     * Splice, and prove that nothing else changes.
 
     Args:
@@ -113,14 +114,13 @@ def find_refusals(
     }
     pools = fill_pools(inventory._replace(pools=strict), statuses, edits) if strict else ()
     problems += find_pool_problems([*pools])
-    _, held = _held_back(
+    names, held = _held_back(
         inventory, inventory.held | documents_in_error(inventory.manifests, problems)
     )
     together: dict[DocumentSpot, list[FieldEdit]] = {}
     for edit in edits:
-        spot = spot_of(edit.binding.manifest)
-        if edit.edits and spot not in held:
-            together.setdefault(spot, []).append(edit)
+        if edit.edits and _goes_on(edit.binding, names, held):
+            together.setdefault(spot_of(edit.binding.manifest), []).append(edit)
     for spot, fields in together.items():
         paths = (spot, tuple(edit.binding.field_path for edit in fields))
         if paths not in proved:
@@ -139,7 +139,7 @@ def _finish_the_rest(
     """Splice what no error holds back; an edit that cannot be proved holds back its document."""
     while True:
         names, documents = _held_back(inventory, held)
-        going = [edit for edit in edits if spot_of(edit.binding.manifest) not in documents]
+        going = [edit for edit in edits if _goes_on(edit.binding, names, documents)]
         refusals = [*prove_edits([edit for edit in going if edit.edits])]
         if not refusals:
             finished = _splice(going, problems, unchanged=0)
@@ -151,7 +151,11 @@ def _finish_the_rest(
 def _held_back(
     inventory: Inventory, held: frozenset[DocumentSpot]
 ) -> tuple[frozenset[str], frozenset[DocumentSpot]]:
-    """The DynamicPrefixes that errors hold back, and every document that stays with them."""
+    """The DynamicPrefixes that errors hold back, and every document that stays as it is.
+
+    The annotations of a document bind several fields, which move together or not at all. A marked
+    field moves alone.
+    """
     names = frozenset(
         name
         for name, document in inventory.dynamic_prefixes.items()
@@ -160,9 +164,14 @@ def _held_back(
     following = {
         spot_of(binding.manifest)
         for binding in inventory.bindings
-        if binding.dynamic_prefix in names
+        if binding.dynamic_prefix in names and not binding.marked
     }
     return names, held | following
+
+
+def _goes_on(binding: Binding, names: frozenset[str], documents: frozenset[DocumentSpot]) -> bool:
+    """Whether no error holds back a field, its document, or the DynamicPrefix that it follows."""
+    return binding.dynamic_prefix not in names and spot_of(binding.manifest) not in documents
 
 
 def finish(
@@ -228,7 +237,8 @@ def _edit_bindings(
         try:
             edit = binding.edit(binding, following)
         except RefusedEditError as error:
-            problems.append(refused(binding.manifest, error))
+            problem = refused(binding.manifest, error)
+            problems.append(replace(problem, alone=binding.marked))
         else:
             problems.extend(edit.problems)
             yield edit

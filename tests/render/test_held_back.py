@@ -1,4 +1,4 @@
-"""An error holds back its document, or its DynamicPrefix with all that follows it, and no more."""
+"""An error holds back its field, its document, or its DynamicPrefix with all that follows it."""
 
 import pytest
 
@@ -14,6 +14,8 @@ BOTH = """\
 a: ["::1"]  # {"$dynamicprefix": "home:lb:cidrs"}
 b: ["::1"]  # {"$dynamicprefix": "other:lb:cidrs"}
 """
+LB = '{"$dynamicprefix": "home:lb:cidrs"}'
+BESIDE = f"a: ['::1']  # {LB.replace('lb', 'nope')}\nb: ['::1']  # {LB}\n"
 REST = {"group.yaml", "home.yaml", "of.yaml", "other.yaml"}
 CASES = {
     "a wrong document": ({"pool.yaml": WRONG_POOL}, REST, {"pool.yaml"}),
@@ -34,13 +36,17 @@ CASES = {
     "a wrong DynamicPrefix keeps what follows it": (
         {"home.yaml": WRONG_PREFIX}, {"of.yaml", "other.yaml"}, {"home.yaml", "group.yaml"},
     ),
-    "a document that follows a wrong DynamicPrefix, too, stays whole": (
+    "a marked field that follows a wrong DynamicPrefix, beside one that follows another": (
         {"home.yaml": WRONG_PREFIX, "both.yaml": BOTH},
-        {"of.yaml", "other.yaml"}, {"home.yaml", "group.yaml", "both.yaml"},
+        {"of.yaml", "other.yaml", "both.yaml"}, {"home.yaml", "group.yaml"},
     ),
     "a DynamicPrefix whose status cannot be written keeps what follows it": (
         {"home.yaml": PREFIX.decode() + "status: &x {}\n", "both.yaml": BOTH},
-        {"of.yaml", "other.yaml"}, {"home.yaml", "group.yaml", "both.yaml"},
+        {"of.yaml", "other.yaml", "both.yaml"}, {"home.yaml", "group.yaml"},
+    ),
+    "a wrong marker beside right ones": ({"marked.yaml": BESIDE}, REST | {"marked.yaml"}, set()),
+    "a marked field that cannot be edited beside right ones": (
+        {"marked.yaml": f"k: &x key\n*x : ['::1']  # {LB}\nb: ['::1']  # {LB}\n"}, REST | {"marked.yaml"}, set(),
     ),
     "two DynamicPrefixes of one name": ({"again.yaml": PREFIX.decode()}, set(), set()),
     "two of one name, one of which is wrong": ({"again.yaml": WRONG_PREFIX}, set(), set()),
@@ -65,3 +71,11 @@ def test_a_wrong_document_stays_to_the_byte_beside_a_right_one():
     after = render_once(files, A).files["group.yaml"].decode()
     assert after.startswith(f"{WRONG_POOL}---\n")
     assert after != text
+
+
+def test_a_wrong_marker_leaves_its_own_field_to_the_byte():
+    files = {"home.yaml": PREFIX, "marked.yaml": BESIDE.encode()}
+    after = render_once(files, A).files["marked.yaml"].decode()
+    wrong, right = BESIDE.splitlines()
+    assert after.startswith(f"{wrong}\nb: ")
+    assert right not in after

@@ -42,6 +42,10 @@ SEALED = {
         'b:  # {"$dynamicprefix": "home:rewrite"}\n  c: ENC[x]\n  d: 2001:db8:a::1\n'
         "sops:\n  mac: ENC[x]\n  mac_only_encrypted: true\n",
     ),
+    "an encrypted value that a marker would replace": (
+        "a.yaml",
+        MARKED.replace('""', "ENC[x]") + "sops:\n  mac: ENC[x]\n  mac_only_encrypted: true\n",
+    ),
     "an .env file": (".env", TEXT + "sops_mac=ENC[x]\n"),
     "an INI file": ("a.ini", TEXT + "[sops]\nmac = ENC[x]\n"),
     "JSON": ("a.json5", TEXT + '{"sops": {\n"x": 1, "mac": "ENC[x]"}}\n'),
