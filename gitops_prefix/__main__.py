@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from contextlib import suppress
 
 from gitops_prefix import version
 
@@ -10,8 +11,9 @@ def main() -> None:
     """Run the command line, and leave with its exit code."""
     # Answered before anything is imported: scripts ask for the version often.
     if sys.argv[1:] == ["--version"]:
-        print(f"gitops-prefix {version()}")  # noqa: T201  the whole answer
-        return
+        with suppress(OSError):  # The door reports that it cannot be written.
+            print(f"gitops-prefix {version()}", flush=True)  # noqa: T201  the whole answer
+            return
     # `cli.commands` turns it on again for commands that run long.
     gc.disable()
     try:

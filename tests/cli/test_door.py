@@ -224,6 +224,7 @@ def test_a_bug_of_ours_is_told_in_the_form_that_was_asked_for(monkeypatch, capsy
 
 
 ANSWERS = {
+    "the version": ["--version"],
     "text": ["--help"],
     "JSON": ["status", "--output", "json"],
     "an error in JSON": [*MISSING, "--output", "json"],
