@@ -387,6 +387,12 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
             id="an offset below zero",
         ),
         pytest.param(
+            document(subnets=[{**PODS, "offset": 2**128}]),
+            "out-of-range",
+            f"spec.subnets[0].offset: {2**128} is not a whole number",
+            id="an offset above all addresses",
+        ),
+        pytest.param(
             document(subnets=[{**PODS, "bgp": {"community": "65001"}}]),
             "invalid-value",
             'spec.subnets[0].bgp.community: "65001" is not a BGP community: write ASN:VALUE',
