@@ -111,7 +111,9 @@ def draw(chance: random.Random) -> dict[str, Any]:
         values["metrics"]["service"] = {"enabled": True}
     values["metrics"]["prometheusRule"] = {"enabled": chance.random() < 0.3}
     if not asks and chance.random() < 0.3:
-        values["http"] = {"host": chance.choice(["", "127.0.0.1", "::1"]), "port": 9090}
+        # The pod of a static prefix has a network of its own, which probes enter from outside.
+        hosts = [""] if values["source"] == "static" else ["", "127.0.0.1", "::1"]
+        values["http"] = {"host": chance.choice(hosts), "port": 9090}
     if chance.random() < 0.4:
         tls, service = chance.choice(["", "tls"]), not many and chance.random() < 0.5
         values["webhook"] = {"enabled": True, "tls": {"existingSecret": tls}}

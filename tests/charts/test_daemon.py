@@ -70,7 +70,7 @@ def running(objects, environment, directory):
 
 def answers(probe, port):
     try:
-        with urlopen(f"http://{probe['host']}:{port}{probe['path']}", timeout=10) as answer:
+        with urlopen(f"http://127.0.0.1:{port}{probe['path']}", timeout=10) as answer:
             return answer.status == 200
     except URLError:
         return False
@@ -87,7 +87,7 @@ def test_the_pods_daemon_publishes_answers_its_probes_and_leaves(tmp_path):
                 "repo": server.url(bare),
                 "source": "static",
                 "auth": {"ssh": {"knownHosts": known_hosts}},
-                "http": {"host": "127.0.0.1", "port": free_port()},
+                "http": {"port": free_port()},
                 "messageTemplate": MESSAGE,
                 "options": {
                     "author-name": "The chart",

@@ -45,6 +45,7 @@ REFUSED = {
     "a claim for two": ({"replicas": 2, "persistence": {"enabled": True}}, "persistence.enabled: a claim is one pod's"),
     "a policy that would not hold": ({"networkPolicy": {"enabled": True}}, "networkPolicy.enabled: the pod is on the node's network"),
     "a monitor without its Service": ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.enabled: it asks a Service"),
+    "probes that reach nobody": ({"source": "static", "http": {"host": "::1"}}, "http.host: with source: static"),
     "metrics that nobody reaches": ({"http": {"host": "127.0.0.1"}, "metrics": {"podMonitor": {"enabled": True}}}, "http.host: on 127.0.0.1"),
     "a flag that needs a role": ({"args": ["--leader-elect"]}, "args: --leader-elect needs a role, which the chart adds for a value: set leaderElection.enabled"),
     "a flag with its value that needs a role": ({"args": ["--apply=fallback"]}, "args: --apply=fallback needs a role"),

@@ -34,8 +34,9 @@ def test_every_custom_resource_is_what_its_schema_says(repository):
 def test_what_is_rendered_is_what_its_schema_says_too(name, step):
     require("shared")
     rendered = dict(documents(ROOT / "tests" / "golden" / "examples" / name / step))
-    assert len(rendered) == 3
-    for path, document in rendered.items():
+    custom = {path: each for path, each in rendered.items() if each["apiVersion"] != "v1"}
+    assert len(custom) == 3
+    for path, document in custom.items():
         if document["kind"] != "DynamicPrefix":
             assert not errors(json.loads(schema_of(document).read_text()), document), path
 

@@ -39,6 +39,9 @@
 {{- fail "metrics.serviceMonitor.enabled: it asks a Service: set metrics.service.enabled too, or take metrics.podMonitor" }}
 {{- end }}
 {{- $address := include "gitops-prefix.httpAddress" . }}
+{{- if and (eq .Values.source "static") (or (hasPrefix "127." $address) (eq "::1" $address)) }}
+{{- fail (printf "http.host: with source: static the pod has a network of its own, and the probes of the node do not reach %s there: leave it out" $address) }}
+{{- end }}
 {{- if and (or (hasPrefix "127." $address) (eq "::1" $address)) (or .Values.metrics.podMonitor.enabled .Values.metrics.service.enabled) }}
 {{- fail (printf "http.host: on %s nobody outside the node can ask for metrics: leave it out, which lets whoever reaches the node read them and the page (http.existingSecret asks for a token), or leave metrics off" $address) }}
 {{- end }}
