@@ -65,7 +65,7 @@ class Binding(NamedTuple):
         parts: our keys of a mapping that we share; None when the whole field is ours,
             and `()` when the field does not exist in the cluster (sibling documents).
         at: the node that a problem points at, where the path does not lead to it.
-        marked: whether a marker binds the field, and not an annotation that binds several.
+        alone: whether the field moves also when another field of its document cannot.
     """
 
     manifest: Manifest
@@ -75,7 +75,7 @@ class Binding(NamedTuple):
     claim: Claim | None = None
     parts: tuple[str, ...] | None = None
     at: Node | None = None
-    marked: bool = False
+    alone: bool = False
 
     @property
     def place(self) -> Place:

@@ -90,7 +90,8 @@ def edit_mapping_list(
             f"{binding.field}: no item holds a value of ours, and the first one is the pattern of "
             f'the others: write it by hand, with "{wanted[0]}"'
         )
-        return binding.unchanged((Problem("no-pattern", message, binding.place),))
+        problem = Problem("no-pattern", message, binding.place, alone=binding.alone)
+        return binding.unchanged((problem,))
     if [item.span for item in ours] == [span_of(value) for value in wanted]:
         return binding.unchanged()
     text, pattern = binding.manifest.text, ours[0]

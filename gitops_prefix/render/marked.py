@@ -60,6 +60,8 @@ from gitops_prefix.render.text_files import read_regions, rewriting_problems
 
 _ASKING = re.compile(r"(?i)lbipam\.cilium\.io/ips|io\.cilium/lb-ipam-ips|.*loadbalancerips?")
 """Keys by which a Service asks for an address; every other field only repeats one."""
+_END_OF_RANGE = re.compile(r":(start|stop|end)\b")
+_ENDS = {"start", "stop", "end"}
 _OF_LINES = re.compile(rf":{REWRITE}(:begin|:end)?\Z")
 
 
@@ -83,7 +85,8 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
         try:
             binding = _bind(manifest, comment, surroundings)
         except MarkerError as error:
-            problems.append(Problem(error.code, f"marker: {error}", place, alone=True))
+            alone = comment.position is not None and _is_alone(comment.position, comment.text)
+            problems.append(Problem(error.code, f"marker: {error}", place, alone=alone))
             continue
         if binding.field_path in bindings:
             message = f"marker: {binding.field} has another marker already: keep one"
@@ -97,6 +100,16 @@ def bind_marked(manifest: Manifest, surroundings: Surroundings) -> Bound:
         # A value with a marker of its own follows that one.
         bindings = {binding.field_path: binding for binding in bound.bindings} | bindings
     return Bound(tuple(bindings.values()), tuple(problems))
+
+
+def _is_alone(position: Position, said: str | None) -> bool:
+    """Whether a marked field moves also when another one beside it cannot.
+
+    The two ends of a range move together, since it would span foreign networks otherwise. So do
+    the annotations of an object: its address, and its names in DNS.
+    """
+    is_end = _END_OF_RANGE.search(said or "") or not _ENDS.isdisjoint(position.path[-1:])
+    return not is_end and "annotations" not in position.path[:-1]
 
 
 def _marks_lines(comment: MarkerComment) -> bool:
@@ -127,7 +140,7 @@ def _bind_lines(
             edit = partial(_edit_with_aliases, partial(_edit_quietly, position), position)
             name = region.dynamic_prefix
             bindings.append(
-                Binding(manifest, position.path, name, edit, at=position.node, marked=True)
+                Binding(manifest, position.path, name, edit, at=position.node, alone=True)
             )
         if not found:
             message = (
@@ -172,9 +185,8 @@ def _bind(manifest: Manifest, comment: MarkerComment, surroundings: Surroundings
     _check_key(manifest, position)
     if marker.field == REWRITE and not isinstance(position.node, AliasNode):
         edit = partial(_edit_with_aliases, partial(_edit_rewritten, position), position)
-        return Binding(
-            manifest, position.path, name, edit, at=position.key or position.node, marked=True
-        )
+        at, alone = position.key or position.node, _is_alone(position, comment.text)
+        return Binding(manifest, position.path, name, edit, at=at, alone=alone)
     _check_replaceable(position, name)
     specification = surroundings.specifications[name]
     imagined = imagine(specification)
@@ -186,7 +198,8 @@ def _bind(manifest: Manifest, comment: MarkerComment, surroundings: Surroundings
     edit = partial(_edit_of(position, marker), position, marker)
     edit = partial(_edit_with_aliases, edit, position)
     claim = _claim(manifest, position.path, marker)
-    return Binding(manifest, position.path, name, edit, claim, at=key or position.node, marked=True)
+    at, alone = key or position.node, _is_alone(position, comment.text)
+    return Binding(manifest, position.path, name, edit, claim, at=at, alone=alone)
 
 
 def _claim(manifest: Manifest, path: Path, marker: Marker) -> Claim | None:

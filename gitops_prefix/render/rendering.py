@@ -153,8 +153,7 @@ def _held_back(
 ) -> tuple[frozenset[str], frozenset[DocumentSpot]]:
     """The DynamicPrefixes that errors hold back, and every document that stays as it is.
 
-    The annotations of a document bind several fields, which move together or not at all. A marked
-    field moves alone.
+    What belongs together moves together, or not at all (`Binding.alone`).
     """
     names = frozenset(
         name
@@ -164,7 +163,7 @@ def _held_back(
     following = {
         spot_of(binding.manifest)
         for binding in inventory.bindings
-        if binding.dynamic_prefix in names and not binding.marked
+        if binding.dynamic_prefix in names and not binding.alone
     }
     return names, held | following
 
@@ -238,7 +237,7 @@ def _edit_bindings(
             edit = binding.edit(binding, following)
         except RefusedEditError as error:
             problem = refused(binding.manifest, error)
-            problems.append(replace(problem, alone=binding.marked))
+            problems.append(replace(problem, alone=binding.alone))
         else:
             problems.extend(edit.problems)
             yield edit

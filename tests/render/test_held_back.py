@@ -15,6 +15,7 @@ a: ["::1"]  # {"$dynamicprefix": "home:lb:cidrs"}
 b: ["::1"]  # {"$dynamicprefix": "other:lb:cidrs"}
 """
 LB = '{"$dynamicprefix": "home:lb:cidrs"}'
+START = LB.replace("cidrs", "start")
 BESIDE = f"a: ['::1']  # {LB.replace('lb', 'nope')}\nb: ['::1']  # {LB}\n"
 REST = {"group.yaml", "home.yaml", "of.yaml", "other.yaml"}
 CASES = {
@@ -45,6 +46,14 @@ CASES = {
         {"of.yaml", "other.yaml", "both.yaml"}, {"home.yaml", "group.yaml"},
     ),
     "a wrong marker beside right ones": ({"marked.yaml": BESIDE}, REST | {"marked.yaml"}, set()),
+    "a wrong marker of one end of a range": (
+        {"marked.yaml": f"r:\n  a: '::1'  # {START}\n  b: '::2'  # {START.replace('lb:start', 'lbs:end')}\n"},
+        REST, {"marked.yaml"},
+    ),
+    "a wrong marker of one annotation": (
+        {"marked.yaml": f"metadata:\n  annotations:\n    a: ''  # {START}\n    b: ''  # {LB.replace('lb', 'no')}\n"},
+        REST, {"marked.yaml"},
+    ),
     "a marked field that cannot be edited beside right ones": (
         {"marked.yaml": f"k: &x key\n*x : ['::1']  # {LB}\nb: ['::1']  # {LB}\n"}, REST | {"marked.yaml"}, set(),
     ),

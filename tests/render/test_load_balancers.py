@@ -186,6 +186,12 @@ def test_no_new_target_takes_the_records_of_an_internal_hostname(prefix):
     assert (found[f"{prefix}target"], codes) == (f"{NEW},192.0.2.7", []), "the author's own goes on"
 
 
+@pytest.mark.parametrize("key", ["1: y", "true: y", "null: y", "foo.example/internal-hostname: a"])
+def test_an_annotation_of_somebody_else_is_no_matter(key):
+    found, codes = render_service(service(TEN, key))
+    assert (found[ALPHA], codes) == (f"{NEW}", [])
+
+
 ADVICE = {
     "a target that lacks the IPv4 of the Service": (
         service(TEN, f"{IPS}: 192.0.2.7", f'{ALPHA}: "{OLD}"'), "ipv4-leaves-dns"

@@ -45,13 +45,13 @@
 {{- if and (or (hasPrefix "127." $address) (eq "::1" $address)) (or .Values.metrics.podMonitor.enabled .Values.metrics.service.enabled) }}
 {{- fail (printf "http.host: on %s nobody outside the node can ask for metrics: leave it out, which lets whoever reaches the node read them and the page (http.existingSecret asks for a token), or leave metrics off" $address) }}
 {{- end }}
-{{- if and .Values.webhook.enabled (eq (int .Values.webhook.port) (int .Values.http.port)) }}
+{{- if and (.Values.webhook).enabled (eq (int .Values.webhook.port) (int .Values.http.port)) }}
 {{- fail (printf "webhook.port: %d is the port of http, too: choose another one" (int .Values.http.port)) }}
 {{- end }}
-{{- if and .Values.webhook.enabled .Values.webhook.service.enabled (or (ne .Values.kind "Deployment") (gt (int .Values.replicas) 1)) }}
+{{- if and (.Values.webhook).enabled .Values.webhook.service.enabled (or (ne .Values.kind "Deployment") (gt (int .Values.replicas) 1)) }}
 {{- fail "webhook.service.enabled: a Service hands each update to one pod, and only the one that leads takes it: take replicas: 1, or let the router send to each node" }}
 {{- end }}
-{{- if and .Values.webhook.enabled .Values.webhook.service.enabled (not (regexMatch "^[a-z]" (include "gitops-prefix.fullname" .))) }}
+{{- if and (.Values.webhook).enabled .Values.webhook.service.enabled (not (regexMatch "^[a-z]" (include "gitops-prefix.fullname" .))) }}
 {{- fail (printf "webhook.service.enabled: the name of a Service begins with a letter, and %s does not: set fullnameOverride" (include "gitops-prefix.fullname" .)) }}
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}

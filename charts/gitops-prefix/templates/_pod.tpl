@@ -77,7 +77,7 @@ containers:
       - name: http
         containerPort: {{ .Values.http.port }}
         protocol: TCP
-      {{- if .Values.webhook.enabled }}
+      {{- if (.Values.webhook).enabled }}
       - name: webhook
         containerPort: {{ .Values.webhook.port }}
         protocol: TCP
@@ -175,7 +175,7 @@ it away. Nothing but NET_RAW is there to gain. */}}
 {{- with .Values.http.existingSecret }}
 {{ include "gitops-prefix.secretMount" (dict "name" "listen-token" "path" "listen" "secret" .) }}
 {{- end }}
-{{- if .Values.webhook.enabled }}
+{{- if (.Values.webhook).enabled }}
 {{ include "gitops-prefix.secretMount" (dict "name" "webhook" "path" "webhook" "secret" .Values.webhook.existingSecret) }}
 {{- with .Values.webhook.tls.existingSecret }}
 {{ include "gitops-prefix.secretMount" (dict "name" "webhook-tls" "path" "webhook-tls" "secret" .) }}

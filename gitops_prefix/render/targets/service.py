@@ -8,7 +8,7 @@ A Service that a chart or a Gateway makes has its annotations in Helm values, in
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -60,7 +60,7 @@ from gitops_prefix.render.node import value_at
 from gitops_prefix.render.shared_list import Ownership, edit_address_text
 
 _LOAD_BALANCER_IP = "loadBalancerIP"
-_INTERNAL = "/internal-hostname"
+_INTERNAL, _TARGET = "internal-hostname", "target"
 """external-dns takes the target in place of the cluster's addresses here as well."""
 _SERVICE = ("v1", "Service")
 DNS_PREFIXES = ("external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/")
@@ -108,7 +108,7 @@ def _bind(manifest: Manifest, surroundings: Surroundings) -> Bound:
         return Bound(problems=(*problems, loss))
     dns = tuple(_dns_keys(manifest, surroundings.dns_annotation_prefixes))
     new = [key for key in dns if not entries(manifest.annotations.get(key))]
-    replaced = _replaced_in_dns(manifest, service, loss, new[0]) if new else None
+    replaced = _replaced_in_dns(manifest, service, loss, new) if new else None
     if replaced is not None:
         dns = tuple(key for key in dns if key not in new)
     bindings = (
@@ -242,10 +242,12 @@ def _single_stack(manifest: Manifest, key: str, ipv4: str) -> Problem:
 
 
 def _replaced_in_dns(
-    manifest: Manifest, service: _Service, loss: Problem | None, key: str
+    manifest: Manifest, service: _Service, loss: Problem | None, keys: Sequence[str]
 ) -> Problem | None:
-    """A warning when a new target would replace records of addresses that are not known here."""
-    internal = next((each for each in manifest.annotations if each.endswith(_INTERNAL)), None)
+    """A warning when new targets would replace records of addresses that are not known here."""
+    key = keys[0]
+    names = (f"{each.removesuffix(_TARGET)}{_INTERNAL}" for each in keys)
+    internal = next(filter(manifest.annotations.__contains__, names), None)
     if internal is not None:
         message = (
             f"{key} is not made, since it would replace the records of {internal} too, which are "
