@@ -112,7 +112,7 @@ def _read(directory: Directory) -> tuple[tuple[ApplyConfiguration, ...], list[Pr
     refuse_errors(problems)
     if rendering.files:
         problems += [_not_rendered(path) for path in rendering.files]
-        inventory = directory.take_stock({**files, **rendering.files})
+        inventory = directory.take_stock(files.updated(rendering.files))
     return apply_configurations(inventory), problems
 
 

@@ -15,7 +15,7 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.plan.plan import Advanced, advance_all, rehearse
-from gitops_prefix.render.files import looks_managed, may_hold_addresses
+from gitops_prefix.render.files import RepositoryFiles, looks_managed, may_hold_addresses
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.manifest import NAME, SUBNET
 from gitops_prefix.render.reading import read_inventory
@@ -33,7 +33,7 @@ class Directory:
     below: str = ""
     exclude: tuple[str, ...] = ()
 
-    def read(self) -> tuple[dict[str, bytes], Inventory]:
+    def read(self) -> tuple[RepositoryFiles, Inventory]:
         """The managed files, and what they hold.
 
         Raises:
@@ -47,11 +47,12 @@ class Directory:
             or_else=may_hold_addresses,
             named=named,
         )
-        files = {
+        wanted = {
             path: content
             for path, content in found.items()
             if looks_managed(content, path) or named.match_file(path)
         }
+        files = RepositoryFiles(wanted, found.skipped, found.below)
         inventory = self._name_outside(self.take_stock(found))
         sent = tuple(find_sent(self.root, inventory))
         return files, inventory._replace(problems=(*inventory.problems, *sent))

@@ -87,7 +87,9 @@ def read_managed_files(
                 found[path[cut:]] = content
             elif is_named or MARKER.encode() in content:
                 skipped.append(SkippedFile(path[cut:], IGNORED))
-    return RepositoryFiles(dict(sorted(found.items())), sorted(skipped))
+    return RepositoryFiles(
+        dict(sorted(found.items())), sorted(skipped), start.relative_to(root).as_posix()
+    )
 
 
 def _is_wanted(or_else: Callable[[bytes], bool] | None, content: bytes, path: str) -> bool:

@@ -55,7 +55,7 @@ class Scope:
         """Whether a path is below the directory, and is not one of git's own files."""
         if any(map(is_gits_own, path.split("/")[:-1])):
             return False
-        below = posixpath.normpath(self.below or ".")
+        below = self.folder
         return below == "." or path.startswith(f"{below}/")
 
     def searches(self, path: str) -> bool:
@@ -65,9 +65,14 @@ class Scope:
         return may_be_marked(path) and self.holds(path)
 
     @property
+    def folder(self) -> str:
+        """The directory, as paths of the repository have it; `.` for all."""
+        return posixpath.normpath(self.below or ".")
+
+    @property
     def pathspecs(self) -> list[str]:
         """The same for git (gitglossary(7), pathspec)."""
-        below = posixpath.normpath(self.below or ".")
+        below = self.folder
         folder = "" if below == "." else re.sub(r"([*?\[\\])", r"\\\1", below) + "/"
         others = (f":(top,exclude)*{end}" for end in unsearched())
         return [f":(top,glob){folder}**" if folder else ":(top)", *others]
@@ -75,7 +80,7 @@ class Scope:
     @property
     def outside(self) -> bool:
         """Whether the directory is outside the repository."""
-        return posixpath.normpath(self.below or ".").startswith(("/", ".."))
+        return self.folder.startswith(("/", ".."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,7 @@ class CommitFiles:
         """Note a commit of ours, and the contents with which it differs from its base."""
         if base in self._known:
             known = self._known[base]
-            both = RepositoryFiles({**known.files, **files}, known.files.skipped)
-            self._remember(commit, replace(known, files=both))
+            self._remember(commit, replace(known, files=known.files.updated(files)))
 
     def forget(self) -> None:
         """Forget everything: the clone was made anew."""
@@ -156,15 +160,28 @@ def read_managed_files(git: Git, commit: str, scope: Scope) -> ManagedFiles:
         read |= more
         long = [*dict.fromkeys([*long, *longer])]
     skipped = [*_long_ones(git, commit, filter(scope.holds, long), named)]
+    found, left_out = _sort(
+        {path: content for path, content in read.items() if scope.holds(path)}, ignored, named
+    )
+    files = RepositoryFiles(
+        dict(sorted((contents | found).items())), sorted([*skipped, *left_out]), scope.folder
+    )
+    return ManagedFiles(files, ignored, named)
+
+
+def _sort(
+    read: Mapping[str, bytes], ignored: IgnoredPaths, named: IgnoredPaths
+) -> tuple[dict[str, bytes], list[SkippedFile]]:
+    """The files that count, and those that would if they were not ignored."""
+    found, skipped = {}, []
     for path, content in read.items():
-        if not scope.holds(path) or not _is_found(content, path, named):
+        if not _is_found(content, path, named):
             continue
         if not ignored.match_file(path):
-            contents[path] = content
+            found[path] = content
         elif named.match_file(path) or MARKER.encode() in content:
             skipped.append(SkippedFile(path, IGNORED))
-    files = RepositoryFiles(dict(sorted(contents.items())), sorted(skipped))
-    return ManagedFiles(files, ignored, named)
+    return found, skipped
 
 
 def _long_ones(
@@ -207,17 +224,14 @@ def read_changes(
     wanted = [
         path
         for path in regular
-        if (scope.searches(path) or (known.named.match_file(path) and scope.holds(path)))
-        and not known.ignored.match_file(path)
+        if scope.searches(path) or (known.named.match_file(path) and scope.holds(path))
     ]
     read, long = _read(git, commit, wanted) if wanted else ({}, [])
-    found = {
-        path: content for path, content in read.items() if _is_found(content, path, known.named)
-    }
+    found, left_out = _sort(read, known.ignored, known.named)
     kept = {path: content for path, content in known.files.items() if path not in changes}
     skipped = [file for file in known.files.skipped if file.path not in changes]
-    skipped += _long_ones(git, commit, long, known.named)
-    files = RepositoryFiles(dict(sorted((kept | found).items())), sorted(skipped))
+    skipped += [*_long_ones(git, commit, long, known.named), *left_out]
+    files = RepositoryFiles(dict(sorted((kept | found).items())), sorted(skipped), scope.folder)
     return ManagedFiles(files, known.ignored, known.named)
 
 

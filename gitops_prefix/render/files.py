@@ -102,14 +102,36 @@ class PlainList(NamedTuple):
 
 
 class RepositoryFiles(dict[str, bytes]):
-    """Contents by path, and the files that are skipped."""
+    """Contents by path, and what is not read.
+
+    Attributes:
+        skipped: the files that are not read, though they are named or hold a marker.
+        below: the only directory that is read; empty for all.
+    """
 
     def __init__(
-        self, files: Mapping[str, bytes] = {}, skipped: Iterable[SkippedFile] = ()
+        self,
+        files: Mapping[str, bytes] = {},
+        skipped: Iterable[SkippedFile] = (),
+        below: str = "",
     ) -> None:
-        """Keep both."""
+        """Keep them."""
         super().__init__(files)
         self.skipped = tuple(skipped)
+        self.below = "" if below == "." else below
+
+    @classmethod
+    def of(cls, files: Mapping[str, bytes]) -> "RepositoryFiles":
+        """The files themselves, or others that are all there is."""
+        return files if isinstance(files, RepositoryFiles) else cls(files)
+
+    def updated(self, files: Mapping[str, bytes]) -> "RepositoryFiles":
+        """The same with other contents for some files."""
+        return RepositoryFiles({**self, **files}, self.skipped, self.below)
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether a file is outside of the directory that is read."""
+        return bool(self.below) and not path.startswith(f"{self.below}/")
 
 
 def is_yaml(path: str) -> bool:

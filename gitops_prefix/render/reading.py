@@ -182,7 +182,7 @@ def _read_text(path: str, content: bytes, problems: list[Problem]) -> Iterator[M
 
 def _skipped(files: Mapping[str, bytes]) -> Iterator[Problem]:
     """A word for each file with a marker that is not read."""
-    for path, reason in files.skipped if isinstance(files, RepositoryFiles) else ():
+    for path, reason in RepositoryFiles.of(files).skipped:
         message = f"holds a marker or is named in the settings, and is skipped: {reason}"
         yield Problem("skipped-file", message, Place(path, 1, 1), Severity.WARNING)
 

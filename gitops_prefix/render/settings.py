@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from gitops_prefix.decide.fields import Fields, nearest
+from gitops_prefix.decide.fields import EMPTY, Fields, nearest
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.files import (
@@ -84,16 +84,16 @@ def read_settings(content: bytes | None) -> Settings:
 
     rewrites = tuple(
         Rewrite(entry.text("path"), entry.text("dynamicPrefix"), place(*entry.path, "path"))
-        for entry in fields.mappings("rewrite")
+        for entry in _entries(fields, "rewrite", "path", "dynamicPrefix")
     )
     lists = tuple(
         PlainList(
             entry.text("path"),
             entry.text("dynamicPrefix"),
-            entry.text("range") or entry.text("subnet"),
+            _part(entry),
             place(*entry.path, "path"),
         )
-        for entry in fields.mappings("lists")
+        for entry in _entries(fields, "lists", "path", "dynamicPrefix", "range", "subnet")
     )
     problems = [
         Problem(problem.code, problem.message, place(*problem.path)) for problem in fields.problems
@@ -114,6 +114,28 @@ def read_settings(content: bytes | None) -> Settings:
     return Settings(prefixes, rewrites, lists)
 
 
+def _entries(fields: Fields, key: str, *known: str) -> Iterator[Fields]:
+    """The entries of a list; a field that nothing reads is a problem of its entry."""
+    for entry in fields.mappings(key):
+        entry.only(*known)
+        yield entry
+
+
+def _part(entry: Fields) -> str:
+    """The range or the subnet of a list; empty for the whole prefix.
+
+    A slip must not widen the list of a firewall to the whole prefix.
+    """
+    written = [key for key in ("range", "subnet") if key in entry]
+    for key in written:
+        if entry.content[key] == "":
+            message = "is empty: write a name, or remove the field for the whole prefix"
+            entry.problem(key, EMPTY, message)
+    if len(written) > 1:
+        entry.problem("subnet", "invalid-value", "range is there too: keep one of them")
+    return entry.text("range") or entry.text("subnet")
+
+
 class NamedFiles:
     """The files that `rewrite` and `lists` of the settings name.
 
@@ -126,7 +148,8 @@ class NamedFiles:
     def __init__(self, settings: Settings, files: Mapping[str, bytes]) -> None:
         """Match every pattern with every file."""
         self._rewrites = settings.rewrites
-        self._files = files
+        self._files = RepositoryFiles.of(files)
+        self._skipped = {path for path, _ in self._files.skipped}
         self.names: dict[str, str] = {}
         self.lists: dict[str, PlainList] = {}
         self.managed: set[str] = set()
@@ -142,10 +165,20 @@ class NamedFiles:
 
     def _list(self, plain_list: PlainList) -> None:
         path = plain_list.path
-        if path not in self._files:
+        if path in self._skipped:
+            return  # A warning of the file itself says why.
+        if self._files.leaves_out(path):
             message = (
-                f'lists: there is no file "{path}" that is read: make an empty one, and add it to '
-                "git (a path from the root of the repository; no link, no ignored file)"
+                f'lists: "{path}" is outside of --path "{self._files.below}", and stays as it is: '
+                "let another run write it, or name a directory that holds it"
+            )
+            place = plain_list.place
+            self._found.append(Problem("skipped-file", message, place, Severity.WARNING))
+        elif path not in self._files:
+            message = (
+                f'lists: "{path}" is not there, or is not read: make an empty file there, and add '
+                "it to git (write its path from the root of the repository; a link and an ignored "
+                "file are not read)"
             )
             self._found.append(Problem("list-missing", message, plain_list.place))
         elif path in self.names or path in self.lists or path == SETTINGS_FILE:
@@ -180,10 +213,9 @@ class NamedFiles:
     def problems(self) -> Iterator[Problem]:
         """What is wrong with the patterns."""
         yield from self._found
-        skipped = self._files.skipped if isinstance(self._files, RepositoryFiles) else ()
         for number, rewrite in enumerate(self._rewrites):
             pattern = IgnoredPaths((rewrite.pattern,))
-            if number in self._matched or any(pattern.match_file(path) for path, _ in skipped):
+            if number in self._matched or any(map(pattern.match_file, self._skipped)):
                 continue
             message = (
                 f'rewrite: "{rewrite.pattern}" matches no file: correct it (it has the syntax of '

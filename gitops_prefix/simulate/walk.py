@@ -24,6 +24,7 @@ from gitops_prefix.errors import InputError, Place, Problem
 from gitops_prefix.plan.ears import Advertised, Ears, Given, LinkChanged, LinkEvent
 from gitops_prefix.plan.occasion import occasion
 from gitops_prefix.plan.plan import Plan, plan, watch, would_change
+from gitops_prefix.render.files import RepositoryFiles
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Drift, Rendering, find_drift
 from gitops_prefix.render.settings import Settings
@@ -187,7 +188,7 @@ class _World:
     """The repository, the routers and the daemon's memory, as they are at one moment."""
 
     def __init__(self, files: Mapping[str, bytes], settings: Settings, scenario: Scenario) -> None:
-        self._files = dict(files)
+        self._files = RepositoryFiles.of(files)
         self._settings = settings
         self._scenario = scenario
         self._inventory = read_inventory(files, settings)
@@ -344,7 +345,7 @@ class _World:
         if rendering.files:
             self._commits += 1
             self._waiting += 1
-            self._files |= rendering.files
+            self._files = self._files.updated(rendering.files)
             self._inventory = read_inventory(self._files, self._settings)
         if self._away:
             return 0

@@ -346,3 +346,15 @@ def test_a_dynamic_prefix_outside_of_the_path_is_named_with_its_file(home, text,
     assert enter(["validate", "--path", "apps"]) == 2
     assert 'It is in infra/p.yaml, outside of --path "apps"' in capsys.readouterr().err
     assert enter(["validate"]) == 0
+
+
+def test_a_list_outside_of_the_path_stops_no_check(home, capsys):
+    (home / "apps").mkdir()
+    (home / "apps" / "p.yaml").write_text(HOME)
+    (home / "gitops-prefix.yaml").write_text("lists: [{path: lb.txt, dynamicPrefix: home}]\n")
+    assert enter(["validate", "--path", "apps"]) == 0
+    assert '"lb.txt" is outside of --path "apps"' in capsys.readouterr().err
+    assert enter(["validate"]) == 2
+    assert '"lb.txt" is not there' in capsys.readouterr().err
+    (home / "lb.txt").touch()
+    assert enter(["validate"]) == 0

@@ -24,6 +24,8 @@ def test_only_files_below_the_path_count(tmp_path, below):
     with fetched(tmp_path / "clone", remote, scope=Scope(below)) as repository:
         files = repository.managed_files(repository.tip)
     assert files.keys() == {path for path in READ if path.startswith("x/")} | {"gitops-prefix.yaml"}
+    assert isinstance(files, RepositoryFiles)
+    assert files.below == "x"
 
 
 def test_what_changed_is_read_as_all_of_it_is(tmp_path):
@@ -31,7 +33,9 @@ def test_what_changed_is_read_as_all_of_it_is(tmp_path):
     with fetched(tmp_path / "clone", remote) as repository:
         assert repository.managed_files(repository.tip).keys() >= READ
         changed = {"new.json": b"{}", "new.conf": MARKED, "longer.txt": LONG, "long.json": b"{}"}
-        for path, content in {**changed, "plain.conf": b"2001:db8:a::1\n"}.items():
+        ignored = {"ignored/a.conf": MARKED * 2, "ignored/named.json": b"[]"}
+        others = {"plain.conf": b"2001:db8:a::1\n", **ignored}
+        for path, content in {**changed, **others}.items():
             (tmp_path / "tree" / path).write_bytes(content)
         git(tmp_path / "tree", "add", "-A")
         git(tmp_path / "tree", "commit", "-qm", "theirs")

@@ -143,12 +143,28 @@ def test_a_wrong_list_is_an_error_and_stays(files, settings, code, path):
     assert {name: after[name] for name in files} == files
 
 
-def test_a_list_that_is_skipped_is_missing_and_says_why():
-    files = RepositoryFiles(
-        {"home.yaml": PREFIX, SETTINGS: ENTRY.encode()}, [SkippedFile(LIST, "it is long")]
-    )
-    inventory = read_inventory(files, read_settings(files[SETTINGS]))
-    assert {problem.code for problem in inventory.problems} == {"list-missing", "skipped-file"}
+NOT_READ = {
+    "it is skipped": ((SkippedFile(LIST, "it is long"),), "", LIST),
+    "it is outside": ((), "apps", SETTINGS),
+    "a name that begins alike": ((), "fire", SETTINGS),
+}
+
+
+@pytest.mark.parametrize(("skipped", "below", "path"), NOT_READ.values(), ids=NOT_READ)
+def test_a_list_that_is_not_read_is_a_warning_and_not_missing(skipped, below, path):
+    given = {"home.yaml": PREFIX, SETTINGS: ENTRY.encode()}
+    files = RepositoryFiles(given, skipped, below).updated({})
+    (problem,) = read_inventory(files, read_settings(files[SETTINGS])).problems
+    assert (problem.code, problem.severity) == ("skipped-file", "warning")
+    assert problem.place is not None
+    assert problem.place.path == path
+
+
+@pytest.mark.parametrize("below", [".", "firewall"])
+def test_a_list_that_is_not_there_is_missing_below_the_path(below: str):
+    files = RepositoryFiles({"home.yaml": PREFIX, SETTINGS: ENTRY.encode()}, (), below)
+    (problem,) = read_inventory(files, read_settings(files[SETTINGS])).problems
+    assert problem.code == "list-missing"
 
 
 def test_a_list_of_a_range_that_has_no_networks_yet_is_not_emptied():
@@ -173,6 +189,27 @@ def test_an_edit_of_more_than_networks_is_refused():
 def test_an_entry_that_lacks_something_is_an_error(entry: str):
     with pytest.raises(InputError):
         read_settings(f"lists: [{entry}]\n".encode())
+
+
+SLIPS = {
+    "a misspelt range": ("lists", "ranges: lb", "unknown-field"),
+    "a range without a value": ("lists", "range: ", "empty-field"),
+    "an empty range": ("lists", "range: ''", "empty-field"),
+    "an empty subnet": ("lists", "subnet: ''", "empty-field"),
+    "a range and a subnet": ("lists", "range: lb, subnet: low", "invalid-value"),
+    "a field that rewrite does not have": ("rewrite", "range: lb", "unknown-field"),
+}
+
+
+@pytest.mark.parametrize(("key", "part", "code"), SLIPS.values(), ids=SLIPS)
+def test_a_slip_in_an_entry_is_an_error_and_widens_nothing(key: str, part: str, code: str):
+    settings = f"{key}: [{{path: firewall/lb.txt, dynamicPrefix: home, {part}}}]\n"
+    with pytest.raises(InputError) as refused:
+        read_settings(settings.encode())
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.severity) == (code, "error")
+    assert problem.place is not None
+    assert problem.place.line == 1
 
 
 @pytest.mark.parametrize("path", ["a[1].txt", "a*b", "!x", "#x", "a b ", "x/y?.txt", "a\\b"])
