@@ -31,6 +31,7 @@ from gitops_prefix.watch.watcher import (
     LeaseNotice,
     Solicited,
     SourceFailed,
+    SwitchedOff,
 )
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ class Decisions:
         self._leases: dict[str, LeaseNotice] = {}
         self._unheard: set[str] = set()
         self._shown: set[str] = set()
+        self._warned: dict[str, str] = {}
         self.changed_at = -inf
 
     def take(self, event: Event) -> None:
@@ -137,7 +139,8 @@ class Decisions:
             LinkChanged: self._follow_link,
             Dropped: self._count_dropped,
             Flooded: self._count_flood,
-            Deaf: self._warn,
+            Deaf: self._note_kernel,
+            SwitchedOff: self._note_switch,
             Solicited: self._note_solicitation,
         }
         takers[type(event)](event)
@@ -366,12 +369,21 @@ class Decisions:
                 extra={"held_back": held_back},
             )
 
-    def _warn(self, event: Deaf) -> None:
+    def _note_kernel(self, event: Deaf) -> None:
         self._metrics.kernel_accepts.labels(event.interface).set(not event.reason)
-        if event.reason:
+        self._warn(event, "advertised prefixes reach the kernel on %s")
+
+    def _note_switch(self, event: SwitchedOff) -> None:
+        self._warn(event, "IPv6 is on again on %s")
+
+    def _warn(self, event: Deaf | SwitchedOff, well: str) -> None:
+        """Log a reason once: two sources may report the same of a link."""
+        if not event.reason:
+            self._warned.pop(event.interface, None)
+            log.info(well, event.interface)
+        elif self._warned.get(event.interface) != event.reason:
+            self._warned[event.interface] = event.reason
             log.warning("%s", event.reason)
-        else:
-            log.info("advertised prefixes reach the kernel on %s", event.interface)
 
     def _show_gone(self, followed: Collection[Router], now: float) -> None:
         """Log when a router that counts goes, with the kernel's opinion, and when it is back."""

@@ -16,7 +16,7 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.plan.ears import Advertised
 from gitops_prefix.watch.codec import ROUTER_ADVERTISEMENT, Rejected, RejectReason, decode
-from gitops_prefix.watch.learnt import Deaf, is_switched_off
+from gitops_prefix.watch.learnt import SwitchedOff, read_settings, switched_off
 from gitops_prefix.watch.links import LinkState
 from gitops_prefix.watch.raw_socket import ALL_ROUTERS, Packet, RouterAdvertisementSocket
 
@@ -290,7 +290,7 @@ class AdvertisementSource:
         """When to solicit next, or to hear everybody again."""
         return min([self._respite_until, *(ear.at for ear in self._ears.values())])
 
-    def follow(self, link: LinkState, now: float) -> tuple[Deaf, ...]:
+    def follow(self, link: LinkState, now: float) -> tuple[SwitchedOff, ...]:
         """Join or leave the group of a link, and solicit when it came up."""
         ear = self._ears.get(link.interface)
         if ear is None:
@@ -320,7 +320,9 @@ class AdvertisementSource:
         if ear is not None and ear.index:
             ear.requested.add(request.router, now, FIRST_DELAY * self._chance())
 
-    def ready(self, now: float) -> Iterator["Advertised | Dropped | Flooded | Solicited | Deaf"]:
+    def ready(
+        self, now: float
+    ) -> Iterator["Advertised | Dropped | Flooded | Solicited | SwitchedOff"]:
         """Read a batch of packets, and send the solicitations that are due."""
         yield from self._hear(now)
         yield from self._solicit(now)
@@ -332,7 +334,7 @@ class AdvertisementSource:
         """Close the raw socket."""
         self._packets.close()
 
-    def _hear(self, now: float) -> Iterator[Advertised | Dropped | Flooded | Deaf]:
+    def _hear(self, now: float) -> Iterator[Advertised | Dropped | Flooded | SwitchedOff]:
         # A bounded batch, so that link changes are heard in the middle of a flood.
         for _ in range(BATCH):
             packet = self._packets.receive()
@@ -362,7 +364,7 @@ class AdvertisementSource:
             self._respite_until = now + RESPITE
             yield Flooded(now)
 
-    def _solicit(self, now: float) -> Iterator[Solicited | Deaf]:
+    def _solicit(self, now: float) -> Iterator[Solicited | SwitchedOff]:
         for name, ear in self._ears.items():
             if ear.at > now:
                 continue
@@ -380,13 +382,13 @@ class AdvertisementSource:
                         yield Solicited(name, router, now)
 
 
-def _look(ear: _Ear, interface: str, now: float) -> tuple[Deaf, ...]:
+def _look(ear: _Ear, interface: str, now: float) -> tuple[SwitchedOff, ...]:
     """Report IPv6 that is switched off on a link, and that it is on again, once each."""
-    reason = is_switched_off(interface)
+    reason = switched_off(interface, read_settings(interface))
     if bool(reason) is ear.off:
         return ()
     ear.off = bool(reason)
-    return (Deaf(interface, reason, now),)
+    return (SwitchedOff(interface, reason, now),)
 
 
 def _note_answer(ear: _Ear, event: Advertised) -> None:

@@ -73,6 +73,18 @@ class Deaf(NamedTuple):
     at: float
 
 
+class SwitchedOff(NamedTuple):
+    """Whether IPv6 is off on a link, so that no source hears a router there.
+
+    Attributes:
+        reason: the fact, and how to mend it; empty when IPv6 is on again.
+    """
+
+    interface: str
+    reason: str
+    at: float
+
+
 def is_learnt(address: KernelAddress) -> bool:
     """Whether an address shows a prefix that a router announced.
 
@@ -209,10 +221,12 @@ def deafness(
       themselves. While such a client has an address there, nothing is wrong, and the remedy
       would make two clients fight over one link.
     """
+    off = switched_off(interface, settings)
+    if off:
+        return off
     accept, forwarding = settings.get("accept_ra", 2), settings.get("forwarding", 0)
     most = settings.get("max_addresses", 0)
     rules = (
-        (settings.get("disable_ipv6", 0), "disable_ipv6 is 1", "disable_ipv6=0"),
         (accept == 0, "accept_ra is 0", "accept_ra=2"),
         (accept == 1 and forwarding, "accept_ra is 1, and forwarding is on", "accept_ra=2"),
         (not settings.get("accept_ra_pinfo", 1), "accept_ra_pinfo is 0", "accept_ra_pinfo=1"),
@@ -232,9 +246,9 @@ def deafness(
     return ""
 
 
-def is_switched_off(interface: str) -> str:
+def switched_off(interface: str, settings: Mapping[str, int]) -> str:
     """Why no packet of IPv6 reaches anybody on a link, and how to mend it; or nothing."""
-    if not read_settings(interface).get("disable_ipv6", 0):
+    if not settings.get("disable_ipv6", 0):
         return ""
     remedy = _set(interface, "disable_ipv6=0")
     return f"IPv6 is off on {interface}, so no router is heard: `{remedy}` mends it"

@@ -17,7 +17,7 @@ from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.plan.ears import Accepted, Advertised, Given, LinkChanged
 from gitops_prefix.watch.advertisements import Dropped, Flooded, Solicit, Solicited
-from gitops_prefix.watch.learnt import Deaf
+from gitops_prefix.watch.learnt import Deaf, SwitchedOff
 from gitops_prefix.watch.links import Links, LinkState
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Solicit",
     "Solicited",
     "SourceFailed",
+    "SwitchedOff",
     "WatchedSource",
     "Watcher",
 ]
@@ -91,6 +92,7 @@ Event: TypeAlias = (
     | Solicited
     | Accepted
     | Deaf
+    | SwitchedOff
     | Given
     | SourceFailed
     | LeaseNotice

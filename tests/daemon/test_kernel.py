@@ -11,7 +11,7 @@ from gitops_prefix.decide.kernel import KernelPrefix
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.plan.ears import Accepted, LinkChanged, Watched
-from gitops_prefix.watch.learnt import Deaf
+from gitops_prefix.watch.learnt import Deaf, SwitchedOff
 
 A, B = Prefix.parse("2001:db8:a::/64"), Prefix.parse("3fff:b::/64")
 OURS = Prefix.parse("2001:db8::/32")
@@ -82,6 +82,27 @@ def test_a_deaf_kernel_is_a_warning_and_a_metric(told, caplog):
     assert told.metric(f"{name} 0.0")
     told.decisions.take(Deaf("eth0", "", 1))
     assert told.metric(f"{name} 1.0")
+
+
+def test_ipv6_that_is_off_says_nothing_of_what_the_kernel_accepts(told, caplog):
+    """The gauge is the kernel source's alone. One fact that both sources report is one warning."""
+    gauge = "gitops_prefix_kernel_accepts_advertisements"
+    with caplog.at_level(logging.INFO):
+        told.decisions.take(SwitchedOff("eth0", "IPv6 is off: mend it", 0))
+        told.decisions.take(SwitchedOff("eth0", "", 1))
+        assert not told.metric(f'{gauge}{{interface="eth0"}}')
+        told.decisions.take(Deaf("eth0", "IPv6 is off: mend it", 2))
+        told.decisions.take(SwitchedOff("eth0", "IPv6 is off: mend it", 2))
+        told.decisions.take(Deaf("eth0", "accept_ra is 0", 3))
+        told.decisions.take(SwitchedOff("eth0", "", 3))
+    assert told.metric(f'{gauge}{{interface="eth0"}} 0.0')
+    assert [record.message for record in caplog.records] == [
+        "IPv6 is off: mend it",
+        "IPv6 is on again on eth0",
+        "IPv6 is off: mend it",
+        "accept_ra is 0",
+        "IPv6 is on again on eth0",
+    ]
 
 
 def test_a_link_that_both_watchers_tell_of_is_logged_once(told, caplog):

@@ -18,7 +18,7 @@ from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.plan.ears import Advertised, LinkChanged
 from gitops_prefix.watch.advertisements import AdvertisementSource
 from gitops_prefix.watch.codec import RejectReason
-from gitops_prefix.watch.learnt import Deaf
+from gitops_prefix.watch.learnt import SwitchedOff
 from gitops_prefix.watch.links import LinkState
 from gitops_prefix.watch.raw_socket import RouterAdvertisementSocket
 from gitops_prefix.watch.watcher import Dropped, Flooded, Solicit, Solicited, Watcher
@@ -122,7 +122,7 @@ def test_ipv6_that_is_off_on_a_link_is_reported_once_and_that_it_is_on_again(lab
             assert not [*source.ready(10.0)]
         finally:
             lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=0")
-        assert [*source.ready(10_000.0)] == [Deaf("eth0", "", 10_000.0)]
+        assert [*source.ready(10_000.0)] == [SwitchedOff("eth0", "", 10_000.0)]
 
 
 def fragments(message, *, source=SOURCE):
