@@ -4,6 +4,7 @@ What is raised below is caught here and nowhere else: `InputError` is the caller
 fault, `OutsideError` is that of git, the network or the cluster, and anything else is a bug.
 """
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -22,6 +23,11 @@ from gitops_prefix.cli.output import (
     print_errors,
 )
 from gitops_prefix.errors import InputError, OutsideError, Problem
+
+_STREAMS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT, errno.EFBIG})
+"""What a write of the answer may fail with."""
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
+"""Of descriptors, memory or processes: this machine's, and no bug."""
 
 
 def enter(arguments: list[str] | None = None) -> int:
@@ -67,10 +73,10 @@ def _run(arguments: list[str] | None) -> int:  # noqa: PLR0911  one return a kin
         print_errors((Problem("outside", str(error)),), _format_asked_for(arguments))
         return OUTSIDE_FAILED
     except Exception as error:
-        # The last resort, so that nobody sees a traceback. Only a stream has no name.
-        if isinstance(error, OSError) and error.filename is None:
+        # The last resort, so that nobody sees a traceback. A stream has no name.
+        if isinstance(error, OSError) and error.filename is None and error.errno in _STREAMS:
             raise
-        return _report_bug(error, _format_asked_for(arguments))
+        return _report_last(error, _format_asked_for(arguments))
     return code if isinstance(code, int) else DONE
 
 
@@ -108,6 +114,13 @@ def _show_usage(error: click.ClickException, form: Format) -> None:
         error.show()
     else:
         print_errors((Problem("usage", error.format_message()),), form)
+
+
+def _report_last(error: Exception, form: Format) -> int:
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        print_errors((Problem("outside", f"this machine: {error.strerror}"),), form)
+        return OUTSIDE_FAILED
+    return _report_bug(error, form)
 
 
 def _report_bug(error: Exception, form: Format) -> int:

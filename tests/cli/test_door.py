@@ -1,5 +1,6 @@
 """The one door: which exit code an error becomes, and in which form it goes out."""
 
+import errno
 import json
 import os
 import subprocess
@@ -240,6 +241,29 @@ def test_an_answer_that_cannot_be_written_is_a_failure_outside(words, nowhere):
         )  # fmt: skip
     words = "error: cannot write the answer: No space left on device [outside]\n"
     assert (answer.returncode, answer.stderr) == (3, words)
+
+
+FAILURES = {
+    "no descriptor left": (errno.EMFILE, "outside", "this machine: Too many open files"),
+    "no process left": (errno.EAGAIN, "outside", "this machine: Resource temporarily unavailable"),
+    "a socket": (errno.ENOTCONN, "internal", "internal error: OSError: "),
+}
+
+
+@pytest.mark.parametrize(("number", "code", "words"), FAILURES.values(), ids=FAILURES)
+def test_what_is_not_the_streams_is_no_answer_that_cannot_be_written(
+    number, code, words, monkeypatch, capsys
+):
+    """A socket, a pipe and a new process have no name either."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("gitops_prefix.cli.manifests.read_managed_files", broken)
+    assert enter(["validate", "--output", "json"]) == 3
+    [error] = json.loads(capsys.readouterr().out)["errors"]
+    assert error["code"] == code
+    assert error["message"].startswith(words)
 
 
 def test_a_reader_that_is_gone_is_no_failure(nowhere):
