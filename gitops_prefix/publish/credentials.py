@@ -35,7 +35,8 @@ _PUBLIC = (
     b"-----BEGIN PUBLIC",
     b"-----BEGIN RSA PUBLIC",
 )
-_END = re.compile(rb"-----END [A-Z ]*PRIVATE KEY-----\s*\Z")
+_END = re.compile(rb"-----END [A-Z ]*PRIVATE KEY-----\n")
+"""ssh reads no further: a comment may follow."""
 _LINES = re.compile(rb"\A-----BEGIN [A-Z ]*PRIVATE KEY-----\n[\s\S]*\n-----END ")
 """What a secret that went through a shell or a template often has no more."""
 _LOCKED = (

@@ -27,6 +27,7 @@ def test_a_key_that_opens_is_left_as_it_is(tmp_path, options):
     key = made(tmp_path, "", *options)
     assert usable_key(key) == key
     assert usable_key(b"\n" + key.replace(b"\n", b"\r\n").rstrip()) == key
+    assert usable_key(key + b"# my key\n") == key + b"# my key\n"
 
 
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
