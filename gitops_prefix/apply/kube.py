@@ -50,6 +50,10 @@ class ApiError(OutsideError):
         self.retry_after = retry_after
 
 
+class NotConnectedError(OutsideError):
+    """There is no connection to the API server: no other request will have one either."""
+
+
 class NotLeadingError(OutsideError):
     """Our lead ended before the write; nothing was written."""
 
@@ -213,6 +217,7 @@ class Connection:
 
         Raises:
             ApiError: the server said no.
+            NotConnectedError: nobody is there to say anything.
             NotLeadingError: it would be a write, and our lead ended.
             OutsideError: the server did not answer, or does not know us.
         """
@@ -240,7 +245,7 @@ class Connection:
         except DynamicApiError as error:
             raise self._api_error(error) from None
         except (HTTPError, OSError) as error:
-            raise OutsideError(f"the API server did not answer: {_cut(str(error))}") from error
+            raise _no_answer(error) from error
         except ValueError as error:
             # Without its words and its traceback: a header, which is quoted, holds a token.
             kind = type(error).__name__
@@ -351,6 +356,19 @@ def _whole(found: Object) -> Object:
     return found
 
 
+def _no_answer(error: Exception) -> OutsideError:
+    """A server that is not there concerns every object; one that hangs, maybe this one alone."""
+    from urllib3.exceptions import (  # noqa: PLC0415
+        ConnectTimeoutError,
+        NewConnectionError,
+        ProxyError,
+    )
+
+    gone = isinstance(error, ConnectTimeoutError | NewConnectionError | ProxyError)
+    kind = NotConnectedError if gone else OutsideError
+    return kind(f"the API server did not answer: {_cut(str(error))}")
+
+
 def _api_error(error: Any, body: str) -> Exception:
     try:
         status = json.loads(body)
@@ -361,7 +379,8 @@ def _api_error(error: Any, body: str) -> Exception:
     if error.status == 401:
         return OutsideError(f"the API server does not know us: {words}")
     if not error.status:
-        return OutsideError(f"the API server did not answer: {words}")
+        # What the client makes of a failure of TLS.
+        return NotConnectedError(f"the API server did not answer: {words}")
     details = status.get("details")
     details = details if isinstance(details, dict) else {}
     listed = details.get("causes")

@@ -17,7 +17,13 @@ from typing import Any
 
 from gitops_prefix.apply.election import Election, LeaseName, LeaseRecord, LeaseStep
 from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport, ObjectResult, report_on
-from gitops_prefix.apply.kube import ApiError, Connection, Served, missing_rule
+from gitops_prefix.apply.kube import (
+    ApiError,
+    Connection,
+    NotConnectedError,
+    Served,
+    missing_rule,
+)
 from gitops_prefix.apply.kube_apply import apply_object, release_object
 from gitops_prefix.apply.kube_config import own_namespace
 from gitops_prefix.apply.protocol import (
@@ -84,24 +90,29 @@ def for_each(
 ) -> Reports:
     """The report on each object, some at a time: an object that fails does not stop the others.
 
-    When so many in a row had no answer, the API server is gone, and the rest is not tried.
+    When so many in a row found no connection, the API server is gone, and the rest is not tried.
+    An object that hangs does not count: a webhook of its kind may be slow.
 
     Raises:
         OutsideError: the API server could not be reached for any of them.
     """
     unreachable: list[OutsideError] = []
-    in_a_row: list[OutsideError] = []
+    in_a_row: list[NotConnectedError] = []
 
     def report(wanted: ApplyConfiguration) -> ObjectReport:
-        if len(in_a_row) >= AT_ONCE:
-            words = f"not tried: {in_a_row[-1]}"
-            unreachable.append(in_a_row[-1])
-            return report_on(wanted, ObjectResult.FAILED, words)
+        # Taken at once: another thread may clear the list at any time.
+        gone = in_a_row[AT_ONCE - 1 :]
+        if gone:
+            unreachable.append(gone[-1])
+            return report_on(wanted, ObjectResult.FAILED, f"not tried: {gone[-1]}")
         try:
             made = act(wanted)
         except OutsideError as error:
             unreachable.append(error)
-            in_a_row.append(error)
+            if isinstance(error, NotConnectedError):
+                in_a_row.append(error)
+            else:
+                in_a_row.clear()
             return report_on(wanted, ObjectResult.FAILED, str(error))
         except InputError as error:
             return report_on(wanted, ObjectResult.FAILED, str(error))

@@ -9,11 +9,11 @@ import time
 import pytest
 
 from gitops_prefix import __version__
-from gitops_prefix.apply.fields import ObjectResult
-from gitops_prefix.apply.kube import Connection, Served
+from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport, ObjectResult
+from gitops_prefix.apply.kube import Connection, NotConnectedError, Served
 from gitops_prefix.apply.kube_apply import apply_object
-from gitops_prefix.apply.kube_child import answer
-from gitops_prefix.apply.protocol import ApplyObjects
+from gitops_prefix.apply.kube_child import answer, for_each
+from gitops_prefix.apply.protocol import AT_ONCE, ApplyObjects
 from gitops_prefix.errors import InputError, OutsideError
 from tests.apply.live import FALLBACK, connect, look, release, sync
 from tests.apply.manifests import GROUP, POOL, A, B, configurations, rendered
@@ -107,7 +107,7 @@ def test_the_proxy_of_the_kubeconfig_is_obeyed(tmp_path):
     with stand_in(lambda _: Says()) as server:
         cluster = {"server": server.url, "proxy-url": "http://127.0.0.1:1"}
         path = kubeconfig(tmp_path / "config", {"token": TOKEN}, cluster)
-        with pytest.raises(OutsideError, match="did not answer"):
+        with pytest.raises(NotConnectedError, match="did not answer"):
             Connection(str(path)).request("get", "/api/v1")
     assert not server.asked
 
@@ -322,6 +322,25 @@ def test_an_object_that_hangs_delays_the_others_by_no_more_than_its_own_limit(cl
     first, second = answer(ApplyObjects((group, pool), FALLBACK), connection).reports
     assert (first.result, second.result) == (ObjectResult.FAILED, ObjectResult.APPLIED)
     assert "did not answer" in first.message and time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize(
+    ("error", "tried"),
+    [(OutsideError, range(3 * AT_ONCE, 3 * AT_ONCE + 1)), (NotConnectedError, range(2 * AT_ONCE))],
+    ids=["objects that hang", "a server that is gone"],
+)
+def test_only_a_server_that_is_gone_stops_the_others(error, tried):
+    """However many objects hang in a row: a webhook of theirs may be slow."""
+    asked = []
+
+    def act(wanted: ApplyConfiguration) -> ObjectReport:
+        asked.append(wanted)
+        raise error("the API server did not answer")
+
+    wanted = ApplyConfiguration("a.yaml", "v1", "Service", "", "a", "", (), {})
+    with pytest.raises(error):
+        for_each([wanted] * (3 * AT_ONCE), act)
+    assert len(asked) in tried
 
 
 def test_an_object_has_a_limit_for_all_its_requests(tmp_path):

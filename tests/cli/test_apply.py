@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.apply.kube import Connection
+from gitops_prefix.apply.kube import Connection, NotConnectedError
 from gitops_prefix.cli.door import enter
 from gitops_prefix.errors import OutsideError
 from tests.apply.live import RECONCILER, RESOURCES, look, sync
@@ -156,13 +156,13 @@ def test_an_order_that_changes_shows(cluster, namespace, tmp_path, run):
     assert signs in (["+a", " b", "-a"], ["-b", " a", "+b"])
 
 
-def without_answer(monkeypatch, *words: str) -> None:
+def without_answer(monkeypatch, *words: str, error: type[OutsideError] = OutsideError) -> None:
     """Requests with one of these words in their path get no answer."""
     request = Connection.request
 
     def until_it_goes_away(self, method, path, **parameters):
         if any(word in path for word in words):
-            raise OutsideError("the API server did not answer: gone")
+            raise error("the API server did not answer: gone")
         return request(self, method, path, **parameters)
 
     monkeypatch.setattr(Connection, "request", until_it_goes_away)
@@ -195,7 +195,7 @@ def test_when_the_server_goes_away_the_rest_is_not_tried(
     }
     sync(cluster, namespace, {"group.yaml": GROUP}, A)
     write(tmp_path, files, namespace, A, B)
-    without_answer(monkeypatch, "ciliumloadbalancerippools/")
+    without_answer(monkeypatch, "ciliumloadbalancerippools/", error=NotConnectedError)
     code, out, err = run("--force", "--output", "json")
     standings = [one["standing"] for one in json.loads(out)["objects"]]
     assert code == 3
