@@ -315,7 +315,9 @@ class Loop:
         """One pass, what it means for the next, and what follows it."""
         self._pass_began = self._clocks.now()
         now = self.began_at = self._pass_began.monotonic
-        self._called = False
+        if why.called:
+            # Only the call that this pass is made for: another may have come since `why`.
+            self._called = False
         log.debug("pass: %s", why)
         with self._repository.connected():
             outcome = self._attempt(why, settle=settle)

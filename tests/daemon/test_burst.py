@@ -1,10 +1,11 @@
 """What happens within `--settle` is one commit, made while the burst settles."""
 
+from math import inf
 from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.outcome import Pushed, UpToDate
+from gitops_prefix.daemon.outcome import Outcome, Pushed, UpToDate
 from tests.daemon.house import A, B, C, House, opened
 from tests.decide.routers_saying import SECOND
 from tests.gitrepo import example, git
@@ -68,6 +69,35 @@ def test_a_burst_that_ends_where_it_began_is_no_commit(house, remote):
     assert isinstance(house.lives(1), UpToDate)
     assert subjects(remote) == [f"prefix(home-ipv6): {A}"]
     assert house.repository.unpublished is None
+
+
+def test_a_call_while_a_pass_begins_is_not_lost(tmp_path, remote):
+    """A SIGHUP, or the lead, after the reasons for a pass were read."""
+    calls: list[object] = []
+
+    class Calls:
+        """A follow-up; the loop asks for its time after it has read whether it was called."""
+
+        @property
+        def due_at(self) -> float:
+            if calls:
+                calls.pop()()
+            return inf
+
+        def run(self, outcome: Outcome, now: float) -> None:
+            """Nothing."""
+
+    repository = opened(tmp_path / "clone", remote)
+    house = House(repository, follow_ups=(Calls(),))
+    house.lives(1)
+    calls.append(house.loop.look_now)
+    house.announces(A)
+    house.passes()
+    assert not calls
+    assert house.loop.why().called
+    house.passes()
+    assert not house.loop.why().called
+    house.killed()
 
 
 def test_a_router_that_replaces_its_own_prefix_is_not_waited_for(house, remote):
