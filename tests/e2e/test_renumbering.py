@@ -100,6 +100,7 @@ def test_a_renumbering_is_one_commit_that_touches_only_what_follows_the_prefix(r
                     f"{network}/cidr-group.yaml",
                     f"{network}/pool.yaml",
                     f"{network}/prefix.yaml",
+                    f"{network}/variables.yaml",
                 ]
                 message = git(remote, "log", "-1", "--format=%B", "main")
                 assert message.startswith(f"prefix(home-ipv6): {A} -> {B}\n")
