@@ -118,7 +118,7 @@ class Learnt:
             self._of_clients.add(address.address)
         prefix = Prefix.enclosing(address.address, address.length)
         self._addresses[address.address] = prefix
-        heard_at = now - _age(address.updated, now)
+        heard_at = _moment(address.updated, now)
         old = self._prefixes.get(prefix)
         if old is not None and old.heard_at > heard_at:
             return
@@ -129,7 +129,7 @@ class Learnt:
             valid_lifetime=_at_first(address.valid_for, now - heard_at),
             preferred_lifetime=_at_first(address.preferred_for, now - heard_at),
         )
-        appeared_at = old.appeared_at if old else now - _age(address.created, now)
+        appeared_at = old.appeared_at if old else _moment(address.created, now)
         self._keep(KernelPrefix(information, heard_at, appeared_at))
 
     def notice(self, information: PrefixInformation, now: float) -> None:
@@ -194,13 +194,15 @@ def _living(
             yield prefix, found
 
 
-def _age(moment: int, now: float) -> float:
-    """Seconds since a moment of the kernel's clock, which `now` is of, too.
+def _moment(hundredths: int, now: float) -> float:
+    """A moment of the kernel's clock, which `now` is of, too.
 
-    The kernel counts in ticks, so a moment may seem to lie ahead by one: that is now.
+    The kernel counts in ticks, so a moment may seem to lie ahead by one: that is now. Two
+    changes in one tick are equally old whenever they are read, so that the last one counts.
     """
-    hundredths = (int(now * 100) - moment) % _CENTISECONDS
-    return 0.0 if hundredths >= _CENTISECONDS // 2 else hundredths / 100
+    at = int(now * 100)
+    age = (at - hundredths) % _CENTISECONDS
+    return now if age >= _CENTISECONDS // 2 else (at - age) / 100
 
 
 def _at_first(left: int, age: float) -> int:

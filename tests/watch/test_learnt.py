@@ -80,6 +80,15 @@ def test_an_address_says_nothing_newer_than_the_advertisement_did():
     assert learnt.prefixes(NOW)[0].information.valid_lifetime == 0
 
 
+def test_the_last_of_two_changes_in_one_tick_counts_whenever_they_are_read():
+    """A client deprecates an address right after it renewed it."""
+    learnt = Learnt()
+    learnt.take(address(), NOW + 0.137)
+    learnt.take(address(preferred_for=0), NOW + 0.242)
+    [found] = learnt.prefixes(NOW)
+    assert found.information.preferred_lifetime == 0
+
+
 def test_the_last_address_of_a_prefix_takes_it_along():
     learnt = Learnt()
     for number in (FIRST, SECOND):
