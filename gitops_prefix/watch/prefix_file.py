@@ -1,9 +1,11 @@
 """The source of a file that another program writes: `acquisition.file`.
 
 A file holds a prefix, or lines `PREFIX [valid [preferred]]`; docs/sources.md has the format.
-It is read when it was closed after writing, or another file took its name (inotify(7)). What
-cannot be watched so is looked at every POLL seconds: a directory that is not there yet, and
-a path with symbolic links in it, whose targets may be anywhere below the directory.
+It is read when it was closed after writing, or another file took its name (inotify(7)). While a
+writer is at it, it counts only after two looks, POLL seconds apart, that find the same: the
+writer may keep it open, or a hard link may have made it. What inotify cannot watch is looked at
+every POLL seconds: a directory that is not there yet, and a path with symbolic links in it,
+whose targets may be anywhere below the directory.
 
 Whoever may merge names the path, so nothing outside the daemon's `--source-dir` is ever opened.
 """
@@ -30,10 +32,13 @@ POLL = 2.0
 MOST_BYTES = 4096
 MOST_PREFIXES = 64
 
-_CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _DELETE = 0x8, 0x40, 0x80, 0x200  # linux/inotify.h
+_MODIFY, _CREATE = 0x2, 0x100  # linux/inotify.h
+_CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _DELETE = 0x8, 0x40, 0x80, 0x200
 _DELETE_SELF, _MOVE_SELF, _ONLYDIR = 0x400, 0x800, 0x1000000
 _UNMOUNT, _OVERFLOW, _IGNORED = 0x2000, 0x4000, 0x8000
-_MASK = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _DELETE | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
+_BEGUN = _MODIFY | _CREATE
+_ENDED = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _DELETE
+_MASK = _BEGUN | _ENDED | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 _DIRECTORY_GONE = _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
 _EVENT = struct.Struct("iIII")
 
@@ -187,14 +192,18 @@ class _Watched:
 
     Attributes:
         number: of its directory's watch; None while there is none.
-        looked: the version that was seen last.
+        ended: a writer closed it, or its name changed hands, and it was not read since.
+        unfinished: a writer began, and did not close it since.
+        looked: the version that was seen last, or why it does not count.
         given: the version that was reported last.
         refused: the reason that was reported last; empty after the file was read.
     """
 
     path: str
     number: int | None = None
-    looked: tuple[int, ...] = ()
+    ended: bool = False
+    unfinished: bool = False
+    looked: tuple[int, ...] | str = ()
     given: tuple[int, ...] = ()
     refused: str = ""
 
@@ -225,8 +234,8 @@ class FileSource:
         return (self._inotify.fileno,) if self._inotify.fileno >= 0 else ()
 
     def next_at(self) -> float:
-        """When a file is looked at that inotify does not watch."""
-        return self._due
+        """When a file is looked at without an event."""
+        return -inf if any(file.ended for file in self._files) else self._due
 
     def follow(self, _link: LinkState, _now: float) -> tuple[()]:
         """Nothing: a file is on no link."""
@@ -240,34 +249,36 @@ class FileSource:
 
     def ready(self, now: float) -> Iterator[Given | SourceFailed]:
         """Read the files that changed, and those that are looked at now."""
-        changed = self._changed()
+        self._hear()
         looks = now >= self._due
         if looks:
             self._due = inf
         for file in self._files:
-            if file.path in changed or looks:
+            if file.ended or looks:
+                ended, file.ended = file.ended, False
                 # Watched before it is read, so that no change is between the two.
                 self._watch(file)
-                yield from self._read(file, now, closed=file.path in changed)
-            if file.number is None and self._source_dir is not None:
+                yield from self._read(file, now, ended=ended)
+            if self._source_dir is not None and (file.number is None or file.unfinished):
                 self._due = min(self._due, now + POLL)
 
     def close(self) -> None:
         """Close inotify."""
         self._inotify.close()
 
-    def _changed(self) -> set[str]:
-        """The files that were closed after writing, replaced or deleted."""
-        changed = set()
+    def _hear(self) -> None:
+        """Note which files have a writer at work, and which were closed, replaced or deleted."""
         for number, mask, name in self._inotify.read():
             for file in self._files:
                 if mask & _OVERFLOW:
-                    changed.add(file.path)
-                elif file.number == number and mask & _DIRECTORY_GONE:
-                    file.number = None
-                elif file.number == number and name == Path(file.path).name:
-                    changed.add(file.path)
-        return changed
+                    file.ended, file.unfinished = True, False
+                elif file.number != number:
+                    continue
+                elif mask & _DIRECTORY_GONE:
+                    file.number, file.unfinished = None, False
+                elif name == Path(file.path).name:
+                    file.ended = file.ended or bool(mask & _ENDED)
+                    file.unfinished = bool(mask & _BEGUN)
 
     def _watch(self, file: _Watched) -> None:
         """Have inotify watch the directory, unless links may change what the path means."""
@@ -280,26 +291,31 @@ class FileSource:
         if os.path.realpath(real) == str(real):
             file.number = self._inotify.add(str(real.parent))
 
-    def _read(self, file: _Watched, now: float, *, closed: bool) -> Iterator[Given | SourceFailed]:
-        """Report what a file holds, if that is new.
+    def _read(self, file: _Watched, now: float, *, ended: bool) -> Iterator[Given | SourceFailed]:
+        """Report what a file holds, or why it does not count, if that is new.
 
-        A file that is only looked at may be half written: it counts when the next look finds
-        the same, or its last line has an end.
+        What is read may be half written, and then counts when the next look finds the same: a
+        writer began before the end of the reading, or the file was only looked at and its last
+        line has no end.
         """
-        try:
-            content = read_file(file.path, self._source_dir)
-        except ValueError as error:
-            file.looked = ()
-            if str(error) != file.refused:
-                file.refused = str(error)
-                yield SourceFailed(Router(file.path, FILE), file.refused, now)
-            return
-        seen, file.looked = file.looked, content.version
-        if not closed and not content.whole and seen != content.version:
+        found = self._content(file)
+        self._hear()
+        seen, file.looked = file.looked, found if isinstance(found, str) else found.version
+        half = not isinstance(found, str) and not found.whole and not ended
+        if (file.unfinished or half) and seen != file.looked:
             self._due = min(self._due, now + POLL)
-            return
-        if content.version == file.given and not file.refused:
-            return
-        file.given, file.refused = content.version, ""
-        age = max(0.0, self._calendar() - content.written)
-        yield Given(Router(file.path, FILE), content.prefixes, now - age, now)
+        elif isinstance(found, str):
+            if found != file.refused:
+                file.refused = found
+                yield SourceFailed(Router(file.path, FILE), file.refused, now)
+        elif found.version != file.given or file.refused:
+            file.given, file.refused = found.version, ""
+            age = max(0.0, self._calendar() - found.written)
+            yield Given(Router(file.path, FILE), found.prefixes, now - age, now)
+
+    def _content(self, file: _Watched) -> Content | str:
+        """What a file holds, or why it does not count."""
+        try:
+            return read_file(file.path, self._source_dir)
+        except ValueError as error:
+            return str(error)

@@ -10,7 +10,7 @@ import select
 import socket
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from math import inf, isinf
+from math import inf
 from typing import NamedTuple, Protocol, TypeAlias
 
 from gitops_prefix.decide.advertisement import Router
@@ -213,7 +213,7 @@ class Watcher:
             for fileno in source.filenos():
                 poll.register(fileno, select.POLLIN)
         at = min((source.next_at() for source in self._sources), default=inf)
-        timeout = None if isinf(at) else min(max(0.0, at - self._clock()), LONGEST_WAIT) * 1000
+        timeout = None if at == inf else min(max(0.0, at - self._clock()), LONGEST_WAIT) * 1000
         return {fileno for fileno, _ in poll.poll(timeout)}
 
     def _turn(self, readable: set[int]) -> None:

@@ -276,6 +276,74 @@ def test_half_a_line_that_is_only_seen_waits_for_the_next_look(directory):
         source.close()
 
 
+@contextmanager
+def looking(path: Path):
+    """A source whose looks the test makes itself: it returns what a look at some time finds."""
+    source = FileSource([str(path)], path.parent, calendar=time.time)
+
+    def look(now: float) -> list[list[str] | str]:
+        return [
+            [str(found.prefix) for found in event.prefixes]
+            if isinstance(event, Given)
+            else event.reason
+            for event in source.ready(now)
+        ]
+
+    try:
+        yield look
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest", "found"),
+    [
+        ("", f"{B}\n", [B]),
+        (B[:-1], B[-1], [B]),
+        (f"{B}\n", f"{A}\n", [B, A]),
+        ("2001", "", "line 1: '2001' is not an IPv6 "),
+    ],
+)
+def test_what_a_writer_began_waits_for_its_end_though_another_ended(directory, begun, rest, found):
+    path = directory / "prefix"
+    path.write_text(f"{A}\n")
+    with looking(path) as look:
+        assert look(0.0) == [[A]]
+        path.unlink()
+        with path.open("w") as file:
+            file.write(begun)
+            file.flush()
+            assert look(1.0) == []
+            file.write(rest)
+        [event] = look(2.0)
+        assert event[: len(found)] == found
+
+
+def test_what_a_writer_keeps_open_counts_when_two_looks_find_the_same(directory):
+    path = directory / "prefix"
+    path.write_text(f"{A}\n")
+    with looking(path) as look, path.open("a") as file:
+        assert look(0.0) == [[A]]
+        file.write(f"{B}\n")
+        file.flush()
+        assert look(1.0) == []
+        assert look(1.0 + POLL) == []
+        assert look(1.0 + 2 * POLL) == [[A, B]]
+
+
+@pytest.mark.parametrize(("text", "found"), [(f"{A}\n", [A]), ("none\n", "line 1: 'none' is not")])
+def test_a_hard_link_counts_when_two_looks_find_it(directory, text, found):
+    path = directory / "prefix"
+    with looking(path) as look:
+        assert look(0.0) == ["No such file or directory"]
+        (directory / "other").write_text(text)
+        path.hardlink_to(directory / "other")
+        assert look(1.0) == []
+        assert look(1.0 + POLL) == []
+        [event] = look(1.0 + 2 * POLL)
+        assert event[: len(found)] == found
+
+
 def test_lifetimes_count_from_the_time_of_change(directory):
     path = directory / "prefix"
     path.write_text(f"{A} 600\n")
