@@ -37,7 +37,7 @@ from gitops_prefix.cli.options import (
 from gitops_prefix.cli.output import DONE
 from gitops_prefix.cli.worktree import list_manifests, read_own_file, shipped, write_files
 from gitops_prefix.decide.prefix import GLOBAL_UNICAST
-from gitops_prefix.decide.specification import read_specification
+from gitops_prefix.decide.reading import read_specification
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.render.inventory import Inventory
 

@@ -9,6 +9,7 @@ from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
 from gitops_prefix.cli.worktree import read_managed_files, read_own_file
 from gitops_prefix.decide.fields import nearest
+from gitops_prefix.decide.policy import likely_source, refusal_of_prefix
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import KIND, Acquisition, Specification
 from gitops_prefix.decide.status import Status
@@ -171,8 +172,6 @@ def find_filtered(
 
 
 def _why_never(acquisition: Acquisition, prefix: Prefix) -> str:
-    from gitops_prefix.decide.candidate import refusal_of_prefix  # noqa: PLC0415  as below
-
     if acquisition.static is None:
         return refusal_of_prefix(prefix, acquisition) or ""
     static = f"spec.acquisition.static is {acquisition.static}; write the other one there"
@@ -193,8 +192,6 @@ def _choices(
         return (Choice(None),)
     if not prefixes:
         return ()
-    from gitops_prefix.decide.candidate import likely_source  # noqa: PLC0415  a check observes none
-
     source = likely_source(acquisition)
     return tuple(Choice(prefix, source) for prefix in prefixes)
 

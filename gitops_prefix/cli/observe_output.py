@@ -25,7 +25,7 @@ from gitops_prefix.decide.advertisement import (
     Router,
     RouterAdvertisement,
 )
-from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import format_address
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.watch.links import reach

@@ -31,7 +31,7 @@ from gitops_prefix.cli.options import (
 )
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.commit_maker import Identity
-from gitops_prefix.publish.forge.forge import MergeMethod
+from gitops_prefix.publish.forge import MergeMethod
 from gitops_prefix.publish.forge.known import AUTO, KINDS
 from gitops_prefix.publish.message import MessageTemplate, TemplateError, Wording, parse_trailer
 from gitops_prefix.publish.notify import KINDS as NOTIFIED

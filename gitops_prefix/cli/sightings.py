@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
 from gitops_prefix.decide.announcement import ANSWER
-from gitops_prefix.decide.candidate import Verdict, judge
+from gitops_prefix.decide.candidate import judge
+from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import format_address
 from gitops_prefix.decide.routers import observe
 from gitops_prefix.decide.selection import Decision

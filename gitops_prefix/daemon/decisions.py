@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
-from gitops_prefix.decide.candidate import Verdict, sources_of
+from gitops_prefix.decide.policy import Verdict, sources_of
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers
 from gitops_prefix.decide.selection import Decision, Standing
 from gitops_prefix.decide.status import PrefixSource

@@ -19,7 +19,7 @@ from gitops_prefix.daemon.outcome import Result, has_errors
 from gitops_prefix.daemon.report import VERSION, Report
 from gitops_prefix.decide.advertisement import DHCPV6_PD, FILE, FRITZBOX, KERNEL, WEBHOOK, Router
 from gitops_prefix.decide.announcement import Announcement
-from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import format_address
 from gitops_prefix.decide.routers import RouterState
 from gitops_prefix.decide.selection import Decision, Standing

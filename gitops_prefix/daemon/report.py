@@ -17,7 +17,7 @@ from gitops_prefix.daemon.decisions import SILENCE, Overheard
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.outcome import RIGHT, Outcome, Pushed, shown_commit
 from gitops_prefix.decide.advertisement import Router
-from gitops_prefix.decide.candidate import source_of
+from gitops_prefix.decide.policy import source_of
 from gitops_prefix.decide.routers import RouterState
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.status import format_time

@@ -28,7 +28,7 @@ from urllib.parse import parse_qsl
 
 from gitops_prefix.daemon.logs import OncePerMinute
 from gitops_prefix.decide.advertisement import WEBHOOK, Router
-from gitops_prefix.decide.candidate import refusal
+from gitops_prefix.decide.policy import refusal
 from gitops_prefix.decide.prefix import BITS, Prefix, parse_address
 from gitops_prefix.plan.ears import Given, Watched, given_for_ever
 

@@ -8,11 +8,10 @@ Nothing follows from silence alone. A router is asked first: `ROUNDS` solicitati
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import inf
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
-from gitops_prefix.decide.prefix import GLOBAL_UNICAST, USUAL_LENGTH, Prefix
+from gitops_prefix.decide.prefix import is_usable
 
 SHORTEST_ROTATION = 60.0
 """Seconds, at least, within which a prefix that comes back shows that its router spreads them."""
@@ -64,22 +63,6 @@ def waits_for(since: float, asked: Asked, now: float) -> float:
     if step > now:
         return step
     return inf if len(asked) == ROUNDS else now + ANSWER
-
-
-def is_usable(prefix: Prefix, *, on_link: bool, autonomous: bool) -> bool:
-    """Whether any host can use a prefix that is announced with these flags.
-
-    RFC 4862 5.5.3 d: "If the sum of the prefix length and interface identifier length
-    does not equal 128 bits, the Prefix Information option MUST be ignored." So without
-    the on-link flag nothing is left of a prefix that is no /64.
-    """
-    return on_link or (autonomous and prefix.length == USUAL_LENGTH)
-
-
-@lru_cache(maxsize=1024)
-def is_global(prefix: Prefix) -> bool:
-    """Whether a prefix is global; two kinds of prefix never replace each other by absence."""
-    return GLOBAL_UNICAST.covers(prefix)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,22 @@ USUAL_LENGTH = 64
 """What a link's prefix almost always is (RFC 4291 2.5.1); assumed until one is known."""
 
 
+def is_usable(prefix: Prefix, *, on_link: bool, autonomous: bool) -> bool:
+    """Whether any host can use a prefix that is announced with these flags.
+
+    RFC 4862 5.5.3 d: "If the sum of the prefix length and interface identifier length
+    does not equal 128 bits, the Prefix Information option MUST be ignored." So without
+    the on-link flag nothing is left of a prefix that is no /64.
+    """
+    return on_link or (autonomous and prefix.length == USUAL_LENGTH)
+
+
+@lru_cache(maxsize=1024)
+def is_global(prefix: Prefix) -> bool:
+    """Whether a prefix is global; two kinds of prefix never replace each other by absence."""
+    return GLOBAL_UNICAST.covers(prefix)
+
+
 def exact_cidrs(first: int, last: int) -> tuple[Prefix, ...]:
     """The fewest prefixes that cover `first` to `last` and nothing else, ascending."""
     found = []

@@ -37,12 +37,10 @@ from gitops_prefix.decide.announcement import (
     ask_at,
     hear_again,
     hear_first,
-    is_global,
-    is_usable,
     proven,
     waits_for,
 )
-from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix
+from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix, is_global, is_usable
 
 MOST_ROUTERS = 256
 """Routers remembered on one link: more are a flood."""

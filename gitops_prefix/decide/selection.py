@@ -17,22 +17,18 @@ from math import inf
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import Router
-from gitops_prefix.decide.announcement import is_global
 from gitops_prefix.decide.candidate import (
     Candidate,
     Pick,
-    Verdict,
     announcer,
     best,
     judge,
-    likely_source,
     of_first_source,
-    source_of,
 )
-from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.reference import places_in
+from gitops_prefix.decide.policy import Verdict, likely_source, source_of
+from gitops_prefix.decide.prefix import Prefix, is_global
 from gitops_prefix.decide.routers import Heard, Oddity, Routers, RouterWarning, heard, warnings
-from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.decide.specification import Acquisition, Specification, places_in
 from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.decide.transition import Choice
 
@@ -263,7 +259,7 @@ def select(
     """Decide which prefix is current at `now`.
 
     * A static prefix is itself.
-    * Of several sources the first that has a candidate counts (`candidate.SOURCES`); a
+    * Of several sources the first that has a candidate counts (`policy.SOURCES`); a
       later one is used while the earlier ones have nothing.
     * The best candidate becomes current: at once if there is no current one, or
       the current one is no candidate any more; after the stabilization window,

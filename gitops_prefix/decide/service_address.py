@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.prefix import BITS, PlacedRange, PlacedSubnet, Prefix
-from gitops_prefix.decide.reference import Placed, Reference, networks_of
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import Placed, Reference, Specification, networks_of
 from gitops_prefix.decide.status import Status
 
 

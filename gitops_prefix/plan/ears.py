@@ -19,8 +19,9 @@ from gitops_prefix.decide.advertisement import (
     Router,
     RouterAdvertisement,
 )
-from gitops_prefix.decide.candidate import Followed, Verdict, refusal, vouched
+from gitops_prefix.decide.candidate import Followed, vouched
 from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.policy import Verdict, refusal
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, given, observe, solicited
 from gitops_prefix.decide.selection import Decision, Selection, adopt, select

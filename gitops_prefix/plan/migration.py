@@ -17,9 +17,9 @@ from gitops_prefix.decide.prefix import (
     host_mask,
     parse_address,
 )
-from gitops_prefix.decide.reference import Reference
+from gitops_prefix.decide.reading import read_specification
 from gitops_prefix.decide.service_address import Room, room_of
-from gitops_prefix.decide.specification import API_VERSION, KIND, read_specification
+from gitops_prefix.decide.specification import API_VERSION, KIND, Reference
 from gitops_prefix.decide.status import Status, read_status, status_document
 from gitops_prefix.decide.transition import settle
 from gitops_prefix.errors import Severity

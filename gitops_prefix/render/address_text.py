@@ -14,7 +14,7 @@ from gitops_prefix.decide.prefix import (
     format_address,
     parse_address,
 )
-from gitops_prefix.decide.reference import Placed
+from gitops_prefix.decide.specification import Placed
 from gitops_prefix.render.node import Value
 
 LIST_COMMENTS = ("#", ";", "//")

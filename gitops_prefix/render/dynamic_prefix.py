@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple, cast
 
 from gitops_prefix.decide.fields import FieldProblem, Path
-from gitops_prefix.decide.specification import Acquisition, Specification, read_specification
+from gitops_prefix.decide.reading import read_specification
+from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import Status, read_status, status_document
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, FieldEdit, Following

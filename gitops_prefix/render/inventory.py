@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.reference import Reference
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import Reference, Specification
 from gitops_prefix.decide.status import Status, format_time, status_document
 from gitops_prefix.decide.transition import imagine
 from gitops_prefix.errors import Place, Problem, Severity

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from gitops_prefix.decide.fields import dotted
-from gitops_prefix.decide.reference import Reference
+from gitops_prefix.decide.specification import Reference
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_text import Span, address_span, entries, span_start
 from gitops_prefix.render.binding import Pool

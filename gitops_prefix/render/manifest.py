@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gitops_prefix.decide.fields import Path, dotted, nearest
-from gitops_prefix.decide.reference import Reference
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import Reference, Specification
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.node import Node, ScalarNode, Value, nearest_node, value_at
 from gitops_prefix.render.source import DocumentSpan, Source

@@ -12,8 +12,7 @@ from gitops_prefix.decide.prefix import (
     format_address,
     parse_address,
 )
-from gitops_prefix.decide.reference import Placed, Reference, networks_of
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import Placed, Reference, Specification, networks_of
 from gitops_prefix.decide.status import Status
 from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends, range_text
 

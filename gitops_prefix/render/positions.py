@@ -310,7 +310,7 @@ def find_misspelt_markers(manifest: Manifest) -> Iterator[Problem]:
 def find_near_misses(manifest: Manifest) -> Iterator[Problem]:
     """A document that would be a DynamicPrefix, but for a slip in its kind or its apiVersion."""
     version, kind = manifest.api_version, manifest.kind
-    nearly = version.startswith(ANNOTATIONS) or (nearest(kind, [KIND]) and _NEAR.match(version))
+    nearly = version.startswith(ANNOTATIONS) or (_NEAR.match(version) and nearest(kind, [KIND]))
     if (version, kind) == (API_VERSION, KIND) or not (nearly or kind.casefold() == KIND.casefold()):
         return
     message = (

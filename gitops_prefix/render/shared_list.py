@@ -12,8 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.fields import Path, dotted
 from gitops_prefix.decide.prefix import Prefix, format_address
-from gitops_prefix.decide.reference import Placed, Reference
-from gitops_prefix.decide.specification import MOST_HISTORY, Specification
+from gitops_prefix.decide.specification import MOST_HISTORY, Placed, Reference, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_text import Span, address_of, entries, replace_entries

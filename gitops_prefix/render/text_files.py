@@ -7,7 +7,6 @@ and between `:begin` and `:end` for every line. A comment begins with `#`, `//`,
 `<!--`, `%`, `!` or `{#`. Only addresses are changed, as `address_tokens` finds them.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -263,6 +262,8 @@ class _Reader:
 
 
 def _said(text: str, start: int) -> str | None:
+    import json  # noqa: PLC0415  most repositories have no marker
+
     line_end = text.find("\n", start)
     line = text[start : len(text) if line_end < 0 else line_end]
     try:

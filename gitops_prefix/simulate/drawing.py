@@ -12,7 +12,7 @@ from math import ceil
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.simulate.steps import Step, Walk, decision_words, event_words
 

@@ -15,7 +15,7 @@ from gitops_prefix.decide.advertisement import (
     RouterAdvertisement,
     UnknownOption,
 )
-from gitops_prefix.decide.candidate import likely_source
+from gitops_prefix.decide.policy import likely_source
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.status import Status

@@ -21,7 +21,7 @@ from xml.etree import ElementTree as ET
 
 from gitops_prefix.decide.advertisement import FRITZBOX, INFINITY, PrefixInformation, Router
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import is_at_home
+from gitops_prefix.decide.reading import is_at_home
 from gitops_prefix.plan.ears import Advertised, Given
 from gitops_prefix.watch.advertisements import ChangedPrefixes
 from gitops_prefix.watch.links import LinkState

@@ -16,7 +16,8 @@ from gitops_prefix.daemon.outcome import (
 )
 from gitops_prefix.daemon.report import Progress, Report, Setting, Shown, report
 from gitops_prefix.decide.advertisement import INFINITY, Router
-from gitops_prefix.decide.candidate import Candidate, Verdict
+from gitops_prefix.decide.candidate import Candidate
+from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Decision, Selection, Standing
 from gitops_prefix.decide.status import read_status

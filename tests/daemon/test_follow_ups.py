@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from gitops_prefix.daemon.follow_ups import Notices, OffTheLoop, PullRequests
 from gitops_prefix.daemon.outcome import Decided, Outcome, Pushed, Stopped, UpToDate
 from gitops_prefix.publish.failure import Failed, Reason
-from gitops_prefix.publish.forge.forge import PullRequest, State
+from gitops_prefix.publish.forge import PullRequest, State
 from gitops_prefix.publish.forge.sync import BranchProposal, RequestStep, Synced
 from gitops_prefix.publish.http import Refused, Unreachable
 from gitops_prefix.publish.notify import Notice

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router
-from gitops_prefix.decide.candidate import Candidate, Pick, Verdict, best, judge
+from gitops_prefix.decide.candidate import Candidate, Pick, best, judge
+from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition
 from tests.decide.routers_saying import (

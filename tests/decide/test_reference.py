@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet, format_address, parse_address
-from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import (
     Nowhere,
     Outside,
@@ -14,7 +13,7 @@ from gitops_prefix.decide.service_address import (
     present_host_part,
     room_of,
 )
-from gitops_prefix.decide.specification import Acquisition, Specification
+from gitops_prefix.decide.specification import Acquisition, Reference, Specification
 from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status
 from gitops_prefix.decide.transition import settle
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.decide.candidate import RANKING, Verdict
+from gitops_prefix.decide.candidate import RANKING
+from gitops_prefix.decide.policy import Verdict
 from tests.decide.kernel_scenarios import SCENARIOS as SCENARIOS_OF_THE_KERNEL
 from tests.decide.threads import THREADS
 

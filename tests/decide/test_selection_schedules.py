@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference
-from gitops_prefix.decide.candidate import Verdict
+from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import GLOBAL_UNICAST
 from gitops_prefix.decide.selection import GRACE, HOUR, Selection, Standing, select
 from gitops_prefix.decide.specification import Transition

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.prefix import parse_address
-from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import Claim, Room, Rooms, assign
+from gitops_prefix.decide.specification import Reference
 
 LB = Reference("home", address_range="lb")
 A, B = parse_address("2001:db8:a::"), parse_address("2001:db8:b::")

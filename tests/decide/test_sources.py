@@ -16,14 +16,14 @@ from gitops_prefix.decide.advertisement import (
     WEBHOOK,
     Router,
 )
-from gitops_prefix.decide.candidate import (
+from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.policy import (
     SOURCES,
     Verdict,
     likely_source,
     refusal_of_prefix,
     source_of,
 )
-from gitops_prefix.decide.kernel import KernelPrefix, accept
 from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
 from gitops_prefix.decide.routers import observe
 from gitops_prefix.decide.selection import Selection, Standing, adopt, select

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.specification import Acquisition, Transition, read_specification
+from gitops_prefix.decide.reading import read_specification
+from gitops_prefix.decide.specification import Acquisition, Transition
 from gitops_prefix.decide.status import PastPrefix, PrefixSource, Status, status_document
 from tests.docs.dynamic_prefix import PAGE, SPEC, fields
 

@@ -14,8 +14,8 @@ from gitops_prefix.decide.advertisement import (
     PrefixInformation,
     Router,
 )
-from gitops_prefix.decide.candidate import Verdict
 from gitops_prefix.decide.kernel import KernelPrefix
+from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Acquisition, Delegation, Specification

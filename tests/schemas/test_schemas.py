@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from gitops_prefix.decide.specification import read_specification
+from gitops_prefix.decide.reading import read_specification
 from gitops_prefix.decide.status import status_document
 from tests.decide.statuses import statuses
 from tests.docs.dynamic_prefix import SPEC

@@ -16,7 +16,7 @@ import atheris
 
 with atheris.instrument_imports(include=["gitops_prefix.decide", "gitops_prefix.watch.codec"]):
     from gitops_prefix.decide.advertisement import Router
-    from gitops_prefix.decide.candidate import Verdict
+    from gitops_prefix.decide.policy import Verdict
     from gitops_prefix.decide.prefix import Prefix
     from gitops_prefix.decide.selection import Decision, Standing
     from gitops_prefix.decide.specification import Acquisition, Specification

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from gitops_prefix.publish.forge.forge import PAGE_SIZE, MergeMethod, Merging, PullRequest, State
+from gitops_prefix.publish.forge import PAGE_SIZE, MergeMethod, Merging, PullRequest, State
 from gitops_prefix.publish.http import Answer, Request, Response
 
 _ENABLE = """

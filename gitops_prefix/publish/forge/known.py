@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from gitops_prefix.errors import InputError, Problem
 from gitops_prefix.publish.credentials import LOOPBACK
-from gitops_prefix.publish.forge.forge import Forge
+from gitops_prefix.publish.forge import Forge
 from gitops_prefix.publish.forge.gitea import Gitea
 from gitops_prefix.publish.forge.github import GitHub
 from gitops_prefix.publish.forge.gitlab import GitLab

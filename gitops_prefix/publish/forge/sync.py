@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from gitops_prefix.errors import InputError, OutsideError
 from gitops_prefix.plan.occasion import Changed, StatusChange
 from gitops_prefix.publish.failure import FailedError, Kind
-from gitops_prefix.publish.forge.forge import (
+from gitops_prefix.publish.forge import (
     PAGE_SIZE,
     Forge,
     MergeMethod,

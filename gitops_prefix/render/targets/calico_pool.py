@@ -11,8 +11,7 @@ from functools import partial
 
 from gitops_prefix.decide.fields import Path
 from gitops_prefix.decide.prefix import Prefix, exact_cidrs
-from gitops_prefix.decide.reference import Reference
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import Reference, Specification
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_text import address_span, hextets, placed_cidrs
 from gitops_prefix.render.binding import (

@@ -3,7 +3,7 @@
 A range becomes the CIDRs that cover it exactly: a wider CIDR would admit strangers.
 """
 
-from gitops_prefix.decide.reference import Placed
+from gitops_prefix.decide.specification import Placed
 from gitops_prefix.render.address_text import address_span, placed_cidrs
 from gitops_prefix.render.binding import Target
 from gitops_prefix.render.edit_items import Item

@@ -8,7 +8,7 @@ prefix. In mode `ha` Services pin their addresses, and blocks stay whole.
 """
 
 from gitops_prefix.decide.prefix import PlacedRange, format_address
-from gitops_prefix.decide.reference import Placed
+from gitops_prefix.decide.specification import Placed
 from gitops_prefix.errors import Severity
 from gitops_prefix.render.address_text import (
     Span,

@@ -14,8 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from gitops_prefix.decide.prefix import format_address
-from gitops_prefix.decide.reference import Placed, Reference
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import Placed, Reference, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends, range_text

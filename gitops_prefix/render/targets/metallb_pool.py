@@ -1,7 +1,7 @@
 """MetalLB IPAddressPool: `spec.addresses` (metallb.io, "Usage", "Configuration")."""
 
 from gitops_prefix.decide.prefix import PlacedRange
-from gitops_prefix.decide.reference import Placed
+from gitops_prefix.decide.specification import Placed
 from gitops_prefix.errors import Severity
 from gitops_prefix.render.address_text import dashed_span, placed_cidrs, range_text
 from gitops_prefix.render.binding import Pool, Target

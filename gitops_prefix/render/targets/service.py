@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.fields import dotted
 from gitops_prefix.decide.prefix import format_address, parse_address
-from gitops_prefix.decide.reference import Reference
 from gitops_prefix.decide.service_address import Claim, Holder, room_of
-from gitops_prefix.decide.specification import Specification
+from gitops_prefix.decide.specification import Reference, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem
 from gitops_prefix.render.address_text import address_span, addresses_of, entries

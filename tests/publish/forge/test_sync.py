@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.errors import InputError, Problem
-from gitops_prefix.publish.forge.forge import MergeMethod, State
+from gitops_prefix.publish.forge import MergeMethod, State
 from gitops_prefix.publish.forge.known import forge_of
 from gitops_prefix.publish.forge.sync import BranchProposal, RequestStep, Sync, Synced
 from gitops_prefix.publish.http import HttpClient, Refused, Unreachable

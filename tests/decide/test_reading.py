@@ -7,13 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
-from gitops_prefix.decide.specification import (
-    Acquisition,
-    Delegation,
-    Specification,
-    Transition,
-    read_specification,
-)
+from gitops_prefix.decide.reading import read_specification
+from gitops_prefix.decide.specification import Acquisition, Delegation, Specification, Transition
 from gitops_prefix.errors import Problem, Severity
 
 
