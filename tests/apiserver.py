@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -28,9 +29,27 @@ STRANGER = "stranger"
 """Somebody whom the server knows, and who may do nothing."""
 _TOKENS = {ADMIN: "token-of-the-admin", STRANGER: "token-of-a-stranger"}
 _GROUPS = {ADMIN: "system:masters", STRANGER: "strangers"}
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}],
+}
+"""What ServiceAccounts asked for is written down, and nothing of anybody else."""
 _SECONDS = 60.0
 """A loaded machine takes its time."""
 _numbers = itertools.count(1)
+
+
+class Asked(NamedTuple):
+    """A request of a ServiceAccount, and the status of the answer."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    name: str
+    status: int
 
 
 @dataclass(frozen=True)
@@ -147,6 +166,16 @@ class ApiServer:
             until(lambda: _holds(path.read_text(), wanted), "the last state", _SECONDS)
         seen.extend(_documents(path.read_text()))
 
+    def asked(self, name: str, namespace: str) -> Iterator[Asked]:
+        """What a ServiceAccount asked for, from the server's audit log; discovery is left out."""
+        user = f"system:serviceaccount:{namespace}:{name}"
+        for line in (self.directory / "audit.log").read_text().splitlines():
+            event = json.loads(line)
+            of = event.get("objectRef")
+            if of is not None and event["user"]["username"] == user:
+                words = (of.get(key, "") for key in ("apiGroup", "resource", "namespace", "name"))
+                yield Asked(event["verb"], *words, event["responseStatus"]["code"])
+
     def account(
         self, name: str, rules: Iterable[Mapping] = (), *, namespace: str = "default"
     ) -> str:
@@ -204,6 +233,7 @@ def api_server(
     directory.mkdir(parents=True)
     server = ApiServer(directory, f"https://127.0.0.1:{free_port()}", prefix)
     _make_keys(server)
+    (directory / "audit.json").write_text(json.dumps(_AUDIT))
     etcd = f"http://127.0.0.1:{free_port()}"
     with ExitStack() as stack:
         for name, options in {
@@ -267,6 +297,8 @@ def _api(server: ApiServer) -> dict[str, object]:
         # No controller makes the accounts that it would ask for, nor keeps the endpoints.
         "disable-admission-plugins": "ServiceAccount",
         "endpoint-reconciler-type": "none",
+        "audit-policy-file": directory / "audit.json",
+        "audit-log-path": directory / "audit.log",
     }
 
 

@@ -216,7 +216,10 @@ class Applying:
                 now = self._clock()
                 action = self._state.action(now) if wanted is not None else Action.NOTHING
                 state = self._state = self._state.begin(action)
-            pause = self._step(state, action, wanted or {}, now)
+            try:
+                pause = self._step(state, action, wanted or {}, now)
+            except Exception as error:  # noqa: BLE001  without this thread what is held stays held
+                pause = self._fail(f"unexpectedly: {type(error).__name__}: {error}")
             with self._condition:
                 if self._done(action, state.commit):
                     self._state = self._state.done(action, state.commit)

@@ -32,6 +32,8 @@ _END_SECONDS = 1.0
 """For the child to remove its files, once nobody can ask any more."""
 _IDLE_SECONDS = 60.0
 _LAST_WORDS = 2000
+_TRIES = 10
+"""To make a directory that no other child removes before it is locked."""
 _INHERITED = (
     "PATH",
     "HOME",
@@ -82,12 +84,32 @@ class _Directory:
     _PREFIX = "gitops-prefix-child-"
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=self._PREFIX))
-        self._lock = self._locked(self.path)
+        """Make it, and remove what others left.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.path, self._lock = self._made()
         for left in self.path.parent.glob(f"{self._PREFIX}*"):
             with suppress(OSError):
                 os.close(self._locked(left))
                 shutil.rmtree(left)
+
+    def _made(self) -> tuple[Path, int]:
+        """A new directory, and its lock.
+
+        Another child may start at this moment, and remove what has no lock yet: then the next
+        directory is tried.
+        """
+        for _ in range(_TRIES - 1):
+            path = Path(tempfile.mkdtemp(prefix=self._PREFIX))
+            with suppress(FileNotFoundError, BlockingIOError):
+                lock = self._locked(path)
+                if _is_at(path, lock):
+                    return path, lock
+                os.close(lock)
+        path = Path(tempfile.mkdtemp(prefix=self._PREFIX))
+        return path, self._locked(path)
 
     @staticmethod
     def _locked(path: Path) -> int:
@@ -106,6 +128,13 @@ class _Directory:
         os.close(self._lock)
 
 
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether a path still leads to what was opened there."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    return False
+
+
 class Child:
     """One process, from its start to its end: one line in, one line out."""
 
@@ -116,8 +145,15 @@ class Child:
             OutsideError: it cannot be started.
         """
         # What the child writes beside its answers is kept, and read only when it dies.
-        self._said = os.memfd_create("said")
-        self._directory = _Directory()
+        try:
+            self._said = os.memfd_create("said")
+        except OSError as error:
+            raise _not_started(command, error) from error
+        try:
+            self._directory = _Directory()
+        except OSError as error:
+            os.close(self._said)
+            raise _not_started(command, error) from error
         try:
             self._process = subprocess.Popen(
                 command,
@@ -130,7 +166,7 @@ class Child:
         except OSError as error:
             os.close(self._said)
             self._directory.remove()
-            raise OutsideError(f"{command[0]} cannot be started: {error}") from error
+            raise _not_started(command, error) from error
         self._requests, self._answers = _pipe(self._process.stdin), _pipe(self._process.stdout)
         self._ready = False
 
@@ -203,6 +239,10 @@ class Child:
         said = os.pread(self._said, _LAST_WORDS, start).decode(errors="replace")
         lines = scrub(said).strip().splitlines()
         return lines[-1] if lines else f"exit code {code}"
+
+
+def _not_started(command: Sequence[str], error: OSError) -> OutsideError:
+    return OutsideError(f"{command[0]} cannot be started: {error}")
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -281,6 +281,8 @@ class ObjectEvents:
             words = self._ask(MakeEvents(tuple(events))).refused
         except GitopsPrefixError as error:
             words = str(error)
+        except Exception as error:  # noqa: BLE001  without this thread there is no Event any more
+            words = f"unexpectedly: {type(error).__name__}: {error}"
         if words and words != self._words and not self._stopping:
             log.warning("Events are not made: %s", words)
         self._words = words

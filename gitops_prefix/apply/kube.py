@@ -21,8 +21,8 @@ from gitops_prefix.errors import OutsideError
 _DEFAULT_NAMESPACE = "default"
 _SECONDS = (5.0, 20.0)
 """To connect, and to wait for an answer."""
-_LISTED_SECONDS, _LIST_SECONDS = 30.0, 2.0
-"""How long a list is good for, and how long it may take."""
+_LISTED_SECONDS, _REFUSED_SECONDS, _LIST_SECONDS = 30.0, 600.0, 2.0
+"""How long a list is good for, and that it was refused; and how long it may take."""
 _MOST_WORDS = 500
 _A_PAGE = 500
 _NO_OBJECT = "the API server's answer is no object: does the kubeconfig's server lead to one?"
@@ -159,13 +159,16 @@ class Connection:
 
     def list_if_allowed(self, path: str) -> list[Object]:
         """The items of a list of half a minute ago at most; none when they are not to be had."""
-        made_at, items = self._lists.get(path, (-inf, []))
-        if time.monotonic() - made_at > _LISTED_SECONDS:
+        until, items = self._lists.get(path, (-inf, []))
+        if time.monotonic() > until:
+            good_for = _LISTED_SECONDS
             try:
                 items = self.limited(_LIST_SECONDS).request("get", path).get("items") or []
-            except OutsideError:
+            except OutsideError as error:
+                refused = isinstance(error, ApiError) and error.status == 403
+                good_for = _REFUSED_SECONDS if refused else _LISTED_SECONDS
                 items = []
-            self._lists[path] = time.monotonic(), items
+            self._lists[path] = time.monotonic() + good_for, items
         return items
 
     def apply(

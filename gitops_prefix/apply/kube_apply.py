@@ -85,7 +85,12 @@ def find_object(connection: Connection, wanted: ApplyConfiguration) -> LiveObjec
         namespace = wanted.namespace or (connection.namespace if served.namespaced else "")
         live = connection.get(served, wanted.name, namespace)
     except ApiError as error:
-        return _failed(wanted, served, error)
+        report = _failed(wanted, served, error)
+        guessed = served is not None and served.namespaced and not wanted.namespace
+        if error.status != 403 or not guessed:
+            return report
+        words = f"the file names no namespace, so that of {namespace} was asked for: write it"
+        return replace(report, message=f"{words}; {report.message}")
     if live is None:
         where = f"in namespace {namespace}" if namespace else "in the cluster"
         words = f"is not {where}; it is not created here"

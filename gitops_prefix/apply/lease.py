@@ -161,13 +161,18 @@ class Leadership:
         try:
             election = self._process.ask(question)
         except GitopsPrefixError as error:
-            words = str(error)
-            if words != self._words and not self._stopping.is_set():
-                log.warning("Lease: %s", words)
-            self._words = words
+            self._warn(str(error))
+            return
+        except Exception as error:  # noqa: BLE001  without this thread nobody leads any more
+            self._warn(f"unexpectedly: {type(error).__name__}: {error}")
             return
         self._words = ""
         self._learn(election)
+
+    def _warn(self, words: str) -> None:
+        if words != self._words and not self._stopping.is_set():
+            log.warning("Lease: %s", words)
+        self._words = words
 
     def _note_loss(self) -> None:
         """Report the end of our lead, also where it ended because no renewal succeeded."""

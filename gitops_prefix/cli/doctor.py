@@ -443,7 +443,7 @@ def _reconcile_rights(settings: RunSettings) -> Iterator[Right]:
         if applies and reconciled.kind == "Application":
             yield asked._replace(verb="get")
         elif applies:
-            for verb in ("get", "patch"):
+            for verb in ("get", "list", "patch"):
                 group = "kustomize.toolkit.fluxcd.io"
                 yield Right(verb, group, "kustomizations", reconciled.namespace)
 

@@ -109,6 +109,27 @@ def said(caplog) -> Iterator[pytest.LogCaptureFixture]:
     logger.removeHandler(caplog.handler)
 
 
+class Broken(Cluster):
+    """Fails once in a way that nobody foresaw."""
+
+    breaks = True
+
+    def ask(self, question) -> Reports:
+        if self.breaks:
+            self.breaks = False
+            raise RuntimeError("odd")
+        return super().ask(question)
+
+
+def test_what_nobody_foresaw_is_reported_and_tried_again(said):
+    cluster = Broken()
+    with thread(cluster, again=0.01) as daemon:
+        daemon.take(*UP, 0.0)
+        cluster.wait("release ours")
+        until(lambda: not daemon.owing, "the end of it")
+    assert "direct apply: unexpectedly: RuntimeError: odd" in said.messages
+
+
 def test_an_outage_from_its_begin_to_its_end():
     cluster, clock = Cluster(), Hand(100.0)
     with thread(cluster, clock=clock) as daemon:

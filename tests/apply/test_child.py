@@ -1,5 +1,6 @@
 """The child process: asked by lines, started on demand, ended when idle; its death loses nothing."""
 
+import errno
 import json
 import os
 import subprocess
@@ -190,6 +191,45 @@ def test_what_a_killed_daemon_left_is_removed_by_the_next(child, tmp_path, monke
     others = Path(said(other)["environment"]["TMPDIR"])
     said(process)
     assert not left.exists() and others.is_dir()
+
+
+def test_a_directory_that_another_child_removed_before_it_was_locked_is_made_again(
+    child, monkeypatch
+):
+    """Two children that start at once: each removes what has no lock."""
+    made = []
+
+    def mkdtemp(**options) -> str:
+        made.append(make(**options))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        return made[-1]
+
+    make = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    assert said(child())["environment"]["TMPDIR"] == made[1]
+
+
+SHORTAGES = {
+    "descriptors": (os, "memfd_create", errno.EMFILE),
+    "room": (tempfile, "mkdtemp", errno.ENOSPC),
+    "processes": (subprocess, "Popen", errno.EAGAIN),
+}
+
+
+@pytest.mark.parametrize("shortage", SHORTAGES)
+def test_a_shortage_is_reported_and_the_next_question_is_answered(child, monkeypatch, shortage):
+    module, name, number = SHORTAGES[shortage]
+
+    def refuse(*_words: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    process = child()
+    with monkeypatch.context() as short:
+        short.setattr(module, name, refuse)
+        with pytest.raises(OutsideError, match=f"cannot be started: .*{os.strerror(number)}"):
+            said(process)
+    assert said(process)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,9 @@ class Holder:
     def away(self, question):
         raise OutsideError("forbidden")
 
+    def breaks(self, question):
+        raise RuntimeError("odd")
+
     def hangs(self, question):
         self.closed.wait(10)
         raise OutsideError("it ended")
@@ -125,6 +128,15 @@ def test_each_new_lead_is_reported_again():
         until(lambda: not candidate.leads(), "the loss")
         holder.answer = holder.ours
         until(lambda: len(led) == 2, "the lead, again")
+
+
+def test_what_nobody_foresaw_is_one_line_and_the_lead_is_asked_for_again(caplog):
+    with leadership("breaks") as (candidate, _, holder, _):
+        until(lambda: len(holder.asked) > 3, "the fourth try")
+        holder.answer = holder.ours
+        until(candidate.leads, "the lead")
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("Lease: unexpectedly: RuntimeError: odd") == 1
 
 
 def test_a_server_that_refuses_is_reported_once_and_asked_again(caplog):

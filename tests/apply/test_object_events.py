@@ -151,14 +151,23 @@ def test_a_namespace_that_is_gone_takes_no_other_event_with_it(cluster, namespac
     assert len(told(cluster, namespace)) == 1
 
 
-def test_a_cluster_that_is_away_is_one_line(caplog):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OutsideError("it hangs"), "it hangs"),
+        (RuntimeError("odd"), "unexpectedly: RuntimeError: odd"),
+    ],
+    ids=["away", "what nobody foresaw"],
+)
+def test_what_keeps_events_from_being_made_is_one_line(caplog, error, words):
     def ask(question):
-        raise OutsideError("it hangs")
+        raise error
 
     events = ObjectEvents(ask, lambda: NOON, lambda: 0.0, "node-1")
     for _ in range(3):
         publish(events, *changes("media"))
-    assert [record.getMessage() for record in caplog.records] == ["Events are not made: it hangs"]
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"Events are not made: {words}"]
 
 
 REPORTS = {

@@ -92,7 +92,7 @@ def test_flux_is_waited_for_by_who_may_read_its_kustomization(cluster, namespace
 def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():
     """Beside Flux's Kustomizations, which are waited for and asked to reconcile."""
     verbs = {name: rule["verbs"] for rule in DIRECT for name in rule["resources"]}
-    assert verbs.pop("kustomizations") == ["get", "patch"]
+    assert verbs.pop("kustomizations") == ["get", "list", "patch"]
     assert verbs == {PLURALS[path]: ["get", "patch"] for path in COVERED}
 
 
@@ -100,6 +100,7 @@ def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():
     ("component", "verbs"),
     {
         **{part: {"get", "patch"} for part in PARTS},
+        "direct-apply-flux": {"get", "list", "patch"},
         "events": {"create"},
         "leader-election": {"create", "get", "update"},
         "reconcile-argocd": {"get", "patch"},

@@ -4,6 +4,8 @@ from hashlib import sha256
 
 import pytest
 
+from gitops_prefix.apply.election import Durations
+from gitops_prefix.decide.fields import parse_duration
 from tests.charts.rendering import rendered, template
 from tests.examples.pod_security import baseline, restricted
 from tests.examples.repositories import of_kind
@@ -69,6 +71,9 @@ REFUSED = {
     "a name that is too long": ({"fullnameOverride": "a" * 53}, "at '/fullnameOverride': maxLength"),
     "a name with a dot": ({"fullnameOverride": "a.b"}, "at '/fullnameOverride'"),
     "a Service whose name begins with a digit": ({"fullnameOverride": "1a", "metrics": {"service": {"enabled": True}}}, "metrics.service.enabled: the name of a Service begins with a letter"),
+    "times of the Lease that client-go refuses": ({"leaderElection": {"enabled": True}, "options": {"retry-period": "9.9s"}}, "options: lease-duration 15s must be longer than renew-deadline 10s, and that longer than 1.2 times retry-period 9.9s"),
+    "a time of the Lease, as a flag": ({"leaderElection": {"enabled": True}, "args": ["--lease-duration=9s"]}, "lease-duration 9s must be longer than renew-deadline 10s"),
+    "a time of the Lease, as a variable": ({"leaderElection": {"enabled": True}, "env": [{"name": "GITOPS_PREFIX_RENEW_DEADLINE", "value": "2.3s"}]}, "1.2 times retry-period 2s"),
     "a probe's time that is none": ({"livenessProbe": {"period": 3}}, "at '/livenessProbe'"),
 }  # fmt: skip
 
@@ -81,6 +86,35 @@ def test_it_is_refused_in_words_that_name_the_value(case, tmp_path):
     assert message in answer.stderr
     assert not answer.stdout
     assert SECRET not in answer.stderr
+
+
+TIMES = [
+    ("15s", "10s", "2s"),
+    ("15s", "10s", "9.9s"),
+    ("15s", "10s", "8s"),
+    ("15s", "10s", "0"),
+    ("10s", "10s", "2s"),
+    ("1m30s", "89s", "1s"),
+    ("1m30s", "1m30s500ms", "1s"),
+    ("1h", "59m", "40m"),
+    ("0.5s", "400ms", "0.1s"),
+    ("1d", "23h", "20h"),
+]
+
+
+@pytest.mark.parametrize("times", TIMES, ids=" ".join)
+def test_the_times_of_the_lease_are_taken_where_the_daemon_takes_them(times, tmp_path):
+    names = ("lease-duration", "renew-deadline", "retry-period")
+    options = dict(zip(names, times, strict=True))
+    values = {"leaderElection": {"enabled": True}, "options": options}
+    try:
+        Durations(*(parse_duration(text).total_seconds() for text in times))
+        taken = True
+    except ValueError:
+        taken = False
+    assert (template(tmp_path, values).returncode == 0) is taken
+    without = {**values, "leaderElection": {"enabled": False}}
+    assert template(tmp_path, without).returncode == 0
 
 
 def pod(objects):

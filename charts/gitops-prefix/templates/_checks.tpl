@@ -89,6 +89,16 @@
 {{- fail "initContainers, extraContainers: gitops-prefix is the daemon's own container: choose another name" }}
 {{- end }}
 {{- end }}
+{{- if .Values.leaderElection.enabled }}
+{{- $lease := include "gitops-prefix.leaseTime" (list $ "lease-duration" "15s") }}
+{{- $renew := include "gitops-prefix.leaseTime" (list $ "renew-deadline" "10s") }}
+{{- $retry := include "gitops-prefix.leaseTime" (list $ "retry-period" "2s") }}
+{{- $seconds := include "gitops-prefix.seconds" $retry | float64 }}
+{{- $deadline := include "gitops-prefix.seconds" $renew | float64 }}
+{{- if not (and (gt $seconds 0.0) (lt (mulf 1.2 $seconds) $deadline) (lt $deadline (include "gitops-prefix.seconds" $lease | float64))) }}
+{{- fail (printf "options: lease-duration %s must be longer than renew-deadline %s, and that longer than 1.2 times retry-period %s: else two daemons could publish at once, or none" $lease $renew $retry) }}
+{{- end }}
+{{- end }}
 {{- /* What needs a role, or a token, is known to the chart only as a value. */}}
 {{- $needing := dict "GITOPS_PREFIX_LEADER_ELECT" "leaderElection.enabled" "GITOPS_PREFIX_LEASE_NAME" "leaderElection.enabled" "GITOPS_PREFIX_LEASE_NAMESPACE" "options.lease-namespace" "GITOPS_PREFIX_APPLY" "apply.mode" "GITOPS_PREFIX_EVENTS" "events" "GITOPS_PREFIX_REQUEST_RECONCILE" "requestReconcile" }}
 {{- $set := include "gitops-prefix.environment" . | fromYaml }}
@@ -109,4 +119,31 @@
 {{- fail (printf "env: %s needs a role, which the chart adds for a value: set %s instead" .name (get $needing .name)) }}
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* A time of the Lease: by a flag, else by a variable, else by an option, else by default. */}}
+{{- define "gitops-prefix.leaseTime" -}}
+{{- $name := index . 1 }}
+{{- $found := dig $name (index . 2) (index . 0).Values.options }}
+{{- range (index . 0).Values.env }}
+{{- if eq .name (printf "GITOPS_PREFIX_%s" ($name | upper | replace "-" "_")) }}
+{{- $found = default $found .value }}
+{{- end }}
+{{- end }}
+{{- range (index . 0).Values.args }}
+{{- if hasPrefix (printf "--%s=" $name) . }}
+{{- $found = trimPrefix (printf "--%s=" $name) . }}
+{{- end }}
+{{- end }}
+{{- $found }}
+{{- end }}
+
+{{/* The seconds of a duration, as in 1m30s. */}}
+{{- define "gitops-prefix.seconds" -}}
+{{- $seconds := 0.0 }}
+{{- range regexFindAll "[0-9]+([.][0-9]+)?(ms|s|m|h|d)" . -1 }}
+{{- $unit := get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0) (regexFind "[a-z]+$" .) }}
+{{- $seconds = addf $seconds (mulf (regexFind "^[0-9.]+" .) $unit) }}
+{{- end }}
+{{- $seconds }}
 {{- end }}

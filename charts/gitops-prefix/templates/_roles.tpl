@@ -46,7 +46,8 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
   rules:
     - apiGroups: [kustomize.toolkit.fluxcd.io]
       resources: [kustomizations]
-      verbs: [get, patch]
+      # `list` finds every Kustomization that applies the object.
+      verbs: [get, list, patch]
 {{- end }}
 {{- end }}
 {{- $groups := dict "gitrepository" "source.toolkit.fluxcd.io" "kustomization" "kustomize.toolkit.fluxcd.io" "application" "argoproj.io" }}
@@ -67,7 +68,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
       resources: [{{ get $resources $kind }}]
       resourceNames: [{{ regexFind "[^/]+$" . | quote }}]
       {{- /* Direct apply waits until an Application has the commit. */}}
-      verbs: [{{ if eq $kind "application" }}get, {{ end }}patch]
+      verbs: [{{ if and (eq $kind "application") (ne $.Values.apply.mode "never") }}get, {{ end }}patch]
     {{- end }}
     {{- end }}
 {{- end }}
