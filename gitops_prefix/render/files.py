@@ -14,8 +14,10 @@ from gitops_prefix.errors import InputError, Place, Problem
 MARKER = "$dynamicprefix"
 NEEDLES = (b"dynamic-prefix.io/", MARKER.encode())
 """Every managed file has one of them: an annotation, an apiVersion, or a marker."""
-NEAR_MISS = r"dynamic[-_.]?prefix(?:es)?(?:-operator)?(?:\.[a-z]{2,8})?/"
-"""The domain of our annotations, and what a slip of the pen makes of it; in any case."""
+NEAR_MISS = r"dynamic[-_.]?prefix(?:es)?(?:-operator)?(?:\.[a-z]{2,8})?(?:/|~1)"
+"""The domain of our annotations, and what a slip of the pen makes of it; in any case.
+
+`~1` is the slash of a key in a JSON pointer (RFC 6901 section 3)."""
 NEAR_MARKER = re.compile(
     r"\{[ \t]*[\"']?(?!(?-i:\$dynamicprefix)\b)(\$dynamic[-_.]?prefix)[\"']?[ \t]*:", re.IGNORECASE
 )

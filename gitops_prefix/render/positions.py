@@ -40,6 +40,7 @@ from gitops_prefix.render.node import (
     SequenceNode,
     key_text,
     scalars_in,
+    value_at,
 )
 from gitops_prefix.render.style import resolve
 
@@ -64,7 +65,10 @@ _ASKS = {SERVICE_ADDRESS_RANGE, SERVICE_SUBNET, SUFFIX}
 _LABELS = {"labels", "matchLabels", "commonLabels", "commonAnnotations"}
 _NO_ANNOTATIONS = {("spec",), ("metadata",), ("spec", "commonMetadata", "annotations")}
 _NEAR = re.compile(NEAR_MISS, re.IGNORECASE)
-_IN_TEXT = re.compile(rf"^[ \t\"'-]*({NEAR_MISS}[a-z-]+)[\"']?:[ \t]", re.MULTILINE | re.IGNORECASE)
+_KEY = rf"[ \t\"'-]*({NEAR_MISS}[a-z-]+)[\"']?:"
+_IN_BLOCK = re.compile(rf"^{_KEY}[ \t]", re.MULTILINE | re.IGNORECASE)
+_IN_TEXT = re.compile(rf"[{{,]\s*{_KEY}|(?:annotations|labels)/({NEAR_MISS}[a-z-]+)", re.IGNORECASE)
+_OPERATION = re.compile(r"\bop[\"']?:\s*[\"']?(\w+)")
 _OF_OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
 """What PKizzle/dynamic-prefix-operator notes on live objects."""
 _ANNOTATIONS: Path = ("metadata", "annotations")
@@ -338,14 +342,31 @@ def find_unread(manifest: Manifest, read: Iterable[Path]) -> Iterator[Problem]:
             yield from _find_misspelt(manifest, node)
             if path not in read and path[-1:] not in _SELECTORS:
                 yield from _find_elsewhere(manifest, path, node)
-        elif isinstance(node, ScalarNode) and node.style in {"|", ">"}:
-            found = _IN_TEXT.search(node.text)
-            if found is not None:
+        elif isinstance(node, ScalarNode) and path[-2:-1] != ("annotations",):
+            key = _key_in_text(manifest, path, node)
+            if key:
                 message = (
-                    f"{found[1]} in the text of {dotted(path)}: nothing reads that there; annotate "
+                    f"{key} in the text of {dotted(path)}: nothing reads that there; annotate "
                     "the object itself"
                 )
                 yield manifest.problem(node, "annotation-elsewhere", message, Severity.WARNING)
+
+
+def _key_in_text(manifest: Manifest, path: Path, node: ScalarNode) -> str:
+    """A key of ours in a patch that is a text, or in the path of a JSON patch (RFC 6902).
+
+    A patch that only removes our keys is no mistake: the cluster needs none of them. Neither is
+    an annotation that holds a copy of the object, as kubectl's.
+    """
+    found = _IN_BLOCK.search(node.text) if node.style in {"|", ">"} else None
+    found = found or _IN_TEXT.search(node.text)
+    if found is None:
+        return ""
+    beside = value_at(manifest.content, path[:-1]) if path[-1:] == ("path",) else None
+    done = [beside.get("op")] if isinstance(beside, dict) else _OPERATION.findall(node.text)
+    if {*done} == {"remove"}:
+        return ""
+    return next(key for key in found.groups() if key).replace("~1", "/")
 
 
 def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
@@ -364,7 +385,8 @@ def _find_misspelt(manifest: Manifest, node: MappingNode) -> Iterator[Problem]:
     for key, _ in node.entries:
         text = key_text(key) or ""
         if _NEAR.match(text) and not text.startswith(ANNOTATIONS):
-            message = f"gitops-prefix reads no {text}: write {ANNOTATIONS}{text.partition('/')[2]}"
+            meant = _NEAR.sub(ANNOTATIONS, text, count=1)
+            message = f"gitops-prefix reads no {text}: write {meant}"
             yield manifest.problem(key, "unknown-annotation", message, Severity.WARNING)
 
 

@@ -52,6 +52,28 @@ ROWS = {
         f"kind: Kustomization\npatches:\n- patch: |-\n    metadata:\n      annotations:\n        {MINE}\n",
         (ELSEWHERE, 3, "dynamic-prefix.io/name in the text of patches[0].patch"),
     ),
+    "an inline patch by operations": (
+        "kind: Kustomization\npatches:\n- patch: |-\n    - op: add\n"
+        "      path: /metadata/annotations/dynamic-prefix.io~1name\n      value: home\n",
+        (ELSEWHERE, 3, "dynamic-prefix.io/name in the text of patches[0].patch"),
+    ),
+    "a patch that is JSON": (
+        "kind: Kustomization\npatches:\n"
+        '- patch: \'[{"op":"add","path":"/metadata/labels/dynamic-prefix.io~1suffix","value":""}]\'\n',
+        (ELSEWHERE, 3, "dynamic-prefix.io/suffix in the text of patches[0].patch"),
+    ),
+    "a patch in braces": (
+        f"kind: Kustomization\npatches:\n- patch: |-\n    metadata: {{annotations: {{{MINE}}}}}\n",
+        (ELSEWHERE, 3, "dynamic-prefix.io/name in the text of patches[0].patch"),
+    ),
+    "a file of operations": (
+        "- op: add\n  path: /metadata/annotations/dynamic-prefix.io~1name\n  value: home\n",
+        (ELSEWHERE, 2, "dynamic-prefix.io/name in the text of [0].path"),
+    ),
+    "a key as JSON pointers write it": (
+        f"{OBJECT}  annotations: {{dynamic-prefix.io~1name: home}}\n",
+        ("unknown-annotation", 5, "write dynamic-prefix.io/name"),
+    ),
     "a misspelt domain": (
         POOL.replace("dynamic-prefix.io/name", "dynamicprefix.io/name").replace(
             "dynamic-prefix.io/address", "Dynamic-Prefix.io/address"
@@ -178,6 +200,12 @@ SILENT = {
     "an export's record in JSON": (
         f'{OBJECT}  annotations:\n    k: |\n      {{"dynamic-prefix.io/name":"home"}}\n'
     ),
+    "a patch that removes a key": "- op: remove\n  path: /metadata/annotations/dynamic-prefix.io~1name\n",
+    "an inline patch that removes keys": (
+        "kind: Kustomization\npatches:\n- patch: |-\n"
+        + "    - op: remove\n      path: /metadata/annotations/dynamic-prefix.io~1name\n" * 2
+    ),
+    "words about a key": f"{OBJECT}spec: {{words: \"it is '{MINE}' there\"}}\n",
     "a key that is no text": f"{OBJECT}? [dynamic-prefix.io/name]\n: a\n",
     "an operator's definition": (
         "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
