@@ -224,7 +224,7 @@ def _edit_bindings(
     problems.extend(host_parts.problems)
     for binding in inventory.bindings:
         following = followings.get(binding.dynamic_prefix)
-        if following is None:
+        if following is None or binding.claim in host_parts.refused:
             continue
         if binding.claim is not None and binding.claim in host_parts.after:
             following = following._replace(
@@ -256,11 +256,16 @@ def _imagine(inventory: Inventory) -> dict[str, Following]:
 
 
 class _HostParts(NamedTuple):
-    """The host part of each claim, by the statuses after and before."""
+    """The host part of each claim, by the statuses after and before.
+
+    Attributes:
+        refused: claims of fields that stay as they are, each alone.
+    """
 
     after: Mapping[Claim, int]
     before: Mapping[Claim, int]
     problems: tuple[Problem, ...]
+    refused: frozenset[Claim]
 
 
 def _assign_host_parts(
@@ -283,8 +288,10 @@ def _assign_host_parts(
         if rooms.before is not None
         and (host_part := kept_host_part(claim, Rooms(rooms.before))) is not None
     }
-    problems = tuple(_host_part_problems(assignment, claims, claiming))
-    return _HostParts(assignment.host_parts, before, problems)
+    together = {binding.claim for binding in bindings if not binding.alone}
+    refused = {*(claim for _, claim in assignment.taken), *assignment.full} - together
+    problems = tuple(_host_part_problems(assignment, claims, claiming, refused))
+    return _HostParts(assignment.host_parts, before, problems, frozenset(refused))
 
 
 def _rooms(claim: Claim, following: Following) -> Rooms | None:
@@ -295,7 +302,10 @@ def _rooms(claim: Claim, following: Following) -> Rooms | None:
 
 
 def _host_part_problems(
-    assignment: Assignment, claims: Mapping[Claim, Rooms], claiming: Mapping[Claim, Binding]
+    assignment: Assignment,
+    claims: Mapping[Claim, Rooms],
+    claiming: Mapping[Claim, Binding],
+    refused: set[Claim],
 ) -> Iterator[Problem]:
     for first, second in assignment.taken:
         host_part = format_address(assignment.host_parts[second])
@@ -310,7 +320,8 @@ def _host_part_problems(
                 f"give one of them another {SUFFIX}, or both the same "
                 "lbipam.cilium.io/sharing-key (of MetalLB: metallb.io/allow-shared-ip)"
             )
-        yield Problem("address-taken", message, claiming[second].place)
+        alone = second in refused
+        yield Problem("address-taken", message, claiming[second].place, alone=alone)
     for claim in assignment.outside:
         room = claims[claim].after
         message = (
@@ -323,7 +334,7 @@ def _host_part_problems(
             f"{_service(claim)}: every address of {_part(claim)} is taken: widen it, or name "
             "another one"
         )
-        yield Problem("range-full", message, claiming[claim].place)
+        yield Problem("range-full", message, claiming[claim].place, alone=claim in refused)
     yield from _unknown_services(claiming)
 
 

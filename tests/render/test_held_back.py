@@ -16,6 +16,9 @@ b: ["::1"]  # {"$dynamicprefix": "other:lb:cidrs"}
 """
 LB = '{"$dynamicprefix": "home:lb:cidrs"}'
 START = LB.replace("cidrs", "start")
+TEN = LB.replace("cidrs", "address:::f000:0:0:10")
+FULL = PREFIX.decode().replace('"::a"}', '"::5"}')
+ONLY, MENTION = (LB.replace("lb:cidrs", f"odd:address:{host}") for host in ("::5", "@media/web"))
 BESIDE = f"a: ['::1']  # {LB.replace('lb', 'nope')}\nb: ['::1']  # {LB}\n"
 REST = {"group.yaml", "home.yaml", "of.yaml", "other.yaml"}
 CASES = {
@@ -46,6 +49,18 @@ CASES = {
         {"of.yaml", "other.yaml", "both.yaml"}, {"home.yaml", "group.yaml"},
     ),
     "a wrong marker beside right ones": ({"marked.yaml": BESIDE}, REST | {"marked.yaml"}, set()),
+    "a marked address that another document has": (
+        {"a.yaml": f"x: ''  # {TEN}\n", "marked.yaml": f"x: ''  # {TEN}\ny: ['::1']  # {LB}\n"},
+        REST | {"a.yaml", "marked.yaml"}, set(),
+    ),
+    "an annotation's address that another document has": (
+        {"a.yaml": f"x: ''  # {TEN}\n", "marked.yaml": f"metadata:\n  annotations:\n    a: ''  # {TEN}\ny: ['::1']  # {LB}\n"},
+        REST | {"a.yaml"}, {"marked.yaml"},
+    ),
+    "a marked address in a full range": (
+        {"home.yaml": FULL, "web.yaml": f"x: ''  # {ONLY}\n", "marked.yaml": f"x: ''  # {MENTION}\ny: ['::1']  # {LB}\n"},
+        REST | {"web.yaml", "marked.yaml"}, set(),
+    ),
     "a wrong marker of one end of a range": (
         {"marked.yaml": f"r:\n  a: '::1'  # {START}\n  b: '::2'  # {START.replace('lb:start', 'lbs:end')}\n"},
         REST, {"marked.yaml"},
