@@ -16,6 +16,8 @@ from gitops_prefix.errors import Place
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _CONTENT = re.compile(r"^[ \t]*[^\s#%]", re.MULTILINE)
 _BOM = "\ufeff"
+_FEW = 4
+"""Places that are counted out, each in less than a quarter of the time that a table takes."""
 
 
 class DocumentSpan(NamedTuple):
@@ -29,7 +31,7 @@ class DocumentSpan(NamedTuple):
 class Source:
     """A file's text without its byte order mark."""
 
-    __slots__ = ("_breaks", "bom", "path", "text")
+    __slots__ = ("_asked", "_breaks", "bom", "path", "text")
 
     def __init__(self, path: str, text: str, *, bom: bool = False) -> None:
         """Keep a text.
@@ -43,6 +45,7 @@ class Source:
         self.text = text
         self.bom = bom
         self._breaks: list[int] | None = None
+        self._asked = 0
 
     @classmethod
     def decode(cls, path: str, content: bytes, *, errors: str = "strict") -> "Source":
@@ -65,6 +68,10 @@ class Source:
 
     def place(self, offset: int) -> Place:
         """Line and column of an offset, as editors count."""
+        self._asked += 1
+        if self._asked <= _FEW:
+            line_start = self.text.rfind("\n", 0, offset) + 1
+            return Place(self.path, self.text.count("\n", 0, offset) + 1, offset - line_start + 1)
         if self._breaks is None:
             # Found once: a file of ten thousand documents needs as many places.
             lengths = accumulate(map(len, self.text.split("\n")))
