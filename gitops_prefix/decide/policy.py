@@ -14,6 +14,7 @@ from gitops_prefix.decide.prefix import (
     GLOBAL_UNICAST,
     LINK_LOCAL,
     MULTICAST,
+    SHORTEST_LENGTH,
     USUAL_LENGTH,
     Prefix,
     is_usable,
@@ -74,6 +75,7 @@ class Verdict(StrEnum):
     OTHER_ROUTER = "its router is not in spec.acquisition.routerAdvertisement.routers"
     SNAC_ROUTER = "from a stub network's router (SNAC flag), which `routers` does not name"
     NOT_UNICAST = "link-local, multicast or loopback"
+    TOO_SHORT = "shorter than /16: no network has that many addresses"
     NOT_GLOBAL = "not global unicast (prefixFilter.requireGlobalUnicast)"
     NOT_WITHIN = "not inside prefixFilter.within"
     TOO_LONG = "longer than /64 (set prefixFilter.within to allow it)"
@@ -125,6 +127,11 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         Verdict.NOT_UNICAST,
         lambda asked: any(special.overlaps(asked.prefix) for special in NOT_UNICAST),
+        of_prefix=True,
+    ),
+    Refusal(
+        Verdict.TOO_SHORT,
+        lambda asked: asked.prefix.length < SHORTEST_LENGTH,
         of_prefix=True,
     ),
     Refusal(

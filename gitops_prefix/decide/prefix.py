@@ -112,6 +112,10 @@ MULTICAST = Prefix.parse("ff00::/8")  # RFC 4291 2.7
 
 USUAL_LENGTH = 64
 """What a link's prefix almost always is (RFC 4291 2.5.1); assumed until one is known."""
+SHORTEST_LENGTH = 16
+"""No network has more addresses: "In no case shall an ISP receive more than a /16 initial
+allocation" (ARIN NRPM 6.5.2.1 b). A shorter prefix is a mistake, or a forgery that would make all
+of the Internet ours."""
 
 
 def is_usable(prefix: Prefix, *, on_link: bool, autonomous: bool) -> bool:
@@ -121,6 +125,8 @@ def is_usable(prefix: Prefix, *, on_link: bool, autonomous: bool) -> bool:
     does not equal 128 bits, the Prefix Information option MUST be ignored." So without
     the on-link flag nothing is left of a prefix that is no /64.
     """
+    if prefix.length < SHORTEST_LENGTH:
+        return False
     return on_link or (autonomous and prefix.length == USUAL_LENGTH)
 
 

@@ -22,6 +22,7 @@ from gitops_prefix.decide.prefix import (
     BITS,
     LINK_LOCAL,
     MULTICAST,
+    SHORTEST_LENGTH,
     USUAL_LENGTH,
     AddressRange,
     Prefix,
@@ -171,7 +172,7 @@ def _read_acquisition(spec: Fields, name: str) -> Acquisition:
     delegated = None
     if "delegatedPrefixLength" in advertisement:
         delegated = advertisement.integer(
-            "delegatedPrefixLength", USUAL_LENGTH, low=1, high=USUAL_LENGTH
+            "delegatedPrefixLength", USUAL_LENGTH, low=SHORTEST_LENGTH, high=USUAL_LENGTH
         )
     acquisition = Acquisition(
         interfaces=tuple(dict.fromkeys(interfaces)) if enabled else (),
@@ -249,7 +250,12 @@ def _read_delegation(fields: Fields, name: str, delegated: int | None) -> Delega
     return Delegation(
         name,
         interface,
-        asked.integer("requestedPrefixLength", delegated or USUAL_LENGTH, low=1, high=USUAL_LENGTH),
+        asked.integer(
+            "requestedPrefixLength",
+            delegated or USUAL_LENGTH,
+            low=SHORTEST_LENGTH,
+            high=USUAL_LENGTH,
+        ),
         asked.parsed_list("servers", _parse_server),
         asked.parsed("duid", _parse_own_duid, ""),
         asked.boolean("releaseOnStop", default=False),
@@ -321,6 +327,11 @@ def _parse_static(text: str) -> Prefix:
         raise ValueError(
             f'"{text}" is link-local or multicast, and never a prefix for addresses: write the '
             'prefix that your provider gave you, as in "2001:db8:1234::/64"'
+        )
+    if prefix.length < SHORTEST_LENGTH:
+        raise ValueError(
+            f'"{text}" is shorter than /{SHORTEST_LENGTH}, and no network has that many addresses: '
+            'write the prefix that your provider gave you, as in "2001:db8:1234::/64"'
         )
     return prefix
 

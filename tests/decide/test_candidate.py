@@ -89,6 +89,9 @@ def within(*prefixes):
             pio(A), within("2001:db9::/32", "2001:db8::/32"), Verdict.CANDIDATE, id="in one of two"
         ),
         pytest.param(pio(DELEGATED), {}, Verdict.CANDIDATE, id="shorter than a /64"),
+        pytest.param(
+            pio(Prefix.parse("2000::/3")), {}, Verdict.TOO_SHORT, id="all of the Internet"
+        ),
         pytest.param(pio(LONG), {}, Verdict.TOO_LONG, id="longer than a /64"),
         pytest.param(
             pio(LONG), within("2001:db8::/32"), Verdict.TOO_LONG, id="a short within is no order"

@@ -199,6 +199,13 @@ def test_a_static_prefix_is_for_addresses(text):
     assert "link-local or multicast, and never a prefix for addresses" in message
 
 
+def test_a_static_prefix_is_that_of_a_network():
+    [(code, message)] = problems(document(acquisition={"static": {"prefix": "2000::/3"}}))
+
+    assert code == "invalid-value"
+    assert '"2000::/3" is shorter than /16, and no network has that many addresses' in message
+
+
 @pytest.mark.parametrize("length", [-1, 0, 65, 128, True, "56", "long", 5.5])
 @pytest.mark.parametrize(
     ("source", "field"),
@@ -299,7 +306,7 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
         pytest.param(
             advertisement(delegatedPrefixLength=129),
             "out-of-range",
-            "spec.acquisition.routerAdvertisement.delegatedPrefixLength: 129 is not a whole number from 1 to 64",
+            "spec.acquisition.routerAdvertisement.delegatedPrefixLength: 129 is not a whole number from 16 to 64",
             id="a delegation of 129 bits",
         ),
         pytest.param(

@@ -38,6 +38,7 @@ from tests.decide.routers_saying import (
 )
 
 ELSEWHERE = Router("eth1", "fe80::1")
+INTERNET = Prefix.parse("2000::/3")
 
 
 def standing(routers, now):
@@ -60,6 +61,9 @@ PAIRS = [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,))]
         pytest.param([(0, (A,)), (1, (A, B))], 1, {A, B}, id="a prefix added"),
         pytest.param([(0, (A, B)), (1, (A,))], 1, {A}, id="a prefix left out"),
         pytest.param([(0, (A,)), (1, (B,))], 1, {B}, id="a prefix exchanged (RFC 8978)"),
+        pytest.param(
+            [(0, (A,)), (1, (INTERNET,))], 1, {A, INTERNET}, id="what nobody has displaces nothing"
+        ),
         pytest.param([(0, (A,)), (1, ())], 1, {A}, id="without any: nothing follows (RFC 4861 9)"),
         pytest.param(
             [(0, (A,)), (1, (B,)), (2, (A,))], 2, {A, B}, id="one that comes back: both stand"

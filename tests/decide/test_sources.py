@@ -283,6 +283,10 @@ def test_whatever_they_have_no_later_source_is_taken_before_an_earlier_one(steps
         ("fe80::/64", {"require_global_unicast": False}, Verdict.NOT_UNICAST),
         ("2001:db8::/64", {"within": (Prefix.parse("2001:db9::/32"),)}, Verdict.NOT_WITHIN),
         ("2001:db8::/72", {}, Verdict.TOO_LONG),
+        ("2000::/3", {"within": (Prefix.parse("2000::/3"),)}, Verdict.TOO_SHORT),
+        ("fc00::/7", {"require_global_unicast": False}, Verdict.TOO_SHORT),
+        ("2000::/15", {}, Verdict.TOO_SHORT),
+        ("2001::/16", {}, None),
     ],
 )
 def test_a_prefix_is_refused_whichever_source_gives_it(prefix, policy, verdict):

@@ -168,6 +168,13 @@ def test_a_target_that_is_new_holds_the_ipv4_of_external_ips():
     assert (found[ALPHA], codes) == (f"{NEW},192.0.2.9", [])
 
 
+def test_external_ips_of_ipv6_alone_have_no_a_record():
+    found, codes = render_service(
+        service(TEN, f"{IPS}: 192.0.2.7") + DUAL + "  externalIPs: ['fd00::9']\n"
+    )
+    assert (found[ALPHA], codes) == (NEW, [])
+
+
 def test_an_empty_target_is_none():
     found, codes = render_service(service(TEN, f"{IPS}: {OLD}", f'{ALPHA}: ""') + DUAL)
     assert (found[ALPHA], codes) == ("", ["ipv4-would-be-lost", "ipv4-leaves-dns"])

@@ -186,11 +186,11 @@ class _Service(NamedTuple):
         return tuple(dict.fromkeys((*self.pinned(manifest), *ipv4_of(more))))
 
     def ipv4_in_dns(self, manifest: Manifest) -> tuple[str, ...]:
-        """The IPv4 addresses that a Service has in DNS; external-dns takes external IPs first."""
+        """The IPv4 addresses that a Service has in DNS; external-dns takes external IPs alone."""
         external = manifest.of_spec("externalIPs")
-        listed = external if isinstance(external, list) else []
-        found = tuple(address for text in listed for address in ipv4_of(text))
-        return found or self.ipv4(manifest)
+        if not (external and isinstance(external, list)):
+            return self.ipv4(manifest)
+        return tuple(address for text in external for address in ipv4_of(text))
 
 
 def _families_would_differ(manifest: Manifest, service: _Service) -> Problem | None:
