@@ -156,14 +156,14 @@ class ApiServer:
         command = self.command(*words)
         path = self.directory / f"watch-{next(_numbers)}"
         with path.open("w") as out, start_here(*command, stdout=out):
-            until(lambda: path.stat().st_size, "the first state", _SECONDS)
+            until(lambda: path.stat().st_size, "the first state")
             yield seen
             mark = f"tests/watched={next(_numbers)}"
             self.kubectl("annotate", kind, name, *where, mark, "--overwrite")
             key, _, number = mark.partition("=")
             wanted = f'"{key}": "{number}"'
             # kubectl prints a document in several writes.
-            until(lambda: _holds(path.read_text(), wanted), "the last state", _SECONDS)
+            until(lambda: _holds(path.read_text(), wanted), "the last state")
         seen.extend(_documents(path.read_text()))
 
     def asked(self, name: str, namespace: str) -> Iterator[Asked]:
@@ -249,7 +249,7 @@ def api_server(
             assert started.poll() is None, log_of(server)
             return server.ask("get", "--raw", "/readyz").returncode == 0
 
-        until(ready, "the API server", _SECONDS)
+        until(ready, "the API server")
         yield server
 
 

@@ -181,7 +181,7 @@ class Client:
     events: "queue.SimpleQueue[object]"
     seen: list[object] = field(default_factory=list)
 
-    def given(self, seconds: float = 20.0) -> dict[str, tuple[int, int]]:
+    def given(self, seconds: float = 60.0) -> dict[str, tuple[int, int]]:
         """The next prefixes, each with its valid and preferred lifetime."""
         event = self.event(Given, seconds)
         return {
@@ -189,18 +189,18 @@ class Client:
             for each in event.prefixes
         }
 
-    def failure(self, seconds: float = 20.0) -> str:
+    def failure(self, seconds: float = 60.0) -> str:
         """The next complaint."""
         return self.event(SourceFailed, seconds).reason
 
-    def notice(self, state: str, seconds: float = 20.0) -> LeaseNotice:
+    def notice(self, state: str, seconds: float = 60.0) -> LeaseNotice:
         """The next notice of a state."""
         while True:
             notice = self.event(LeaseNotice, seconds)
             if notice.state == state:
                 return notice
 
-    def event(self, kind, seconds: float = 20.0):
+    def event(self, kind, seconds: float = 60.0):
         while True:
             try:
                 event = self.events.get(timeout=seconds)
@@ -255,14 +255,14 @@ def client(
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    found = made.get(timeout=10)
+    found = made.get(timeout=60)
     if isinstance(found, BaseException):
         raise found
     try:
         yield found
     finally:
         found.watcher.stop()
-        thread.join(timeout=5)
+        thread.join(timeout=60)
 
 
 class Forger:
@@ -298,7 +298,7 @@ class Forger:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert ready.wait(10)
+        assert ready.wait(120)
         try:
             yield
         finally:

@@ -3,16 +3,20 @@
 Each has a port of its own, and is gone afterwards with all that it started.
 """
 
+import fcntl
 import getpass
 import os
 import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 from gitops_prefix.publish.credentials import SshKey
 from tests.branch import MANAGED, bare_repository
@@ -37,16 +41,32 @@ def start_here(*words: str, **options) -> Iterator[subprocess.Popen[str]]:
         end(process)
 
 
-def free_port() -> int:
-    """A port that nobody takes until its server does: the kernel gives it to no connection.
+_OURS: set[int] = set()
+"""The ports that this process has given out."""
 
-    It is below the range of those, and by chance, since other tests look for ports, too.
+
+@cache
+def _claims() -> IO[bytes]:
+    """A file that every test process of this user opens; each locks one byte for each of its ports."""
+    return (Path(tempfile.gettempdir()) / f"gitops-prefix-ports-{os.getuid()}").open("ab")
+
+
+def free_port() -> int:
+    """A port that nobody takes until its server does, however late that starts.
+
+    The kernel gives it to no connection: it is below the range of those. No other test process
+    is given it while this one lives: its byte is locked.
     """
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", secrets.choice(range(first * 2 // 3, first))))
-            return probe.getsockname()[1]
+        port = secrets.choice(range(first * 2 // 3, first))
+        if port in _OURS:
+            continue
+        with suppress(OSError), socket.socket() as probe:
+            fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            probe.bind(("127.0.0.1", port))
+            _OURS.add(port)
+            return port
 
 
 @contextmanager
@@ -113,6 +133,8 @@ def ssh_server(
         "PermitRootLogin": "yes",
         "PasswordAuthentication": "no",
         "PidFile": directory / "pid",
+        # On a busy machine many may be at their login at once.
+        "MaxStartups": 200,
         "AuthorizedKeysFile": directory / "authorized_keys",
     }
     words = [shutil.which("sshd", path=_SEARCH), "-D", "-e", "-f", "/dev/null"]
@@ -204,12 +226,20 @@ def web_server(
     words = [shutil.which("fcgiwrap", path=_SEARCH), "-c", "8", "-s", f"unix:{cgi}"]
     with ExitStack() as stack:
         stack.enter_context(start_here(*words, stderr=subprocess.DEVNULL))
-        until(cgi.exists, "fcgiwrap")
+        until(lambda: _takes(cgi), "fcgiwrap")
         words = [shutil.which("nginx", path=_SEARCH), "-c", str(directory / "nginx.conf")]
         words += ["-e", str(directory / "error.log")]
         stack.enter_context(start_here(*words, stderr=subprocess.DEVNULL))
         until((directory / "nginx.pid").exists, "nginx")
         yield server
+
+
+def _takes(path: Path) -> bool:
+    """Whether somebody listens at this socket; it is there before."""
+    with socket.socket(socket.AF_UNIX) as asking, suppress(OSError):
+        asking.connect(str(path))
+        return True
+    return False
 
 
 def _write_settings(server: WebServer, *, tls: bool, elsewhere: str, token: str) -> None:

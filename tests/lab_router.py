@@ -47,7 +47,7 @@ class LabRouter:
     def advertise(self, *prefixes: str, **fields: int) -> None:
         self.send(header() / says(*prefixes, **fields))
 
-    def solicited(self, seconds: float = 10.0) -> IPv6:
+    def solicited(self, seconds: float = 60.0) -> IPv6:
         """The next Router Solicitation on the link."""
         while select.select([self._frames], [], [], seconds)[0]:
             packet = Ether(self._frames.recv(65535))

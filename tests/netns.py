@@ -36,15 +36,34 @@ def run(*command: str, **options) -> subprocess.CompletedProcess[str]:
     )
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60.0):
-    """Wait for a condition; its value is the answer."""
+def until(condition: Callable[[], object], what: str, seconds: float = 120.0):
+    """Wait for a condition; its value is the answer. The limit is for a machine that is busy."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while True:
+        # Whoever was not given the processor for so long looks once more.
+        late = time.monotonic() >= end
         value = condition()
         if value:
             return value
+        if late:
+            raise AssertionError(f"{what}: not within {seconds:g} s")
         time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {seconds:g} s")
+
+
+def replace_program(path: Path, text: str) -> Path:
+    """Write a script in place of another one, which may be running, or just be started.
+
+    Such a file cannot be written to (ETXTBSY), and a shell reads what is written into it.
+    """
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.chmod(0o755)
+    return new.replace(path)
+
+
+def whole_lines(log: Path) -> list[str]:
+    """The lines of a log that is written meanwhile; its last one may have no end yet."""
+    return log.read_text().rpartition("\n")[0].splitlines()
 
 
 @dataclass(frozen=True)
@@ -108,10 +127,11 @@ def end(process: subprocess.Popen) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(timeout=12)
+            # The daemon has ten seconds; a machine that is busy adds to them.
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=5)
+            process.wait(timeout=120)
     for stream in (process.stdout, process.stderr, process.stdin):
         if stream is not None:
             stream.close()

@@ -15,7 +15,9 @@ import pytest
 
 def _runs(*command: str) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+        return (
+            subprocess.run(command, capture_output=True, check=False, timeout=120).returncode == 0
+        )
     except OSError:
         return False
 

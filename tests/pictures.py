@@ -56,7 +56,7 @@ def draw_demo(path: Path) -> None:
         with suppress(OSError):
             while chunk := output.read1(65536):
                 said += chunk
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     path.write_text(terminal(said.decode().replace("\r", "").splitlines()[:_MOST_LINES]))
 
 

@@ -2,14 +2,13 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import indent
 
 from tests.gitrepo import example, git
-from tests.netns import Namespace
+from tests.netns import Namespace, until
 
 PROGRAM = [sys.executable, "-m", "gitops_prefix"]
 LINK = "    routerAdvertisement:\n      interface: eth0\n"
@@ -49,7 +48,7 @@ class Sourced:
     def run(self, *more: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
         return subprocess.run(
-            self.command(*more), check=False, capture_output=True, text=True, timeout=60
+            self.command(*more), check=False, capture_output=True, text=True, timeout=120
         )
 
     @contextmanager
@@ -68,21 +67,24 @@ class Sourced:
             finally:
                 if made.poll() is None:
                     made.terminate()
-                    assert made.wait(timeout=20) == 0, self.log.read_text()
+                    assert made.wait(timeout=120) == 0, self.log.read_text()
 
     def on_branch(self, *arguments: str) -> str:
         """What git says in the tree."""
         return git(self.tree, *arguments)
 
-    def published(self, prefix: str, seconds: float = 40.0) -> str:
+    def published(self, prefix: str) -> str:
         """The commit message of the change, once the branch has it."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+
+        def is_there() -> bool:
             self.on_branch("fetch", "-q", "origin")
-            if f'currentPrefix: "{prefix}"' in self.show("prefix.yaml"):
-                return self.on_branch("log", "-1", "--format=%B", "origin/main").rstrip()
-            time.sleep(0.1)
-        raise AssertionError(f"{prefix} is not on the branch: {self.log.read_text()[-2000:]}")
+            return f'currentPrefix: "{prefix}"' in self.show("prefix.yaml")
+
+        try:
+            until(is_there, f"{prefix} on the branch")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.log.read_text()[-2000:]}") from None
+        return self.on_branch("log", "-1", "--format=%B", "origin/main").rstrip()
 
     def show(self, path: str) -> str:
         """A file of the branch."""
@@ -93,9 +95,7 @@ class Sourced:
         self.on_branch("fetch", "-q", "origin")
         return int(self.on_branch("rev-list", "--count", "origin/main"))
 
-    def reported(self, text: str, seconds: float = 30.0) -> int:
+    def reported(self, text: str) -> int:
         """How often the log has a text, once it has it."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and text not in self.log.read_text():
-            time.sleep(0.1)
+        until(lambda: text in self.log.read_text(), f"the log says {text}")
         return self.log.read_text().count(text)

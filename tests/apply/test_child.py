@@ -255,7 +255,7 @@ def test_the_true_child_ends_with_its_standard_input():
     command += ["--kubeconfig=/nonexistent"]
     question = ApplyObjects(())
     ended = subprocess.run(
-        command, input=write_question(question), capture_output=True, timeout=60, check=True
+        command, input=write_question(question), capture_output=True, timeout=120, check=True
     )
     with pytest.raises(InputError, match="/nonexistent"):
         read_answer(question, ended.stdout)

@@ -97,15 +97,15 @@ def test_events_are_told(cluster, namespace, tmp_path):
 
 def test_a_leader_is_elected_in_its_own_namespace(cluster, namespace, tmp_path):
     with daemon(cluster, tmp_path, "leader-election", f"--lease-namespace={HOME}") as (_, log):
-        until(lambda: "we lead" in log.read_text(), "the lead", 60)
-        until(lambda: "published" in log.read_text(), "the commit", 60)
+        until(lambda: "we lead" in log.read_text(), "the lead")
+        until(lambda: "published" in log.read_text(), "the commit")
         assert cluster.get("lease", HOME, HOME)["spec"]["leaseDurationSeconds"] == 15
 
 
 def test_its_role_is_for_that_namespace_alone(cluster, namespace, tmp_path):
     options = [f"--lease-namespace={namespace}"]
     with daemon(cluster, tmp_path, "leader-election", *options) as (_, log):
-        until(lambda: "Lease: " in log.read_text(), "the refusal", 60)
+        until(lambda: "Lease: " in log.read_text(), "the refusal")
         assert "forbidden" in log.read_text()
 
 

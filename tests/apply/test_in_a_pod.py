@@ -42,7 +42,7 @@ def account_files(cluster: ApiServer, namespace: str, tmp_path, given: list) -> 
 
 def ask(process: subprocess.Popen, question):
     """What the child answers to one question; it ends then."""
-    line, _ = process.communicate(write_question(question).decode(), timeout=60)
+    line, _ = process.communicate(write_question(question).decode(), timeout=120)
     return read_answer(question, line.encode())
 
 

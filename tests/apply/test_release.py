@@ -41,7 +41,7 @@ def helm(cluster, namespace, tmp_path):
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=120,
         ).stdout
 
     return run

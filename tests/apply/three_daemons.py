@@ -134,7 +134,7 @@ class Daemon:
         self.send(what)
         assert self.process is not None
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(20)
+            self.process.wait(120)
             return
         self.process.kill()
         self.process.wait()
@@ -401,7 +401,7 @@ def hand_over(
         if stage != "before the push":
             for daemon in day.daemons:
                 daemon.git(there=True)
-            until(lambda: f":{day.prefix:x}::/64" in git(day.remote, "show", "main:prefix.yaml"), "the push", 60)  # fmt: skip
+            until(lambda: f":{day.prefix:x}::/64" in git(day.remote, "show", "main:prefix.yaml"), "the push")  # fmt: skip
         if stage == "while giving back":
             for daemon in day.daemons:
                 daemon.api.rule = lambda _: Wait(0.5)

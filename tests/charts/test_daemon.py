@@ -70,7 +70,7 @@ def running(objects, environment, directory):
 
 def answers(probe, port):
     try:
-        with urlopen(f"http://127.0.0.1:{port}{probe['path']}", timeout=10) as answer:
+        with urlopen(f"http://127.0.0.1:{port}{probe['path']}", timeout=120) as answer:
             return answer.status == 200
     except URLError:
         return False

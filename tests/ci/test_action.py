@@ -53,7 +53,7 @@ def run_action(repository: Path, **inputs: str) -> Ran:
         }  # fmt: skip
         ran = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
-            cwd=repository, env=environment, check=False, timeout=60,
+            cwd=repository, env=environment, check=False, timeout=120,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         log, code = log + ran.stdout, ran.returncode

@@ -36,7 +36,7 @@ def repository(tmp_path: Path) -> Path:
 def call(directory: Path, *words: str) -> tuple[int, str]:
     home = directory.parent
     ran = subprocess.run(
-        words, cwd=directory, check=False, timeout=60, text=True,
+        words, cwd=directory, check=False, timeout=120, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={
             "PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(home),

@@ -21,7 +21,7 @@ def call(
         capture_output=True,
         input=stdin,
         text=True,
-        timeout=60,
+        timeout=120,
         env={**os.environ, "XDG_STATE_HOME": str(directory / "state"), **environment},
     )
 

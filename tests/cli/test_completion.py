@@ -40,7 +40,7 @@ def test_bash_completes_by_the_script(line, offered, tmp_path, capsys):
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     assert offered in answer.stdout.splitlines()
     assert answer.stderr == ""

@@ -237,7 +237,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure_outside(words, nowhere):
     with Path("/dev/full").open("w") as full:
         answer = subprocess.run(
             [sys.executable, "-m", "gitops_prefix", *words],
-            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
         )  # fmt: skip
     words = "error: cannot write the answer: No space left on device [outside]\n"
     assert (answer.returncode, answer.stderr) == (3, words)
@@ -272,7 +272,7 @@ def test_a_reader_that_is_gone_is_no_failure(nowhere):
     os.close(reader)
     answer = subprocess.run(
         [sys.executable, "-m", "gitops_prefix", "--help"],
-        stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60,
+        stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
     )  # fmt: skip
     os.close(writer)
     assert (answer.returncode, answer.stderr) == (0, "")

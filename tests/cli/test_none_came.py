@@ -29,7 +29,7 @@ def nothing_on(lab, *words: str, meanwhile=lambda: None) -> list[str]:
     call = [*PROGRAM, "observe", "--interface", "eth0", "--timeout", "2s", *words]
     with lab.node.start(*call, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         meanwhile()
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     assert stdout == ""
     assert "no Router Advertisement came. Check, in this order:" in stderr

@@ -66,7 +66,7 @@ def call(*words: object) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -284,7 +284,7 @@ def test_ctrl_c_ends_well():
         with lab.node.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stderr.readline() == "missing0 does not exist yet; waiting for it\n"
             process.send_signal(signal.SIGINT)
-            stdout, stderr = process.communicate(timeout=20)
+            stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     assert stdout == ""
     assert stderr.startswith("no Router Advertisement came. Check, in this order:")
@@ -294,7 +294,7 @@ def test_a_reader_that_leaves_ends_it_well(day):
     """`observe | head -1`."""
     answer = subprocess.run(
         f"{' '.join(PROGRAM)} observe --pcap {day} --output json | head -1",
-        shell=True, check=False, capture_output=True, text=True, timeout=60,
+        shell=True, check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert json.loads(answer.stdout)["current"] == A
     assert answer.stderr == ""

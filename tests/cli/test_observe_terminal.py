@@ -92,7 +92,7 @@ def terminal(lab, *words: str, columns: int = 120, rows: int = 40, **environment
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=120)
         os.close(master)
 
 

@@ -161,7 +161,7 @@ def test_a_diff_applies_and_keeps_line_ends(home, tmp_path):
     words = ["--prefix", f"home-ipv6={A}", "--now", "2026-11-24T12:00:00Z"]
     diff = subprocess.run(
         [sys.executable, "-m", "gitops_prefix", "render", "--diff", *words],
-        cwd=home, check=True, capture_output=True, timeout=60,
+        cwd=home, check=True, capture_output=True, timeout=120,
     ).stdout  # fmt: skip
     shutil.copytree(home, tmp_path / "patched")
     subprocess.run(
@@ -185,7 +185,7 @@ def on_a_terminal(directory: Path, *words: str, **environment: str) -> bytes:
         with contextlib.suppress(OSError):
             while chunk := os.read(master, 65536):
                 shown += chunk
-        process.wait(timeout=60)
+        process.wait(timeout=120)
     os.close(master)
     return shown
 

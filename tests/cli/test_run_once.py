@@ -85,17 +85,17 @@ def test_a_daemon_on_trial_shows_it_on_its_page_and_does_not_spin(tmp_path, bare
 
         def publication() -> dict:
             try:
-                with urlopen(f"http://127.0.0.1:{port}/status", timeout=10) as answer:
+                with urlopen(f"http://127.0.0.1:{port}/status", timeout=120) as answer:
                     return json.load(answer)["publication"]
             except OSError:
                 return {}
 
         try:
-            until(lambda: publication().get("result") == "rehearsed", "a dry run", 60)
+            until(lambda: publication().get("result") == "rehearsed", "a dry run")
             assert "a dry run: " in publication()["words"]
             until(lambda: publication()["next_try_in_seconds"] > 1, "a wait for the next pass")
         finally:
             process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(120) == 0
     assert commits(bare) == before
     assert (tmp_path / "log").read_text().count("a dry run: ") <= 3

@@ -168,7 +168,7 @@ def test_a_full_disk_leaves_every_file_as_it_was(tmp_path):
     """
     ran = subprocess.run(
         ["unshare", "--mount", "bash", "-c", script],
-        cwd=ROOT, check=False, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert ran.returncode == 3, ran.stdout + ran.stderr
     assert "No space left on device; every file is as it was" in ran.stderr

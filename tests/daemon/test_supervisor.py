@@ -71,6 +71,6 @@ def test_the_daemon_says_that_it_is_ready_how_it_goes_that_it_lives_and_that_it_
             daemon.send_signal(signal.SIGTERM)
             while listening.recv(4096) != b"STOPPING=1":
                 pass
-            assert daemon.wait(timeout=12) == 0
+            assert daemon.wait(timeout=120) == 0
         finally:
             daemon.kill()

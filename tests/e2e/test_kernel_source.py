@@ -12,6 +12,7 @@ import pytest
 from gitops_prefix.decide.kernel import TOGETHER
 from tests import netns
 from tests.gitrepo import example, git
+from tests.netns import whole_lines
 from tests.parts import require
 from tests.topology import heard
 
@@ -47,7 +48,7 @@ class Running:
         self.process, self._log = process, log
 
     def lines(self) -> list[dict]:
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        return [json.loads(line) for line in whole_lines(self._log)]
 
     def says(self, words: str) -> bool:
         return any(words in line["message"] for line in self.lines())

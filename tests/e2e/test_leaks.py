@@ -175,7 +175,7 @@ class Place:
 
     def shown(self, url: str) -> bytes:
         opener = build_opener(ProxyHandler({}))
-        return b"\n".join(opener.open(url + page, timeout=10).read() for page in PAGES)
+        return b"\n".join(opener.open(url + page, timeout=120).read() for page in PAGES)
 
     def leaks(self, remote: Path, *shown: bytes) -> list[str]:
         """Where a secret is, of everything that is left."""
@@ -211,20 +211,20 @@ def play(
     with place.daemon(words, variables) as (process, url):
         watch.daemon = process
         with watch.looking():
-            until(place.says("[secret]"), "a refusal", 60)
+            until(place.says("[secret]"), "a refusal")
             refused = place.shown(url)
             assert b"[secret]" in refused, "the page says what the server said"
             set_hook(remote, "exit 0")
-            until(place.says("published "), "a publication", 60)
+            until(place.says("published "), "a publication")
             if "--notify" in words:
-                until(place.says("403 no [secret] [secret]"), "a webhook that refuses", 60)
+                until(place.says("403 no [secret] [secret]"), "a webhook that refuses")
             published = place.shown(url)
             tree = place.directory / "tree"
             git(tree, "pull", "-q", "origin", "main")
             set_hook(remote, "exit 0")
             fixed(tree, "2001:db8:5678::/64")
             set_hook(remote, f"touch {hanging}; while test -e {hanging}; do sleep 0.1; done")
-            until(hanging.exists, "a push", 60)
+            until(hanging.exists, "a push")
             watch.look()
     hanging.unlink()
     assert place.leaks(remote, refused, published) == []

@@ -36,7 +36,7 @@ class Timer:
 
     def fires(self, *options: str, url: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.words(*options, url=url), check=False, capture_output=True, text=True, timeout=60
+            self.words(*options, url=url), check=False, capture_output=True, text=True, timeout=120
         )
 
     def subjects(self) -> list[str]:
@@ -89,7 +89,7 @@ def test_a_host_that_hangs_is_left_when_sigterm_comes(timer, once, code):
             with connection:
                 process.send_signal(signal.SIGTERM)
                 # Sooner than git gives up, which ends with another code.
-                _, said = process.communicate(timeout=60)
+                _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (code, "")
 
 

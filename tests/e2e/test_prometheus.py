@@ -65,11 +65,11 @@ def prometheus(tmp_path: Path) -> Iterator[Ask]:
             log = stack.enter_context((tmp_path / f"{name}.log").open("w"))
             stack.enter_context(start_here(*words, stdout=log, stderr=log))
         published = 'gitops_prefix_publish_duration_seconds_count{stage="whole"} > 0'
-        until(lambda: seen(ask, published), "the first prefix is published", 60)
+        until(lambda: seen(ask, published), "the first prefix is published")
         declines(remote)
         git(tree, "pull", "-q", "origin", "main")
         fixed(tree, B)
-        until(lambda: seen(ask, "gitops_prefix_pending_change_age_seconds > 2"), "it waits", 60)
+        until(lambda: seen(ask, "gitops_prefix_pending_change_age_seconds > 2"), "it waits")
         yield ask
 
 

@@ -56,7 +56,7 @@ def daemon(tmp_path: Path, *words: str, **variables: str) -> Iterator[tuple[str,
 
 
 def page(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=120) as answer:
         return answer.read().decode()
 
 

@@ -61,7 +61,7 @@ class House:
     def hears(self, many: int) -> None:
         """Wait until the daemon took so many more advertisements."""
         already = heard(self.made.node)
-        netns.until(lambda: heard(self.made.node) >= already + many, "advertisements", 60)
+        netns.until(lambda: heard(self.made.node) >= already + many, "advertisements")
 
     def default_routers(self) -> set[str]:
         """The routers that the node's own kernel has as default routers."""
@@ -119,7 +119,7 @@ def test_the_other_router_takes_over_once_it_is_proven_that_one_is_gone(tmp_path
             with radvd(home, 2, tmp_path).advertising(lan0=(SECOND,)):
                 before = home.changes()
                 goes(home, first)
-                netns.until(lambda: home.current() == SECOND, "the prefix of the other", 60)
+                netns.until(lambda: home.current() == SECOND, "the prefix of the other")
                 assert home.changes() == before + 1
 
 
@@ -133,7 +133,7 @@ def test_after_a_farewell_the_kernel_of_the_node_is_of_the_same_opinion(tmp_path
                 home.hears(5)
                 assert {"fe80::1", "fe80::2"} == home.default_routers()
                 home.end(first, signal.SIGTERM)
-                netns.until(lambda: home.current() == SECOND, "the prefix of the other", 60)
+                netns.until(lambda: home.current() == SECOND, "the prefix of the other")
                 assert home.default_routers() == {"fe80::2"}
 
 
@@ -145,7 +145,7 @@ def test_with_no_other_router_the_prefix_stays_and_it_is_said_that_its_router_is
             home.hears(5)
             before = home.changes()
             home.end(first, signal.SIGKILL)
-            netns.until(lambda: "router gone" in home.log.read_text(), "the standing", 60)
+            netns.until(lambda: "router gone" in home.log.read_text(), "the standing")
             assert "the router fe80::1%eth0 is gone" in home.log.read_text()
             assert (home.current(), home.changes()) == (FIRST, before)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests import netns
 from tests.gitrepo import example, git
+from tests.netns import whole_lines
 from tests.parts import require
 
 PROGRAM = [sys.executable, "-m", "gitops_prefix"]
@@ -39,7 +40,7 @@ def subjects(remote: Path) -> list[str]:
 
 
 def errors(log: Path) -> list[str]:
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [json.loads(line) for line in whole_lines(log)]
     return [line["message"] for line in lines if CONTESTED in line["message"]]
 
 
@@ -47,7 +48,7 @@ def test_they_stop_after_the_second_time_and_both_report_it(tmp_path):
     require("netns", "radvd")
     remote = example("flux", tmp_path)
     with two_daemons(tmp_path, remote) as logs:
-        netns.until(lambda: all(map(errors, logs)), "daemons that report each other", 60)
+        netns.until(lambda: all(map(errors, logs)), "daemons that report each other")
         commits = subjects(remote)
         time.sleep(6)
         assert subjects(remote) == commits

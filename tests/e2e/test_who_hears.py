@@ -44,7 +44,7 @@ def test_a_leader_without_a_link_or_without_a_router_makes_way_for_one_that_hear
             directory.mkdir()
             remotes[lease] = bare_repository(directory, {"prefix.yaml": PREFIX.encode()})
             log = daemon(f"deaf-{lease}", lease, lease, remotes[lease])
-            netns.until(lambda log=log: "we lead" in log.read_text(), "the deaf leader", 60)
+            netns.until(lambda log=log: "we lead" in log.read_text(), "the deaf leader")
         start(netns.Radvd(world, tmp_path).advertising("2001:db8:a::/64"))
         for lease, remote in remotes.items():
             daemon(f"hears-{lease}", "eth0", lease, remote)

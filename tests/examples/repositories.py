@@ -47,7 +47,7 @@ def build(directory: Path) -> list[Document]:
     require("kubectl")
     command = ["kustomize", "build"] if shutil.which("kustomize") else ["kubectl", "kustomize"]
     result = subprocess.run(
-        [*command, str(directory)], capture_output=True, text=True, check=False, timeout=60
+        [*command, str(directory)], capture_output=True, text=True, check=False, timeout=120
     )
     assert result.returncode == 0, result.stderr
     return list(parse(result.stdout))

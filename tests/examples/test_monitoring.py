@@ -102,7 +102,12 @@ def test_every_metric_but_those_told_otherwise_is_on_the_dashboard():
 def promtool(*words: str, directory: Path = HERE) -> str:
     require("promtool")
     answer = subprocess.run(
-        ["promtool", *words], cwd=directory, check=False, capture_output=True, text=True, timeout=60
+        ["promtool", *words],
+        cwd=directory,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout

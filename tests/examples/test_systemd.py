@@ -59,7 +59,7 @@ def test_systemd_understands_every_line(unit, tmp_path):
         (tmp_path / each.name).write_text(text)
     answer = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)],
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     ours = [line for line in answer.stderr.splitlines() if "gitops-prefix" in line]
     assert (answer.returncode, ours) == (0, []), answer.stderr

@@ -17,6 +17,7 @@ from gitops_prefix.render.settings import Settings
 from tests.daemon.house import NOON, A, B, C, D, Time
 from tests.daemon.house import House as DaemonsHouse
 from tests.gitrepo import example, git
+from tests.netns import replace_program
 
 __all__ = ["NOON", "A", "B", "C", "D", "Time"]
 
@@ -108,6 +109,4 @@ def hook(remote: Path, name: str, text: str) -> Path:
     """A hook of the server's; the test removes it, or not."""
     path = remote / "hooks" / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return path
+    return replace_program(path, f"#!/bin/sh\n{text}\n")

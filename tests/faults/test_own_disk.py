@@ -238,14 +238,14 @@ def test_git_that_outlived_us_is_waited_for(tmp_path, remote):
     hook(remote, "pre-receive", f"touch {tmp_path}/pushing; read line < {gate}")
     words = [sys.executable, "-c", ORPHAN, str(tmp_path / "clone"), str(remote)]
     with subprocess.Popen(words, cwd=ROOT, start_new_session=True) as process:
-        until((tmp_path / "pushing").exists, "the push", 60)
+        until((tmp_path / "pushing").exists, "the push")
         os.killpg(process.pid, signal.SIGKILL)
     hook(remote, "pre-receive", "exit 0")
     with subprocess.Popen(words, cwd=ROOT) as process:
-        until(lambda: _waits_for(tmp_path / "clone", process.pid), "the second start", 60)
+        until(lambda: _waits_for(tmp_path / "clone", process.pid), "the second start")
         assert subjects(remote) == []
         gate.write_text("go\n")
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=120) == 0
     assert subjects(remote) == [first(A)]
     assert git(remote, "fsck", "--strict") == ""
 

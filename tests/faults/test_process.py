@@ -30,7 +30,7 @@ from tests.faults.house import (
 )
 from tests.git_servers import SshServer, free_port, ssh_server, start_here
 from tests.gitrepo import git
-from tests.netns import until
+from tests.netns import replace_program, until, whole_lines
 from tests.parts import require
 from tests.static_source import fixed
 
@@ -53,7 +53,7 @@ class Running:
 
     def page(self, path: str) -> str:
         address = f"http://127.0.0.1:{self.port}{path}"
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=120) as answer:
             return answer.read().decode()
 
     def answers(self) -> bool:
@@ -66,7 +66,7 @@ class Running:
         return json.loads(self.page("/status"))["publication"]
 
     def logged(self, words: str) -> list[dict]:
-        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        lines = [json.loads(line) for line in whole_lines(self.log)]
         return [line for line in lines if words in line["message"]]
 
 
@@ -77,7 +77,7 @@ def running(forge: Forge, tmp_path: Path) -> Iterator[Running]:
     words = command(forge.url, tmp_path / "clone", key.key, key.known_hosts)
     words += ["--listen", f"127.0.0.1:{daemon.port}"]
     with daemon.log.open("w") as log, start_here(*words, stderr=log, cwd=tmp_path) as process:
-        until(daemon.answers, "its pages", 60)
+        until(daemon.answers, "its pages")
         yield daemon
         assert process.poll() is None, daemon.log.read_text()
     assert process.returncode == 0, "SIGTERM is exit code 0"
@@ -88,17 +88,17 @@ def test_the_words_of_a_hook_reach_the_log_the_page_and_the_status(tmp_path, ssh
     fixed(ssh.tree, A)
     declines = hook(ssh.remote, "pre-receive", f"echo '{WORDS}' >&2; exit 1")
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged(WORDS), "the words in the log", 60)
+        until(lambda: daemon.logged(WORDS), "the words in the log")
         assert daemon.logged(WORDS)[0]["level"] == "error"
         assert WORDS in daemon.page("/")
         status = daemon.publishing
         assert (status["result"], status["reason"]) == ("refused", "hook")
         assert WORDS in status["words"]
         declines.unlink()
-        until(lambda: daemon.publishing["result"] in {"published", "unchanged"}, "the push", 60)
+        until(lambda: daemon.publishing["result"] in {"published", "unchanged"}, "the push")
         assert WORDS not in daemon.page("/")
         assert daemon.publishing["pending_since"] is None
-        assert daemon.logged("published")
+        until(lambda: daemon.logged("published"), "the log of it")
 
 
 def test_down_at_the_start_of_the_process(tmp_path, ssh):
@@ -106,12 +106,12 @@ def test_down_at_the_start_of_the_process(tmp_path, ssh):
     fixed(ssh.tree, A)
     ssh.line.down()
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged("Connection refused"), "a first try", 60)
+        until(lambda: daemon.logged("Connection refused"), "a first try")
         assert daemon.page("/healthz") == "alive\n"
         with pytest.raises(urllib.error.HTTPError, match="503"):
             daemon.page("/readyz")
         ssh.line.up()
-        until(lambda: daemon.logged("published"), "the commit", 60)
+        until(lambda: daemon.logged("published"), "the commit")
         assert daemon.page("/readyz") == "ready\n"
 
 
@@ -128,19 +128,19 @@ def test_another_host_key_is_refused_loudly(tmp_path, ssh, sshd):
     assert "Host key verification failed" in answer.stderr
     known.write_text(right)
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged("published"), "the commit", 60)
+        until(lambda: daemon.logged("published"), "the commit")
         known.write_text(wrong)
-        until(lambda: daemon.logged("Host key verification failed"), "the refusal", 60)
+        until(lambda: daemon.logged("Host key verification failed"), "the refusal")
         assert daemon.logged("Host key verification failed")[0]["level"] == "error"
         known.write_text(right)
-        until(lambda: daemon.publishing["result"] == "unchanged", "the next look", 60)
+        until(lambda: daemon.publishing["result"] == "unchanged", "the next look")
         known.write_text(wrong)
-        until(lambda: daemon.publishing["result"] == "refused", "the next refusal", 60)
+        until(lambda: daemon.publishing["result"] == "refused", "the next refusal")
     with running(ssh, tmp_path) as daemon:
         # Who was let in once waits, though it is the first look of this process.
-        until(lambda: daemon.publishing["result"] == "refused", "the refusal", 60)
+        until(lambda: daemon.publishing["result"] == "refused", "the refusal")
         known.write_text(right)
-        until(lambda: daemon.publishing["result"] == "unchanged", "the next look", 60)
+        until(lambda: daemon.publishing["result"] == "unchanged", "the next look")
 
 
 def waits(clone: Path) -> str:
@@ -162,20 +162,20 @@ def test_an_outage_a_kill_and_a_start(tmp_path):
     ):
         words = _with_keys(server, server.url(remote), clone)
         with lab.node.start(*words, stderr=log, cwd=tmp_path) as process:
-            until(lambda: "published" in (tmp_path / "log").read_text(), "the commit for A", 60)
+            until(lambda: "published" in (tmp_path / "log").read_text(), "the commit for A")
             _remote(lab, "down")
             radvd.advertise(B)
-            until(lambda: B in waits(clone), "our commit for B", 60)
+            until(lambda: B in waits(clone), "our commit for B")
             os.killpg(process.pid, signal.SIGKILL)
         with lab.node.start(*words, stderr=log, cwd=tmp_path) as process:
             radvd.advertise(C)
-            until(lambda: f"-> {C}" in waits(clone), "our commit for C", 60)
+            until(lambda: f"-> {C}" in waits(clone), "our commit for C")
             assert len(subjects(remote)) == 1
             _remote(lab, "up")
-            until(lambda: len(subjects(remote)) > 1, "the commits", 60)
-            until(lambda: not waits(clone), "the look that finds them", 60)
+            until(lambda: len(subjects(remote)) > 1, "the commits")
+            until(lambda: not waits(clone), "the look that finds them")
             # As long as it likes: routers repeat themselves, and the branch is looked at.
-            until(lambda: (tmp_path / "log").read_text().count("published") >= 2, "the log", 60)
+            until(lambda: (tmp_path / "log").read_text().count("published") >= 2, "the log")
         assert process.returncode == 0
     assert [str(one) for one in prefixes_of(remote)] == [C, B, A]
     assert subjects(remote) == [change(B, C), change(A, B), first(A)]
@@ -210,10 +210,10 @@ def test_a_name_that_is_not_resolved(tmp_path):
                 log = tmp_path / "log"
                 with log.open("w") as file, lab.node.start(*words, stderr=file, cwd=tmp_path):
                     said = "Could not resolve hostname forge.invalid"
-                    until(lambda: said in log.read_text(), "the reason", 60)
+                    until(lambda: said in log.read_text(), "the reason")
                     with (etc / "hosts").open("a") as hosts:
                         hosts.write("127.0.0.1 forge.invalid\n")
-                    until(lambda: len(subjects(remote)) == 2, "the commit", 60)
+                    until(lambda: len(subjects(remote)) == 2, "the commit")
         finally:
             for path in (*etc.iterdir(), etc):
                 path.rmdir() if path.is_dir() else path.unlink()
@@ -245,10 +245,10 @@ def test_a_key_that_may_only_read_is_known_before_the_first_change(tmp_path, ssh
     """A rehearsal at the start reports it; once the key may write, the change is published."""
     fixed(ssh.tree, A)
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged("published"), "the commit", 60)
+        until(lambda: daemon.logged("published"), "the commit")
     ssh.credentials.key.write_bytes((sshd.directory / "reader").read_bytes())
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged("a push would be refused"), "the warning", 60)
+        until(lambda: daemon.logged("a push would be refused"), "the warning")
         assert daemon.publishing["result"] == "unchanged"
         [line] = daemon.publishing["delivered"]
         assert "marked as read only" in line
@@ -260,7 +260,7 @@ def test_a_key_that_may_only_read_is_known_before_the_first_change(tmp_path, ssh
         somebody_pushes(
             ssh.tree, "prefix.yaml", text.replace(f'prefix: "{A}"', f'prefix: "{B}"', 1)
         )
-        until(lambda: daemon.logged(f"{A} -> {B}"), "the change", 60)
+        until(lambda: daemon.logged(f"{A} -> {B}"), "the change")
         assert daemon.publishing["delivered"] == []
 
 
@@ -270,12 +270,12 @@ def test_nothing_to_listen_to(tmp_path, ssh):
     git(ssh.tree, "commit", "-qm", "nothing")
     git(ssh.tree, "push", "-q", "origin", "main")
     with running(ssh, tmp_path) as daemon:
-        until(lambda: daemon.logged("no DynamicPrefix is on"), "the warning", 60)
+        until(lambda: daemon.logged("no DynamicPrefix is on"), "the warning")
         assert not is_ready(daemon)
         assert daemon.page("/healthz") == "alive\n"
         git(ssh.tree, "revert", "--no-edit", "HEAD")
         fixed(ssh.tree, A)
-        until(lambda: is_ready(daemon), "a probe that is ready", 60)
+        until(lambda: is_ready(daemon), "a probe that is ready")
 
 
 def test_a_hangup_has_it_look_at_the_branch_now(tmp_path):
@@ -286,13 +286,13 @@ def test_a_hangup_has_it_look_at_the_branch_now(tmp_path):
     words += ["--clone-dir", str(tmp_path / "clone"), "--interval", "24h"]
     log = tmp_path / "log"
     with log.open("w") as stderr, start_here(*words, stderr=stderr, cwd=tmp_path) as process:
-        until(lambda: "published" in log.read_text(), "the commit", 60)
+        until(lambda: "published" in log.read_text(), "the commit")
         git(tmp_path / "tree", "pull", "-q", "origin", "main")
         text = (tmp_path / "tree" / "prefix.yaml").read_text()
         text = text.replace(f'prefix: "{A}"', f'prefix: "{B}"', 1)
         somebody_pushes(tmp_path / "tree", "prefix.yaml", text)
         process.send_signal(signal.SIGHUP)
-        until(lambda: change(A, B) in subjects(remote), "the change", 60)
+        until(lambda: change(A, B) in subjects(remote), "the change")
         assert process.poll() is None
 
 
@@ -304,8 +304,7 @@ def test_git_that_cannot_be_started(tmp_path):
     programs.mkdir()
     ours = programs / "git"
     right = f'#!/bin/sh\nexec {shutil.which("git")} "$@"\n'
-    ours.write_text(right)
-    ours.chmod(0o755)
+    replace_program(ours, right)
     daemon = Running(tmp_path / "log", free_port())
     words = [sys.executable, "-m", "gitops_prefix", "run", "--repo", str(remote)]
     words += ["--clone-dir", str(tmp_path / "clone"), "--interval", "2s"]
@@ -319,13 +318,14 @@ def test_git_that_cannot_be_started(tmp_path):
             env={"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())},
         ) as process,
     ):
-        until(lambda: daemon.answers() and is_ready(daemon), "a daemon that is ready", 60)
-        ours.write_text("#!/nonexistent/interpreter\n")
-        until(lambda: daemon.logged("git cannot be started"), "the failure", 60)
-        until(lambda: not is_ready(daemon), "a probe that is not ready", 10)
+        until(lambda: daemon.answers() and is_ready(daemon), "a daemon that is ready")
+        # A program that is just being started cannot be written to; another takes its place.
+        replace_program(ours, "#!/nonexistent/interpreter\n")
+        until(lambda: daemon.logged("git cannot be started"), "the failure")
+        until(lambda: not is_ready(daemon), "a probe that is not ready")
         assert daemon.page("/healthz") == "alive\n"
-        ours.write_text(right)
-        until(lambda: daemon.logged("no longer unreachable"), "the recovery", 90)
+        replace_program(ours, right)
+        until(lambda: daemon.logged("no longer unreachable"), "the recovery")
         assert is_ready(daemon)
         assert process.poll() is None, daemon.log.read_text()
 
@@ -341,5 +341,5 @@ def test_probes_are_answered_while_git_of_a_killed_daemon_is_waited_for(tmp_path
         with running(ssh, tmp_path) as daemon:
             assert first(A) not in subjects(ssh.remote)
             fcntl.flock(left, fcntl.LOCK_UN)
-            until(lambda: first(A) in subjects(ssh.remote), "the commit", 60)
+            until(lambda: first(A) in subjects(ssh.remote), "the commit")
             assert daemon.answers()

@@ -22,7 +22,7 @@ from tests.static_source import fixed
 
 A = "2001:db8:aaaa::/64"
 LEAVES_WITHIN = 10.0
-SLACK = 20.0
+SLACK = 50.0
 """Seconds that a loaded machine may add."""
 ARRIVE = "touch {reached}; exec sleep 90"
 SECOND = 'n=$(cat {calls} 2>/dev/null); echo "$n." >{calls}; [ -z "$n" ] || '
@@ -176,7 +176,7 @@ def test_sigterm_at_each_stage_of_a_fetch_and_a_push(tmp_path):
             assert (case.name, case.process.returncode) == (case.name, case.code), logged
             assert "Traceback" not in logged, case.name
             assert case.took < LEAVES_WITHIN + SLACK, case.name
-            until(lambda case=case: not case.left, f"{case.name}: nothing is left", 30)
+            until(lambda case=case: not case.left, f"{case.name}: nothing is left")
             remote = case.directory / "remote.git"
             git(remote, "fsck", "--connectivity-only")
             ours = git(remote, "log", "--format=%s", "main").startswith("prefix(")

@@ -111,9 +111,9 @@ def storm(directory: Path, seconds: float, over: str = "path") -> list[float]:
     ):
         for daemon in house:
             daemon.hears(numbered(0), None)
-        until(lambda: first(numbered(0)) in subjects(remote), "the first prefix", 60)
+        until(lambda: first(numbered(0)) in subjects(remote), "the first prefix")
         with Bot(remote, directory / "bot", ours) as bot:
-            until(lambda: len(bot.landed) >= 3, "the storm", 60)
+            until(lambda: len(bot.landed) >= 3, "the storm")
             end, number = time.monotonic() + seconds, 0
             while not number or time.monotonic() < end:
                 number += 1
@@ -124,7 +124,7 @@ def storm(directory: Path, seconds: float, over: str = "path") -> list[float]:
                     daemon.hears(numbered(number), numbered(number - 1))
                 until(lambda wanted=wanted: wanted in subjects(remote), wanted, LANDS_WITHIN * 4)
                 took.append(time.monotonic() - began)
-                until(lambda before=before: len(bot.landed) > before, "the bot goes on", 60)
+                until(lambda before=before: len(bot.landed) > before, "the bot goes on")
             with suppress(subprocess.CalledProcessError):
                 somebody_pushes(directory / "tree", "person.txt")
         for daemon in house:

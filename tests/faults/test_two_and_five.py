@@ -46,7 +46,7 @@ def test_renumbered_again_and_again(tmp_path, many):
             for one in house:
                 one.hears(prefix, before)
             for one in house:
-                until(lambda one=one, p=prefix: one.is_right(p), f"{prefix} everywhere", 60)
+                until(lambda one=one, p=prefix: one.is_right(p), f"{prefix} everywhere")
             before = prefix
         outcomes = [outcome for one in house for outcome in one.outcomes]
         assert all(one.repository.unpublished is None for one in house)

@@ -69,7 +69,7 @@ class Wire:
         for cable in self.cables:
             cable.cut()
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=60)
         self._threads.clear()
 
     def mend(self) -> None:

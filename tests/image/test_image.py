@@ -127,10 +127,10 @@ def container(bundle: Path, config: dict[str, Any]) -> Iterator[subprocess.Popen
 def _stop(process: subprocess.Popen[str], name: str) -> None:
     subprocess.run(["runc", "kill", name, "TERM"], check=False, capture_output=True)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(20)
+        process.wait(120)
     # It may not have begun when it was asked to end.
     subprocess.run(["runc", "delete", "--force", name], check=False, capture_output=True)
-    process.wait(60)
+    process.wait(120)
 
 
 def ended(bundle: Path, config: dict[str, Any]) -> tuple[int, str]:

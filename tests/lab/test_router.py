@@ -56,7 +56,7 @@ def observing(lab, *words: str):
 
 def call(namespace, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        namespace.command(*words), check=False, capture_output=True, text=True, timeout=30
+        namespace.command(*words), check=False, capture_output=True, text=True, timeout=120
     )
 
 
@@ -64,9 +64,9 @@ def test_a_renumbering_is_rehearsed(lab):
     """A, then B without a word about A; a solicitation is answered; a goodbye at the end."""
     words = ["--prefix", A, "--then", B, "--after", "1s", "--interval", "60s", "--timeout", "2s"]
     with observing(lab, "--count", "6") as observer, rehearsing(lab, *words) as router:
-        said, _ = router.communicate(timeout=30)
+        said, _ = router.communicate(timeout=120)
         os.killpg(observer.pid, signal.SIGINT)
-        told = [json.loads(line) for line in observer.communicate(timeout=20)[0].splitlines()]
+        told = [json.loads(line) for line in observer.communicate(timeout=120)[0].splitlines()]
     assert router.returncode == 0
     assert re.findall(r"^\S+ (\S+) \(preferred", said, re.MULTILINE) == [A, B]
     heard = [[found["prefix"] for found in line["prefixes"]] for line in told]
@@ -88,7 +88,7 @@ def test_who_asks_is_answered(lab):
         router.stdout.readline()
         theirs = " ".join(call(lab.node, "rdisc6", "-1", "eth0").stdout.split())
         os.killpg(router.pid, signal.SIGTERM)
-        said, _ = router.communicate(timeout=20)
+        said, _ = router.communicate(timeout=120)
     for told in [
         "Hop limit : 55",
         "Stateful address conf. : Yes",
@@ -117,7 +117,7 @@ def test_the_kernel_takes_an_address_from_it(lab):
         )
         assert "via fe80::9" in call(lab.node, "ip", "-6", "route", "show", "default").stdout
         os.killpg(router.pid, signal.SIGINT)
-        router.communicate(timeout=20)
+        router.communicate(timeout=120)
         assert router.returncode == 0, "Ctrl-C, too"
     netns.until(
         lambda: not call(lab.node, "ip", "-6", "route", "show", "default").stdout,
@@ -130,10 +130,10 @@ def test_a_crash_says_no_goodbye(lab):
     with observing(lab) as observer:
         words = ["--prefix", A, "--interval", "0.1s", "--count", "3", "--crash"]
         with rehearsing(lab, *words) as router:
-            router.communicate(timeout=20)
+            router.communicate(timeout=120)
         told = [json.loads(observer.stdout.readline()) for _ in range(3)]
         os.killpg(observer.pid, signal.SIGINT)
-        told += [json.loads(line) for line in observer.communicate(timeout=20)[0].splitlines()]
+        told += [json.loads(line) for line in observer.communicate(timeout=120)[0].splitlines()]
     assert [line["router_lifetime"] for line in told] == [1800] * 3
 
 
@@ -146,7 +146,7 @@ def test_thousands_are_heard_or_counted_as_lost(lab):
     with observing(lab) as observer:
         words = ["--prefix", A, "--interval", "1ms", "--count", "3000"]
         with rehearsing(lab, *words) as router:
-            said, _ = router.communicate(timeout=60)
+            said, _ = router.communicate(timeout=120)
         lines: list[str] = []
         for line in observer.stdout:
             lines.append(line)
@@ -208,7 +208,7 @@ WRONG = {
 def test_bad_input_is_one_message_and_exit_code_2(words, said):
     answer = subprocess.run(
         [*lab_router("--prefix", A, interface="lo"), *words],
-        check=False, capture_output=True, text=True, timeout=30,
+        check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert answer.returncode == 2
     assert said in answer.stderr

@@ -37,4 +37,4 @@ def space(neighbourhood: ApiServer) -> Iterator[str]:
     def gone() -> bool:
         return not neighbourhood.kubectl("get", POOLS, "-o", "name")
 
-    until(gone, "pools that are gone", 60.0)
+    until(gone, "pools that are gone")

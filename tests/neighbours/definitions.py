@@ -20,7 +20,7 @@ def prepare(server: ApiServer) -> None:
         server.kubectl("apply", "--server-side", "--force-conflicts", *words)
         # One that was made this moment has no conditions yet, which is an error to kubectl.
         wait = ("wait", "--for=condition=Established", "crd", "--all")
-        until(lambda: server.ask(*wait).returncode == 0, "the definitions", 60.0)
+        until(lambda: server.ask(*wait).returncode == 0, "the definitions")
     # LB-IPAM writes its counts into the status of a pool, and stops where it cannot.
     versions = server.get("crd", POOLS)["spec"]["versions"]
     patch = [

@@ -111,7 +111,7 @@ def true_dns(place: Place, directory: Path, *, legacy: bool = False) -> Iterator
             words = ("@127.0.0.1", "-p", str(port), ZONE, "SOA", "+time=1", "+tries=1", "+short")
             return bool(subprocess.run(("dig", *words), capture_output=True, check=False).stdout)
 
-        until(answers, "the name server", 60.0)
+        until(answers, "the name server")
         yield dns
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
@@ -149,20 +148,30 @@ def test_a_directory_without_a_repository_leads_to_no_other(tree, monkeypatch, i
 
 def test_a_time_that_is_over_ends_the_whole_group(tmp_path):
     """Git, and what it started."""
-    ours = spied(tmp_path, f"echo $$ > {tmp_path}/pid; sleep 300; true")
-    answer = ours.ask("ls-remote", "ssh://host/x", limits=Limits(2.0))
-    assert (answer.status, answer.stderr) == (-1, "no answer within 2 s")
-    started = int((tmp_path / "pid").read_text())
+    ours = spied(
+        tmp_path, f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; sleep 300; true"
+    )
+    started = ended_early(ours, tmp_path / "pid")
     until(lambda: ended(started), "the end of what git started")
 
 
 def test_a_process_that_left_the_group_is_not_waited_for(tmp_path):
     """It holds the pipes open; the answer comes all the same."""
-    ours = spied(tmp_path, f"setsid sleep 300 & echo $! > {tmp_path}/pid; sleep 300")
-    try:
-        assert ours.ask("ls-remote", "ssh://host/x", limits=Limits(2.0)).status == -1
-    finally:
-        os.kill(int((tmp_path / "pid").read_text()), 9)
+    ours = spied(
+        tmp_path,
+        f"setsid sleep 300 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; sleep 300",
+    )
+    os.kill(ended_early(ours, tmp_path / "pid"), 9)
+
+
+def ended_early(ours: Git, told: Path) -> int:
+    """The process that git's ssh names in a file, after a time that was enough for this and no more."""
+    for seconds in (1.0, 4.0, 16.0, 64.0):
+        answer = ours.ask("ls-remote", "ssh://host/x", limits=Limits(seconds))
+        assert (answer.status, answer.stderr) == (-1, f"no answer within {seconds:g} s")
+        if told.exists():
+            return int(told.read_text())
+    raise AssertionError("git started nothing within a minute")
 
 
 def require_namespace() -> None:
@@ -190,7 +199,6 @@ def ended(process_id: int) -> bool:
 
 def test_a_server_that_sends_without_end_is_ended(tmp_path):
     """Its words and its answers are bounded, so that our memory is."""
-    began = monotonic()
     words = spied(tmp_path, "yes spam spam >&2").ask(
         "ls-remote", "ssh://host/x", limits=remote_limits(60.0)
     )
@@ -199,7 +207,6 @@ def test_a_server_that_sends_without_end_is_ended(tmp_path):
     answer = Git(tmp_path).ask("-c", "alias.x=!yes", "x", limits=remote_limits(60.0))
     assert answer.status == -1
     assert "the server sends more than" in answer.stderr
-    assert monotonic() - began < 30
 
 
 def test_what_git_says_of_our_own_disk_is_cut_and_no_reason_to_end_it(tmp_path):
@@ -232,10 +239,10 @@ def test_silence_ends_a_call_before_its_time(tmp_path):
 def test_a_line_on_which_little_moves_is_not_silent(tmp_path):
     """Each packet counts: a reference advertisement that takes its time."""
     spell = (
-        'for n in 1 2 3 4 5 6 7 8; do printf "003f%040d refs/heads/x%d\\n" 0 $n; sleep 0.4; done'
+        'for n in 1 2 3 4 5 6 7 8; do printf "003f%040d refs/heads/x%d\\n" 0 $n; sleep 0.8; done'
     )
     ours = spied(tmp_path, f"{spell}; printf 0000")
-    answer = ours.ask("ls-remote", "ssh://host/x", limits=Limits(60.0, silence=1.5))
+    answer = ours.ask("ls-remote", "ssh://host/x", limits=Limits(300.0, silence=5.0))
     assert "not a byte" not in answer.stderr
 
 

@@ -14,7 +14,7 @@ from gitops_prefix.publish.http import (
     Unreachable,
 )
 from tests.git_servers import free_port, listener
-from tests.netns import run
+from tests.netns import run, until
 from tests.web_stand_in import Says, stand_in
 
 SECRET = "tok-1234567890"
@@ -22,7 +22,7 @@ ASK = {"Authorization": f"Bearer {SECRET}"}
 DATE = "Wed, 25 Nov 2026 12:00:00 GMT"
 
 
-def send(url: str, method: str = "GET", *, seconds: float = 10.0, content: object = None):
+def send(url: str, method: str = "GET", *, seconds: float = 60.0, content: object = None):
     return HttpClient(seconds=seconds).send(Request(method, url, ASK, content))
 
 
@@ -200,6 +200,13 @@ def test_silence_has_an_end_and_hanging_requests_do_not_pile_up():
         assert threading.active_count() <= before + 1
 
 
+def the_next_is_answered(client: HttpClient) -> None:
+    """Sooner or later: this machine may be too busy to answer in half a second."""
+    with stand_in(lambda asked: Says()) as healthy:
+        request = Request("GET", healthy.url)
+        until(lambda: isinstance(client.send(request), Response), "the next answer")
+
+
 @pytest.mark.parametrize(
     "begin", [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "]
 )
@@ -221,8 +228,7 @@ def test_a_line_that_drips_has_an_end(begin):
         client = HttpClient(seconds=0.5)
         request = Request("GET", f"http://127.0.0.1:{server.getsockname()[1]}/")
         assert "no answer within 0.5 s" in client.send(request).words
-        with stand_in(lambda asked: Says()) as healthy:
-            assert isinstance(client.send(Request("GET", healthy.url)), Response)
+        the_next_is_answered(client)
         stop.set()
         dripping.join()
 
@@ -246,8 +252,7 @@ def test_a_hello_or_a_head_that_drips_has_an_end(scheme):
         client = HttpClient(seconds=0.5)
         request = Request("GET", f"{scheme}://127.0.0.1:{server.getsockname()[1]}/")
         assert "no answer within 0.5 s" in client.send(request).words
-        with stand_in(lambda asked: Says()) as healthy:
-            assert isinstance(client.send(Request("GET", healthy.url)), Response)
+        the_next_is_answered(client)
         stop.set()
         dripping.join()
 

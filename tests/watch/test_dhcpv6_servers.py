@@ -70,7 +70,7 @@ def test_a_lease_that_the_server_does_not_know_is_replaced(link, clock, tmp_path
             assert list(asked.given()) == [A]
         directory = tmp_path / ("b" if lost == "other server" else "a")
         with dhcpd(link.router, directory, B, times=(3, 5)):
-            assert B in until(lambda: B in (found := asked.given()) and found, "the new one", 60)
+            assert B in until(lambda: B in (found := asked.given()) and found, "the new one")
 
 
 def test_a_pool_that_is_empty_is_reported_and_asked_again(link, clock, tmp_path):
@@ -203,7 +203,7 @@ def test_an_advertisement_that_changed_is_followed_at_once(link, clock, tmp_path
         with dhcpd(link.router, tmp_path / "b", B):
             for prefix in (A, B):
                 asked.announcer.announce(pio(Prefix.parse(prefix)))
-            assert until(lambda: B in asked.given(60), "the new one", 60)
+            assert until(lambda: B in asked.given(60), "the new one")
 
 
 def lease(prefix: str, valid: int = 3000, preferred: int = 2000) -> DelegatedPrefix:
@@ -294,13 +294,13 @@ def test_the_clients_of_the_host_keep_their_replies(link, clock, tmp_path, first
             with client(link, clock) as asked:
                 assert asked.given()
                 with theirs:
-                    until(lambda: text().count("Renew message") >= 4, "renewals", 40)
+                    until(lambda: text().count("Renew message") >= 4, "renewals")
         else:
             with theirs:
-                until(lambda: "Reply PD" in text(), "their lease", 40)
+                until(lambda: "Reply PD" in text(), "their lease")
                 with client(link, clock) as asked:
                     assert asked.given()
-                    until(lambda: text().count("Renew message") >= 4, "renewals", 40)
+                    until(lambda: text().count("Renew message") >= 4, "renewals")
     said = (tmp_path / "dhcp6c.log").read_text()
     assert "Received REPLY for RENEW" in said or said.count("receive reply") >= 2, said
 

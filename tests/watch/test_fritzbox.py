@@ -185,7 +185,7 @@ def test_it_is_asked_at_the_start_and_when_a_router_changed():
 
     def next_given() -> list[str]:
         while True:
-            event = events.get(timeout=20)
+            event = events.get(timeout=60)
             assert not isinstance(event, SourceFailed), event
             if isinstance(event, Given):
                 return [str(each.prefix) for each in event.prefixes]

@@ -16,7 +16,7 @@ A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
 def observe(node: netns.Namespace, *options: str) -> subprocess.CompletedProcess[str]:
     words = [*PROGRAM, "observe", "--output", "json", "--timeout", "20s", *options]
     return subprocess.run(
-        node.command(*words), check=False, capture_output=True, text=True, timeout=40
+        node.command(*words), check=False, capture_output=True, text=True, timeout=120
     )
 
 
@@ -159,7 +159,7 @@ def test_without_the_capability_it_says_which_one(tmp_path: Path):
         ]
         answer = subprocess.run(
             lab.node.command(*words, *PROGRAM, "observe", "--interface", "eth0"),
-            check=False, capture_output=True, text=True, timeout=20,
+            check=False, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
     assert answer.returncode == 3
     assert "NET_RAW" in answer.stderr
@@ -178,7 +178,7 @@ def test_the_daemon_says_so_too_and_leaves(tmp_path: Path):
             check=False,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
         )
     assert answer.returncode == 3
     assert "NET_RAW" in answer.stderr
@@ -195,7 +195,7 @@ def test_a_uid_with_nothing_but_net_raw_observes(tmp_path: Path):
             *PROGRAM, "observe", "--interface", "eth0", "--count", "1", "--timeout", "20s",
         ]  # fmt: skip
         answer = subprocess.run(
-            lab.node.command(*words), check=False, capture_output=True, text=True, timeout=40
+            lab.node.command(*words), check=False, capture_output=True, text=True, timeout=120
         )
     assert answer.returncode == 0, answer.stderr
     assert A in answer.stdout
@@ -207,7 +207,7 @@ def test_none_came_is_exit_code_1():
     with netns.lab() as lab:
         words = [*PROGRAM, "observe", "--interface", "eth0", "--timeout", "1s"]
         answer = subprocess.run(
-            lab.node.command(*words), check=False, capture_output=True, text=True, timeout=20
+            lab.node.command(*words), check=False, capture_output=True, text=True, timeout=120
         )
     assert answer.returncode == 1
     assert "firewall" in answer.stderr

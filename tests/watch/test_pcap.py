@@ -236,7 +236,7 @@ def test_a_capture_is_read_without_scapy(tmp_path):
     )
     answer = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "some.pcap")],
-        check=False, capture_output=True, text=True, timeout=60,
+        check=False, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert answer.returncode == 1
     assert answer.stdout.count("ICMPv6 checksum is wrong") == 3

@@ -153,7 +153,7 @@ class Told:
         self._events = events
 
     def next(self):
-        return self._events.get(timeout=20)
+        return self._events.get(timeout=60)
 
     def prefixes(self) -> list[str]:
         event = self.next()
@@ -177,7 +177,7 @@ def watching(path: Path, source_dir: Path | None):
         yield Told(events)
     finally:
         watcher.stop()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         assert not thread.is_alive()
 
 
