@@ -1,6 +1,7 @@
 """The way in: `gitops-prefix` and `python -m gitops_prefix`."""
 
 import gc
+import os
 import sys
 from contextlib import suppress
 
@@ -9,6 +10,8 @@ from gitops_prefix import version
 
 def main() -> None:
     """Run the command line, and leave with its exit code."""
+    if os.getpid() == 1:
+        _obey_sigterm()
     # Answered before anything is imported: scripts ask for the version often.
     if sys.argv[1:] == ["--version"]:
         with suppress(OSError):  # The door reports that it cannot be written.
@@ -21,6 +24,17 @@ def main() -> None:
     except KeyboardInterrupt:  # Ctrl-C before the door is there to catch it
         sys.exit(130)
     sys.exit(enter())
+
+
+def _obey_sigterm() -> None:
+    """Leave on SIGTERM, which the kernel keeps from a PID 1 without a handler (pid_namespaces(7)).
+
+    A daemon sets its own handler a second later. Until then it has begun nothing.
+    """
+    import signal  # noqa: PLC0415  see above
+
+    code = 0 if "run" in sys.argv else 128 + signal.SIGTERM
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(code))
 
 
 if __name__ == "__main__":

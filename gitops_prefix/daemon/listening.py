@@ -71,6 +71,7 @@ class Listening:
         clock: Callable[[], float],
         vouched: Callable[[], Collection[str]] = tuple,
         surroundings: SourceNeeds = SourceNeeds(),  # noqa: B008  frozen
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         """Listen to nothing yet.
 
@@ -79,7 +80,9 @@ class Listening:
             clock: seconds, that only go forward.
             vouched: the addresses of routers that must be heard in a flood, too.
             surroundings: what sources need beside.
+            ended: called, in the watcher's thread, when the thread ends unforeseen.
         """
+        self._ended = ended
         self._surroundings = surroundings
         self._watched: Mapping[str, Watched] = {}
         self._leased: set[str] = set()
@@ -111,7 +114,7 @@ class Listening:
         if sources:
             self._watcher = Watcher(sources, self._sink, clock=self._clock)
             self._thread = threading.Thread(
-                target=_watch, args=(self._watcher,), name="watch", daemon=True
+                target=self._watch, args=(self._watcher,), name="watch", daemon=True
             )
             self._thread.start()
         self._followed = names
@@ -141,6 +144,14 @@ class Listening:
     def release(self) -> None:
         """Release what is only lent: the daemon ends."""
         self.request(Release())
+
+    def _watch(self, watcher: Watcher) -> None:
+        """The thread. What ends it is logged; whoever runs the daemon then ends, too."""
+        try:
+            watcher.run()
+        except Exception as error:  # noqa: BLE001  nothing else catches it
+            log.critical("cannot listen any more: %s: %s", type(error).__name__, error)
+            self._ended()
 
     def _hoped(self, name: str) -> Prefix | None:
         """The prefix that was delegated to a DynamicPrefix, as the repository has it."""
@@ -189,14 +200,6 @@ class Listening:
 
             sources.append(KernelSource(names.kernels))
         return sources
-
-
-def _watch(watcher: Watcher) -> None:
-    """The thread. What ends it is logged: all that /healthz says is that it ended."""
-    try:
-        watcher.run()
-    except Exception as error:  # noqa: BLE001  nothing else catches it
-        log.critical("cannot listen any more: %s: %s", type(error).__name__, error)
 
 
 def _asked(

@@ -211,7 +211,7 @@ class Service:
         duid = repository.clone.directory / "duid"
         needs = SourceNeeds(source_dir, duid, leads, takes=not dry_run)
         self._listening = Listening(
-            decisions.take, self._clocks.monotonic, decisions.vouched, needs
+            decisions.take, self._clocks.monotonic, decisions.vouched, needs, wakeup.nudge
         )
         self.loop = Loop(
             self._made_publisher(delivery, wording, dry_run=dry_run),
@@ -294,7 +294,8 @@ class Service:
 
         Raises:
             InputError: the remote has no such branch, and never had.
-            OutsideError: the remote refuses us and always did, or no raw socket.
+            OutsideError: the remote refuses us and always did, no raw socket, or nobody listens
+                any more.
         """
         self._leadership.start()
         self._applying.start(self._repository.unpublished or "")
@@ -314,6 +315,9 @@ class Service:
             for passed in self.loop.turns():
                 if passed is not None:
                     self._report(passed, self._next_try_in())
+                if not self._listening.alive():
+                    # Deaf, and nobody may ask /healthz. Whoever started us starts us again.
+                    raise OutsideError("nobody listens any more, so the daemon ends")
                 if self._alive():
                     # Else systemd starts us again, as the kubelet does by /healthz.
                     self._supervisor.alive()

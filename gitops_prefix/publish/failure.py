@@ -208,7 +208,7 @@ _ROWS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
         (
             r"remote rejected|pre-receive|\bdeny(ing)?\b|not allowed|\bis read.only\b",
             r"(returned error:|http|http code) (400|413)\b",
-            "unable to negotiate with|no mutual signature",
+            "unable to negotiate with|no mutual signature|unknown repository extension",
         ),
     ),
     (
@@ -237,6 +237,10 @@ _REMEDIES = (
     (
         re.compile(r"host key is known for|host key for \S+ has changed", re.IGNORECASE),
         "--known-hosts: compare what `ssh-keyscan` says with what the forge publishes, and add it",
+    ),
+    (
+        re.compile(r"unknown repository extension", re.IGNORECASE),
+        "install a newer git: a repository with refStorage = reftable needs 2.45",
     ),
     (
         re.compile(r"out of memory, \w*alloc failed", re.IGNORECASE),

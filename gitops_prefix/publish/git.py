@@ -111,6 +111,10 @@ class Answer(NamedTuple):
         return self.stdout.decode().strip()
 
 
+_NO_REPOSITORY = "is no Git repository: name one, or make it with git init"
+_TOO_NEW = "unknown repository extension"
+
+
 class GitFailedError(OutsideError):
     """git failed, or did not answer in time.
 
@@ -255,9 +259,14 @@ def _shown(arguments: Sequence[str]) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def is_repository(path: Path) -> bool:
-    """Whether a directory is a git repository, or a checkout."""
+def why_no_repository(path: Path) -> str:
+    """Why git takes a directory for no repository and no checkout; empty when it does."""
     if not path.is_dir():
-        return False
+        return _NO_REPOSITORY
     answer = Git(path.absolute()).ask("rev-parse", "--git-dir")
-    return answer.status == 0
+    if answer.status == 0:
+        return ""
+    if _TOO_NEW not in answer.stderr:
+        return _NO_REPOSITORY
+    words = " ".join(answer.stderr.removeprefix("fatal: ").split())
+    return f"needs a newer git than the one here ({words}): reftable needs git 2.45"

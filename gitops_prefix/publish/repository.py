@@ -23,7 +23,7 @@ from gitops_prefix.publish.failure import (
     failed_by,
     tolerating,
 )
-from gitops_prefix.publish.git import GitFailedError, is_repository
+from gitops_prefix.publish.git import GitFailedError, why_no_repository
 from gitops_prefix.publish.loan import Loan, Transport
 from gitops_prefix.publish.managed_files import CommitFiles, Scope
 from gitops_prefix.publish.push_branches import PushBranches, check_pattern, is_branch_name
@@ -108,10 +108,10 @@ class Repository:
             message = f'--path "{self._scope.below}" leads out of the repository'
             raise InputError(Problem("invalid-path", message))
         path = local_path(self.url)
-        if path is not None and not self.clone.is_there() and not is_repository(path):
-            # If the clone exists, the remote existed too: it is away now, as a server may be.
-            message = f"--repo {self.url} is no Git repository: name one, or make it with git init"
-            raise InputError(Problem("no-repository", message))
+        # If the clone exists, the remote existed too: it is away now, as a server may be.
+        first = path is not None and not self.clone.is_there()
+        if path is not None and first and (reason := why_no_repository(path)):
+            raise InputError(Problem("no-repository", f"--repo {self.url} {reason}"))
         try:
             self.clone.open()
             self._references.read()

@@ -4,12 +4,13 @@ import json
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from gitops_prefix import __version__
-from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport, ObjectResult
+from gitops_prefix.apply.fields import ApplyConfiguration, ObjectReport, ObjectResult, report_on
 from gitops_prefix.apply.kube import Connection, NotConnectedError, Served
 from gitops_prefix.apply.kube_apply import apply_object
 from gitops_prefix.apply.kube_child import answer, for_each
@@ -357,3 +358,40 @@ def test_an_object_has_a_limit_for_all_its_requests(tmp_path):
         until(lambda: time.monotonic() > ends, "the end of its time")
         with pytest.raises(OutsideError, match="too long"):
             connection.request("get", "/api/v1")
+
+
+def test_an_answer_that_comes_while_another_object_is_given_up_loses_no_report():
+    """The server is back in the moment in which an object is not tried for its absence."""
+    first_to_fail, given_up = AT_ONCE - 1, 2 * AT_ONCE - 1
+    back, seen, own = threading.Event(), threading.Event(), threading.local()
+
+    class GoneError(NotConnectedError):
+        """Whoever quotes the error of another object finds the server back, and then goes on."""
+
+        def __str__(self) -> str:
+            if own.error is self:
+                own.error = None
+            else:
+                back.set()
+                assert seen.wait(60)
+            return "gone"
+
+    def act(wanted: ApplyConfiguration) -> ObjectReport:
+        number = int(wanted.name)
+        if first_to_fail <= number < given_up:
+            own.error = GoneError()
+            raise own.error
+        if number > given_up:
+            # By the thread of the first object, which has ended the row of failures.
+            seen.set()
+        assert (seen if number else back).wait(60)
+        return report_on(wanted, ObjectResult.APPLIED)
+
+    objects = [
+        ApplyConfiguration("a.yaml", "v1", "Service", "", str(number), "", (), {})
+        for number in range(given_up + 2)
+    ]
+    # All but one thread wait, so that the failures come one after the other.
+    reports = for_each(objects, act).reports
+    failed = ["gone"] * AT_ONCE + ["not tried: gone"]
+    assert [report.message for report in reports] == ["", *[""] * (AT_ONCE - 2), *failed, ""]

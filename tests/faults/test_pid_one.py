@@ -1,6 +1,7 @@
 """The daemon as PID 1, as in a container without an init, with a limit of processes."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,3 +125,23 @@ def test_a_host_that_hangs_for_long_fills_nothing_and_is_published_to_when_it_is
             commit = daemon.stdout.readline().strip()
         assert daemon.returncode == 0
     assert git(remote, "rev-parse", "main").strip() == commit
+
+
+def test_sigterm_before_the_program_is_read_ends_it(tmp_path):
+    """The kernel keeps from PID 1 each signal that has no handler, and imports take a second."""
+    if subprocess.run((*UNSHARE, "true"), capture_output=True, check=False).returncode:
+        pytest.skip("no PID namespace can be made")
+    begun = tmp_path / "begun"
+    (tmp_path / "click.py").write_text(
+        f"import pathlib, threading\npathlib.Path({str(begun)!r}).touch()\nthreading.Event().wait()\n"
+    )
+    words = (*UNSHARE, sys.executable, "-m", "gitops_prefix", "run", "--repo", str(tmp_path))
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path) as outside:
+        try:
+            until(begun.exists, "the first import")
+            [inside] = Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text().split()
+            os.kill(int(inside), signal.SIGTERM)
+            assert outside.wait(60) == 0
+        finally:
+            outside.kill()

@@ -32,6 +32,7 @@ from tests.git_servers import SshServer, free_port, ssh_server, start_here
 from tests.gitrepo import git
 from tests.netns import replace_program, until, whole_lines
 from tests.parts import require
+from tests.sourced import Sourced
 from tests.static_source import fixed
 
 A, B, C = (f"2001:db8:{n}::/64" for n in ("aaaa", "bbbb", "cccc"))
@@ -343,3 +344,35 @@ def test_probes_are_answered_while_git_of_a_killed_daemon_is_waited_for(tmp_path
             fcntl.flock(left, fcntl.LOCK_UN)
             until(lambda: first(A) in subjects(ssh.remote), "the commit")
             assert daemon.answers()
+
+
+DEAF = """
+import sys
+from gitops_prefix.watch.prefix_file import FileSource
+
+def break_off(*_):
+    raise RuntimeError("odd")
+
+FileSource.ready = break_off
+from gitops_prefix.__main__ import main
+main()
+"""
+
+
+def test_a_daemon_that_cannot_listen_any_more_ends(tmp_path):
+    """Where nobody asks /healthz, it would stay, and be deaf."""
+    source = tmp_path / "source" / "prefix"
+    source.parent.mkdir()
+    source.write_text(f"{A}\n")
+    house = Sourced(tmp_path, f"file:\n  path: {source}\n")
+    words = house.command("--interval=1h", f"--source-dir={source.parent}")[3:]
+    answer = subprocess.run(
+        [sys.executable, "-c", DEAF, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert answer.returncode == 3
+    assert "cannot listen any more: RuntimeError: odd" in answer.stderr
+    assert "error: nobody listens any more, so the daemon ends" in answer.stderr

@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from gitops_prefix.errors import InputError
 from gitops_prefix.publish.credentials import NoCredentials
-from gitops_prefix.publish.failure import FailedError, Published
-from tests.branch import MANAGED, NOON, commit_ours, fetched, opened, somebody_pushes
+from gitops_prefix.publish.failure import FailedError, Kind, Published
+from gitops_prefix.publish.repository import Repository
+from tests.branch import (
+    MANAGED,
+    NOON,
+    bare_repository,
+    commit_ours,
+    fetched,
+    opened,
+    somebody_pushes,
+)
 from tests.git_servers import Server, http_remote, ssh_remote
 from tests.gitrepo import commit_all, git
 from tests.publish.failing import away, moved, refused
@@ -219,6 +229,31 @@ def test_a_repository_that_keeps_its_references_in_a_reftable_is_published_to(
         commit = commit_ours(repository, NEW)
         assert repository.push() == Published(commit)
     assert git(remote, "rev-parse", "main").strip() == commit
+
+
+FUTURE = ("core.repositoryformatversion", "1"), ("extensions.formatOfTheFuture", "yes")
+"""As a repository with a reftable is to a git before 2.45: an extension that it does not know."""
+
+
+def test_a_repository_that_needs_a_newer_git_says_so(tmp_path):
+    remote = bare_repository(tmp_path, {"a.yaml": MANAGED})
+    for setting in FUTURE:
+        git(remote, "config", *setting)
+    with pytest.raises(InputError) as caught:
+        Repository(tmp_path / "clone", str(remote), "main").open()
+    words = str(caught.value)
+    assert "needs a newer git than the one here" in words and "git 2.45" in words
+    assert "formatofthefuture" in words.lower()
+
+
+def test_and_one_that_became_so_is_refused_until_there_is_one(tmp_path):
+    remote = bare_repository(tmp_path, {"a.yaml": MANAGED})
+    with fetched(tmp_path / "clone", remote) as repository:
+        for setting in FUTURE:
+            git(remote, "config", *setting)
+        with pytest.raises(FailedError, match=r"install a newer git: .* 2\.45") as caught:
+            repository.fetch()
+    assert caught.value.failed.kind is Kind.REFUSED
 
 
 def new_sha256_repository(tmp_path: Path, remote: Path) -> Path:
