@@ -49,6 +49,15 @@ def names(scope: str = "") -> list[str]:
     return [one.name for one in _KINDS if scope in {"", one.scope}]
 
 
+def collections(scope: str) -> list[str]:
+    """Where the API server has all objects of a kind, for each kind of a scope."""
+    return [
+        f"/apis/{kind.group}/{kind.versions[-1]}/{kind.plural}"
+        for kind in _KINDS
+        if kind.scope == scope
+    ]
+
+
 def definitions() -> list[str]:
     """Each definition's text, once."""
     true = _true_ones()

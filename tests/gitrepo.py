@@ -9,9 +9,10 @@ ROOT = Path(__file__).parents[1]
 
 def git(directory: Path, *words: str) -> str:
     """What git says, as its user `t`."""
-    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
+    # To look for something to tidy takes a process of its own.
+    options = ("-c", "user.name=t", "-c", "user.email=t@t", "-c", "maintenance.auto=false")
     return subprocess.run(
-        ["git", "-C", str(directory), *identity, *words], check=True, capture_output=True, text=True
+        ["git", "-C", str(directory), *options, *words], check=True, capture_output=True, text=True
     ).stdout
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 
 import pytest
 
@@ -18,24 +19,33 @@ VARIANTS = {
 }
 
 
+@cache
+def _variant(name):
+    return json.dumps(pod_of(built(*VARIANTS[name])))
+
+
+def variant(name):
+    """The pod's specification, the caller's own; kustomize builds it once."""
+    return json.loads(_variant(name))
+
+
 def enforce(cluster, namespace, level):
-    label = f"pod-security.kubernetes.io/enforce={level}"
-    cluster.kubectl("label", "namespace", namespace, label, "--overwrite")
+    labels = {"pod-security.kubernetes.io/enforce": level}
+    path = f"/api/v1/namespaces/{namespace}"
+    status, answer = cluster.request("PATCH", path, {"metadata": {"labels": labels}})
+    assert status == 200, answer
 
 
 def refusals(cluster, namespace, pod):
     """The checks that the pod fails, by the words of the server; none when it is admitted."""
-    document = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "gitops-prefix", "namespace": namespace},
-        "spec": pod,
-    }
-    answer = cluster.ask("create", "--dry-run=server", "-f", "-", stdin=json.dumps(document))
-    if answer.returncode == 0:
+    path = f"/api/v1/namespaces/{namespace}/pods?dryRun=All&fieldValidation=Strict"
+    status, answer = cluster.request(
+        "POST", path, {"metadata": {"name": "gitops-prefix"}, "spec": pod}
+    )
+    if status == 201:
         return set()
-    assert "violates PodSecurity" in answer.stderr, answer.stderr
-    said = answer.stderr.partition("violates PodSecurity")[2].partition(": ")[2]
+    assert "violates PodSecurity" in answer["message"], answer
+    said = answer["message"].partition("violates PodSecurity")[2].partition(": ")[2]
     return set(re.findall(r"(?:^|, )([\w!= -]+?) \(", said))
 
 
@@ -47,7 +57,7 @@ def test_the_server_refuses_what_the_standard_says_and_nothing_else(
     cluster, namespace, name, level, standard
 ):
     """And tests/examples/test_pod_security.py says what that is."""
-    pod = pod_of(built(*VARIANTS[name]))
+    pod = variant(name)
     enforce(cluster, namespace, level)
     assert refusals(cluster, namespace, pod) == standard(pod) != set()
 
@@ -55,14 +65,14 @@ def test_the_server_refuses_what_the_standard_says_and_nothing_else(
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_namespace_of_the_examples_admits_it(cluster, namespace, name):
     enforce(cluster, namespace, "privileged")
-    assert not refusals(cluster, namespace, pod_of(built(*VARIANTS[name])))
+    assert not refusals(cluster, namespace, variant(name))
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("level", ["restricted", "baseline"])
 def test_without_the_nodes_network_the_rest_is_restricted(cluster, namespace, name, level):
     """What a pod keeps when hostNetwork and NET_RAW are taken from it."""
-    pod = pod_of(built(*VARIANTS[name]))
+    pod = variant(name)
     pod["hostNetwork"] = False
     (container,) = pod["containers"]
     container["securityContext"]["allowPrivilegeEscalation"] = False

@@ -80,7 +80,7 @@ new=$(git -C {http.remote} -c user.name=t -c user.email=t@t commit-tree -m busy 
 git -C {http.remote} update-ref refs/heads/main $new"""
     busy = hook(http.remote, "pre-receive", on_top)
     ours.hears(C)
-    ours.lives(120)
+    ours.lives(70)
     tries = ours.tries(Result.CONTESTED)
     assert len(tries) > 5
     assert max(after - at for at, after in pairwise(tries)) <= 31
