@@ -149,17 +149,30 @@ NAMES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_a_name_is_a_name(tmp_path, name):
-    """The pool in it follows, and the file keeps its name to the byte."""
-    bare = commit(tmp_path, {name: ("100644", POOL_A)})
+def test_a_name_is_a_name(tmp_path):
+    """The pool in each of them follows, and the file keeps its name to the byte."""
+    pools = {
+        name: ("100644", POOL.format(number=number).encode())
+        for number, name in enumerate(NAMES.values())
+    }
+    bare = commit(tmp_path, pools)
     told = run_pass(tmp_path, bare)
-    assert (told["result"], told["words"], told["problems"]) == ("published", "", [])
+    problems = {(code, severity) for code, _, severity in told["problems"]}
+    assert (told["result"], told["words"]) == ("published", "")
+    assert problems == {("pools-overlap", "warning")}, "all have one range, and nothing else is odd"
+    words = ("git", "-C", str(bare))
     listed = subprocess.run(
-        ["git", "-C", str(bare), "ls-tree", "-r", "-z", "--name-only", "main"], capture_output=True, check=True
-    ).stdout.split(b"\0")  # fmt: skip
-    assert sorted(listed) == sorted([b"", b"prefix.yaml", os.fsencode(name)])
-    assert "2001:db8:9:0:f000::" in git(bare, "log", "-1", "-p", "--text", "main")
+        [*words, "ls-tree", "-r", "-z", "--name-only", "main"], capture_output=True, check=True
+    ).stdout.split(b"\0")
+    names = [os.fsencode(name) for name in NAMES.values()]
+    names.append(b"prefix.yaml")
+    assert sorted(listed) == sorted([b"", *names])
+    found = subprocess.run(
+        [*words, "grep", "-z", "-l", "-F", "2001:db8:9:0:f000::", "main"],
+        capture_output=True,
+        check=True,
+    ).stdout.split(b"\0")
+    assert sorted(found) == sorted([b"", *(b"main:" + name for name in names)])
 
 
 LEFT_ALONE = {

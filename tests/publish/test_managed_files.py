@@ -50,17 +50,20 @@ LEFT = {
 }
 
 
-@pytest.mark.parametrize(("name", "content"), READ.values(), ids=READ)
-def test_it_is_read(tmp_path, name, content):
+def below(table: dict[str, tuple[str, bytes]]) -> dict[str, bytes]:
+    """The files of a table, each in a directory of its own."""
+    return {f"{number}/{name}": content for number, (name, content) in enumerate(table.values())}
+
+
+def test_they_are_read_and_no_others(tmp_path):
     """Byte for byte."""
-    remote = bare_repository(tmp_path, {"other.yaml": b"a: 1\n", name: content})
+    files = below(READ)
+    others = {f"left/{name}": content for name, content in below(LEFT).items()}
+    remote = bare_repository(tmp_path, {**files, **others})
     with fetched(tmp_path / "clone", remote) as repository:
-        assert repository.managed_files(repository.tip) == {name: content}
-
-
-@pytest.mark.parametrize(("name", "content"), LEFT.values(), ids=LEFT)
-def test_it_is_left_alone(tmp_path, name, content):
-    assert names(tmp_path, {name: content, "z.yaml": MANAGED}) == ["z.yaml"]
+        found = repository.managed_files(repository.tip)
+    assert sorted(found) == sorted(files), "the names, before all their bytes"
+    assert found == files
 
 
 def test_links_are_not_followed(tmp_path):
@@ -184,11 +187,9 @@ CHANGES = {
     "more than is read one by one": lambda tree: [
         (tree / f"{number}.yaml").write_bytes(MANAGED) for number in range(1001)
     ],
-    **{
-        f"{kind}: {what}": lambda tree, name=name, content=content: write(tree / name, content)
-        for kind, table in (("read", READ), ("left", LEFT))
-        for what, (name, content) in table.items()
-    },
+    "all that is read or left": lambda tree: [
+        write(tree / name, content) for name, content in below({**READ, **LEFT}).items()
+    ],
 }
 
 
