@@ -1,7 +1,10 @@
 """What `observe` sees on a link or in a capture, what would be decided, and why nothing came."""
 
+import fcntl
 import queue
 import random
+import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -273,35 +276,50 @@ CHECKS = """no Router Advertisement came. Check, in this order:
   router      does it advertise at all? (rdisc6 INTERFACE asks it)"""
 
 
+_SYSFS = Path("/sys/class/net")
+# linux/sockios.h and linux/if.h; netdevice(7).
+_SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 1, 0x40
+
+
 def findings(
     interface: str,
     before_firewall: Counter[int],
     *,
-    sysfs: Path = Path("/sys/class/net"),
     proc: Path = Path("/proc"),
 ) -> list[str]:
     """What is visibly wrong with a link, a sentence each; empty when nothing is.
 
+    The kernel itself is asked which links there are: /sys may be of another network namespace,
+    as below `nsenter --net`.
+
     Args:
         interface: its name.
         before_firewall: what `watch.tap` saw of advertisements, by VLAN.
-        sysfs: where the kernel lists links.
         proc: where the kernel shows the settings of IPv6.
     """
-    if not (sysfs / interface).exists():
-        there = ", ".join(sorted(path.name for path in sysfs.glob("*"))) or "none"
-        return [f"there is no link {interface} (there are: {there})"]
+    names = sorted(name for _, name in socket.if_nameindex())
+    if interface not in names:
+        return [f"there is no link {interface} (there are: {', '.join(names) or 'none'})"]
+    is_ours = names == sorted(path.parent.name for path in _SYSFS.glob("*/ifindex"))
+    master = _read(_SYSFS / interface / "master" / "uevent") if is_ours else ""
     return [
-        *_link(sysfs / interface, interface),
+        *_link(interface),
         *_ipv6(proc, interface),
-        *_dropped(before_firewall, interface, _read(sysfs / interface / "master" / "uevent")),
+        *_dropped(before_firewall, interface, master),
     ]
 
 
-def _link(link: Path, name: str) -> Iterator[str]:
-    if not int(_read(link / "flags") or "0x1", 16) & 1:
+def _link(name: str) -> Iterator[str]:
+    request = struct.pack("=16sH14x", name.encode(), 0)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        try:
+            _, flags = struct.unpack("=16sH14x", fcntl.ioctl(asking, _SIOCGIFFLAGS, request))
+        except OSError:
+            # It was removed meanwhile.
+            return
+    if not flags & _IFF_UP:
         yield f"{name} is down: ip link set {name} up"
-    elif _read(link / "carrier") == "0":
+    elif not flags & _IFF_RUNNING:
         yield f"{name} has no carrier: is the cable in, and the other end up?"
 
 

@@ -111,6 +111,13 @@ def test_a_tagged_one(lab):
 
 def test_a_host_without_ipv6(tmp_path):
     """`ipv6.disable=1`: the kernel's files are not there."""
-    (tmp_path / "eth0").mkdir()
-    [found] = findings("eth0", Counter(), sysfs=tmp_path, proc=tmp_path)
-    assert found.startswith("this host has no IPv6 at all")
+    found = findings("lo", Counter(), proc=tmp_path)
+    assert found[-1].startswith("this host has no IPv6 at all")
+
+
+def test_the_files_of_another_namespace_do_not_count(lab):
+    """Below `nsenter --net`, /sys still lists the links of the host."""
+    with lab.node.inside():
+        assert findings("eth0", Counter()) == []
+        lab.link("down")
+        assert findings("eth0", Counter())[0] == "eth0 is down: ip link set eth0 up"
