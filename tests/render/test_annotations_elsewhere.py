@@ -6,6 +6,7 @@ from tests.render.repository import A, B, render_once
 from tests.render.services import ALPHA, BETA, IPS, PREFIX, TEN, service
 
 NAME = "dynamic-prefix.io/name: home"
+HERE_A = "2001:db8:a:0:f000::10"
 LB = "dynamic-prefix.io/service-address-range: lb"
 
 
@@ -82,6 +83,37 @@ NOT_ANNOTATIONS = {
     "no range": f"a:\n  annotations:\n    {NAME}\n    dynamic-prefix.io/address-range: lb\n",
     "text": f"a: |\n  annotations:\n    {NAME}\n    {TEN}\n",
 }
+
+
+@pytest.mark.parametrize("manifest", PLACES.values(), ids=PLACES)
+def test_dns_waits_for_its_delay_wherever_the_annotations_are(manifest: str):
+    """Make before break: the target moves in a second commit, and alone."""
+    files = {
+        "home.yaml": PREFIX.replace(b"mode: ha", b"mode: ha, dnsDelay: 90m"),
+        "app.yaml": manifest.encode(),
+    }
+    steps = []
+    for hour, prefix in enumerate((A, B, B, B)):
+        files |= render_once(files, prefix, hour).files
+        steps.append(files["app.yaml"].decode())
+    first, during, still, afterwards = steps
+    assert "2001:db8:b:0:f000::10,2001:db8:a:0:f000::10" in during
+    assert first.count(HERE_A) == during.count(HERE_A) == 3
+    assert during == still
+    assert afterwards.count(HERE_A) == 1
+    assert afterwards.count(HERE_A.replace(":a:", ":b:")) == 3
+
+
+def test_two_services_of_a_chart_share_an_address_by_their_key():
+    alone, shared = (
+        values(TEN, key, more="        type: LoadBalancer\n")
+        + f"      udp:\n        annotations:\n          {NAME}\n          {TEN}\n          {key}\n"
+        for key in ("a: b", "lbipam.cilium.io/sharing-key: web")
+    )
+    files = {"home.yaml": PREFIX, "app.yaml": alone.encode()}
+    assert [problem.code for problem in render_once(files, A).problems] == ["address-taken"]
+    files = render_files(A, app=shared)
+    assert addresses(files["app.yaml"]) == [HERE_A] * 2
 
 
 @pytest.mark.parametrize("manifest", NOT_ANNOTATIONS.values(), ids=NOT_ANNOTATIONS)
