@@ -43,10 +43,13 @@ _NAME = re.compile(r"(?=.*[g-zG-Z_])[a-zA-Z_.-]+[46]?")
 _TAIL = "ffff:ffff"
 _WINDOW = 2 * 33  # 32 nibbles with their dots, and one nibble too many.
 _LONGEST_LABEL = 64
-_BESIDE = set(" \t\n\r\"'[(=,@")
+_BESIDE = {"", *" \t\n\r\"'`[({<=,;|@"}
 """What may be in front of an address in its usual form."""
 _BEFORE_LENGTH = {"/", "%", "]"}
 _DIGITS = 4
+_DIGIT = re.compile("[0-9]")
+_LONGEST_USUAL = 112
+"""At least one group of the host part is left."""
 _LARGE = 64 * 1024
 """Characters; it does not pay for less."""
 
@@ -138,52 +141,83 @@ def _move_usual(text: str, past: Sequence[Prefix], current: Prefix) -> Moves | N
     """One edit for all of a large text in which every address has the usual form.
 
     `re` alone replaces the groups that change, as fast as sed does. The usual form is in small
-    letters, without leading zeros, without a length or a port, between blanks or signs. None
-    where anything else may be an address of a prefix.
+    letters, without leading zeros, without a port, a zone or a dotted tail, between blanks or
+    signs. None where anything else may be an address of a prefix.
     """
     bases = (current, *past)
-    shown = {len(_shown(base)) for base in bases}
-    aligned = all(base.length == current.length and not base.length % 16 for base in bases)
-    if not past or len(shown) > 1 or not aligned or current.length > 112:
+    if not past or any(base.length != current.length for base in bases):
         return None
-    heads = [":".join(f"{group:x}" for group in _shown(base)) for base in bases]
-    if not all(head[:1].isdigit() and head.find(":") == _DIGITS for head in heads):
+    heads = [head for base in bases if (head := _Head.of(base)) is not None]
+    if len(heads) < len(bases) or len({head.zeros for head in heads}) > 1:
         return None
-    same = [len(set(column)) == 1 for column in zip(*heads, strict=False)]
-    common = heads[0][: [*same, False].index(False)]
-    usual = _usual(common, heads, current.length // 16 - min(shown), current.length // 16)
-    between = usual.split(text)
+    texts = [head.text for head in heads]
+    same = [len(set(column)) == 1 for column in zip(*texts, strict=False)]
+    common = texts[0][: [*same, False].index(False)]
+    between = _usual(common, texts, heads[0].zeros, current.length).split(text)
     ends = between[1::3]
     gaps = between[::3]
     left = "\n".join(gaps).lower()
-    firsts = {head.partition(":")[0] for head in heads}
+    firsts = {head.partition(":")[0] for head in texts}
     if ".arpa" in left or any(f"{first}:" in left for first in firsts):
         return None
     if not {gap[-1:] for gap in gaps[:-1]} <= _BESIDE:
         return None
-    between[1::3] = [heads[0]] * len(ends)
-    ours = ends.count(heads[0].removeprefix(common))
+    between[1::3] = [texts[0]] * len(ends)
+    ours = ends.count(texts[0].removeprefix(common))
     edits = (Edit(0, len(text), "".join(between)),) if ours < len(ends) else ()
     return Moves(edits, ours, ())
 
 
-def _shown(base: Prefix) -> list[int]:
-    """The groups of a prefix before its zeros; the zeros behind them may be a `::`."""
-    groups = _groups(base.network)
-    while groups and not groups[-1]:
-        groups.pop()
-    return groups if all(groups) else []
+class _Head(NamedTuple):
+    """How every address of a prefix begins in the usual form.
+
+    Attributes:
+        text: its groups, and the digits of a group that is a part of it.
+        zeros: how many groups of it are zero behind these; they may be in a `::`.
+    """
+
+    text: str
+    zeros: int
+
+    @classmethod
+    def of(cls, base: Prefix) -> "_Head | None":
+        """None where the addresses of a prefix begin in more than one way."""
+        whole, part = divmod(base.length, 16)
+        groups = _groups(base.network)
+        shown = groups[:whole]
+        while shown and not shown[-1] and not part:
+            shown.pop()
+        digits = [f"{group:x}" for group in shown]
+        if part:
+            # Behind a digit that is not zero each further digit is written.
+            digits.append(f"{groups[whole] >> 16 - part:x}")
+        text = ":".join(digits)
+        is_usual = len(digits) > 1 and "0" not in digits and len(digits[0]) == _DIGITS
+        # Letters and `::` alone are a name.
+        if base.length > _LONGEST_USUAL or part % 4 or not is_usual or not _DIGIT.search(text):
+            return None
+        return cls(text, whole - len(shown) if not part else 0)
 
 
-def _usual(common: str, heads: Sequence[str], zeros: int, groups: int) -> re.Pattern[str]:
+def _usual(common: str, heads: Sequence[str], zeros: int, length: int) -> re.Pattern[str]:
     """An address in its usual form: the end of its head, and what is behind the head."""
-    group, rest = "(?:0|[1-9a-f][0-9a-f]{0,3})", 8 - groups
-    gap = f"::(?:{group}(?::{group}){{0,{rest - 2}}})?"
-    written = f"{':0' * zeros}(?:(?::{group}){{{rest}}}|{gap})"
+    group, rest = "(?:0|[1-9a-f][0-9a-f]{0,3})", 8 - -(-length // 16)
+    tails = [f"(?::{group}){{{rest}}}"]
+    tails += [
+        f"(?::{group}){{{before}}}::(?:{group}(?::{group}){{0,{rest - before - 2}}})?"
+        for before in range(rest - 1)
+    ]
+    tails.append(f"(?::{group}){{{rest - 1}}}::")
+    written = f"{':0' * zeros}(?:{'|'.join(tails)})"
     if zeros:
         written += f"|::(?:{group}(?::{group}){{0,{rest - 1}}})?"
+    if length % 16:
+        written = f"[0-9a-f]{{{4 - length % 16 // 4}}}(?:{written})"
     ends = "|".join(head.removeprefix(common) for head in heads)
-    return re.compile(rf"{common}({ends})({written})(?![\w:./%-]|\]/)")
+    # A length that is not shorter than the prefix's says nothing about the move.
+    lengths = "|".join(map(str, range(length, BITS + 1)))
+    behind = rf"[\w:%-]|\.\w|/(?!(?:{lengths})(?![\w.]))|\]/"
+    return re.compile(rf"{common}({ends})({written})(?!{behind})")
 
 
 class _Mover:

@@ -313,7 +313,11 @@ LARGE = {
         "[2001:db8:a::1]",
         "2001:db8:a:0::1",
     ],
-    "a length": ["2001:db8:a::1/64"],
+    "gaps behind groups": ["2001:db8:a:0:f000::1", "2001:db8:a:0:f::", "2001:db8:a:1::2:3"],
+    "a length": ["2001:db8:a::1/64", "2001:db8:a::/64", "2001:db8:a::1/128"],
+    "a length that is shorter": ["2001:db8:a::/32", "2001:db8:a::1/32"],
+    "no length": ["2001:db8:a::1/300", "2001:db8:a::1/64x", "2001:db8:a::1/64.1"],
+    "first in the text": ["2001:db8:a::1"],
     "capitals": ["2001:DB8:A::1"],
     "leading zeros": ["2001:0db8:000a::0001"],
     "a range": ["2001:db8:a::1-2001:db8:a::2"],
@@ -334,15 +338,28 @@ NETWORKS = {
     "other zeros": ("2001:db8:a::/64", "2001:db8:b:1::/64"),
     "another length": ("2001:db8:a::/64", "2001:db8:b::/60"),
     "part of a group": ("2001:db8:a:f0::/60", "2001:db8:b:f0::/60"),
+    "half of a group": ("2001:db8:a:1200::/56", "2001:db8:a:2200::/56"),
+    "half of a group that may be zero": ("2001:db8:a:1000::/56", "2001:db8:a::/56"),
+    "no whole digit of a group": ("2001:db8:a:8000::/49", "2001:db8:b:8000::/49"),
     "letters first": ("fd00:db8:a::/64", "fd00:db8:b::/64"),
+    "letters alone": ("fdab:cdef:a::/64", "fdab:cdef:b::/64"),
+    "one group": ("2001::/16", "2a00::/16"),
+    "nearly all of it": ("2001:db8:a:b:c:d:e::/112", "2001:db8:a:b:c:d:f::/112"),
+    "a part of nearly all of it": ("2001:db8:a:b:c:d:e:f000/116", "2001:db8:a:b:c:d:f:f000/116"),
 }
+HOSTS = (0, 1, 0xF000 << 48 | 1, 0x12 << 64 | 1, 0x1_0002_0003_0004, 1 << 32 | 2, 3 << 48)
 
 
 @pytest.mark.parametrize("words", LARGE.values(), ids=LARGE)
 @pytest.mark.parametrize("networks", NETWORKS.values(), ids=NETWORKS)
 def test_a_large_text_moves_as_each_of_its_lines_does(words, networks):
     past, current = map(Prefix.parse, networks)
-    lines = [f"host IN AAAA {word} ; {number}" for number in range(400) for word in words]
+    inside = [
+        str(ipaddress.IPv6Address(past.network | host & (1 << 128 - past.length) - 1))
+        for host in HOSTS
+    ]
+    words = [*inside, *words]
+    lines = [words[-1], *(f"host {word} ; {n}" for n in range(3) for word in words)]
     text = "\n".join([*lines, "#" * 70_000])
     small = [move(line, [past], current) for line in lines]
     assert move(text, [past], current) == "\n".join([*small, "#" * 70_000])
