@@ -266,7 +266,7 @@ def test_a_write_that_another_leader_overtook_is_made_again_from_what_is_there(c
     assert live["spec"]["blocks"] == new.fields[0].value
 
 
-BROKEN = {
+ODD_ANSWERS = {
     "a list": (200, b"[]"),
     "null": (200, b"null"),
     "no list of resources": (200, b'{"resources": "x"}'),
@@ -278,7 +278,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("status", "body"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("status", "body"), ODD_ANSWERS.values(), ids=ODD_ANSWERS)
 def test_what_no_api_server_answers_is_the_outsides_fault(tmp_path, status, body):
     headers = {"Content-Encoding": "gzip"} if body == b"rubbish" else {}
     with stand_in(lambda _: Says(status, body, headers)) as server:
