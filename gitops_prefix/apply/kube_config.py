@@ -175,7 +175,8 @@ def _read_entry(kubeconfig: str, context: str) -> _Entry:
     found = _named(contexts, chosen)
     if not found:
         names = ", ".join(str(getattr(each, "value", each)["name"]) for each in contexts or ())
-        return _Entry("", None, None, f"no context {chosen or ''} (it has: {names or 'none'})")
+        wanted = f"no context {chosen}" if chosen else "no current-context"
+        return _Entry("", None, None, f"{wanted} (it has: {names or 'none'})")
     both = _mapping(found.get("context"))
     return _Entry(
         str(chosen),

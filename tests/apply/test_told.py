@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.apply import kubeconfigs
 from tests.apply.manifests import POOL, STATIC_PREFIX
 from tests.apply.rules import rules
 from tests.branch import bare_repository
@@ -79,6 +80,28 @@ def test_a_cluster_that_is_away_keeps_nothing_from_being_published(tmp_path, rem
     assert answer.returncode == 0, answer.stderr
     assert "currentPrefix" in git(remote, "show", "main:prefix.yaml")
     assert "Application argocd/apps was not notified" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "case", ["no YAML", "a token that is a number", "a proxy that is a number"]
+)
+def test_a_kubeconfig_that_cannot_be_used_keeps_nothing_from_being_published(
+    tmp_path, remote, case
+):
+    """Each message names it; test_doctor and test_bad_day have the other ways to break one."""
+    path = tmp_path / "kubeconfig"
+    if case in kubeconfigs.BROKEN:
+        path.write_text(kubeconfigs.BROKEN[case])
+    else:
+        user, cluster, more, _ = kubeconfigs.WRONG[case]
+        kubeconfigs.kubeconfig(path, {"token": kubeconfigs.TOKEN} | user, cluster, **more)
+    words = [sys.executable, "-m", "gitops_prefix", "run", "--once", f"--repo={remote}"]
+    words += [f"--clone-dir={tmp_path / 'clone'}", f"--kubeconfig={path}", "--events"]
+    answer = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "currentPrefix" in git(remote, "show", "main:prefix.yaml")
+    assert answer.stderr.count(f"Events are not made: {path}") == 1
+    assert kubeconfigs.TOKEN not in answer.stderr and "Traceback" not in answer.stderr
 
 
 def _events(cluster) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from gitops_prefix.cli.door import enter
 from gitops_prefix.publish.signing import SshSigning
+from tests.apply import kubeconfigs
 from tests.branch import bare_repository, commit_ours, fetched
 from tests.cli.directories import snapshot
 from tests.git_servers import new_key, ssh_server
@@ -226,3 +227,21 @@ def test_what_the_next_prefix_would_be_refused_for_is_wrong(tmp_path, capsys):
         "[edit-refused]"
         in answers(capsys, "--repo", str(remote), "--wait", "1s", code=1)["manifests"][1]
     )
+
+
+@pytest.mark.parametrize("case", [*kubeconfigs.BROKEN, *kubeconfigs.WRONG])
+def test_a_kubeconfig_that_cannot_be_used_is_one_line(tmp_path, capsys, case):
+    """And nothing of it is repeated."""
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+    path = tmp_path / "config"
+    if case in kubeconfigs.BROKEN:
+        path.write_text(kubeconfigs.BROKEN[case])
+    else:
+        user, cluster, more, _ = kubeconfigs.WRONG[case]
+        kubeconfigs.kubeconfig(path, user, cluster, **more)
+    words = ["doctor", f"--repo={remote}", f"--kubeconfig={path}", "--events", "--leader-elect"]
+    assert enter(words) == 1
+    out, err = capsys.readouterr()
+    [line] = [line for line in out.splitlines() if "API server" in line]
+    assert line.startswith("wrong") and str(path) in line
+    assert kubeconfigs.TOKEN not in out + err and "Traceback" not in out + err

@@ -248,6 +248,17 @@ def test_the_sharing_key_of_another_load_balancer_does_not_count():
     assert not render_once(files, A).problems
 
 
+def test_two_load_balancers_share_no_address():
+    """The same word in both keys: neither knows of the other's Service."""
+    files = {"home.yaml": PREFIX}
+    for name, key in {
+        "web": "lbipam.cilium.io/sharing-key",
+        "other": "metallb.io/allow-shared-ip",
+    }.items():
+        files[f"{name}.yaml"] = service(TEN, f"{key}: web", name=name).encode()
+    assert [found.code for found in render_once(files, A).problems] == ["address-taken"]
+
+
 def test_settings_add_what_a_service_lacks():
     """A target that an earlier version wrote does not keep the configured one away."""
     files = {"home.yaml": PREFIX, "web.yaml": service(TEN, f"{ALPHA}: 192.0.2.5").encode()}

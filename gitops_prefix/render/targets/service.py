@@ -308,6 +308,8 @@ def claim_of(
     suffix = manifest.annotations.get(SUFFIX)
     held = (manifest.annotations.get(key) for key in (*CILIUM, *METALLB))
     sharing = balancer.sharing_keys if isinstance(balancer, LoadBalancer) else ()
+    # Of two load balancers neither knows what the other one shares.
+    shared = (f"{sharing[0]} {key}" for key in map(manifest.annotations.get, sharing) if key)
     document, where = f"{manifest.path}:{manifest.span.number}", dotted(manifest.annotated)
     return Claim(
         *service_id(manifest),
@@ -315,7 +317,7 @@ def claim_of(
         f"{document}:{where}" if where else document,
         parse_address(suffix) if isinstance(suffix, str) else None,
         tuple(address for text in held for address in addresses_of(text)),
-        next((str(key) for key in map(manifest.annotations.get, sharing) if key), ""),
+        next(shared, ""),
         Holder(manifest.title or document, where),
     )
 
