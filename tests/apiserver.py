@@ -38,7 +38,7 @@ _AUDIT = {
     "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}],
 }
 """What ServiceAccounts asked for is written down, and nothing of anybody else."""
-_SECONDS = 60.0
+_SECONDS = 240.0
 """A loaded machine takes its time."""
 _numbers = itertools.count(1)
 
@@ -282,7 +282,7 @@ def install(server: ApiServer) -> None:
     """Every custom resource, and wait until each is served."""
     server.kubectl("apply", "--server-side", "-f", "-", stdin="\n---\n".join(definitions()))
     crds = [f"crd/{name}" for name in names()]
-    server.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+    server.kubectl("wait", "--for=condition=Established", "--timeout=240s", *crds)
 
 
 def _etcd(directory: Path, url: str) -> dict[str, object]:

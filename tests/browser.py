@@ -88,10 +88,12 @@ class Browser:
         self.resize(width, height)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
-        self.events.clear()
-        self.call("Page.navigate", url=url)
-        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
-            self.events.append(self._next())
+        # The page before may still ask a server that is gone, and complain of it.
+        for each in ("about:blank", url):
+            self.events.clear()
+            self.call("Page.navigate", url=each)
+            while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+                self.events.append(self._next())
 
     def resize(self, width: int, height: int) -> None:
         self.call(

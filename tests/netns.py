@@ -93,6 +93,10 @@ class Namespace:
         )
         return "fe80::" in self.run(*words).stdout
 
+    def has_carrier(self) -> bool:
+        """Whether its link is up, and so is the other end."""
+        return " state UP " in self.run("ip", "link", "show", "dev", self.link).stdout
+
     @contextmanager
     def inside(self) -> Iterator[None]:
         """This thread's sockets are the namespace's while it lasts, and stay so."""
@@ -152,7 +156,11 @@ class Lab:
             until(namespace.has_address, f"a link-local address on {namespace.link}")
 
     def link(self, state: str) -> None:
+        """Set the node's link; when it is up, the router's frames arrive, too."""
         self.node.run("ip", "link", "set", self.node.link, state)
+        if state == "up":
+            for namespace in (self.router, self.node):
+                until(namespace.has_carrier, f"a carrier on {namespace.link}")
 
 
 @contextmanager

@@ -143,7 +143,7 @@ class HttpClient:
         if self._late is not None and self._late.is_alive():
             return Unreachable("the request before this one still hangs")
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        sockets: list[socket.socket] = []
+        sockets = _Sockets()
         # A socket has a limit for each read only, and a name lookup has none. So a thread asks.
         # When it is late its sockets are shut down, which ends it, unless it still looks up a
         # name: then it is left behind, and no other thread is started while it lives.
@@ -157,9 +157,7 @@ class HttpClient:
             return answers.get(timeout=self._seconds)
         except queue.Empty:
             self._late = thread
-            for connection in sockets:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+            sockets.end()
             thread.join(_LAST_SECONDS)
             return self._silent(request)
 
@@ -167,14 +165,13 @@ class HttpClient:
         """The same words for the socket's limit and for the limit of the whole request."""
         return Unreachable(f"{_host(request.url)}: no answer within {self._seconds:g} s")
 
-    def _exchange(self, request: Request, sockets: list[socket.socket]) -> Answer:
+    def _exchange(self, request: Request, sockets: "_Sockets") -> Answer:
         try:
             return self._open(request, sockets)
         finally:
-            for connection in sockets:
-                connection.close()
+            sockets.close()
 
-    def _open(self, request: Request, sockets: list[socket.socket]) -> Answer:
+    def _open(self, request: Request, sockets: "_Sockets") -> Answer:
         secrets = _secrets(request)
         host = _host(request.url)
         try:
@@ -198,7 +195,7 @@ class HttpClient:
             return Refused(f"{host}: the answer is longer than {MOST_BYTES} bytes", status)
         return Response(status, headers, body)
 
-    def _opener(self, sockets: list[socket.socket], *, secure: bool) -> OpenerDirector:
+    def _opener(self, sockets: "_Sockets", *, secure: bool) -> OpenerDirector:
         if not secure:
             # A redirect to https counts as another server.
             return build_opener(_PlainHandler(sockets), _SameServer())
@@ -222,10 +219,40 @@ def redirect_of(url: str, question: str, ca_file: Path | None) -> str:
     return found[1].removesuffix(question) if found else ""
 
 
+class _Sockets:
+    """The sockets of one request, which may end while its thread still connects."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: list[socket.socket] = []
+        self._ended = False
+
+    def note(self, made: socket.socket) -> None:
+        """Keep a copy: TLS takes the socket away, and the copy leads to the same connection."""
+        with self._lock:
+            self._known.append(made.dup())
+        if self._ended:
+            self.end()
+
+    def end(self) -> None:
+        """End every connection, and each that is made from now on."""
+        with self._lock:
+            self._ended = True
+            for connection in self._known:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the copies."""
+        with self._lock:
+            for connection in self._known:
+                connection.close()
+
+
 class _PlainHandler(HTTPHandler):
     """Notes the sockets of its connections."""
 
-    def __init__(self, sockets: list[socket.socket]) -> None:
+    def __init__(self, sockets: _Sockets) -> None:
         super().__init__()
         self._sockets = sockets
 
@@ -236,7 +263,7 @@ class _PlainHandler(HTTPHandler):
 class _SecureHandler(HTTPSHandler):
     """Notes the sockets of its connections."""
 
-    def __init__(self, sockets: list[socket.socket], context: "ssl.SSLContext") -> None:
+    def __init__(self, sockets: _Sockets, context: "ssl.SSLContext") -> None:
         super().__init__(context=context)
         self._sockets = sockets
         self._made_with = context
@@ -247,14 +274,13 @@ class _SecureHandler(HTTPSHandler):
 
 
 def _noting(
-    kind: type[http.client.HTTPConnection], sockets: list[socket.socket]
+    kind: type[http.client.HTTPConnection], sockets: _Sockets
 ) -> type[http.client.HTTPConnection]:
     """A connection of that kind whose socket is noted before a byte of TLS or of a proxy."""
 
     def create(*address: Any) -> socket.socket:
         made = socket.create_connection(*address)
-        # TLS takes the socket away; its copy leads to the same connection.
-        sockets.append(made.dup())
+        sockets.note(made)
         return made
 
     class Noting(kind):  # type: ignore[valid-type, misc]

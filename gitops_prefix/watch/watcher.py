@@ -230,9 +230,11 @@ class Watcher:
                 self._report(source.ready(now), now)
 
     def _follow(self, link: LinkState, now: float) -> None:
+        # Whoever hears of a link may rely on it: each source listens there by then.
+        followed = [(*source.follow(link, now),) for source in self._sources]
         self._sink(LinkChanged(link.interface, link.up, link.present, now))
-        for source in self._sources:
-            self._report(source.follow(link, now), now)
+        for events in followed:
+            self._report(events, now)
 
     def _carry_out(self, now: float) -> None:
         while self._requests:

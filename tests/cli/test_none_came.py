@@ -24,9 +24,9 @@ def lab():
         yield made
 
 
-def nothing_on(lab, *words: str, meanwhile=lambda: None) -> list[str]:
+def nothing_on(lab, *words: str, meanwhile=lambda: None, timeout: str = "2s") -> list[str]:
     """What `observe` finds when it leaves without an advertisement."""
-    call = [*PROGRAM, "observe", "--interface", "eth0", "--timeout", "2s", *words]
+    call = [*PROGRAM, "observe", "--interface", "eth0", "--timeout", timeout, *words]
     with lab.node.start(*call, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         meanwhile()
         stdout, stderr = process.communicate(timeout=120)
@@ -82,7 +82,7 @@ def test_a_host_that_drops_them(lab):
             router.solicited()
             router.advertise(A)
 
-        [found] = nothing_on(lab, meanwhile=answer)
+        [found] = nothing_on(lab, meanwhile=answer, timeout="8s")
     assert found == "1 reached eth0, and this host dropped them: look at its firewall"
 
 
@@ -105,7 +105,7 @@ def test_a_tagged_one(lab):
             router.solicited()
             frames.send(bytes(tagged))
 
-        [found] = nothing_on(lab, meanwhile=answer)
+        [found] = nothing_on(lab, meanwhile=answer, timeout="8s")
     assert found == "1 came on eth0 tagged for VLAN 20: listen on a link of that VLAN"
 
 

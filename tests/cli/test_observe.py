@@ -310,7 +310,7 @@ def test_several_links_are_several_decisions():
             lab.node.run("ip", "link", "set", name, "up")
         other = netns.Namespace(lab.node.name, "eth2")
         netns.until(other.has_address, "a link-local address on eth2")
-        words = [*PROGRAM, "observe", "--output", "json", "--count", "2", "--timeout", "20s"]
+        words = [*PROGRAM, "observe", "--output", "json", "--count", "2", "--timeout", "100s"]
         words += ["--interface", "eth0", "--interface", "eth1"]
         with (
             lab_router(lab.router) as first,

@@ -359,7 +359,7 @@ def test_the_page_counts_and_follows_by_itself(chromium, served):
         "window.loaded = true, document.getElementById('prefix-0-fields').open = true"
     )
     heard = "document.querySelector('[aria-labelledby=routers-title] [data-age]').textContent"
-    chromium.until(f"['21s', '22s', '23s'].includes({heard})")
+    chromium.until(f"/^(2[1-9]|[3-9][0-9])s$|m/.test({heard})")
     served.shows = house()
     chromium.until("document.querySelector('#state').classList.contains('good')")
     assert chromium.evaluate("window.loaded") is True

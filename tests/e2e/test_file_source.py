@@ -58,7 +58,7 @@ def test_once_publishes_what_the_file_holds_and_keeps_it_without_the_file(house,
 def test_doctor_tries_the_file(house, told, content, code, words_):
     told.write_text(content)
     command = [*PROGRAM, "doctor", "--source-dir", str(told.parent), str(house.tree)]
-    answer = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert answer.returncode == code, answer.stdout
     assert f"the file {told}; " in answer.stdout
     assert words_ in answer.stdout

@@ -12,7 +12,7 @@ PROGRAM = [sys.executable, "-m", "gitops_prefix"]
 
 def once(bare: Path, clone: Path) -> None:
     words = [*PROGRAM, "run", "--once", "--repo", str(bare), "--clone-dir", str(clone)]
-    answer = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
     assert answer.returncode == 0, answer.stderr
 
 

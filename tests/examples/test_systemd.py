@@ -70,7 +70,7 @@ def test_a_unit_is_exposed_as_little_as_it_can_be(unit):
     require("systemd")
     words = ["systemd-analyze", "security", "--offline=true", "--no-pager"]
     words += [f"--threshold={MOST_EXPOSED * 10:.0f}", str(unit)]
-    answer = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
     (exposure,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", answer.stdout)
     print(f"{unit.name}: exposure {exposure}")
     assert answer.returncode == 0, answer.stdout
@@ -119,7 +119,7 @@ def call_names(*sets: str) -> set[str]:
     names: set[str] = set()
     for one in sets:
         words = ["systemd-analyze", "syscall-filter", "--no-pager", one]
-        answer = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
+        answer = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120)
         lines = [line.strip() for line in answer.stdout.splitlines()[1:]]
         found = {line for line in lines if line and not line.startswith("#")}
         inner = {name for name in found if name.startswith("@")}
@@ -154,7 +154,7 @@ def test_a_publication_over_ssh_needs_one_capability_and_calls_nothing_that_is_r
             "gitops_prefix",
             "run",
         ]
-        words += ["--once", "--wait=20s", "--interface=eth0", "--listen=127.0.0.1:8080"]
+        words += ["--once", "--wait=100s", "--interface=eth0", "--listen=127.0.0.1:8080"]
         words += ["--repo", server.url(remote), "--clone-dir", str(tmp_path / "clone")]
         words += ["--ssh-key", str(server.credentials.key)]
         words += ["--known-hosts", str(server.credentials.known_hosts)]

@@ -124,7 +124,7 @@ def test_another_host_key_is_refused_loudly(tmp_path, ssh, sshd):
     wrong = f"{right.split()[0]} {(sshd.directory / 'stranger.pub').read_text()}"
     known.write_text(wrong)
     words = command(ssh.url, tmp_path / "clone", ssh.credentials.key, known)
-    answer = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    answer = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert answer.returncode == 3
     assert "Host key verification failed" in answer.stderr
     known.write_text(right)

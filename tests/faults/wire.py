@@ -87,9 +87,16 @@ class Wire:
                 ours, _ = listening.accept()
             except OSError:
                 return
-            theirs = socket.create_connection(("127.0.0.1", self.to))
+            try:
+                theirs = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                ours.close()
+                continue
             cable = Cable(ours, theirs)
             self.cables.append(cable)
+            if self._listening is not listening:
+                # It was taken down meanwhile, which cut those that it knew.
+                cable.cut()
             self._start(self._carry, cable)
 
     def _carry(self, cable: Cable) -> None:

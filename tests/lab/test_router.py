@@ -44,7 +44,7 @@ def observing(lab, *words: str):
         "--output",
         "json",
         "--timeout",
-        "30s",
+        "120s",
         *words,
     ]
     with lab.node.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as observer:
@@ -65,8 +65,11 @@ def test_a_renumbering_is_rehearsed(lab):
     words = ["--prefix", A, "--then", B, "--after", "1s", "--interval", "60s", "--timeout", "2s"]
     with observing(lab, "--count", "6") as observer, rehearsing(lab, *words) as router:
         said, _ = router.communicate(timeout=120)
-        os.killpg(observer.pid, signal.SIGINT)
-        told = [json.loads(line) for line in observer.communicate(timeout=120)[0].splitlines()]
+        told = []
+        for line in observer.stdout:
+            told.append(json.loads(line))
+            if not told[-1]["router_lifetime"]:
+                break
     assert router.returncode == 0
     assert re.findall(r"^\S+ (\S+) \(preferred", said, re.MULTILINE) == [A, B]
     heard = [[found["prefix"] for found in line["prefixes"]] for line in told]

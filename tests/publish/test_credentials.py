@@ -258,6 +258,6 @@ def test_a_machine_without_descriptors_is_no_fault_of_the_file(tmp_path):
     """
     (tmp_path / "token").write_text("t0ken")
     words = [sys.executable, "-c", WITHOUT_DESCRIPTORS, str(tmp_path / "token")]
-    answer = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120)
     assert answer.stdout.startswith(f"{Reason.LOCAL} {Kind.AWAY} ")
     assert "cannot be read now: Too many open files" in answer.stdout

@@ -73,7 +73,7 @@ def test_tshark_reads_what_we_send(kind, tmp_path):
     require("tshark")
     capture(tmp_path / "sent.pcap", sent()[kind])
     words = ["tshark", "-r", str(tmp_path / "sent.pcap"), "-V", "-o", "udp.check_checksum:TRUE"]
-    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120).stdout
     assert "DHCPv6" in said
     assert "Malformed" not in said
     assert "Expert Info" not in said

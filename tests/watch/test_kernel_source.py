@@ -80,6 +80,7 @@ def lab():
 def test_what_the_kernel_takes_is_told_with_its_lifetimes(lab):
     with watching(lab.node) as seen, lab_router(lab.router) as router:
         seen.link((True, True))
+        sent = time.monotonic()
         router.advertise(A, B, valid=7200, preferred=3600)
         event = seen.until(A, B)
         lifetimes = {
@@ -90,7 +91,7 @@ def test_what_the_kernel_takes_is_told_with_its_lifetimes(lab):
         assert all(
             found.information.on_link and found.information.autonomous for found in event.prefixes
         )
-        assert all(event.at - found.heard_at < 5 for found in event.prefixes)
+        assert all(sent - 1 < found.heard_at <= event.at for found in event.prefixes)
 
 
 def test_an_advertised_withdrawal_is_told_though_the_kernel_keeps_the_address(lab):
@@ -118,13 +119,15 @@ def test_what_was_there_before_is_told_at_the_start_with_its_age(lab):
     """From the address: when it came, and when it was last renewed."""
     with lab_router(lab.router) as router:
         with watching(lab.node) as seen:
+            sent = time.monotonic()
             router.advertise(A, valid=7200, preferred=3600)
             first = seen.until(A).prefixes[0]
         has_address(lab, "2001:db8:1234:")
         with watching(lab.node) as seen:
             [again] = seen.until(A).prefixes
-    assert abs(again.heard_at - first.heard_at) < 1
-    assert abs(again.appeared_at - first.appeared_at) < 1
+    # The watcher may have read it late; the kernel says when it came.
+    for known in (again.heard_at, again.appeared_at):
+        assert sent - 1 < known < first.heard_at + 1
     assert abs(again.information.valid_lifetime - 7200) <= 1
     assert abs(again.information.preferred_lifetime - 3600) <= 1
 

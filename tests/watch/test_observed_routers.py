@@ -14,7 +14,7 @@ A, B = "2001:db8:1234::/64", "2001:db8:5678::/64"
 
 
 def observe(node: netns.Namespace, *options: str) -> subprocess.CompletedProcess[str]:
-    words = [*PROGRAM, "observe", "--output", "json", "--timeout", "20s", *options]
+    words = [*PROGRAM, "observe", "--output", "json", "--timeout", "100s", *options]
     return subprocess.run(
         node.command(*words), check=False, capture_output=True, text=True, timeout=120
     )
@@ -135,7 +135,7 @@ def test_an_interface_that_appears_later_is_waited_for(tmp_path: Path):
         lab.node.run("ip", "link", "set", "eth0", "down")
         lab.node.run("ip", "link", "set", "eth0", "name", "later")
         words = [
-            *PROGRAM, "observe", "--output", "json", "--timeout", "20s", "--count", "1",
+            *PROGRAM, "observe", "--output", "json", "--timeout", "100s", "--count", "1",
             "--interface", "eth0",
         ]  # fmt: skip
         with lab.node.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -192,7 +192,7 @@ def test_a_uid_with_nothing_but_net_raw_observes(tmp_path: Path):
         words = [
             "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
             "--bounding-set=-all,+net_raw", "--inh-caps=-all,+net_raw", "--ambient-caps=-all,+net_raw",
-            *PROGRAM, "observe", "--interface", "eth0", "--count", "1", "--timeout", "20s",
+            *PROGRAM, "observe", "--interface", "eth0", "--count", "1", "--timeout", "100s",
         ]  # fmt: skip
         answer = subprocess.run(
             lab.node.command(*words), check=False, capture_output=True, text=True, timeout=120
