@@ -50,7 +50,7 @@ def test_a_server_that_renumbers_is_one_commit_with_the_right_subnets(link, hous
             assert message.endswith("Prefix-Source: dhcpv6-pd")
         before = house.commits()
         with dhcpd(link.router, tmp_path / "b", B, times=(3, 6)):
-            house.published(B, 90)
+            house.published(B)
             assert house.commits() == before + 1
             status = house.show("prefix.yaml")
             assert "prefixSource: dhcpv6-pd" in status
@@ -100,7 +100,7 @@ def test_a_restart_in_each_state_ends_with_the_same_lease_and_no_commit(link, ho
         pass
     with Forger(link).answering(offers), killed_when("requesting"):
         pass
-    with killed_when("renewing"), server():
+    with killed_when("renewing"), server(times=(3, 600)):
         house.published(A)
     commits = house.commits()
     with killed_when("confirming"):
@@ -124,7 +124,7 @@ def test_an_advertisement_that_changed_makes_it_renew_at_once(link, house, tmp_p
             house.published(A)
         with dhcpd(link.router, tmp_path / "b", B):
             radvd.advertise(second)
-            house.published(B, 90)
+            house.published(B)
 
 
 def in_node(link: Lab, *words: str) -> subprocess.CompletedProcess[str]:

@@ -80,7 +80,7 @@ def test_a_renumbering_is_one_commit_that_touches_only_what_follows_the_prefix(r
                     "--output",
                     "json",
                     "--timeout",
-                    "20s",
+                    "100s",
                 )
                 with subprocess.Popen(observer, stdout=subprocess.PIPE, text=True) as observing:
                     observing.stdout.readline()

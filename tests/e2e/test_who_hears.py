@@ -53,5 +53,4 @@ def test_a_leader_without_a_link_or_without_a_router_makes_way_for_one_that_hear
             netns.until(
                 lambda remote=remote, lease=lease: git(remote, *last).strip() == f"hears-{lease}",
                 f"the commit of the one that hears, beside {lease}",
-                60,
             )
