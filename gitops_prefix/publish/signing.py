@@ -61,7 +61,9 @@ def secret_keyring(key: bytes, passphrase: bytes | None, loan: Loan) -> Iterator
         if passphrase is not None:
             settings.append(f"passphrase-file /proc/self/fd/{loan.hide(passphrase)}")
         (home / "gpg.conf").write_text("\n".join(settings) + "\n")
-        (home / "gpg-agent.conf").write_text("disable-scdaemon\n")
+        # A slow hash of the passphrase protects a key that lies somewhere for years; this copy
+        # is in memory, for one signature, and gpg would take up to seconds for it.
+        (home / "gpg-agent.conf").write_text("disable-scdaemon\ns2k-count 65536\n")
         try:
             _gpg(home, loan, "--import", f"/proc/self/fd/{loan.hide(key)}")
             yield Keyring(home, _fingerprints(_gpg(home, loan, "--with-colons", "-K")))

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -31,6 +30,7 @@ from tests.github_apps import APP, AppStandIn, new_app_key
 from tests.gitrepo import example, git
 from tests.netns import replace_program, run, until
 from tests.parts import require
+from tests.publish.gpg_keys import GpgKey, keyrings
 from tests.static_source import A, fixed
 from tests.web_stand_in import Says, stand_in
 
@@ -256,41 +256,17 @@ def play(
 
 
 @pytest.fixture
-def gpg_home() -> Iterator[Path]:
-    """Short, since a socket's name is (unix(7))."""
-    require("gpg")
-    home = Path(tempfile.mkdtemp(prefix="gl-", dir="/tmp"))
-    yield home
-    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
-    subprocess.run(["rm", "-rf", home], check=True)
+def keyring() -> Iterator[Path]:
+    with keyrings() as base:
+        yield base / "home"
 
 
-def gpg_key(home: Path, path: Path) -> Path:
-    locked = [
-        "gpg",
-        "--homedir",
-        home,
-        "--batch",
-        "--pinentry-mode",
-        "loopback",
-        "--passphrase",
-        PASSPHRASE,
-    ]
-    user = ("--quick-generate-key", "Bot <bot@example.com>", "ed25519", "sign", "never")
-    subprocess.run([*locked, *user], check=True, capture_output=True)
-    exported = subprocess.run(
-        [*locked, "--armor", "--export-secret-keys"], check=True, capture_output=True
-    )
-    path.write_bytes(exported.stdout)
-    return path
-
-
-def test_over_https_nothing_shows_of_any_secret(tmp_path, gpg_home):
+def test_over_https_nothing_shows_of_any_secret(tmp_path, keyring):
     """The token and the proxy are in the daemon's environment, and in that of no other process."""
     require("http", "gpg")
     remote = example("plain", tmp_path)
     fixed(tmp_path / "tree", A)
-    key = gpg_key(gpg_home, tmp_path / "signing")
+    key = GpgKey(keyring, PASSPHRASE).export(tmp_path / "signing", "--armor")
     passphrase = tmp_path / "passphrase"
     passphrase.write_text(f"{PASSPHRASE}\n")
     echo = tmp_path / "echo"

@@ -2,11 +2,12 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.netns import run
+from tests.publish.gpg_keys import keyrings
 
 
 @pytest.fixture
@@ -21,12 +22,9 @@ def in_memory(monkeypatch) -> Path:
 
 
 @pytest.fixture
-def gpg_home() -> Path:
-    base = Path(tempfile.mkdtemp(prefix="gk-", dir="/tmp"))
-    yield base / "home"
-    for home in base.iterdir():
-        run("gpgconf", "--homedir", str(home), "--kill", "all")
-    run("rm", "-rf", str(base))
+def gpg_home() -> Iterator[Path]:
+    with keyrings() as base:
+        yield base / "home"
 
 
 class Calls:

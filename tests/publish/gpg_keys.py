@@ -1,9 +1,26 @@
 """Keys of gpg's, in keyrings of a test's own."""
 
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.netns import run
 from tests.parts import require
+
+
+@contextmanager
+def keyrings() -> Iterator[Path]:
+    """A directory for keyrings, whose agents end with it. Its name is short: sockets lie in it."""
+    require("gpg")
+    base = Path(tempfile.mkdtemp(prefix="gk-", dir="/tmp"))
+    try:
+        yield base
+    finally:
+        for home in base.iterdir():
+            run("gpgconf", "--homedir", str(home), "--kill", "all")
+        run("rm", "-rf", str(base))
 
 
 def in_gpg(home: Path, *words: str) -> bytes:
@@ -19,6 +36,8 @@ class GpgKey:
     def __init__(self, home: Path, passphrase: str = "", name: str = "bot") -> None:
         require("gpg")
         home.mkdir(mode=0o700)
+        # As its user would have it, a passphrase costs seconds of work, each time.
+        (home / "gpg-agent.conf").write_text("s2k-count 65536\n")
         self.home = home
         self._passphrase = ("--passphrase", passphrase)
         user = f"{name} <{name}@example.com>"

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from gitops_prefix.publish.git import Git, GitFailedError
 from gitops_prefix.publish.running import Limits, remote_limits
 from tests.gitrepo import ROOT, commit_all, git
 from tests.netns import until
-from tests.parts import require
+from tests.publish.gpg_keys import GpgKey, keyrings
 
 SECRET = "s3cret-of-nobody"
 UNSHARE = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
@@ -291,29 +290,9 @@ print(dead())
 
 def test_in_a_container_no_heap_of_dead_gpg_agents_is_left(tmp_path):
     """Each signature starts one, which leaves its group."""
-    require("gpg")
     require_namespace()
-    home = Path(tempfile.mkdtemp(prefix="gp-"))
-    words = (
-        "gpg",
-        "--homedir",
-        str(home),
-        "--batch",
-        "--pinentry-mode",
-        "loopback",
-        "--passphrase",
-        "",
-    )
-    try:
-        made = (*words, "--quick-generate-key", "a@example.com", "ed25519", "sign", "never")
-        subprocess.run(made, check=True, capture_output=True)
-        key = subprocess.run(
-            (*words, "--export-secret-keys"), check=True, capture_output=True
-        ).stdout
-    finally:
-        subprocess.run(("gpgconf", "--homedir", str(home), "--kill", "all"), check=False)
-        shutil.rmtree(home, ignore_errors=True)
-    (tmp_path / "key").write_bytes(key)
+    with keyrings() as base:
+        GpgKey(base / "home").export(tmp_path / "key")
     assert int(as_init(SIGNING, str(tmp_path / "key"))) <= 1
 
 
