@@ -92,21 +92,21 @@ def test_a_longer_secret_is_not_cut_by_a_shorter_one():
 
 def test_of_secrets_that_are_renewed_for_years_the_newest_are_remembered():
     secrets = Secrets()
-    for number in range(1000):
+    for number in range(200):
         secrets.learn(f"token-{number:04}")
-    assert secrets.redact("token-0999") == "[secret]"
+    assert secrets.redact("token-0199") == "[secret]"
     assert secrets.redact("token-0000") == "token-0000"
-    kept = [n for n in range(1000) if secrets.redact(f"token-{n:04}") == "[secret]"]
-    assert kept == list(range(1000 - 64, 1000))
+    kept = [n for n in range(200) if secrets.redact(f"token-{n:04}") == "[secret]"]
+    assert kept == list(range(200 - 64, 200))
 
 
 def test_a_secret_that_is_used_is_not_forgotten_for_those_that_are_renewed():
     """A webhook's stays for years, and an App's token for an hour."""
     secrets = Secrets()
-    for number in range(1000):
+    for number in range(200):
         secrets.learn("s3cret-that-stays")
         secrets.learn(f"token-{number:04}")
-    assert secrets.redact("s3cret-that-stays token-0999") == "[secret] [secret]"
+    assert secrets.redact("s3cret-that-stays token-0199") == "[secret] [secret]"
 
 
 def test_a_secret_that_is_known_without_its_user_is_learnt_with_it():
