@@ -1,6 +1,7 @@
 """The repository that the tests of simulate walk in, and variants of it."""
 
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from gitops_prefix.render.reading import read_inventory
@@ -40,6 +41,12 @@ def walked(text: str, home: dict[str, bytes] | None = None) -> Walk:
     home = home or files()
     scenario = read_scenario("scenario.yaml", text.encode(), stood_in(home), NOW)
     return walk(home, Settings(), scenario)
+
+
+@cache
+def shipped(name: str) -> Walk:
+    """A scenario that comes with the program, walked once."""
+    return walked((SCENARIOS / f"{name}.yaml").read_text())
 
 
 def told(walk: Walk) -> list[tuple[int, str, str]]:

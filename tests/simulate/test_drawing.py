@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from gitops_prefix.simulate.drawing import WIDTH, draw
-from tests.simulate.homes import GOLDEN, SCENARIOS, files, walked
+from tests.simulate.homes import GOLDEN, SCENARIOS, files, shipped, walked
 
 SVG = "{http://www.w3.org/2000/svg}"
 LEGEND = 5
@@ -19,7 +19,7 @@ NAMES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
 
 def drawn(name: str) -> str:
-    return draw(walked((SCENARIOS / f"{name}.yaml").read_text()))
+    return draw(shipped(name))
 
 
 def test_it_is_byte_for_byte_what_is_expected():
@@ -47,7 +47,7 @@ def test_it_says_in_words_what_it_shows(name):
     root = ET.fromstring(drawn(name))
     assert root.get("aria-labelledby") == "title desc"
     described = root.findtext(f"{SVG}desc")
-    walk = walked((SCENARIOS / f"{name}.yaml").read_text())
+    walk = shipped(name)
     assert all(f"{step.when:%H:%M:%S}: " in described for step in walk.steps)
     bars = [bar for bar in root.iter(f"{SVG}rect") if bar.get("class")]
     assert len(bars) > LEGEND
@@ -82,7 +82,7 @@ def test_nothing_crosses_words(name):
 def test_the_axis_has_dates_and_the_legend_a_swatch_for_each_style(name):
     root = ET.fromstring(drawn(name))
     words = [text.text for text in root.iter(f"{SVG}text")]
-    walk = walked((SCENARIOS / f"{name}.yaml").read_text())
+    walk = shipped(name)
     assert f"{walk.scenario.start:%Y-%m-%d}" in words
     styles = {bar.get("class") for bar in root.iter(f"{SVG}rect")}
     assert {"current", "past", "candidate", "refused", "dns"} <= styles

@@ -143,9 +143,10 @@ def test_two_routers_may_share_an_address():
     assert sum(step.repeated for step in walk.steps) + walk.repeated > 10
 
 
-def test_a_million_repetitions_are_refused():
-    text = "{until: 8000h, routers: {isp: {every: 3s}}, events: [{at: 0s, announces: [A]}]}"
-    with pytest.raises(InputError, match="a longer `every`"):
+def test_more_moments_than_anybody_waits_for_are_refused(monkeypatch):
+    monkeypatch.setattr("gitops_prefix.simulate.walk.MOST_INSTANTS", 300)
+    text = "{until: 1h, routers: {isp: {every: 3s}}, events: [{at: 0s, announces: [A]}]}"
+    with pytest.raises(InputError, match="more than 300 moments: a longer `every`"):
         walked(text)
 
 
