@@ -39,7 +39,7 @@ def test_a_field_beside_it_is_not(field):
 
 def test_every_field_that_is_read_is_on_the_page():
     """The reader names what it knows of each mapping, in calls of `only`."""
-    source = Path(__file__).parents[2] / "gitops_prefix" / "decide" / "specification.py"
+    source = Path(__file__).parents[2] / "gitops_prefix" / "decide" / "reading.py"
     calls = re.findall(r"\.only\(([^)]*)\)", source.read_text())
     # The sources stand in a table.
     calls += re.findall(r"^_WRITTEN.*?^}", source.read_text(), re.MULTILINE | re.DOTALL)
