@@ -191,14 +191,19 @@ class Round:
         """The round after one report."""
         due, tries, waiting = dict(self.due), dict(self.tries), dict(self.waiting)
         before = waiting.pop(key, None)
-        if report.result is ObjectResult.WAITING:
-            scouted = report.waits_for in waiting.values()
-            due[key] = now + (_LAST_SECONDS if scouted else _SCOUT_SECONDS)
-            waiting[key] = report.waits_for
-            return replace(self, due=due, waiting=waiting)
-        if before is not None:
-            # What one waited for has come: the others need not wait either.
+        waits = report.waits_for if report.result is ObjectResult.WAITING else None
+        if before not in {None, waits}:
+            # What it waited for has come: the others need not wait either.
             due |= {other: now for other, what in waiting.items() if what == before}
+        if waits is not None:
+            # One of those that wait for the same looks for them all: whoever is due soonest.
+            soon = now + _SCOUT_SECONDS
+            scouted = any(
+                what == waits and due.get(other, inf) <= soon for other, what in waiting.items()
+            )
+            due[key] = now + _LAST_SECONDS if scouted else soon
+            waiting[key] = waits
+            return replace(self, due=due, waiting=waiting)
         if report.result not in _RETRIED:
             due.pop(key, None)
             return replace(self, due=due, waiting=waiting)

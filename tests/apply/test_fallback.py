@@ -1,12 +1,23 @@
 """When the daemon applies directly, and when it gives back: a table of what passes come to."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from math import inf
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.apply.policy import Action, ApplyMode, ApplyPolicy, BranchState, Fallback
+from gitops_prefix.apply.fields import ObjectId, ObjectReport, ObjectResult
+from gitops_prefix.apply.policy import (
+    Action,
+    ApplyMode,
+    ApplyPolicy,
+    BranchState,
+    Fallback,
+    Round,
+)
 
 RIGHT, PUBLISHED, AWAY, REFUSED, UNKNOWN = BranchState
 NOTHING, PREPARE, APPLY, OVERRIDE, RELEASE = Action
@@ -143,3 +154,48 @@ def test_reconcilers_are_never_overridden_while_git_is_right_or_just_went(steps)
         or not state.owing
     )
     assert state.overrides_at == (inf if state.away_since is None else state.away_since + AFTER)
+
+
+OBJECTS = [("v1", "Service", "media", name) for name in ("a", "b", "c", "d")]
+
+
+def waits(key: ObjectId, what: str) -> ObjectReport:
+    version, kind, namespace, name = key
+    return ObjectReport(
+        "a.yaml", kind, namespace, name, ObjectResult.WAITING, api_version=version, waits_for=what
+    )
+
+
+def looks(seconds: int, what: Callable[[ObjectId], str]) -> tuple[Round, list[list[int]]]:
+    """A round in which all wait, and when each object was looked at."""
+    state = Round(RELEASE, "commit", dict.fromkeys(OBJECTS, 0.0))
+    seen: list[list[int]] = [[] for _ in OBJECTS]
+    for now in range(seconds):
+        for key in state.batch(now, len(OBJECTS)):
+            seen[OBJECTS.index(key)].append(now)
+            state = state.learn(key, waits(key, what(key)), now)
+    return state, seen
+
+
+def test_of_objects_that_wait_for_the_same_one_looks_every_two_seconds():
+    """And not only the first time: the reconciler is a minute late, perhaps."""
+    _, seen = looks(120, lambda _: "Kustomization flux-system/apps")
+    times = sorted({now for each in seen for now in each})
+    assert max(later - now for now, later in pairwise(times)) <= 2
+    assert sum(map(len, seen)) < 120
+
+
+def test_each_thing_that_is_waited_for_is_looked_at():
+    _, seen = looks(60, lambda key: f"Kustomization flux-system/{key[3]}")
+    assert seen == [[*range(0, 60, 2)]] * len(OBJECTS)
+
+
+@pytest.mark.parametrize("then", ["released", "waits for another"])
+def test_when_one_object_waits_no_more_those_that_waited_for_the_same_are_due(then):
+    state, _ = looks(10, lambda _: "Kustomization flux-system/apps")
+    first, *rest = OBJECTS
+    report = waits(first, "Kustomization flux-system/more")
+    if then == "released":
+        report = replace(report, result=ObjectResult.RELEASED, waits_for="")
+    state = state.learn(first, report, 10)
+    assert set(rest) <= set(state.batch(10, len(OBJECTS)))
