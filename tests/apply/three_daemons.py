@@ -276,13 +276,17 @@ class World:
             for one in live
         )
 
-    def leader(self) -> Daemon:
-        """Who leads, by what each said last about it."""
+    def leader(self) -> Daemon | None:
+        """Who leads, by what each said last about it; None between two."""
         for daemon in self.daemons:
             said = re.findall(r"we lead|\w leads|give the lead up", daemon.log.read_text())
             if said and said[-1] == "we lead":
                 return daemon
-        raise AssertionError("nobody leads")
+        return None
+
+    def all_seen(self) -> bool:
+        """Whether the onlooker has seen the last prefix of each object, too."""
+        return set(self.highest.values()) == {self.prefix}
 
     def well(self) -> bool:
         """Whether each object is as the branch has it, and nothing is held."""
@@ -371,14 +375,14 @@ def bad_day(
     """Draw trouble for so long; then all is well again, and must be so in the end."""
     chance = random.Random(str(seed))
     with world(cluster, directory, namespace, objects) as day:
-        until(day.well, "the first commit in the cluster", 120)
+        until(day.well, "the first commit in the cluster")
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             day.trouble(chance)
             day.stopping.wait(chance.random() * 2 * pause)
         day.say("all is well")
         day.mend(0.0)
-        until(lambda: day.well() or day.wrong, "that all is right again", 180)
+        until(lambda: (day.well() and day.all_seen()) or day.wrong, "that all is right again")
         assert not day.wrong, "\n".join([*day.events, *day.wrong])
         return day
 
@@ -392,12 +396,12 @@ def hand_over(
 ) -> World:
     """The leader is gone in one stage of an outage, in one way: who comes next ends it well."""
     with world(cluster, directory, namespace, objects) as day:
-        until(day.well, "the first commit in the cluster", 120)
+        until(day.well, "the first commit in the cluster")
         for daemon in day.daemons:
             daemon.git(there=False)
         day.flux_reaches_git = False
         day.renumber()
-        until(lambda: day.held() == objects, "that all are held", 120)
+        until(lambda: day.held() == objects, "that all are held")
         if stage != "before the push":
             for daemon in day.daemons:
                 daemon.git(there=True)
@@ -406,8 +410,8 @@ def hand_over(
             for daemon in day.daemons:
                 daemon.api.rule = lambda _: Wait(0.5)
             day.flux_reaches_git = True
-            until(lambda: day.held() < objects, "the first that is released", 120)
-        leader = day.leader()
+            until(lambda: day.held() < objects, "the first that is released")
+        leader = until(day.leader, "a leader")
         match way:
             case "partition":
                 leader.api.rule = lambda _: Wait(float("inf"))
@@ -418,7 +422,7 @@ def hand_over(
         for daemon in day.daemons:
             daemon.git(there=True)
         day.flux_reaches_git = True
-        until(lambda: day.well() or day.wrong, f"the end of an outage: {way} {stage}", 120)
+        until(lambda: day.well() or day.wrong, f"the end of an outage: {way} {stage}")
         if way == "SIGSTOP":
             leader.send(signal.SIGCONT)
             day.stopping.wait(8.0)

@@ -75,7 +75,7 @@ SERVERS = {
 
 
 def hook(kind: str, url: str) -> Webhook:
-    return Webhook(kind, url, HttpClient(seconds=5.0).send, None)
+    return Webhook(kind, url, HttpClient(seconds=60.0).send, None)
 
 
 @pytest.mark.parametrize("kind", CHATS)

@@ -65,7 +65,7 @@ def refreshed(asked: Asked, repo_url: str, revision: str, path: str = "") -> boo
 
 
 def hook(kind: str, url: str, secret=lambda: SECRET, **options) -> Webhook:
-    return Webhook(kind, url, HttpClient(seconds=5).send, secret, **options)
+    return Webhook(kind, url, HttpClient(seconds=60.0).send, secret, **options)
 
 
 def test_flux_takes_what_is_signed():
