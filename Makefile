@@ -10,7 +10,7 @@ RUNTIME := $(VENV)/.runtime
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 UV ?= $(VENV)/bin/uv
 
-# A process a core, and one more (tests/conftest.py); what a free one finds waiting, it takes.
+# A process a core, and two more (tests/conftest.py); what a free one finds waiting, it takes.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal
 
 .PHONY: help install demo test test-fast check format coverage soak mutation neighbours bench audit image image-test docs pictures lock clean

@@ -68,9 +68,14 @@ _TESTS = Path(__file__).parent
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process a core, and one more where tests wait for servers, too."""
+    """A process a core, and more where tests wait for servers and for timers of protocols.
+
+    Of the whole suite that is half of the time; of what takes root, nearly all.
+    """
     cores = len(os.sched_getaffinity(0))
-    return cores if config.getoption("markexpr") == "not slow" else cores + 1
+    if config.getoption("markexpr") == "not slow":
+        return cores
+    return cores + (3 if ONLY in os.environ else 2)
 
 
 def _is_slow(item: pytest.Item) -> bool:

@@ -55,7 +55,7 @@ def build(directory: Path) -> list[Document]:
 
 def parse(text: str) -> Iterator[Document]:
     # YAML 1.1, as Kubernetes reads it: 0400 is octal.
-    yaml = YAML(typ="safe", pure=True)
+    yaml = YAML(typ="safe")
     yaml.version = (1, 1)
     yield from (document for document in yaml.load_all(text) if document is not None)
 
