@@ -104,9 +104,14 @@ def tip(remote: Path) -> bytes:
         return b""
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--changes", type=int, default=CHANGES)
+def alone(main: Callable[[Path, int], None], changes: int) -> None:
+    """Measure one row, as a program of its own."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--changes", type=int, default=changes)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as scratch:
         main(Path(scratch), chosen.changes)
+
+
+if __name__ == "__main__":
+    alone(main, CHANGES)

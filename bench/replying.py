@@ -5,20 +5,18 @@ a Renew is answered by another prefix, with the old one withdrawn; the other hea
 renumbers by flash.
 """
 
-import argparse
 import itertools
 import os
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.home_repository import git, make
-from bench.on_the_wire import FILES, MANAGED, renumbering, tip
+from bench.on_the_wire import FILES, MANAGED, alone, renumbering, tip
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.watch.dhcpv6_codec import (
     Association,
@@ -105,8 +103,4 @@ def replying(remote: Path, clone: Path) -> Iterator[Callable[[], float]]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--changes", type=int, default=CHANGES)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gitops-prefix-bench-") as scratch:
-        main(Path(scratch), chosen.changes)
+    alone(main, CHANGES)

@@ -90,7 +90,7 @@ def edit_mapping_list(
             f"{binding.field}: no item holds a value of ours, and the first one is the pattern of "
             f'the others: write it by hand, with "{wanted[0]}"'
         )
-        problem = Problem("no-pattern", message, binding.place, alone=binding.alone)
+        problem = Problem("no-pattern", message, binding.place)
         return binding.unchanged((problem,))
     if [item.span for item in ours] == [span_of(value) for value in wanted]:
         return binding.unchanged()

@@ -101,9 +101,9 @@ def find_refusals(
     Args:
         inventory: of the files.
         statuses: by name.
-        proved: edits of the same fields of a document that were proved before, which are not
-            proved again: a proof looks at what is around a field, and not at its value. Is
-            added to.
+        proved: what was proved before: for each document, which fields were edited. It is not
+            proved again, since a proof looks at what is around a field, and not at its value.
+            This call adds what it proves.
     """
     problems: list[Problem] = []
     edits = [*_edit_statuses(inventory, statuses, problems)]
@@ -236,10 +236,9 @@ def _edit_bindings(
         try:
             edit = binding.edit(binding, following)
         except RefusedEditError as error:
-            problem = refused(binding.manifest, error)
-            problems.append(replace(problem, alone=binding.alone))
+            problems.append(replace(refused(binding.manifest, error), alone=binding.alone))
         else:
-            problems.extend(edit.problems)
+            problems.extend(replace(problem, alone=binding.alone) for problem in edit.problems)
             yield edit
 
 
