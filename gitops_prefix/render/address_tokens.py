@@ -235,15 +235,17 @@ class _Mover:
         firsts = frozenset(base.network >> BITS - 16 for base in bases)
         usable = shortest >= 16 and min(firsts) >= 0x1000
         self.pattern = _pattern(firsts if usable else frozenset())
-        self._heads: dict[str, str | None] = {}
+        self._heads: dict[tuple[str, _Form], str | None] = {}
 
     def move_address(self, text: str, start: int, end: int) -> None:
         """Move a candidate, by its head alone where the rest cannot change."""
-        head = self._head(text[start:end]) if text[end : end + 1] not in _BEFORE_LENGTH else ""
+        written = text[start:end]
+        head = self._head(written) if text[end : end + 1] not in _BEFORE_LENGTH else ""
         if head:
-            if head not in self._heads:
-                self._heads[head] = self._moved_head(head)
-            moved = self._heads[head]
+            key = head, _Form.of(written)
+            if key not in self._heads:
+                self._heads[key] = self._moved_head(*key)
+            moved = self._heads[key]
             if moved is not None:
                 if moved == head:
                     self.ours += 1
@@ -272,7 +274,7 @@ class _Mover:
 
     def _head(self, written: str) -> str:
         """The groups that a move may change; empty where more than these may change."""
-        if written != written.lower() or "." in written or _PADDED.search(written):
+        if "." in written:
             return ""
         left, gap, right = written.partition("::")
         groups = left.split(":", self._reach)
@@ -281,9 +283,10 @@ class _Mover:
         zeros_to = 8 - (right.count(":") + 1 if right else 0)
         return left if gap and zeros_to >= self._reach else ""
 
-    def _moved_head(self, head: str) -> str | None:
+    def _moved_head(self, head: str, form: "_Form") -> str | None:
         """The groups in the current prefix; None where the zeros behind them change, too."""
-        groups = [int(group, 16) for group in head.split(":")]
+        texts = head.split(":")
+        groups = [int(text, 16) for text in texts]
         padded = groups + [0] * (8 - len(groups))
         token = AddressToken(0, 0, _number(padded))
         base = next((base for base in self._bases if token.lies_in(base)), None)
@@ -293,7 +296,10 @@ class _Mover:
         after = _groups(place)
         if [not group for group in after] != [not group for group in padded]:
             return None
-        return ":".join(f"{group:x}" for group in after[: len(groups)])
+        return ":".join(
+            text if old == new else form.group(new)
+            for text, old, new in zip(texts, groups, after, strict=False)
+        )
 
 
 @lru_cache(maxsize=64)
