@@ -37,6 +37,7 @@ _BEFORE_DASH = re.compile(
 )
 """A dash of `first-last`, or one that follows no word."""
 _PADDED = re.compile(r"(?:^|:)0[0-9a-fA-F]")
+_SHORT = re.compile(r"(?:^|:)(?:0|[1-9a-fA-F][0-9a-fA-F]{0,2})(?=:|\Z)")
 _EUI_64 = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){7}")
 _NAMES = re.compile("[a-fA-F]+::[a-fA-F]+")
 _NAME = re.compile(r"(?=.*[g-zG-Z_])[a-zA-Z_.-]+[46]?")
@@ -297,7 +298,7 @@ class _Mover:
         if [not group for group in after] != [not group for group in padded]:
             return None
         return ":".join(
-            text if old == new else form.group(new)
+            text if old == new else form.group(new, text)
             for text, old, new in zip(texts, groups, after, strict=False)
         )
 
@@ -422,9 +423,13 @@ def _regrouped(written: str, address: int) -> str:
     first, last = left.split(":") if left else [], right.split(":") if right else []
     texts = [*first, *[""] * (8 - len(first) - len(last)), *last] if gap else first
     texts = [
-        text if old == new else form.group(new)
+        text if old == new else form.group(new, text)
         for text, old, new in zip(texts, before, after, strict=True)
     ]
+    # What is zero now, and beside a gap, joins it; the prefix is left of the gap.
+    for index in reversed(range(7)):
+        if before[index] and not after[index] and not texts[index + 1]:
+            texts[index] = ""
     # What was a gap and is not zero now is written out, with the zeros around it.
     begin, end = _longest_run(texts, "", least=1)
     return _joined([text or form.group(0) for text in texts], begin, end)
@@ -445,12 +450,14 @@ class _Form(NamedTuple):
 
     @classmethod
     def of(cls, written: str) -> "_Form":
-        """The form of an address."""
-        return cls(written != written.lower(), _PADDED.search(written) is not None)
+        """The form of an address; a short group shows that zeros were not written as a rule."""
+        padded = _PADDED.search(written) is not None and _SHORT.search(written) is None
+        return cls(written != written.lower(), padded)
 
-    def group(self, value: int) -> str:
-        """One group."""
-        text = f"{value:04x}" if self.padded else f"{value:x}"
+    def group(self, value: int, old: str = "") -> str:
+        """One group, in the place of an old one."""
+        width = len(old) if old[:1] == "0" else _DIGITS if self.padded else 1
+        text = f"{value:0{width}x}"
         return text.upper() if self.capital else text
 
     def compressed(self, groups: Sequence[int]) -> str:
