@@ -189,7 +189,9 @@ class ApiServer:
     def asked(self, name: str, namespace: str) -> Iterator[Asked]:
         """What a ServiceAccount asked for, from the server's audit log; discovery is left out."""
         user = f"system:serviceaccount:{namespace}:{name}"
-        for line in (self.directory / "audit.log").read_text().splitlines():
+        # Behind the last line's end another one is being written.
+        whole, _, _ = (self.directory / "audit.log").read_text().rpartition("\n")
+        for line in whole.splitlines():
             event = json.loads(line)
             of = event.get("objectRef")
             if of is not None and event["user"]["username"] == user:

@@ -29,6 +29,7 @@ from tests.parts import require
 
 C = "2001:db8:c::/64"
 RELEASE = "home"
+SECONDS = 180.0
 HOLD = "kustomize.toolkit.fluxcd.io/reconcile"
 TRACKED = "argocd.argoproj.io/tracking-id"
 BY_ARGOCD = {"group.yaml", "metallb.yaml"}
@@ -185,7 +186,7 @@ def test_in_a_whole_outage_nothing_is_refused_and_no_right_is_unused(cluster, na
 
     def after(commit: str, what: str) -> str:
         tip = ("rev-parse", "main")
-        return until(lambda: (now := git(remote, *tip).strip()) != commit and now, what)
+        return until(lambda: (now := git(remote, *tip).strip()) != commit and now, what, SECONDS)
 
     house.write(A)
     house.reconciled(first)
@@ -204,17 +205,19 @@ def test_in_a_whole_outage_nothing_is_refused_and_no_right_is_unused(cluster, na
         house.reconciled(commit)
         way.close()
         house.write(B)
-        until(lambda: house.held() == len(FILES), "that all are held")
+        until(lambda: house.held() == len(FILES), "that all are held", SECONDS)
         way.open()
         commit = after(commit, "the second prefix")
         house.apply(
             {path: text for path, text in house.branch(remote).items() if path in BY_ARGOCD}
         )
         house.reconciled(commit)
-        until(lambda: not house.held(), "that all are released")
-        until(lambda: any(each.resource == "events" for each in house.asked()), "the Events")
+        until(lambda: not house.held(), "that all are released", SECONDS)
+        until(
+            lambda: any(each.resource == "events" for each in house.asked()), "the Events", SECONDS
+        )
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0, house.log.read_text()
+        assert process.wait(SECONDS) == 0, house.log.read_text()
     asked = [*house.asked()]
     assert [each for each in asked if each.status in {401, 403}] == []
     unused = {

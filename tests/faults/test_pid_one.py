@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -127,6 +127,15 @@ def test_a_host_that_hangs_for_long_fills_nothing_and_is_published_to_when_it_is
     assert git(remote, "rev-parse", "main").strip() == commit
 
 
+def child_of(parent: int) -> int:
+    """The one process that another one started."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
+                return int(path.parent.name)
+    raise AssertionError("it has no child")
+
+
 def test_sigterm_before_the_program_is_read_ends_it(tmp_path):
     """The kernel keeps from PID 1 each signal that has no handler, and imports take a second."""
     if subprocess.run((*UNSHARE, "true"), capture_output=True, check=False).returncode:
@@ -140,8 +149,7 @@ def test_sigterm_before_the_program_is_read_ends_it(tmp_path):
     with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path) as outside:
         try:
             until(begun.exists, "the first import")
-            [inside] = Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text().split()
-            os.kill(int(inside), signal.SIGTERM)
+            os.kill(child_of(outside.pid), signal.SIGTERM)
             assert outside.wait(60) == 0
         finally:
             outside.kill()
