@@ -39,11 +39,11 @@ class Candidate:
     preference: int
     preferred_lifetime: int
     ends_at: float
-    ask_at: float = float("inf")
-    default_router: bool = True
-    gone: bool = False
-    silent: bool = False
-    left_out: bool = False
+    ask_at: float
+    default_router: bool
+    gone: bool
+    silent: bool
+    left_out: bool
 
 
 def _is_outlived(item: Heard, now: float) -> bool:

@@ -1,6 +1,7 @@
 """Houses for the page to show: what is published, what waits, and what is wrong."""
 
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from gitops_prefix.daemon.clocks import Clocks, Moment
 from gitops_prefix.daemon.decisions import Overheard, WatchedLink
@@ -48,7 +49,19 @@ HOME = Described(
     STATUS,
     (FieldIdentity("network/pool.yaml", "CiliumLoadBalancerIPPool", "", "home", "spec.blocks"),),
 )
-SEEN = Candidate(A, Router("eth0", "fe80::1"), Verdict.CANDIDATE, 0, 14400, 1e9)
+SEEN = Candidate(
+    A,
+    Router("eth0", "fe80::1"),
+    Verdict.CANDIDATE,
+    preference=0,
+    preferred_lifetime=14400,
+    ends_at=1e9,
+    ask_at=inf,
+    default_router=True,
+    gone=False,
+    silent=False,
+    left_out=False,
+)
 DECISION = Decision(Selection(A), Choice(A), Standing.CURRENT, (SEEN,))
 WORDS = "[remote rejected] (pre-receive hook declined); remote: only on weekdays"
 DECIDED = Decided("fedcba9876543210", {}, (HOME,))

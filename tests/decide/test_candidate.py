@@ -146,7 +146,19 @@ def test_time_ends_a_candidate(information, now, verdict, ends_at):
 
 
 def candidate(prefix, preference=Preference.MEDIUM, lifetime=100, verdict=Verdict.CANDIDATE):
-    return Candidate(prefix, FIRST, verdict, preference, lifetime, inf)
+    return Candidate(
+        prefix,
+        FIRST,
+        verdict,
+        preference,
+        lifetime,
+        ends_at=inf,
+        ask_at=inf,
+        default_router=True,
+        gone=False,
+        silent=False,
+        left_out=False,
+    )
 
 
 LOW, MEDIUM, HIGH = Preference
