@@ -145,13 +145,13 @@ ERRORS = {
         "prefix.yaml", "eth0", 'eth0\n      routers: "fe80::1"', "wrong-type", "on a line of its own", 9,
     ),
     "a delegation that is longer than the link's": Slip(
-        "prefix.yaml", "eth0", "eth0\n      delegatedPrefixLength: 72", "out-of-range", "from 1 to 64", 9,
+        "prefix.yaml", "eth0", "eth0\n      delegatedPrefixLength: 72", "out-of-range", "from 16 to 64", 9,
     ),
     "a delegation of nothing": Slip(
-        "prefix.yaml", "eth0", "eth0\n      delegatedPrefixLength: 0", "out-of-range", "from 1 to 64", 9,
+        "prefix.yaml", "eth0", "eth0\n      delegatedPrefixLength: 0", "out-of-range", "from 16 to 64", 9,
     ),
     "a negative delegation": Slip(
-        "prefix.yaml", "eth0", "eth0\n      delegatedPrefixLength: -8", "out-of-range", "from 1 to 64", 9,
+        "prefix.yaml", "eth0", "eth0\n      delegatedPrefixLength: -8", "out-of-range", "from 16 to 64", 9,
     ),
     "a delegation in quotes": Slip(
         "prefix.yaml", "eth0", 'eth0\n      delegatedPrefixLength: "56"', "wrong-type", "write 56 without quotes", 9,
