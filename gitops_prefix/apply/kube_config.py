@@ -169,7 +169,10 @@ def _read_entry(kubeconfig: str, context: str) -> _Entry:
     from kubernetes.config import kube_config  # noqa: PLC0415
 
     merged = kube_config.KubeConfigMerger(kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION)
-    document = merged.config.value if merged.config is not None else {}
+    if merged.config is None:
+        named = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+        raise _invalid(f"{named}: there is no such file: give --kubeconfig, or set KUBECONFIG")
+    document = merged.config.value
     chosen = context or document.get("current-context")
     contexts = document.get("contexts")
     found = _named(contexts, chosen)

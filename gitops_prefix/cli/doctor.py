@@ -5,8 +5,11 @@ what it would allow.
 """
 
 import contextlib
+import errno
+import os
 import queue
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -20,7 +23,7 @@ from typing import NamedTuple
 import click
 
 from gitops_prefix.apply.policy import ApplyMode
-from gitops_prefix.cli.assembly import Assembly, assemble
+from gitops_prefix.cli.assembly import Assembly, assemble, default_clone_dir
 from gitops_prefix.cli.manifests import Directory, find_problems
 from gitops_prefix.cli.options import (
     Command,
@@ -30,8 +33,9 @@ from gitops_prefix.cli.options import (
     settings_option,
 )
 from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, print_json, printable
-from gitops_prefix.cli.settings import RunSettings
+from gitops_prefix.cli.settings import RepositorySettings, RunSettings
 from gitops_prefix.cli.sightings import Sighting, findings, from_link
+from gitops_prefix.daemon.server import parse_listen
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition
 from gitops_prefix.errors import InputError, OutsideError, Severity
@@ -109,12 +113,17 @@ def _print(check: Check) -> None:
 
 
 def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
-    yield _git()
+    git = _git()
+    yield git
     with tempfile.TemporaryDirectory(prefix="gitops-prefix-doctor-") as scratch:
         # The clone of a daemon that runs here is that daemon's.
+        yield from _clone_dir(settings.repository)
         where = replace(settings.repository, clone_dir=Path(scratch) / "clone")
         settings = replace(settings, repository=where)
-        made = yield from _options(settings)
+        made = None
+        if git.answer is Finding.OK:
+            made = yield from _options(settings)
+            yield from _addresses(settings)
         inventory: Inventory | None = None
         if not where.repo:
             yield Check("remote", Finding.SKIPPED, f"no --repo: the manifests below {directory}")
@@ -152,8 +161,51 @@ def _options(settings: RunSettings) -> Generator[Check, None, Assembly | None]:
         for problem in error.problems:
             yield Check("options", Finding.WRONG, f"{problem} [{problem.code}]")
         return None
+    except OutsideError as error:
+        yield Check("options", Finding.WRONG, str(error))
+        return None
     yield Check("options", Finding.OK, "they go together")
     return made
+
+
+def _clone_dir(where: RepositorySettings) -> Iterator[Check]:
+    """What would keep `run` from making its clone; nothing is made here."""
+    if not where.repo:
+        return
+    wanted = where.clone_dir or default_clone_dir(where.repo, where.branch)
+    # Unlike Path.exists, these never raise.
+    there = next(path for path in (wanted, *wanted.absolute().parents) if os.path.lexists(path))
+    remedy = "name a directory of yours with --clone-dir"
+    if not os.path.isdir(there):  # noqa: PTH112  see above
+        yield Check("clone", Finding.WRONG, f"--clone-dir {wanted}: {there} is a file", remedy)
+    elif not os.access(there, os.W_OK | os.X_OK):
+        words = f"--clone-dir {wanted}: uid {os.geteuid()} may not write to {there}"
+        yield Check("clone", Finding.WRONG, words, remedy)
+
+
+def _addresses(settings: RunSettings) -> Iterator[Check]:
+    """What would keep `run` from listening; a port that is taken may be taken by that daemon."""
+    places = (
+        ("--listen", settings.pace.listen),
+        ("--webhook-listen", settings.updates.webhook_listen),
+    )
+    for option, place in places:
+        if not place:
+            continue
+        try:
+            host, port = parse_listen(place, option)
+            family, kind, *_, address = socket.getaddrinfo(
+                host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            with socket.socket(family, kind) as door:
+                door.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                words = f"{option} {place}: {error.strerror or error}"
+                remedy = "write an address of this machine, as in 127.0.0.1:8080"
+                yield Check("listen", Finding.WRONG, words, remedy)
+        except InputError:
+            continue  # one of the options, which are checked
 
 
 def _git() -> Check:
@@ -181,7 +233,10 @@ def _repository(
             repository.fetch()
             tip = repository.tip or ""
             files = repository.managed_files(tip)
-        except (InputError, OutsideError) as error:
+        except InputError as error:
+            yield Check("remote", Finding.WRONG, str(error))
+            return None
+        except OutsideError as error:
             yield Check("remote", Finding.WRONG, str(error), "docs/auth.md has each way to log in")
             return None
         words = f"{repository.branch} is at {tip[:12]}, with {len(files)} managed files"

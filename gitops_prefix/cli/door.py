@@ -117,6 +117,10 @@ def _show_usage(error: click.ClickException, form: Format) -> None:
 
 
 def _report_last(error: Exception, form: Format) -> int:
+    if isinstance(error, FileNotFoundError) and not os.path.exists("."):  # noqa: PTH110  Path asks for it
+        message = "the current directory is gone: change to one that is there"
+        print_errors((Problem("invalid-path", message),), form)
+        return BAD_INPUT
     if isinstance(error, OSError) and error.errno in _SHORTAGES:
         print_errors((Problem("outside", f"this machine: {error.strerror}"),), form)
         return OUTSIDE_FAILED

@@ -8,6 +8,7 @@ import re
 import socket
 import string
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,11 +16,13 @@ import click
 
 from gitops_prefix import __version__
 from gitops_prefix.cli.kustomization import (
+    FILE_NAMES,
     FLUX_SYNC,
     Checkout,
     add_resources,
     daemon_elsewhere,
     keyscan,
+    kustomization_of,
     missing_above,
     missing_resources,
     remote_of,
@@ -53,6 +56,7 @@ _SOURCE = re.compile(
     rb"^kind: GitRepository\b(?:(?!^---)(?s:.))*?^  name: flux-system\b", re.MULTILINE
 )
 """What `flux bootstrap` writes; a second one of that name would stop all of Flux."""
+_UNREAD = {"not-yaml", "not-utf8"}
 _POOLS = {"CiliumLoadBalancerIPPool", "IPAddressPool"}
 
 
@@ -239,10 +243,23 @@ def _routers(routers: tuple[str, ...]) -> str:
 
 
 def _inventory(checkout: Checkout) -> Inventory:
+    """Return what the repository has already.
+
+    Raises:
+        InputError: a file cannot be read, so that a second DynamicPrefix or pool might be made.
+    """
     # Unlike Path.is_dir, this never raises.
     if not os.path.isdir(checkout.root):  # noqa: PTH112
         return Inventory()
-    return Directory(checkout.root).read()[1]
+    inventory = Directory(checkout.root).read()[1]
+    unread = [
+        replace(problem, message=f"{problem.message}; `init` reads it to see what is there already")
+        for problem in inventory.problems
+        if problem.code in _UNREAD
+    ]
+    if unread:
+        raise InputError(*unread)
+    return inventory
 
 
 def _name(inventory: Inventory) -> str:
@@ -281,7 +298,7 @@ def _files(
     """Return the files by path; a later source replaces what an earlier one has."""
     below = values["directory"]
     # What somebody else wrote there would be pruned when it goes from its list.
-    is_new = not os.path.exists(directory / _KUSTOMIZATION)  # noqa: PTH110  as above
+    is_new = not os.path.exists(directory / kustomization_of(directory))  # noqa: PTH110  as above
     filled = {
         **values,
         "version": __version__,
@@ -300,7 +317,13 @@ def _files(
     files[_KUSTOMIZATION] = "".join(line for line in lines if line not in unlisted)
     if not any(line.startswith("  - ") for line in files[_KUSTOMIZATION].splitlines()):
         del files[_KUSTOMIZATION]
-    return files
+    return {_path_beside(directory, path): text for path, text in files.items()}
+
+
+def _path_beside(directory: Path, path: str) -> str:
+    """Return the path of a kustomization by the name that it has there already."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{kustomization_of(directory / folder)}" if name in FILE_NAMES else path
 
 
 def _refuse_the_root(checkout: Checkout, files: Mapping[str, str]) -> None:
@@ -343,7 +366,7 @@ def _additions(
     """Return what each kustomization.yaml that is kept does not list."""
     found = {}
     for path, text in files.items():
-        if path in new or Path(path).name != _KUSTOMIZATION:
+        if path in new or Path(path).name not in FILE_NAMES:
             continue
         wanted = re.findall(r"^  - (\S+)$", text, re.MULTILINE)
         missing = missing_resources(text_of(directory / path), wanted)

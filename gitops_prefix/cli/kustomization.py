@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from gitops_prefix.cli.worktree import list_manifests, read_own_file
-from gitops_prefix.errors import Problem, Severity
+from gitops_prefix.cli.worktree import gits_directory_around, list_manifests, read_own_file
+from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.manifest import LOCAL_CONFIG, Manifest
 from gitops_prefix.render.node import MappingNode, ScalarNode, SequenceNode
@@ -27,7 +27,8 @@ _DEPLOYED = {
     _APPLICATION: re.compile(rf"^kind: Application{_NAMED}".encode(), re.MULTILINE),
 }
 """What deploys the daemon, by the file of the templates, as these name it."""
-FILE_NAMES = ("/kustomization.yaml", "/kustomization.yml")
+FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""kustomize reads each of them, and refuses a directory with two."""
 
 
 def find_sent(root: Path, inventory: Inventory) -> Iterator[Problem]:
@@ -43,7 +44,7 @@ def find_sent(root: Path, inventory: Inventory) -> Iterator[Problem]:
     if not sent:
         return
     top = root.resolve()
-    files = (path for path in list_manifests(top) if path.endswith(FILE_NAMES))
+    files = (path for path in list_manifests(top) if path.rpartition("/")[2] in FILE_NAMES)
     for path in sorted(files):
         relative = path.removeprefix(f"{top}/")
         folder = posixpath.dirname(relative)
@@ -146,8 +147,16 @@ class Checkout:
 
     @classmethod
     def around(cls, directory: Path) -> "Checkout":
-        """Find the repository of a directory, which need not exist yet."""
+        """Find the repository of a directory, which need not exist yet.
+
+        Raises:
+            InputError: it is in Git's own directory, or in a repository without a work tree.
+        """
         absolute = directory.resolve()
+        gits = gits_directory_around(absolute)
+        if gits is not None:
+            message = f"{gits} holds Git's own files: name a directory of a clone with its files"
+            raise InputError(Problem("inside-git", message))
         for parent in (absolute, *absolute.parents):
             # Unlike Path.exists, this never raises.
             if os.path.exists(parent / ".git"):  # noqa: PTH110
@@ -173,6 +182,13 @@ class Checkout:
         except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
             return ""
         return answer.stdout.strip()
+
+
+def kustomization_of(directory: Path) -> str:
+    """Return the name of the directory's kustomization, and the usual one where it has none."""
+    # Unlike Path.exists, this never raises.
+    there = (name for name in FILE_NAMES if os.path.exists(directory / name))  # noqa: PTH110
+    return next(there, FILE_NAMES[0])
 
 
 def text_of(path: Path) -> str:
@@ -207,7 +223,7 @@ def missing_above(checkout: Checkout, files: Iterable[str]) -> dict[str, list[st
         folder, _, name = folder.rpartition("/")
         below = f"{name}/{below}"
         for file_name in FILE_NAMES:
-            path = f"{folder}{file_name}".removeprefix("/")
+            path = f"{folder}/{file_name}".removeprefix("/")
             text = text_of(checkout.root / path)
             if text:
                 listed = missing_resources(text, [below.rstrip("/")]) == []

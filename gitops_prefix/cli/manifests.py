@@ -7,14 +7,18 @@ from pathlib import Path
 
 from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
-from gitops_prefix.cli.worktree import read_managed_files, read_own_file
+from gitops_prefix.cli.worktree import (
+    gits_directory_around,
+    read_managed_files,
+    read_own_file,
+)
 from gitops_prefix.decide.fields import nearest
 from gitops_prefix.decide.policy import likely_source, refusal_of_prefix
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import KIND, Acquisition, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice
-from gitops_prefix.errors import InputError, Problem, Severity
+from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.plan.plan import Advanced, advance_all, rehearse
 from gitops_prefix.render.files import RepositoryFiles, looks_managed, may_hold_addresses
 from gitops_prefix.render.inventory import Inventory
@@ -23,6 +27,7 @@ from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.settings import SETTINGS_FILE, Settings, read_settings
 
+_MOST_LINKS = 3
 _UNKNOWN = "unknown-dynamic-prefix"
 
 
@@ -55,8 +60,8 @@ class Directory:
         }
         files = RepositoryFiles(wanted, found.skipped, found.below)
         inventory = self._name_outside(self.take_stock(found))
-        sent = tuple(find_sent(self.root, inventory))
-        return files, inventory._replace(problems=(*inventory.problems, *sent))
+        also = (*find_sent(self.root, inventory), *_find_links(found.links, self.root))
+        return files, inventory._replace(problems=(*inventory.problems, *also))
 
     def _name_outside(self, inventory: Inventory) -> Inventory:
         """Say of a DynamicPrefix that is missing where it is, if `--path` left it out."""
@@ -83,19 +88,42 @@ class Directory:
         return read_inventory(files, self._settings())
 
 
+def _find_links(links: Sequence[str], root: Path) -> Iterator[Problem]:
+    """A note about the symbolic links that lead to other places."""
+    if links:
+        listed = ", ".join(links[:_MOST_LINKS]) + (", ..." if links[_MOST_LINKS:] else "")
+        message = (
+            f"symbolic links are not followed, and what {listed} leads to is not below {root}: "
+            "name a directory that holds both, or put the file in the place of the link"
+        )
+        yield Problem("link-not-followed", message, Place(links[0]), Severity.NOTE)
+
+
 def refuse_nothing(files: Mapping[str, bytes], directory: Path) -> None:
     """Stop when nothing is managed: a check of the wrong directory must not be green.
 
     Raises:
         InputError: there is no managed file.
     """
-    if not files:
-        message = (
-            f"nothing below {directory} is managed: no file there has a DynamicPrefix, a "
-            "dynamic-prefix.io/ annotation or a marker. Name the directory of your manifests, or "
-            "let `gitops-prefix init` write the first ones"
-        )
-        raise InputError(Problem("nothing-managed", message))
+    for problem in find_nothing(files, directory):
+        raise InputError(problem)
+
+
+def find_nothing(files: Mapping[str, bytes], directory: Path) -> Iterator[Problem]:
+    """An error when nothing is managed."""
+    if files:
+        return
+    gits = gits_directory_around(directory.resolve())
+    remedy = (
+        f"{gits} holds Git's own files and no manifests: name a clone with its files"
+        if gits
+        else "Name the directory of your manifests, or let `gitops-prefix init` write some"
+    )
+    message = (
+        f"nothing below {directory} is managed: no file there has a DynamicPrefix, a "
+        f"dynamic-prefix.io/ annotation or a marker. {remedy}"
+    )
+    yield Problem("nothing-managed", message)
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

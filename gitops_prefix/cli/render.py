@@ -5,6 +5,7 @@ Checking and showing are the same call as rendering, without the write.
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import click
 from gitops_prefix.cli.manifests import (
     Directory,
     advance,
+    find_nothing,
     foresee,
     has_errors,
     problems_document,
@@ -49,6 +51,7 @@ from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, Place, Problem, Severity, shown
 from gitops_prefix.plan.migration import Migrated, Object, is_dynamic_prefix, migrate
 from gitops_prefix.render.binding import change_document, field_name
+from gitops_prefix.render.files import IGNORE_FILE
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.rendering import Rendering, render
@@ -100,9 +103,8 @@ def command(  # noqa: PLR0913  one parameter an option
     is, all others go on, and the exit code is 2. In a Git checkout nothing is staged or
     committed.
     """
-    if output_dir is not None:
-        exclude = (*exclude, *_inside(directory, output_dir))
-    files, inventory = Directory(directory, path, exclude).read()
+    inside = [] if output_dir is None else _inside(directory, output_dir)
+    files, inventory = Directory(directory, path, (*exclude, *inside)).read()
     if check:
         refuse_nothing(files, directory / path)
     if inventory.stopped:
@@ -110,12 +112,18 @@ def command(  # noqa: PLR0913  one parameter an option
     advanced = advance(inventory, observations, now, now_or_clock(now))
     rendering = render(inventory, advanced.statuses)
     coming = foresee(inventory, advanced, rendering) if check else ()
-    problems = [*advanced.misfits, *rendering.problems, *coming, *waiting(inventory, advanced)]
+    nothing = [
+        replace(problem, severity=Severity.WARNING)
+        for problem in find_nothing(files, directory / path)
+    ]
+    waits = waiting(inventory, advanced)
+    problems = [*nothing, *advanced.misfits, *rendering.problems, *coming, *waits]
     statuses = {
         name: status for name, status in advanced.statuses.items() if name not in rendering.held
     }
     if not (check or show_diff):
         _write(directory, output_dir, files, rendering)
+        problems += [*_read_again(directory, path, exclude, inside)]
     # A runner takes any line of its log that begins with `::`, blanks or not, for a command.
     if show_diff and form is Format.TEXT:
         click.echo(unified_diff(files, rendering.files), nl=False)
@@ -134,6 +142,20 @@ def _inside(directory: Path, output_dir: Path) -> list[str]:
         if out != root and out.is_relative_to(root)
         else []
     )
+
+
+def _read_again(
+    directory: Path, path: str, exclude: Iterable[str], inside: Iterable[str]
+) -> Iterator[Problem]:
+    """A warning when the next run takes what was written for manifests of their own."""
+    for pattern in inside:
+        found = read_managed_files(directory, below=path, exclude=exclude)
+        if any(name.startswith(pattern.removeprefix("/")) for name in found):
+            message = (
+                f"the next run finds each document twice, here and in {pattern}: write {pattern} "
+                f"into {IGNORE_FILE}, or name a directory outside of {directory}"
+            )
+            yield Problem("output-dir-inside", message, severity=Severity.WARNING)
 
 
 def _write(

@@ -60,7 +60,8 @@ def read_managed_files(
         named: files of any kind and content that are wanted as well.
 
     Raises:
-        InputError: `below` leads outside, a file cannot be read, or the ignore file is too long.
+        InputError: `below` leads outside, a file that is not ignored cannot be read, or the
+            ignore file is too long.
     """
     root = directory.resolve()
     start = (root / below).resolve()
@@ -73,11 +74,12 @@ def read_managed_files(
     cut = len(f"{root}/")
     found: dict[str, bytes] = {}
     skipped: list[SkippedFile] = []
-    for path in walk(str(start), listed):
+    links: list[str] = []
+    for path in walk(str(start), listed, links, lambda path: ignored.match_file(path[cut:])):
         is_named = named is not None and named.match_file(path[cut:])
         if not is_named and not may_be_marked(path):
             continue
-        content = _read(path)
+        content = _read_unless(path, ignored, path[cut:])
         # Patterns are dear and few files are managed: the byte search comes first.
         if content is None:
             if is_named or _holds_marker(path):
@@ -88,8 +90,28 @@ def read_managed_files(
             elif is_named or MARKER.encode() in content:
                 skipped.append(SkippedFile(path[cut:], IGNORED))
     return RepositoryFiles(
-        dict(sorted(found.items())), sorted(skipped), start.relative_to(root).as_posix()
+        dict(sorted(found.items())),
+        sorted(skipped),
+        start.relative_to(root).as_posix(),
+        sorted(link[cut:] for link in links if _leads_out(link, start)),
     )
+
+
+def _leads_out(link: str, start: Path) -> bool:
+    """Whether a link leads to a YAML file or a directory that is not read in its own place."""
+    target = os.path.realpath(link)
+    wanted = is_yaml(link) or os.path.isdir(target)  # noqa: PTH112  unlike Path.is_dir, never raises
+    return wanted and not Path(target).is_relative_to(start)
+
+
+def _read_unless(path: str, ignored: IgnoredPaths, relative: str) -> bytes | None:
+    """A file's content; nothing of a file that is ignored and cannot be read."""
+    try:
+        return _read(path)
+    except InputError:
+        if ignored.match_file(relative):
+            return b""
+        raise
 
 
 def _is_wanted(or_else: Callable[[bytes], bool] | None, content: bytes, path: str) -> bool:
@@ -151,26 +173,51 @@ def _ask_git(root: Path, *words: str) -> bytes | None:
     return answer.stdout
 
 
+def gits_directory_around(path: Path) -> Path | None:
+    """Return the bare repository or the `.git` that a directory is or is in; None for neither."""
+    for directory in (path, *path.parents):
+        # Unlike Path.exists, this never raises.
+        if all(os.path.exists(directory / name) for name in ("HEAD", "objects", "refs")):  # noqa: PTH110
+            return directory
+    return None
+
+
 def list_manifests(root: Path) -> Iterator[str]:
     """Yield the path of each YAML file below a directory that Git does not ignore."""
     return filter(is_yaml, walk(str(root), _listed(root)))
 
 
-def walk(directory: str, listed: set[str] | None = None) -> Iterator[str]:
+def walk(
+    directory: str,
+    listed: set[str] | None = None,
+    links: list[str] | None = None,
+    is_ignored: Callable[[str], bool] | None = None,
+) -> Iterator[str]:
     """Yield the path of each file below a directory.
 
     Args:
         directory: absolute, without symbolic links.
         listed: files and directories to keep to; None for all.
+        links: gets the symbolic links, which are not followed.
+        is_ignored: whether a file is ignored: a directory that cannot be listed does no harm then.
 
     Raises:
         InputError: a directory cannot be listed.
     """
     pending = [directory]
     while pending:
-        for entry in _entries(pending.pop()):
+        folder = pending.pop()
+        try:
+            entries = _entries(folder)
+        except InputError:
+            if is_ignored is None or not is_ignored(f"{folder}/_"):
+                raise
+            continue
+        for entry in entries:
             if listed is not None and entry.path not in listed:
                 continue
+            if links is not None and entry.is_symlink():
+                links.append(entry.path)
             if entry.is_dir(follow_symlinks=False):
                 # A virtual environment (PEP 405) holds programs: the source of ours has markers.
                 in_environment = os.path.exists(f"{entry.path}/pyvenv.cfg")  # noqa: PTH110  as above
@@ -185,7 +232,12 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
         with os.scandir(directory) as entries:
             return list(entries)
     except OSError as error:
-        raise InputError(Problem("unreadable", f"{directory}: {error.strerror}")) from error
+        raise _unreadable(directory, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> InputError:
+    remedy = f"give yourself the right to read it, or name it in {IGNORE_FILE}"
+    return InputError(Problem("unreadable", f"{path}: {error.strerror}: {remedy}"))
 
 
 def _read(path: str) -> bytes | None:
@@ -207,7 +259,7 @@ def _read(path: str) -> bytes | None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise InputError(Problem("unreadable", f"{path}: {error.strerror}")) from error
+        raise _unreadable(path, error) from error
 
 
 def shipped(name: str) -> Path:

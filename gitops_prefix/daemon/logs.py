@@ -236,7 +236,10 @@ class PassLog:
     def _report_decided(
         self, outcome: Outcome, decided: Decided, now: float, *, watches: bool
     ) -> None:
-        if not watches and self._others.admit("nothing to follow", now) is not None:
+        # One that has an error is there, and is reported.
+        wrong = any(problem.severity is Severity.ERROR for problem in outcome.problems)
+        missing = not watches and not wrong
+        if missing and self._others.admit("nothing to follow", now) is not None:
             log.warning(
                 'no DynamicPrefix is on "%s" where it is searched (--path, --exclude), so nothing '
                 "is followed: `gitops-prefix init` writes one",

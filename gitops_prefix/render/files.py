@@ -47,6 +47,7 @@ TOO_LONG = "it is longer than 5 MiB: split it"
 IGNORED = f"{IGNORE_FILE} or --exclude names it"
 _MOST_IGNORE_BYTES = 64 * 1024
 _BINARY_BYTES = 8000
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _YAML = (".yaml", ".yml")
 _BINARY = (
     *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".ttf", ".woff", ".woff2"),
@@ -109,6 +110,7 @@ class RepositoryFiles(dict[str, bytes]):
     Attributes:
         skipped: the files that are not read, though they are named or hold a marker.
         below: the only directory that is read; empty for all.
+        links: symbolic links to YAML files or directories that are not among the files.
     """
 
     def __init__(
@@ -116,11 +118,13 @@ class RepositoryFiles(dict[str, bytes]):
         files: Mapping[str, bytes] = {},
         skipped: Iterable[SkippedFile] = (),
         below: str = "",
+        links: Iterable[str] = (),
     ) -> None:
         """Keep them."""
         super().__init__(files)
         self.skipped = tuple(skipped)
         self.below = "" if below == "." else below
+        self.links = tuple(links)
 
     @classmethod
     def of(cls, files: Mapping[str, bytes]) -> "RepositoryFiles":
@@ -156,10 +160,18 @@ def looks_managed(content: bytes, path: str) -> bool:
     if MARKER.encode() in content:
         return True
     yaml = is_yaml(path)
-    if yaml and NEEDLES[0] in content:
+    if yaml and (NEEDLES[0] in content or is_wide(content)):
         return True
     near = _NEAR_MISS_BYTES if yaml else _NEAR_MARKER_BYTES
     return any(like.encode() in content for like in _LIKE_OURS) and near.search(content) is not None
+
+
+def is_wide(content: bytes) -> bool:
+    """Whether a file of ours is UTF-16, as PowerShell's `>` writes it, with its mark or without."""
+    if b"\0" not in content[:2] and content[:2] not in _WIDE_MARKS:
+        return False
+    # One byte less is in either order of the bytes.
+    return any(needle.decode().encode("utf-16-le")[:-1] in content for needle in NEEDLES)
 
 
 def is_binary(content: bytes) -> bool:

@@ -46,6 +46,12 @@ _FORBIDDEN = r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:(?:[ \t]*(?:#[^\n]*)?\r?\n[ \t]*)+|[ \t]+|$))+")
 
 
+_CONFLICT = re.compile(r"^(?:<{7}|>{7})(?= )", re.MULTILINE)
+"""The marks of git-merge(1) around what it could not merge."""
+_BARE_KEY = re.compile(r" *(?:- +)?([\w.$/-]{1,99}[:=][\w.$/-]{1,99})[ \r]*")
+"""`key=value` or `key:value`, which YAML reads as one word."""
+
+
 class NotYamlError(Exception):
     """The text does not parse.
 
@@ -71,6 +77,12 @@ def locate(text: str) -> Node | None:
         mark = error.problem_mark or error.context_mark
         message = " ".join(filter(None, (error.problem, error.context)))
         offset = min(mark.index, len(text)) if mark else 0
+        conflict = _CONFLICT.search(text)
+        if conflict is not None:
+            words = (
+                f"Git left both sides of a merge at {conflict[0]}: keep one, and remove the marks"
+            )
+            raise NotYamlError(words, conflict.start()) from error
         raise NotYamlError(_in_plain_words(text, offset) + message, offset) from error
     except (YAMLError, UnicodeError) as error:
         # A character that YAML forbids (1.2, 5.1); the reader has no mark for it.
@@ -80,13 +92,17 @@ def locate(text: str) -> Node | None:
 
 
 def _in_plain_words(text: str, offset: int) -> str:
-    """What two frequent mistakes are called; empty for others, which libyaml's words must do."""
+    """What three frequent mistakes are called; empty for others, which libyaml's words must do."""
     line = text[text.rfind("\n", 0, offset) + 1 :].split("\n", 1)[0]
     if "\t" in line[: len(line) - len(line.lstrip())] or text.startswith("\t", offset):
         return "there is a tab, and YAML is indented with blanks: "
     start = max(text.rfind("\n", 0, offset) + 1, offset - _AROUND)
     address = re.search(_BARE_ADDRESS, text[start : start + 2 * _AROUND].split("\n", 1)[0])
-    return f'quote the address, as in "{address[1]}": ' if address else ""
+    if address:
+        return f'quote the address, as in "{address[1]}": '
+    above = text[: max(text.rfind("\n", 0, offset), 0)].rpartition("\n")[2]
+    key = _BARE_KEY.fullmatch(above)
+    return f'write a colon and a blank behind the key of "{key[1]}": ' if key else ""
 
 
 def _locate_in(text: str) -> Node | None:

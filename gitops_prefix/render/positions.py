@@ -57,6 +57,8 @@ BINDING = (
 _KNOWN = (*BINDING, SKIP_DNS, IPV6_ONLY, PARENT_POOL, SERVICE)
 _COUNTS_FIRST = {ADDRESS_RANGE: SERVICE_ADDRESS_RANGE, SUBNET: SERVICE_SUBNET}
 """Two annotations of a Service that say the same; the second is read where both are there."""
+_WITHOUT_SERVICE = {instead: key for key, instead in _COUNTS_FIRST.items()}
+"""What a kind other than Service reads in its place."""
 _COMMENT = r"(?m)(?:^|(?<=[ \t]))#[^\r\n]*"
 _FORM = rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)"
 _ASIDE = rf'\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:'
@@ -73,6 +75,8 @@ _OF_OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
 """What PKizzle/dynamic-prefix-operator notes on live objects."""
 _ANNOTATIONS: Path = ("metadata", "annotations")
 _SELECTORS = (("matchLabels",), ("selector",))
+_MEANT: tuple[Path, ...] = ((), ("annotations",), ("spec", "annotations"))
+"""Where annotations of the object itself were put by mistake, besides its metadata."""
 _ADDED_BY_KUSTOMIZE = {"commonAnnotations", "commonLabels", "pairs"}
 
 
@@ -279,7 +283,9 @@ def find_unused(manifest: Manifest, reads: Collection[str]) -> Iterator[Problem]
         instead = _COUNTS_FIRST.get(key, key)
         code, message = "unused-annotation", ""
         if key not in reads:
-            listed = f": remove it (it reads {', '.join(reads)})" if reads else ": remove it"
+            meant = _WITHOUT_SERVICE.get(key, "")
+            remedy = f"write {meant}" if meant in reads and meant not in there else "remove it"
+            listed = f": {remedy} (it reads {', '.join(reads)})" if reads else f": {remedy}"
             message = f"{key} has no effect on kind {kind}{listed}"
         elif instead != key and instead in reads and instead in there:
             message = f"{key} is not read beside {instead}: remove it"
@@ -411,7 +417,9 @@ def _beside(manifest: Manifest, path: Path) -> Collection[str]:
 
 def _remedy(path: Path) -> str:
     """What to do about keys at a place where nothing reads them."""
-    if path in ((), ("metadata",), ("metadata", "labels"), ("spec", "annotations")):
+    if path[-1:] and isinstance(path[-1], int) and path[-2:-1] == ("annotations",):
+        return "write each as `key: value`, without the dash"
+    if path in _MEANT or path[:1] == ("metadata",):
         return "write them below metadata.annotations"
     if path[-1] in _ADDED_BY_KUSTOMIZE:
         return "kustomize adds them later than gitops-prefix reads: annotate the manifest itself"

@@ -13,6 +13,7 @@ from gitops_prefix.render.files import (
     MARKER,
     RepositoryFiles,
     is_binary,
+    is_wide,
     is_yaml,
     looks_managed,
     text_looks_managed,
@@ -154,6 +155,12 @@ def _holders(value: Value, *above: str | int) -> Iterator[Path]:
 
 def _read_file(path: str, content: bytes, problems: list[Problem]) -> Iterator[Manifest]:
     if not looks_managed(content, path):
+        return
+    if is_wide(content):
+        message = (
+            "is UTF-16, and has a managed field: save it as UTF-8 (PowerShell: -Encoding utf8)"
+        )
+        problems.append(Problem("not-utf8", message, Place(path, 1, 1)))
         return
     try:
         source = Source.decode(path, content)
@@ -419,14 +426,22 @@ def _unmanaged_kind(manifest: Manifest) -> Iterator[Problem]:
     key = next((key for key in BINDING if key in manifest.annotations), None)
     if key is None:
         return
-    kinds = ", ".join(target.kind for target in TARGETS)
     message = (
         f'{manifest.api_version or "?"} {manifest.kind or "?"} "{manifest.name}" has no field that '
-        f"gitops-prefix writes (it knows: {kinds}); it stays as it is"
+        f"gitops-prefix writes{_nearly_a_target(manifest)}; it stays as it is"
     )
     yield manifest.annotation_problem(
         "kind-not-managed", message, key=key, severity=Severity.WARNING
     )
+
+
+def _nearly_a_target(manifest: Manifest) -> str:
+    """The kind or the apiVersion that was meant, or else the kinds that there are."""
+    for target in TARGETS:
+        if target.kind.casefold() == manifest.kind.casefold():
+            version = "/".join(filter(None, (target.group, target.versions[0])))
+            return f": write apiVersion: {version} and kind: {target.kind}"
+    return f" (it knows: {', '.join(target.kind for target in TARGETS)})"
 
 
 def _without_parent(manifest: Manifest, surroundings: Surroundings) -> Iterator[Problem]:

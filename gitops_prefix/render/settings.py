@@ -217,9 +217,13 @@ class NamedFiles:
             pattern = IgnoredPaths((rewrite.pattern,))
             if number in self._matched or any(map(pattern.match_file, self._skipped)):
                 continue
+            below = self._files.below
             message = (
-                f'rewrite: "{rewrite.pattern}" matches no file: correct it (it has the syntax of '
-                "gitignore, from the root of the repository), or remove it"
+                f'rewrite: "{rewrite.pattern}" matches no file below --path "{below}": another run '
+                "may have files for it"
+                if below
+                else f'rewrite: "{rewrite.pattern}" matches no file: correct it (it has the syntax '
+                "of gitignore, from the root of the repository), or remove it"
             )
             yield Problem("rewrite-nothing", message, rewrite.place, Severity.WARNING)
 

@@ -83,7 +83,8 @@ _ANCILLARY_BYTES = (
 NO_PERMISSION = (
     "no permission to open a raw ICMPv6 socket: give it the capability NET_RAW, in Kubernetes by "
     "`securityContext: {capabilities: {drop: [ALL], add: [NET_RAW]}}`, in Docker by "
-    "`--cap-add NET_RAW`, on a host under systemd by AmbientCapabilities=CAP_NET_RAW, or be root"
+    "`--cap-add NET_RAW`, on a host under systemd by AmbientCapabilities=CAP_NET_RAW, or be root, "
+    'as in `sudo "$(command -v gitops-prefix)" ...`'
 )
 
 

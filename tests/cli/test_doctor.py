@@ -84,6 +84,28 @@ WRONG = {
 }
 
 
+def test_what_run_could_not_open_is_named(tmp_path, capsys, monkeypatch):
+    """doctor itself makes its clone elsewhere, and listens nowhere."""
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+    (tmp_path / "file").touch()
+    words = ["--clone-dir", str(tmp_path / "file" / "clone"), "--listen", "nobody.invalid:8080"]
+    before = snapshot(tmp_path)
+    found = answers(capsys, "--repo", str(remote), *words, code=1)
+    assert found["clone"][0] == found["listen"][0] == "wrong"
+    assert "file is a file" in found["clone"][1]
+    assert snapshot(tmp_path) == before
+
+
+def test_without_git_that_is_what_is_wrong(tmp_path, capsys, monkeypatch):
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = answers(capsys, "--repo", str(remote), code=1)
+    assert {name: answer for name, (answer, _) in found.items()} == {
+        "git": "wrong",
+        "manifests": "skipped",
+    }
+
+
 @pytest.mark.parametrize(("words", "name", "part"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_named_with_its_remedy(words, name, part, tmp_path, capsys):
     remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})

@@ -18,6 +18,44 @@ def git(directory: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(directory), *words], check=True, capture_output=True)
 
 
+def test_a_kustomization_keeps_its_other_name(tmp_path, monkeypatch, capsys):
+    """kustomize refuses a directory with two."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("kustomization.yml", "Kustomization"):
+        file = tmp_path / name / name
+        file.parent.mkdir()
+        file.write_text("resources:\n- web.yaml\n")
+        assert enter(["init", name]) == 0
+        said = capsys.readouterr()
+        assert f"kept  {name}/{name}\n" in said.out
+        assert "  - pool.yaml\n" in said.err
+        assert not (file.parent / "kustomization.yaml").exists()
+        assert enter(["init", "--edit", name]) == 0
+        assert "- pool.yaml\n" in file.read_text()
+
+
+def test_gits_own_directory_gets_no_manifests(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "--quiet", "--bare", "bare.git")
+    git(tmp_path, "init", "--quiet", "tree")
+    before = snapshot(tmp_path)
+    for directory in ("bare.git", "bare.git/new", "tree/.git/new"):
+        assert enter(["init", directory]) == 2
+        assert "[inside-git]" in capsys.readouterr().err
+    assert enter(["validate", "bare.git"]) == 2
+    assert "name a clone with its files" in capsys.readouterr().err
+    assert snapshot(tmp_path) == before
+
+
+def test_what_cannot_be_read_might_be_a_second_dynamic_prefix(repository, capsys):
+    (repository / "home.yaml").write_text("<<<<<<< HEAD\nkind: DynamicPrefix\n=======\na: b\n")
+    assert enter(["init", "new"]) == 2
+    said = capsys.readouterr().err
+    assert "home.yaml:1:1: error: does not parse" in said
+    assert "`init` reads it" in said
+    assert not (repository / "new").exists()
+
+
 @pytest.fixture
 def repository(tmp_path, monkeypatch) -> Path:
     """A repository with a branch of its own name, and this as the working directory."""

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from gitops_prefix.cli.door import enter
+from tests.branch import bare_repository
 from tests.cli.directories import snapshot
+from tests.gitrepo import git
 
 NOON = "2026-11-24T12:00:00Z"
 PREFIX = """\
@@ -236,6 +238,37 @@ ERRORS = {
     "a marker that is no JSON": Slip("values.yaml", '{"$dynamicprefix":', "{$dynamicprefix:", "marker-not-json", "", 1),
     "a marker on a URL": Slip("values.yaml", '"2001:db8:a:0:f000::77"', '"http://[2001:db8:a::77]/"', "would-overwrite", "rewrite", 1),
     "one key twice": Slip("group.yaml", "spec:", "spec: {}\nspec:", "duplicate-key", "keep one of them", 9),
+    "both sides of a merge": Slip(
+        "pool.yaml", "  name: pool\n", "<<<<<<< HEAD\n  name: a\n=======\n  name: b\n>>>>>>> c\n",
+        "not-yaml", "both sides of a merge", 4,
+    ),
+    "both sides of a merge in the DynamicPrefix": Slip(
+        "prefix.yaml", "      interface: eth0\n",
+        "<<<<<<< HEAD\n      interface: eth0\n=======\n      interface: eth1\n>>>>>>> c\n",
+        "not-yaml", "both sides of a merge", 8,
+    ),
+    "a key with an equals sign": Slip(
+        "pool.yaml", "io/name: home", "io/name=home", "not-yaml", "behind the key of", 7,
+    ),
+    "a colon without a blank": Slip(
+        "pool.yaml", "io/name: home", "io/name:home", "not-yaml", "behind the key of", 7,
+    ),
+    "the range of a Service on a pool": Slip(
+        "pool.yaml", "address-range", "service-address-range",
+        "unused-annotation", "write dynamic-prefix.io/address-range", 7,
+    ),
+    "a range and a subnet": Slip(
+        "pool.yaml", "  annotations:", "  annotations:\n    dynamic-prefix.io/subnet: lb",
+        "range-and-subnet", "keep one of the two", 6,
+    ),
+    "a name as a list": Slip("pool.yaml", "name: home-ipv6", "name: [home-ipv6]", "wrong-type", "is not a string", 6),
+    "blocks as a mapping": Slip("pool.yaml", "  blocks:\n", "  blocks: {}\n  x:\n", "edit-refused", "is not a list", 9),
+    "two documents without a line between": Slip(
+        "pool.yaml", POOL[:12], GROUP + POOL[:12], "duplicate-key", "keep one of them", 11,
+    ),
+    "a document without its version": Slip(
+        "prefix.yaml", PREFIX[:40], "", "not-a-dynamic-prefix", "dynamic-prefix.io/v1alpha1", 1,
+    ),
     "brackets that are open": Slip("pool.yaml", "spec:", "spec: [", "not-yaml", "has a managed field", 10),
     "an own block over ours": Slip(
         "pool.yaml", "  blocks:\n", '  blocks:\n    - cidr: "2001:db8:a:0:f000::/72"\n', "overlap", "", 10,
@@ -257,6 +290,11 @@ WARNINGS = {
     "an old version of a pool": Slip("pool.yaml", "cilium.io/v2", "cilium.io/v2alpha1", "old-api-version", "cilium.io/v2", 1),
     "a version that nobody serves": Slip("pool.yaml", "cilium.io/v2", "cilium.io/v3", "unknown-api-version", "v2", 1),
     "an object in a List": Slip("values.yaml", "ip:", "kind: List\nitems: [{metadata: {annotations: {dynamic-prefix.io/name: home-ipv6}}}]\nip:", "in-a-list", "---", 2),
+    "annotations beside the metadata": Slip("group.yaml", "  annotations:", "  x: y\nannotations:", "annotation-elsewhere", "write them below metadata.annotations", 7),
+    "annotations without an end": Slip("group.yaml", "  annotations:", "  annotation:", "annotation-elsewhere", "write them below metadata.annotations", 6),
+    "annotations as a list": Slip("group.yaml", "    dynamic-prefix.io/name", "    - dynamic-prefix.io/name", "annotation-elsewhere", "without the dash", 6),
+    "a kind in another case": Slip("group.yaml", "CIDRGroup", "CidrGroup", "kind-not-managed", "write apiVersion: cilium.io/v2 and kind: CiliumCIDRGroup", 6),
+    "a kind of another group": Slip("group.yaml", "cilium.io/v2", "v1", "kind-not-managed", "write apiVersion: cilium.io/v2 and kind: CiliumCIDRGroup", 6),
     "a kind without a field of ours": Slip("values.yaml", "ip:", "kind: Deployment\nmetadata: {annotations: {dynamic-prefix.io/name: home-ipv6}}\nip:", "kind-not-managed", "stays as it is", 2),
 }  # fmt: skip
 
@@ -327,6 +365,9 @@ def test_an_error_is_said_with_its_place_and_changes_no_byte(house, capsys, slip
         assert any(line.startswith(place) and slip.words in line for line in lines), text
     assert said(capsys, "status")[0] in {0, 2}
     assert said(capsys, "template")[0] in {0, 2}
+    code, text = said(capsys, "doctor", "--wait", "0s")
+    assert code == 1, text
+    assert any(place in line and f"[{slip.code}]" in line for line in text.splitlines()), text
     assert snapshot(house) == before
 
 
@@ -378,6 +419,34 @@ def test_a_static_prefix_is_written_and_not_observed(house, capsys):
     before = snapshot(house)
     code, text = said(capsys, "render", "--prefix", NEXT)
     assert (code, "spec.acquisition.static is 2001:db8:a::/64" in text) == (2, True)
+    assert snapshot(house) == before
+
+
+ON_A_BRANCH = (
+    "a range upside down", "a history of twenty",
+    "a pool of nobody", "a marker of no field", "one key twice", "both sides of a merge",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ON_A_BRANCH)
+def test_a_run_says_an_error_on_the_branch_and_publishes_the_other_documents(
+    house, capsys, tmp_path, name
+):
+    """Nothing moves where the DynamicPrefix itself is wrong."""
+    slip = ERRORS[name]
+    text = (house / "prefix.yaml").read_text()
+    heard, static = acquisition('    static: {prefix: "2001:db8:b::/64"}\n')[1:]
+    (house / "prefix.yaml").write_text(text.replace(heard, static))
+    broken(house, slip)
+    remote = bare_repository(tmp_path, {path: (house / path).read_bytes() for path in HOUSE})
+    before = snapshot(house)
+    code, text = said(capsys, "run", "--once", "--repo", str(remote))
+    assert code == 2, text
+    lines = [line for line in text.splitlines() if line.startswith(f"{slip.file}:")]
+    assert any(f"[{slip.code}]" in line and slip.words in line for line in lines), text
+    assert "`gitops-prefix init` writes one" not in text
+    published = "prefix(home-ipv6): 2001:db8:a::/64 -> 2001:db8:b::/64"
+    assert (published in git(remote, "log", "-1", "main")) is (slip.file != "prefix.yaml")
     assert snapshot(house) == before
 
 
@@ -450,6 +519,15 @@ def _wide(house: Path) -> None:
     (house / "pool.yaml").write_bytes((house / "pool.yaml").read_text().encode("utf-16"))
 
 
+def _wide_without_mark(house: Path) -> None:
+    (house / "pool.yaml").write_bytes((house / "pool.yaml").read_text().encode("utf-16-be"))
+
+
+def _outside(house: Path) -> None:
+    (house / "pool.yaml").rename(house.parent / "pool.yaml")
+    (house / "pool.yaml").symlink_to(house.parent / "pool.yaml")
+
+
 def _unended(house: Path) -> None:
     (house / "pool.yaml").write_bytes((house / "pool.yaml").read_bytes().rstrip(b"\n"))
 
@@ -464,7 +542,9 @@ ODD_FILES = {
     "five thousand brackets": (_deep, {2}),
     "Windows": (_windows, {0}),
     "a byte order mark": (_marked_order, {0}),
-    "UTF-16": (_wide, {0, 2}),
+    "UTF-16": (_wide, {2}),
+    "UTF-16 without its mark": (_wide_without_mark, {2}),
+    "a link out of the directory": (_outside, {0}),
     "no line end at the end": (_unended, {0}),
 }
 

@@ -237,6 +237,23 @@ def test_an_output_directory_inside_is_no_input(home):
     assert snapshot(home / "out") == first
 
 
+def test_an_output_directory_that_the_next_run_would_read_is_named(home):
+    """Each document would be there twice."""
+    words = ["render", "--output-dir", str(home / "out"), "--prefix", f"home-ipv6={A}"]
+    answer = call(home, *words)
+    assert answer.returncode == 0
+    assert "write /out/ into .gitops-prefixignore" in answer.stderr
+    assert "[duplicate-dynamic-prefix]" in call(home, "validate").stderr
+    (home / ".gitops-prefixignore").write_text("/out/\n")
+    assert call(home, "validate").returncode == 0
+    assert "[output-dir-inside]" not in call(home, *words).stderr
+
+
+def test_a_directory_with_nothing_managed_is_no_silent_success(tmp_path):
+    answer = call(tmp_path, "render")
+    assert (answer.returncode, "[nothing-managed]" in answer.stderr) == (0, True)
+
+
 def test_a_check_makes_no_output_directory(home):
     words = ["--output-dir", "out", "--prefix", f"home-ipv6={A}"]
     assert call(home, "render", "--check", *words).returncode == 1

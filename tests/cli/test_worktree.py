@@ -72,6 +72,28 @@ def test_a_directory_that_cannot_be_read_is_told(tmp_path):
         read_managed_files(tmp_path)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_what_is_ignored_need_not_be_read(tmp_path):
+    """The files of a database in a container, for one."""
+    (tmp_path / "closed").mkdir(mode=0)
+    (tmp_path / "secret.yaml").touch(mode=0)
+    assert dict(read_managed_files(tmp_path, exclude=["closed/", "secret.yaml"])) == {}
+    with pytest.raises(InputError, match=r"name it in \.gitops-prefixignore"):
+        read_managed_files(tmp_path, exclude=["closed/"])
+
+
+def test_only_a_link_that_leads_out_to_manifests_is_named(tmp_path):
+    put(tmp_path, "home/a.yaml", "home/inside/b.yaml", "other/c.yaml", "note.txt")
+    links = {
+        "out": "../other", "out.yaml": "../other/c.yaml", "gone.yaml": "../gone", "in.yaml": "a.yaml",
+        "in": "inside", "text.txt": "../note.txt",
+    }  # fmt: skip
+    for name, target in links.items():
+        (tmp_path / "home" / name).symlink_to(target)
+    found = read_managed_files(tmp_path / "home")
+    assert found.links == ("gone.yaml", "out", "out.yaml")
+
+
 def test_a_directory_that_went_away_is_told(tmp_path):
     """Between being listed and being looked into."""
     with pytest.raises(InputError, match="No such file") as error:

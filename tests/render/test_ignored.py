@@ -141,6 +141,11 @@ def test_lines_end_as_their_editor_ends_them():
         (b"a: b\n", False),
         (b"apiVersion: dynamic-prefix.io/v1alpha1\n", True),
         (b'a: b # {"$dynamicprefix": "home:prefix"}\n', True),
+        ("a: dynamic-prefix.io/name\n".encode("utf-16"), True),
+        ("a: dynamic-prefix.io/name\n".encode("utf-16-le"), True),
+        ("a: dynamic-prefix.io/name\n".encode("utf-16-be"), True),
+        ("a: b\n".encode("utf-16"), False),
+        (b"\0a: b\n", False),
     ],
 )
 def test_a_file_is_parsed_only_when_it_may_be_managed(content: bytes, expected: bool):

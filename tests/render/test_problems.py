@@ -132,6 +132,18 @@ CASES = {
         )
         for record in ("last-sync", "managed-blocks", "managed-cidrs", "managed-ips")
     },
+    "a kind of another group": (
+        POOL.replace("cilium.io/v2", "v1"),
+        'manifest.yaml:5:41 kind-not-managed: v1 CiliumLoadBalancerIPPool "p" has no field that '
+        "gitops-prefix writes: write apiVersion: cilium.io/v2 and kind: CiliumLoadBalancerIPPool; "
+        "it stays as it is",
+    ),
+    "a kind in another case": (
+        GROUP.replace("CIDRGroup", "CidrGroup"),
+        'manifest.yaml:5:41 kind-not-managed: cilium.io/v2 CiliumCidrGroup "g" has no field that '
+        "gitops-prefix writes: write apiVersion: cilium.io/v2 and kind: CiliumCIDRGroup; it stays "
+        "as it is",
+    ),
     "a kind without a field of ours": (
         POOL.replace("cilium.io/v2", "v1").replace("CiliumLoadBalancerIPPool", "Secret"),
         'manifest.yaml:5:41 kind-not-managed: v1 Secret "p" has no field that gitops-prefix writes '

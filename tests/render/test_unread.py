@@ -36,6 +36,18 @@ ROWS = {
         f"{OBJECT}{MINE}\n",
         (ELSEWHERE, 5, "in the document itself: nothing reads that there"),
     ),
+    "the document's annotations": (
+        f"{OBJECT}annotations:\n  {MINE}\n",
+        (ELSEWHERE, 6, "write them below metadata.annotations"),
+    ),
+    "annotations without an end": (
+        f"{OBJECT}  annotation:\n    {MINE}\n",
+        (ELSEWHERE, 6, "write them below metadata.annotations"),
+    ),
+    "annotations as a list": (
+        f"{OBJECT}  annotations:\n  - {MINE}\n",
+        (ELSEWHERE, 6, "without the dash"),
+    ),
     "an annotation of the spec": (
         f"{OBJECT}spec:\n  annotations:\n    {MINE}\n",
         (ELSEWHERE, 7, "write them below metadata.annotations"),
@@ -131,6 +143,12 @@ def with_also(manifest: str, also: str) -> str:
 
 
 UNUSED = {
+    "the range of a Service on a group": (
+        with_also(POOL, "service-subnet: x"), "no effect on kind CiliumLoadBalancerIPPool: write dynamic-prefix.io/subnet (it",
+    ),
+    "a range twice": (
+        with_also(POOL, "service-address-range: x"), "no effect on kind CiliumLoadBalancerIPPool: remove it (it reads",
+    ),
     "a suffix on a pool": (with_also(POOL, 'suffix: "::1"'), "suffix has no effect on kind CiliumLoadBalancerIPPool: remove it (it reads"),
     "a Service's range on a pool": (with_also(POOL, "service-address-range: lb"), "service-address-range has no effect"),
     "a Service's subnet on a group": (with_also(GROUP, "service-subnet: low"), "no effect on kind CiliumCIDRGroup"),
@@ -234,6 +252,12 @@ NOT_YAML = {
         'quote the address, as in "2001:db8::"',
     ),
     "one in braces": ("spec: {start: ::f000:0:0:0, a: b}\n", 'as in "::f000:0:0:0"'),
+    "a conflict of a merge": (
+        "a:\n<<<<<<< HEAD\n  b: c\n=======\n  b: d\n>>>>>>> x\n",
+        "both sides of a merge",
+    ),
+    "an equals sign": ("a:\n  x.io/name=b\n  c: d\n", 'behind the key of "x.io/name=b"'),
+    "a colon without a blank": ("a:\n  b:c\n  d: e\n", 'behind the key of "b:c"'),
     "another mistake": ("a: b: c\n", "has a managed field: mapping values are not allowed"),
 }
 
