@@ -418,7 +418,7 @@ def hear(
 
     Args:
         names: of links.
-        seconds: to listen.
+        seconds: to listen; at least one, in which a socket says that it may not be opened.
         until_all: end when a router was heard on every link.
 
     Raises:
@@ -427,7 +427,9 @@ def hear(
     heard: dict[str, dict[str, tuple[Prefix, ...]]] = {name: {} for name in names}
     if not names:
         return heard
-    with contextlib.closing(from_link(names, seconds, queue.SimpleQueue(), beat=1.0)) as sightings:
+    with contextlib.closing(
+        from_link(names, max(seconds, 1.0), queue.SimpleQueue(), beat=1.0)
+    ) as sightings:
         for seen in sightings:
             if isinstance(seen, Sighting) and seen.advertisement is not None:
                 prefixes = tuple(found.prefix for found in seen.advertisement.prefixes)

@@ -122,7 +122,7 @@ def from_link(
     watcher = Watcher([source], sink, clock=time.monotonic)
     thread = threading.Thread(target=_watch, args=(watcher, sink), name="watch", daemon=True)
     thread.start()
-    until = time.monotonic() + seconds if seconds else inf
+    until = inf if seconds is None else time.monotonic() + seconds
     observation = observation or Observation(Specification)
     observation.ask = lambda interface: watcher.request(Solicit(interface))
     try:

@@ -140,7 +140,7 @@ CASES = {
     ),
     "a kind in another case": (
         GROUP.replace("CIDRGroup", "CidrGroup"),
-        'manifest.yaml:5:41 kind-not-managed: cilium.io/v2 CiliumCidrGroup "g" has no field that '
+        'manifest.yaml:5:41 kind-not-managed: cilium.io/v2 CiliumCidrGroup "p" has no field that '
         "gitops-prefix writes: write apiVersion: cilium.io/v2 and kind: CiliumCIDRGroup; it stays "
         "as it is",
     ),
