@@ -4,7 +4,6 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,8 +130,7 @@ def _holds(before: str, after: str, missing: Iterable[str]) -> bool:
     return isinstance(listed, list) and new == {**old, "resources": [*listed, *missing]}
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(NamedTuple):
     """The repository that the directory is in.
 
     Attributes:

@@ -1,9 +1,10 @@
 """What render, validate and status share: a directory, and what it holds."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
@@ -31,8 +32,7 @@ _MOST_LINKS = 3
 _UNKNOWN = "unknown-dynamic-prefix"
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(NamedTuple):
     """A directory of manifests, and which files of it count."""
 
     root: Path

@@ -275,22 +275,19 @@ def _free(claim: Claim, room: Room, used: set[int]) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Several:
+class Several(NamedTuple):
     """More than one host part in one prefix, as addresses."""
 
     addresses: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
+class Outside(NamedTuple):
     """An address in one of the prefixes, where the room is not."""
 
     address: int
 
 
-@dataclass(frozen=True, slots=True)
-class Nowhere:
+class Nowhere(NamedTuple):
     """No address in any of the prefixes."""
 
 

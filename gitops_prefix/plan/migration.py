@@ -5,7 +5,6 @@ no address changes. What only the cluster or the operator needs is left out, and
 counterpart is a note.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -437,6 +436,8 @@ def _own_annotations(each: Object, only: str = "") -> dict[str, Any]:
 
 def _rehearse(moved: Migrated) -> None:
     """Say what `validate` would say, and what the first rendering would change."""
+    import json  # noqa: PLC0415  `render` imports this module, and has no use for it
+
     files = {path: text.encode() for path, text in moved.files.items()}
     inventory = read_inventory(files, Settings())
     statuses = {
