@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import apiserver
 
@@ -43,10 +43,12 @@ def _leaves_nothing() -> Iterator[None]:
 # The same examples on every machine, so that a run says something about a change.
 # HYPOTHESIS_PROFILE=thorough (`make soak`) tries ten times as many, and `explore` looks for new
 # ones; what it finds becomes a named row. `few` is for `make coverage` and `make mutation`.
-settings.register_profile("stable", derandomize=True, deadline=None, max_examples=30)
-settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=300)
-settings.register_profile("explore", deadline=None, max_examples=2000)
-settings.register_profile("few", derandomize=True, deadline=None, max_examples=12)
+# However slow the machine is, no example takes too long, and none is drawn too slowly.
+_AT_EASE = {"deadline": None, "suppress_health_check": (HealthCheck.too_slow,)}
+settings.register_profile("stable", derandomize=True, max_examples=30, **_AT_EASE)
+settings.register_profile("thorough", derandomize=True, max_examples=300, **_AT_EASE)
+settings.register_profile("explore", max_examples=2000, **_AT_EASE)
+settings.register_profile("few", derandomize=True, max_examples=12, **_AT_EASE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "stable"))
 
 # `make test-fast` leaves out what works with git, servers, links, clusters and whole daemons: these
