@@ -20,7 +20,7 @@ from tests.static_source import A, fixed
 def systemd(address: str) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(f"\0{address[1:]}" if address.startswith("@") else address)
-        listening.settimeout(20)
+        listening.settimeout(120)
         yield listening
 
 
