@@ -1,12 +1,13 @@
 """Keys of gpg's, in keyrings of a test's own."""
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.netns import run
+from tests.netns import run, until
 from tests.parts import require
 
 
@@ -19,8 +20,19 @@ def keyrings() -> Iterator[Path]:
         yield base
     finally:
         for home in base.iterdir():
-            run("gpgconf", "--homedir", str(home), "--kill", "all")
-        run("rm", "-rf", str(base))
+            end_agent(home)
+        until(lambda: is_removed(base), "the end of the agents")
+
+
+def end_agent(home: Path) -> None:
+    """It takes note, and ends a little later."""
+    run("gpgconf", "--homedir", str(home), "--kill", "all")
+
+
+def is_removed(home: Path) -> bool:
+    """Remove it; an agent that is about to end may still write there."""
+    shutil.rmtree(home, ignore_errors=True)
+    return not home.exists()
 
 
 def in_gpg(home: Path, *words: str) -> bytes:
