@@ -33,6 +33,7 @@ from gitops_prefix.daemon.outcome import (
     invalid,
     or_invalid,
     same_occasion,
+    shown_commit,
     waiting_commit,
 )
 from gitops_prefix.daemon.report import Progress, UnderWay, show_progress
@@ -399,7 +400,9 @@ class Loop:
             return ready
         outcome = or_invalid(self._publisher.push(ready, away))
         is_right = outcome.result in {Result.PUBLISHED, Result.UNCHANGED}
-        if is_right and not has_errors(outcome.problems):
+        # A push that came on top of ours was fetched with it, and is still to be read.
+        known = self._repository.refs.tip in {seen.base, shown_commit(outcome)}
+        if is_right and known and not has_errors(outcome.problems):
             self._right = _Right(self._repository.refs, _without_occasion(ready, outcome))
         return outcome
 

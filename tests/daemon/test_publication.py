@@ -169,6 +169,32 @@ def test_the_same_observations_give_the_same_commit(tmp_path, remote):
     assert len(ids) == 1
 
 
+ON_TOP = """#!/bin/sh
+read old new reference
+[ -e pushed ] && exit
+touch pushed
+export GIT_INDEX_FILE=on-top GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t
+git read-tree $new
+blob=$(sed "s/name: home-ipv6/name: other/" {theirs} | git hash-object -w --stdin)
+git update-index --add --cacheinfo 100644,$blob,other.yaml
+git update-ref refs/heads/main $(git commit-tree -m theirs -p $new $(git write-tree))
+"""
+
+
+def test_a_push_that_comes_on_top_of_ours_at_once_is_read_by_the_next_pass(tmp_path, remote):
+    """It is on the branch already when the remote is asked whether ours arrived."""
+    hook = remote / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(ON_TOP.format(theirs=tmp_path / "tree" / "prefix.yaml"))
+    hook.chmod(0o755)
+    daemon = House(opened(tmp_path / "clone", remote), given=True)
+    assert daemon.hears(A).result is Result.PUBLISHED
+    assert subjects(remote)[0] == "theirs"
+    assert daemon.looks().result is Result.PUBLISHED
+    assert set(daemon.outcome.decided.statuses) == {"home-ipv6", "other"}
+    assert daemon.looks().result is Result.UNCHANGED
+
+
 def _somebody_pushes(tree: Path) -> None:
     git(tree, "pull", "-q", "--ff-only", "origin", "main")
     (tree / "theirs.txt").write_text("theirs\n")

@@ -266,7 +266,8 @@ def test_over_https_nothing_shows_of_any_secret(tmp_path, keyring):
     require("http", "gpg")
     remote = example("plain", tmp_path)
     fixed(tmp_path / "tree", A)
-    key = GpgKey(keyring, PASSPHRASE).export(tmp_path / "signing", "--armor")
+    # It is at work for long enough to be seen, in most cases.
+    key = GpgKey(keyring, PASSPHRASE, work=65011712).export(tmp_path / "signing", "--armor")
     passphrase = tmp_path / "passphrase"
     passphrase.write_text(f"{PASSPHRASE}\n")
     echo = tmp_path / "echo"

@@ -45,11 +45,13 @@ def in_gpg(home: Path, *words: str) -> bytes:
 class GpgKey:
     """A keyring of a person's: what it exports, and how it verifies."""
 
-    def __init__(self, home: Path, passphrase: str = "", name: str = "bot") -> None:
+    def __init__(
+        self, home: Path, passphrase: str = "", name: str = "bot", work: int = 65536
+    ) -> None:
+        """Make it; the passphrase of a user costs much more work, each time."""
         require("gpg")
         home.mkdir(mode=0o700)
-        # As its user would have it, a passphrase costs seconds of work, each time.
-        (home / "gpg-agent.conf").write_text("s2k-count 65536\n")
+        (home / "gpg-agent.conf").write_text(f"s2k-count {work}\n")
         self.home = home
         self._passphrase = ("--passphrase", passphrase)
         user = f"{name} <{name}@example.com>"
