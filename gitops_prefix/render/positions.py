@@ -67,9 +67,11 @@ _ASKS = {SERVICE_ADDRESS_RANGE, SERVICE_SUBNET, SUFFIX}
 _LABELS = {"labels", "matchLabels", "commonLabels", "commonAnnotations"}
 _NO_ANNOTATIONS = {("spec",), ("metadata",), ("spec", "commonMetadata", "annotations")}
 _NEAR = re.compile(NEAR_MISS, re.IGNORECASE)
-_KEY = rf"[ \t\"'-]*({NEAR_MISS}[a-z-]+)[\"']?:"
-_IN_BLOCK = re.compile(rf"^{_KEY}[ \t]", re.MULTILINE | re.IGNORECASE)
-_IN_TEXT = re.compile(rf"[{{,]\s*{_KEY}|(?:annotations|labels)/({NEAR_MISS}[a-z-]+)", re.IGNORECASE)
+_KEY = rf"({NEAR_MISS}[a-z-]+)[\"']?:"
+_IN_BLOCK = re.compile(rf"^[ \t\"'-]*{_KEY}[ \t]", re.MULTILINE | re.IGNORECASE)
+_IN_TEXT = re.compile(
+    rf"[{{,][\s\"'-]*{_KEY}|(?:annotations|labels)/({NEAR_MISS}[a-z-]+)", re.IGNORECASE
+)
 _OPERATION = re.compile(r"\bop[\"']?:\s*[\"']?(\w+)")
 _OF_OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
 """What PKizzle/dynamic-prefix-operator notes on live objects."""
