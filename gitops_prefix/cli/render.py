@@ -209,8 +209,11 @@ def _report(  # noqa: PLR0913  all that there is to report
             click.echo(log_line(f"{change.path}: {field_name(change)}{also}"))
         click.echo(f"{len(rendering.changes)} changed, {rendering.unchanged} unchanged", err=True)
         if has_errors(problems):
-            held = sorted({*rendering.held_paths, *_paths_of_errors(problems)})
-            click.echo(f"held back by errors: {', '.join(map(shown, held))}", err=True)
+            held = [
+                f"{shown(path)} (in part)" if path in rendering.files else shown(path)
+                for path in sorted({*rendering.held_paths, *_paths_of_errors(problems)})
+            ]
+            click.echo(f"held back by errors: {', '.join(held)}", err=True)
 
 
 def _paths_of_errors(problems: Iterable[Problem]) -> set[str]:

@@ -254,6 +254,16 @@ def test_a_directory_with_nothing_managed_is_no_silent_success(tmp_path):
     assert (answer.returncode, "[nothing-managed]" in answer.stderr) == (0, True)
 
 
+def test_a_file_of_which_only_a_part_is_held_back_is_named_so(home):
+    (home / "marked.yaml").write_text(
+        'a: ""  # {"$dynamicprefix": "nope:prefix"}\nb: ""  # {"$dynamicprefix": "home-ipv6:prefix"}\n'
+    )
+    answer = call(home, "render", "--prefix", f"home-ipv6={A}")
+    assert answer.returncode == 2
+    assert "held back by errors: marked.yaml (in part)\n" in answer.stderr
+    assert f'b: "{A}"' in (home / "marked.yaml").read_text()
+
+
 def test_a_check_makes_no_output_directory(home):
     words = ["--output-dir", "out", "--prefix", f"home-ipv6={A}"]
     assert call(home, "render", "--check", *words).returncode == 1
