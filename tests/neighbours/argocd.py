@@ -81,6 +81,19 @@ def set_up(house: House, names: Mapping[str, Mapping]) -> None:
     )  # fmt: skip
 
 
+def child(house: House, name: str) -> str:
+    """An Application of a directory as a file, for an Application of Applications to apply."""
+    source = {"repoURL": house.server.url(house.remote), "targetRevision": "main", "path": name}
+    where = {"server": _HERE, "namespace": house.namespace}
+    document = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"project": "default", "source": source, "destination": where, **TRUSTS},
+    }
+    return json.dumps(document)
+
+
 def take_down(house: House) -> None:
     """No Application is left for the next scenario."""
     house.cluster.kubectl("delete", "applications", "--all", "-n", NAMESPACE)

@@ -208,6 +208,10 @@ class House:
                 return start.removesuffix(":0:f000::") + "::/64"
         return ""
 
+    def delete(self, *names: str) -> None:
+        """Pools, by hand; one with a finalizer stays until that is gone."""
+        self.cluster.kubectl("delete", "ciliumloadbalancerippools", *names, "--wait=false")
+
     def service(self, name: str = "plex") -> dict | None:
         """A live Service."""
         return self.find(f"/api/v1/namespaces/{self.namespace}/services/{name}")

@@ -6,8 +6,8 @@ The same scenarios run against the true programs and against the stand-in.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.neighbours.argocd import argocd, argocd_stand_in, set_up, synced_at, take_down
-from tests.neighbours.house import A, B, C, House, house, pool, service
+from tests.neighbours.argocd import argocd, argocd_stand_in, child, set_up, synced_at, take_down
+from tests.neighbours.house import POOLS, A, B, C, House, house, pool, service
 from tests.neighbours.place import both
 from tests.parts import require
 
@@ -142,6 +142,45 @@ def test_an_object_that_fails_holds_the_prefix_up_until_it_is_mended(
         home.renumber(C)
         home.published(C)
         home.sees(lambda: home.agrees(C, "lan"), "C in the cluster", turn)
+
+
+@NEIGHBOURS
+def test_below_an_application_of_applications_nothing_is_put_back(
+    neighbourhood, space, tmp_path, started
+):
+    """Both heal themselves. In the outage one object is deleted, and a finalizer keeps another."""
+    needs(started, "every-scenario")
+    names = ("lan", "dying", "missing")
+    files = {f"network/{name}.yaml": pool(name) for name in names}
+    files["network/service.yaml"] = service(space)
+    files["root/pool.yaml"] = pool("root")
+    with running(neighbourhood, space, tmp_path, files, {"root": {}}, started) as (home, turn):
+        home.edit("root/network.yaml", lambda _: child(home, "network"))
+        with home.daemon(*asks("network", "root")):
+            home.published(A)
+            home.sees(lambda: home.agrees(A, *names) and home.service(), "A in the cluster", turn)
+            home.git_goes_away()
+            home.merge(f"{POOLS}/dying", {"metadata": {"finalizers": ["example.com/wait"]}})
+            home.delete("dying")
+            home.renumber(B)
+            home.sees(
+                lambda: home.held(home.service()) and all(home.first(n) == B for n in names),
+                "B, applied directly",
+                turn,
+            )
+            home.delete("missing")
+            home.git_comes_back()
+            home.published(B)
+            home.sees(
+                lambda: home.agrees(B, *names, "root") and not home.held(home.service()),
+                "B everywhere, and no field of ours",
+                turn,
+            )
+            home.merge(f"{POOLS}/dying", {"metadata": {"finalizers": None}})
+            home.renumber(C)
+            home.published(C)
+            home.sees(lambda: home.agrees(C, *names), "C, the last one made anew", turn)
+            home.sees(lambda: synced_at(home, "network", home.head()), "in sync", turn)
 
 
 def steps(seen: list[str]) -> list[str]:

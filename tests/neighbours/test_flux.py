@@ -11,7 +11,7 @@ from tests.neighbours.flux import (
     ready_at,
     set_up,
 )
-from tests.neighbours.house import A, B, C, House, house, pool, service
+from tests.neighbours.house import POOLS, A, B, C, House, house, pool, service
 from tests.neighbours.place import both
 from tests.parts import require
 
@@ -198,3 +198,37 @@ def test_each_kind_of_kustomization_follows(neighbourhood, space, tmp_path, star
             assert home.first("paused") == B
             home.merge(paused, {"spec": {"suspend": False}})
             home.sees(lambda: home.agrees(C, *names), "C once it is resumed", neighbour.turn)
+
+
+@NEIGHBOURS
+def test_what_is_deleted_or_about_to_be_comes_back_with_the_next_commit(
+    neighbourhood, space, tmp_path, started
+):
+    """In an outage: one before it is held, one while it is held, and one that a finalizer keeps."""
+    needs(started, "every-scenario")
+    names = ("lan", "missing", "deleted", "dying")
+    files = {f"network/{name}.yaml": pool(name) for name in names}
+    files["network/kustomization.yaml"] = kustomization(*(f"{name}.yaml" for name in names))
+    with house(neighbourhood, space, tmp_path, files) as home, started(home) as neighbour:
+        set_up(home, {"network": {}})
+        with home.daemon(*asks(home)):
+            home.published(A)
+            home.sees(lambda: home.agrees(A, *names), "A in the cluster", neighbour.turn)
+            home.git_goes_away()
+            home.merge(f"{POOLS}/dying", {"metadata": {"finalizers": ["example.com/wait"]}})
+            home.delete("dying", "missing")
+            home.renumber(B)
+            home.sees(
+                lambda: all(home.first(name) == B for name in ("lan", "deleted", "dying")),
+                "B, applied directly",
+                neighbour.turn,
+            )
+            assert home.pool("missing") is None
+            home.delete("deleted")
+            home.git_comes_back()
+            home.published(B)
+            home.sees(lambda: home.agrees(B, *names), "B everywhere, and no hold", neighbour.turn)
+            home.merge(f"{POOLS}/dying", {"metadata": {"finalizers": None}})
+            home.renumber(C)
+            home.published(C)
+            home.sees(lambda: home.agrees(C, *names), "C, the last one made anew", neighbour.turn)
