@@ -22,7 +22,7 @@ from gitops_prefix.decide.transition import Choice
 from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.plan.plan import Advanced, advance_all, rehearse
 from gitops_prefix.render.files import RepositoryFiles, looks_managed, may_hold_addresses
-from gitops_prefix.render.inventory import Inventory
+from gitops_prefix.render.inventory import NOT_YAML, Inventory
 from gitops_prefix.render.manifest import NAME, SUBNET
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
@@ -60,8 +60,20 @@ class Directory(NamedTuple):
         }
         files = RepositoryFiles(wanted, found.skipped, found.below)
         inventory = self._name_outside(self.take_stock(found))
-        also = (*find_sent(self.root, inventory), *_find_links(found.links, self.root))
+        also = (
+            *find_sent(self.root, inventory),
+            *_find_links(found.links, self.root),
+            *self._find_misnamed(),
+        )
         return files, inventory._replace(problems=(*inventory.problems, *also))
+
+    def _find_misnamed(self) -> Iterator[Problem]:
+        """A warning for settings with the other ending of YAML, which nobody reads."""
+        other = f"{SETTINGS_FILE.removesuffix('.yaml')}.yml"
+        there = [read_own_file(self.root / name) is not None for name in (SETTINGS_FILE, other)]
+        if there == [False, True]:
+            message = f"nothing reads this: rename it to {SETTINGS_FILE}"
+            yield Problem("config-misnamed", message, Place(other), Severity.WARNING)
 
     def _name_outside(self, inventory: Inventory) -> Inventory:
         """Say of a DynamicPrefix that is missing where it is, if `--path` left it out."""
@@ -226,8 +238,10 @@ def _choices(
 
 def _unknown(inventory: Inventory, name: str, prefix: Prefix) -> Problem:
     known = list(inventory.dynamic_prefixes)
+    unread = any(problem.code in {NOT_YAML, "not-utf8"} for problem in inventory.problems)
+    where = "in the files that can be read" if unread else "here"
     message = (
-        f'--prefix {name}={prefix}: there is no DynamicPrefix "{name}" here '
+        f'--prefix {name}={prefix}: there is no DynamicPrefix "{name}" {where} '
         f"(there is: {', '.join(known) or 'none'}){nearest(name, known)}"
     )
     return Problem("unknown-dynamic-prefix", message)

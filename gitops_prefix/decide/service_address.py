@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.prefix import BITS, PlacedRange, PlacedSubnet, Prefix
-from gitops_prefix.decide.specification import Placed, Reference, Specification, networks_of
+from gitops_prefix.decide.specification import (
+    Placed,
+    Reference,
+    Specification,
+    networks_of,
+    prefix_around,
+)
 from gitops_prefix.decide.status import Status
 
 
@@ -62,9 +68,7 @@ def room_of(reference: Reference, specification: Specification, status: Status) 
 def _ends(placed: Placed, prefixes: tuple[Prefix, ...]) -> tuple[int, int, int]:
     """Network, first and last host part of one placed reference."""
     if isinstance(placed, PlacedRange):
-        network = next(
-            prefix.network for prefix in prefixes if prefix.network <= placed.start <= prefix.last
-        )
+        network = prefix_around(placed, prefixes).network
         return network, placed.start - network, placed.end - network
     prefix = placed.cidr if isinstance(placed, PlacedSubnet) else placed
     # Host part 0 is the subnet-router anycast address (RFC 4291 2.6.1).

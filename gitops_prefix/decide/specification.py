@@ -4,7 +4,7 @@ A reference names a DynamicPrefix, or a range or subnet of it. It binds a manife
 prefix, whoever wrote it down: an annotation or a marker. `reading` makes the values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -297,7 +297,8 @@ class Reference(NamedTuple):
                 continue
             yield placed
             base = specification.base(status.current)
-            for past in status.history:
+            # In a status that was edited by hand it may be elsewhere.
+            for past in status.history if base.covers(placed.cidr) else ():
                 moved = specification.base(past.prefix)
                 if moved.length == base.length:
                     offset = placed.cidr.network - base.network
@@ -329,6 +330,16 @@ def places_in(specification: Specification, prefix: Prefix, part: Prefix) -> tup
             if placed_range.start <= last and first <= placed_range.end:
                 found.append(f"range {named.name}")
     return tuple(found)
+
+
+def prefix_around(placed: PlacedRange, prefixes: Sequence[Prefix]) -> Prefix:
+    """The prefix that a range of a status lies in.
+
+    A range of a status that was edited by hand may lie in none of its prefixes: then it is the
+    one of their length.
+    """
+    inside = (prefix for prefix in prefixes if prefix.contains(placed.start))
+    return next(inside, Prefix.enclosing(placed.start, prefixes[0].length))
 
 
 def networks_of(

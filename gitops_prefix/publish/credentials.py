@@ -349,6 +349,9 @@ def check_url(url: str, credentials: Credentials) -> None:
     if _PROGRAM.match(url) or (parts and url.partition("://")[0] not in _PROTOCOLS):
         message = "--repo is in a protocol that is not spoken: give an https or ssh URL, or a path"
         raise InputError(Problem("invalid-repo", message))
+    if parts and parts.scheme != "file" and not parts.hostname:
+        message = f'--repo "{scrub(url)}" names no host: write https://git.example.com/home-ops.git'
+        raise InputError(Problem("invalid-repo", message))
     # A token may also stand in place of the user, and URLs are shown everywhere.
     if parts is not None and (
         parts.password or (parts.username and parts.scheme in {"http", "https"})

@@ -133,7 +133,9 @@ class Remote:
         heads = self._run("ls-remote", "--heads", "--", self._url).lines()
         known = ", ".join(line.partition("refs/heads/")[2] for line in heads[:20]) or "none"
         known = scrub(known)
-        message = f'the remote has no branch "{self._branch}" (it has: {known})'
+        short = self._branch.removeprefix("refs/heads/")
+        meant = f'. Write "{short}"' if short != self._branch else ""
+        message = f'the remote has no branch "{self._branch}" (it has: {known}){meant}'
         raise InputError(Problem("no-such-branch", message))
 
     def fetch(self, *, depth: int, into: str, leave: Leave, anew: bool = False) -> None:

@@ -12,7 +12,13 @@ from gitops_prefix.decide.prefix import (
     format_address,
     parse_address,
 )
-from gitops_prefix.decide.specification import Placed, Reference, Specification, networks_of
+from gitops_prefix.decide.specification import (
+    Placed,
+    Reference,
+    Specification,
+    networks_of,
+    prefix_around,
+)
 from gitops_prefix.decide.status import Status
 from gitops_prefix.render.address_text import hextets, placed_cidrs, placed_ends, range_text
 
@@ -175,8 +181,7 @@ def _around(reference: Reference, specification: Specification) -> Reference:
 
 def _address(placed: Placed, host: int, networks: Sequence[Prefix]) -> int:
     if isinstance(placed, PlacedRange):
-        inside = (prefix for prefix in networks if prefix.contains(placed.start))
-        prefix = next(inside, networks[0])
+        prefix = prefix_around(placed, networks)
     else:
         prefix = placed_cidrs(placed)[0]
     try:

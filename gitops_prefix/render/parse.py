@@ -83,7 +83,7 @@ def locate(text: str) -> Node | None:
                 f"Git left both sides of a merge at {conflict[0]}: keep one, and remove the marks"
             )
             raise NotYamlError(words, conflict.start()) from error
-        raise NotYamlError(_in_plain_words(text, offset) + message, offset) from error
+        raise NotYamlError(_in_plain_words(text, offset, message) + message, offset) from error
     except (YAMLError, UnicodeError) as error:
         # A character that YAML forbids (1.2, 5.1); the reader has no mark for it.
         forbidden = re.search(_FORBIDDEN, text)
@@ -91,8 +91,8 @@ def locate(text: str) -> Node | None:
         raise NotYamlError("a character that YAML does not allow", offset) from error
 
 
-def _in_plain_words(text: str, offset: int) -> str:
-    """What three frequent mistakes are called; empty for others, which libyaml's words must do."""
+def _in_plain_words(text: str, offset: int, message: str) -> str:
+    """What four frequent mistakes are called; empty for others, which libyaml's words must do."""
     line = text[text.rfind("\n", 0, offset) + 1 :].split("\n", 1)[0]
     if "\t" in line[: len(line) - len(line.lstrip())] or text.startswith("\t", offset):
         return "there is a tab, and YAML is indented with blanks: "
@@ -102,7 +102,10 @@ def _in_plain_words(text: str, offset: int) -> str:
         return f'quote the address, as in "{address[1]}": '
     above = text[: max(text.rfind("\n", 0, offset), 0)].rpartition("\n")[2]
     key = _BARE_KEY.fullmatch(above)
-    return f'write a colon and a blank behind the key of "{key[1]}": ' if key else ""
+    if key:
+        return f'write a colon and a blank behind the key of "{key[1]}": '
+    is_indented = "block mapping" in message and line.startswith(" ")
+    return "indent this line as the lines beside it: " if is_indented else ""
 
 
 def _locate_in(text: str) -> Node | None:

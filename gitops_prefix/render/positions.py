@@ -61,6 +61,7 @@ _WITHOUT_SERVICE = {instead: key for key, instead in _COUNTS_FIRST.items()}
 """What a kind other than Service reads in its place."""
 _COMMENT = r"(?m)(?:^|(?<=[ \t]))#[^\r\n]*"
 _FORM = rf"#[ \t]*(\{{[^}}]*{re.escape(MARKER)}.*)"
+_GLUED = re.compile(rf'[^\s#](#[ \t]*\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:)')
 _ASIDE = rf'\{{[ \t]*"{re.escape(MARKER)}"[ \t]*:'
 _PROPERTIES = r"[-+0-9]*\s*:?[ \t]*([&!][^\s]*[ \t]*)*,?[ \t]*"
 _ASKS = {SERVICE_ADDRESS_RANGE, SERVICE_SUBNET, SUFFIX}
@@ -307,10 +308,17 @@ def _is_no_switch(value: object) -> bool:
 
 
 def find_misspelt_markers(manifest: Manifest) -> Iterator[Problem]:
-    """A warning for each comment that would be a marker, but for the spelling of its key."""
-    if NEAR_MARKER.search(manifest.text) is None:
+    """A warning for each comment that would be a marker, but for its key or the blank before it."""
+    glued = [*_GLUED.finditer(manifest.text)]
+    if not glued and NEAR_MARKER.search(manifest.text) is None:
         return
     scalars = [node for node in scalars_in(manifest.root) if isinstance(node, ScalarNode)]
+    for behind in glued:
+        start = behind.start(1)
+        if not any(scalar.start < start < scalar.end for scalar in scalars):
+            place = manifest.source.place(manifest.span.start + start)
+            words = "write a blank before the # of a marker: without it, nothing reads the marker"
+            yield Problem("marker-aside", words, place, Severity.WARNING)
     for comment, _ in _comments(manifest.text, scalars):
         found = NEAR_MARKER.search(comment.group())
         if found is not None:

@@ -291,6 +291,7 @@ WARNINGS = {
     "annotations beside the metadata": Slip("group.yaml", "  annotations:", "  x: y\nannotations:", "annotation-elsewhere", "write them below metadata.annotations", 7),
     "annotations without an end": Slip("group.yaml", "  annotations:", "  annotation:", "annotation-elsewhere", "write them below metadata.annotations", 6),
     "annotations as a list": Slip("group.yaml", "    dynamic-prefix.io/name: home-ipv6\n    dyn", "    - dynamic-prefix.io/name: home-ipv6\n    - dyn", "annotation-elsewhere", "without the dash", 6),
+    "a marker without a blank before it": Slip("values.yaml", "  # {", "# {", "marker-aside", "write a blank before the #", 1),
     "a kind in another case": Slip("group.yaml", "CIDRGroup", "CidrGroup", "kind-not-managed", "write apiVersion: cilium.io/v2 and kind: CiliumCIDRGroup", 6),
     "a kind of another group": Slip("group.yaml", "cilium.io/v2", "v1", "kind-not-managed", "write apiVersion: cilium.io/v2 and kind: CiliumCIDRGroup", 6),
     "a kind without a field of ours": Slip("values.yaml", "ip:", "kind: Deployment\nmetadata: {annotations: {dynamic-prefix.io/name: home-ipv6}}\nip:", "kind-not-managed", "stays as it is", 2),
@@ -448,6 +449,20 @@ def test_a_run_says_an_error_on_the_branch_and_publishes_the_other_documents(hou
     assert snapshot(house) == before
 
 
+def test_a_current_prefix_that_was_edited_by_hand_moves_everything(house, capsys):
+    """The ranges of that status lie in the prefix before."""
+    text = (house / "prefix.yaml").read_text()
+    by_hand = text.replace('currentPrefix: "2001:db8:a::/64"', 'currentPrefix: "2001:db8:c::/64"')
+    assert by_hand != text
+    (house / "prefix.yaml").write_text(by_hand)
+    assert said(capsys, "validate")[0] == 0
+    assert said(capsys, "render")[0] == 0
+    assert said(capsys, "render", "--check")[0] == 0
+    for name in ("pool.yaml", "group.yaml", "service.yaml", "values.yaml"):
+        moved = (house / name).read_text()
+        assert ("2001:db8:c:" in moved, "2001:db8:a:" in moved) == (True, False), moved
+
+
 CONFIGURATIONS = {
     "an option that is misspelt": ("brnch: main\n", "branch"),
     "no mapping": ("- branch\n", "mapping"),
@@ -526,6 +541,10 @@ def _outside(house: Path) -> None:
     (house / "pool.yaml").symlink_to(house.parent / "pool.yaml")
 
 
+def _misnamed(house: Path) -> None:
+    (house / "gitops-prefix.yml").write_text("exclude: pool.yaml\n")
+
+
 def _unended(house: Path) -> None:
     (house / "pool.yaml").write_bytes((house / "pool.yaml").read_bytes().rstrip(b"\n"))
 
@@ -544,6 +563,7 @@ ODD_FILES = {
     "UTF-16 without its mark": (_wide_without_mark, {2}),
     "a link out of the directory": (_outside, {0}),
     "no line end at the end": (_unended, {0}),
+    "settings with another ending": (_misnamed, {0}),
 }
 
 

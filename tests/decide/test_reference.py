@@ -53,6 +53,15 @@ CASES = {
 }
 
 
+def test_a_status_that_was_edited_by_hand_has_its_parts_where_they_are():
+    """The current prefix is another one than the parts lie in."""
+    by_hand = replace(status(B), current=Prefix.parse("2001:db8:d::/64"))
+    room = room_of(Reference("home", "lb"), SPECIFICATION, by_hand)
+    assert room == Room((A.network, B.network), RANGE.start, RANGE.end)
+    room = room_of(Reference("home", subnet="pods"), SPECIFICATION, by_hand)
+    assert room == Room((parse_address("2001:db8:a:2::"),), 1, (1 << 64) - 1)
+
+
 @pytest.mark.parametrize(
     ("reference", "past", "networks", "first", "last"), CASES.values(), ids=CASES
 )

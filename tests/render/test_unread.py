@@ -258,6 +258,8 @@ NOT_YAML = {
     ),
     "an equals sign": ("a:\n  x.io/name=b\n  c: d\n", 'behind the key of "x.io/name=b"'),
     "a colon without a blank": ("a:\n  b:c\n  d: e\n", 'behind the key of "b:c"'),
+    "a line too far to the right": ("a: b\nc: d\n  e: f\ng: h\n", "mapping values"),
+    "a line too far to the left": ("a:\n    b: c\n  d: e\n", "indent this line as"),
     "another mistake": ("a: b: c\n", "has a managed field: mapping values are not allowed"),
 }
 
