@@ -45,6 +45,8 @@ _SECONDS = 30.0
 """For one question."""
 _END_SECONDS = 3.0
 """For what waits, when the daemon ends."""
+_TURN = 0.2
+"""How often whoever finishes looks whether it must hurry."""
 
 # client-go's EventCorrelator: an object has 25 Events at once, and then one in five minutes;
 # what is the same as before within ten minutes is not repeated.
@@ -375,6 +377,17 @@ class NotifiedCluster:
         event = event_of_report(report, given_up=given_up) if self.events else None
         if self.events and event:
             self.events.add([event])
+
+    def finish(self, hurry: Callable[[], bool]) -> None:
+        """Wait for the Events that wait, but no longer than one question may take.
+
+        Args:
+            hurry: whether to wait no longer.
+        """
+        if self.events:
+            for _ in range(int(_SECONDS / _TURN)):
+                if hurry() or self.events.drain(_TURN):
+                    return
 
     def close(self) -> None:
         """End the child. What waits has a few seconds."""

@@ -175,6 +175,11 @@ class Loop:
         self._stopping = True
         self._wakeup.nudge()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was stopped."""
+        return self._stopping
+
     def look_now(self) -> None:
         """Look at the branch again, whatever was decided before.
 

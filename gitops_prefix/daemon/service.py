@@ -340,6 +340,8 @@ class Service:
         try:
             for outcome in self.loop.turns_until_decided(patience):
                 self._report(outcome)
+            # A small machine may take longer to start the child than a daemon has at its end.
+            self._cluster.finish(lambda: self.loop.stopping)
         finally:
             self._cluster.close()
             self._listening.stop()

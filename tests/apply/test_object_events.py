@@ -206,6 +206,7 @@ def test_the_child_process_tells_what_direct_apply_did(cluster, namespace):
         told_cluster.report(report)
         told_cluster.report(replace(report, message="twice"), given_up=True)
         told_cluster.report(replace(report, result=ObjectResult.RELEASED))
+        assert told_cluster.events.drain(120)
     finally:
         told_cluster.close()
     assert [one.partition(" ")[0] for one in told(cluster, namespace)] == [
