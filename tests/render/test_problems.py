@@ -189,6 +189,15 @@ def test_a_file_in_another_encoding_is_refused():
     assert f"(byte {len(GROUP) + 3})" in problem.message
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_of_utf16_is_named_at_its_begin(encoding):
+    """As PowerShell's `>` writes it, with its mark or without."""
+    text = "metadata: {annotations: {dynamic-prefix.io/name: home}}\n"
+    (problem,) = read_inventory({"a.yaml": text.encode(encoding)}, Settings()).problems
+    assert (problem.code, problem.place) == ("not-utf8", Place("a.yaml", 1, 1))
+    assert "UTF-16" in problem.message
+
+
 def test_a_dynamic_prefix_has_a_name_of_its_own():
     """The second one is refused, with the place of the first."""
     (problem,) = read_inventory({"a.yaml": PREFIX, "b.yaml": PREFIX}, Settings()).problems
