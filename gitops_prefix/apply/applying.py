@@ -55,6 +55,8 @@ _ASK_SECONDS = 15.0
 _PATIENCE_SECONDS = 1.0
 _NOT_THERE = {ObjectResult.MISSING, ObjectResult.NOT_INSTALLED, ObjectResult.ANOTHER}
 """Nothing of ours is held there: a release has nothing to report."""
+_IN_COMMON = {ObjectResult.NOT_INSTALLED, ObjectResult.WAITING}
+"""A kind that is missing, or a reconciler that is waited for, concerns many objects."""
 
 
 class Cluster(Protocol):
@@ -410,8 +412,8 @@ class Applying:
     def _log(self, report: ObjectReport) -> None:
         """Log what is new, and only once what stays as it is."""
         said = (report.result, report.message)
-        # A kind that is not installed is reported once, not for each object.
-        what = report.message if report.result is ObjectResult.NOT_INSTALLED else report.title
+        # What many objects have in common is reported once, not for each of them.
+        what = report.message if report.result in _IN_COMMON else report.title
         again = self._logged.get(what) == said and report.message
         self._logged[what] = said
         if again or report.result is ObjectResult.UNCHANGED:

@@ -436,6 +436,18 @@ def test_how_loud_it_is(said, result, level):
     assert [record.levelname for record in lines] == [level]
 
 
+@pytest.mark.parametrize("result", [ObjectResult.NOT_INSTALLED, ObjectResult.WAITING])
+def test_what_many_objects_have_in_common_is_one_line(said, result):
+    """A kind that is not there, or the reconciler that all of them wait for."""
+    wanted = tuple(replace(WANTED[0], name=str(number)) for number in range(20))
+    cluster, reports = Cluster(), []
+    cluster.answers |= {"apply": result, "release": result}
+    with thread(cluster, read=lambda _: wanted, count=reports.append) as daemon:
+        daemon.take(*(BACK if result is ObjectResult.WAITING else AWAY), 0.0)
+        until(lambda: len({report.name for report in reports}) == 20, "all reports")
+    assert len([line for line in said.messages if line.startswith("direct apply: ")]) == 1
+
+
 def test_a_thread_that_waits_ends_at_once():
     with thread(Cluster()) as daemon:
         assert daemon.alive()
