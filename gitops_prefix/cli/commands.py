@@ -81,7 +81,9 @@ class LazyGroup(click.Group):
         """
         if cmd_name not in COMMANDS:
             if not cmd_name.startswith("-"):
-                hint = nearest(cmd_name, list(COMMANDS))
+                as_option = f'. Did you mean "--{cmd_name}"?'
+                is_option = cmd_name in {"help", "version"}
+                hint = as_option if is_option else nearest(cmd_name, list(COMMANDS))
                 ctx.fail(f'There is no command "{cmd_name}"{hint}')
             return None
         command = load(cmd_name)
@@ -167,7 +169,7 @@ def read_config(path: Path) -> dict[Any, Any]:
         message = f"cannot be read: {error.strerror}"
         raise InputError(Problem("config-unreadable", message, place)) from error
     except UnicodeDecodeError as error:
-        message = f"cannot be read: {error}"
+        message = f"is not UTF-8 (byte {error.start}): save it as UTF-8"
         raise InputError(Problem("config-unreadable", message, place)) from error
     except NotYamlError as error:
         place = source.place(error.offset)

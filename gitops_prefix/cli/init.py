@@ -147,7 +147,7 @@ def command(  # noqa: PLR0913  one parameter an option
     remote = remote_of(checkout, repo)
     values = {
         "name": _name(inventory) if name is None else name,
-        "interface": interface or _INTERFACE,
+        "interface": _INTERFACE if interface is None else interface,
         "routers": _routers(routers),
         "repo": remote.url,
         "branch": _branch(checkout) if branch is None else branch,

@@ -242,7 +242,11 @@ class Origin(NamedTuple):
 
 
 def remote_of(checkout: Checkout, given: str | None) -> Origin:
-    """Return the URL that the reconcilers and the daemon take."""
+    """Return the URL that the reconcilers and the daemon take.
+
+    Raises:
+        InputError: what was given is no URL with a host, no `git@host:path`, and no path.
+    """
     url = checkout.ask("remote", "get-url", "origin") if given is None else given
     if given is None and not url:
         return Origin(_REPO, f"there is no remote origin: {_REPO} is a placeholder; give --repo")
@@ -250,6 +254,11 @@ def remote_of(checkout: Checkout, given: str | None) -> Origin:
     if scp_like and "://" not in url:
         user = f"{scp_like[1]}@" if scp_like[1] else ""
         return Origin(f"ssh://{user}{scp_like[2]}/{scp_like[3]}")
+    if given and not _is_place(given):
+        message = (
+            f'--repo "{given}" is no URL and no path: write ssh://git@git.example.com/home.git'
+        )
+        raise InputError(Problem("invalid-repo", message))
     if "://" not in url or url.startswith("file:"):
         if given is None:
             return Origin(_REPO, f"origin is a path on this machine: {_REPO} is a placeholder")
@@ -261,6 +270,20 @@ def remote_of(checkout: Checkout, given: str | None) -> Origin:
     note = "the deployment takes an ssh key, and this is https: docs/auth.md has the token's way"
     # A token in it would be in the repository for everybody.
     return Origin(f"{scheme}://{place}", note if not userinfo else f"{note}; userinfo left out")
+
+
+def _is_place(given: str) -> bool:
+    """Whether a remote may be there: a URL with a host and a port, or a path."""
+    from urllib.parse import urlsplit  # noqa: PLC0415  as below
+
+    if "://" not in given or given.startswith("file:"):
+        # Unlike Path.exists, this never raises.
+        return given.startswith(("/", "file:")) or os.path.exists(given)  # noqa: PTH110
+    try:
+        parts = urlsplit(given)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def keyscan(url: str) -> str:

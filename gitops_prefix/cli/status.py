@@ -160,7 +160,7 @@ def _ask(url: str, token_file: Path | None) -> Document:
     from gitops_prefix.publish.credentials import one_line, token_from  # noqa: PLC0415
     from gitops_prefix.publish.http import HttpClient, Request, Response  # noqa: PLC0415
 
-    if not url.startswith(("http://", "https://")):
+    if not url.startswith(("http://", "https://")) or not url.partition("://")[2].strip("/"):
         message = f'--url "{url}" is not a URL of http: write "http://localhost:8080", for example'
         raise InputError(Problem("invalid-value", message))
     place = url.rstrip("/")

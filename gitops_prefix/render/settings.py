@@ -76,7 +76,9 @@ def read_settings(content: bytes | None) -> Settings:
         {str(key): field for key, field in value.items()} if isinstance(value, dict) else {}
     )
     fields = Fields(content_of)
-    written = fields.mapping("externalDNS").texts("annotationPrefixes")
+    external_dns = fields.mapping("externalDNS")
+    external_dns.only("annotationPrefixes")
+    written = external_dns.texts("annotationPrefixes")
     prefixes = tuple(f"{text.removesuffix('/')}/" for _, text in written)
 
     def place(*path: str | int) -> Place:

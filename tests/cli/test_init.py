@@ -48,6 +48,10 @@ BREAKOUTS = {
     "a blank in the repository": ["--repo", "https://git.example.com/a b"],
     "a backslash in the branch": ["--branch", "a\\n"],
     "a reconciler that is none": ["--for", "helm"],
+    "an interface that a script left empty": ["--interface", ""],
+    "a repository that is no place": ["--repo", "nonsense"],
+    "a repository without a host": ["--repo", "https://"],
+    "a port that is none": ["--repo", "ssh://git@git.example.com:99999/x"],
 }
 
 

@@ -321,6 +321,9 @@ COMMANDS = {
     "a directory with nothing": (["validate", "--exclude", "*.yaml"], "nothing below"),
     "a check of nothing": (["render", "--check", "--exclude", "*.yaml"], "nothing below"),
     "an option that is misspelt": (["render", "--chek"], "--check"),
+    "an option as a command": (["version"], 'Did you mean "--version"?'),
+    "a daemon without a host": (["status", "--url", "http://"], "http://localhost:8080"),
+    "a remote without a host": (["run", "--once", "--repo", "https://"], "names no host"),
     "a command that is misspelt": (["valdiate"], "validate"),
     "a name in capitals": (["init", "new", "--name", "Home"], "--name"),
     "an interface with blanks": (["init", "new", "--interface", "eth 0"], "--interface"),
@@ -469,6 +472,11 @@ CONFIGURATIONS = {
     "no YAML": ("branch: [\n", "gitops-prefix.yaml"),
     "a rewrite without a name": ('rewrite: [{path: "*.j2"}]\n', "dynamicPrefix"),
     "a rewrite that is a word": ("rewrite: talos\n", "is not a list"),
+    "a slip in the DNS settings": (
+        "externalDNS: {annotationPrefix: [x/]}\n",
+        '"annotationPrefixes"',
+    ),
+    "both sides of a merge": ("<<<<<<< HEAD\nbranch: a\n=======\n", "both sides of a merge"),
     "a value of another type": ("output: [text]\n", "output"),
 }
 
