@@ -42,6 +42,7 @@ MOVED = {
     ),
     "a zone": ("2001:db8:a::1%eth0", "2001:db8:b:1::1%eth0"),
     "a CIDR": ("2001:db8:a::/64", "2001:db8:b:1::/64"),
+    "a word of one letter": ("x:2001:db8:a::10", "x:2001:db8:b:1::10"),
     "a part of it": ("2001:db8:a:0:f000::/68,", "2001:db8:b:1:f000::/68,"),
     "an interface": ("address 2001:db8:a::2/48;", "address 2001:db8:b:1::2/48;"),
     "first and last": ("2001:db8:a::1-2001:db8:a::ff", "2001:db8:b:1::1-2001:db8:b:1::ff"),
