@@ -77,6 +77,7 @@ def test_the_text_has_a_line_each_and_the_sum(tmp_path, capsys):
 
 WRONG = {
     "options": (["--trailer", "x", "--ssh-key", "k"], "options", "[no-known-hosts]"),
+    "a remote without a host": (["--repo", "https://"], "options", "names no host"),
     "no such branch": (["--branch", "nope"], "remote", 'no branch "nope"'),
     "a path without any": (["--path", "nope"], "manifests", "no DynamicPrefix"),
     "a path that is not there": (["--path", "nope"], "path", "is no directory of the branch main"),

@@ -323,7 +323,6 @@ COMMANDS = {
     "an option that is misspelt": (["render", "--chek"], "--check"),
     "an option as a command": (["version"], 'Did you mean "--version"?'),
     "a daemon without a host": (["status", "--url", "http://"], "http://localhost:8080"),
-    "a remote without a host": (["run", "--once", "--repo", "https://"], "names no host"),
     "a command that is misspelt": (["valdiate"], "validate"),
     "a name in capitals": (["init", "new", "--name", "Home"], "--name"),
     "an interface with blanks": (["init", "new", "--interface", "eth 0"], "--interface"),
