@@ -298,6 +298,7 @@ NO_MARKERS = {
     "prose": "a: x  # write $dynamicprefix here some day\n",
     "a line that was commented out": marked("# a: 0::/0 <home:prefix>\nb: 1\n"),
     "a misspelt one in quotes": """a: '# {"$dynamicPrefix": "home:prefix"}'\n""",
+    "in a text, without a blank before it": marked("a: |\n  x<home:prefix>\n"),
     "another program's": """a: x  # {"$imagepolicy": "a:b"} $dynamicprefix\n""",
 }
 
@@ -323,6 +324,7 @@ WARNED = {
         marked("a: <home:network>\n- 2001:db8:a:0\n- 2001:db8:a::1\n"),
         "3:3 will-not-follow",
     ),
+    "without the blank before it": (marked('a: "x"<home:prefix>\n'), "1:7 marker-aside"),
     "behind a comment": (marked("a: x # the LAN <home:prefix>\n"), "1:6 marker-aside"),
     "nothing to rewrite": (marked("a: 2001:db8:c::1 <home:rewrite>\n"), "1:1 nothing-of-ours"),
     "nothing to rewrite in an empty block": (
