@@ -276,6 +276,13 @@ def test_a_skipped_file_is_reported_and_counts_as_matched():
     ]
 
 
+def test_a_pattern_may_be_for_files_outside_of_the_path():
+    files = RepositoryFiles({SETTINGS: named("talos/x.j2")}, (), "clusters")
+    (problem,) = read_inventory(files, read_settings(files[SETTINGS])).problems[:1]
+    assert problem.code == "rewrite-nothing"
+    assert 'no file below --path "clusters"' in problem.message
+
+
 SETTINGS_WRONG = {
     "no path": b"rewrite: [{dynamicPrefix: home}]\n",
     "no name": b"rewrite: [{path: a}]\n",

@@ -244,6 +244,18 @@ def test_an_operators_record_on_a_dynamic_prefix_is_named():
     assert [code for code, _, _ in found(text)] == ["operator-annotation"]
 
 
+GLUED = '"2001:db8::1"# {"$dynamicprefix": "home:prefix"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [(f"a: {GLUED}\n", ["marker-aside"]), (f"a: |\n  b {GLUED}\n", []), (f"a: '{GLUED}'\n", [])],
+    ids=["behind a value", "in a block scalar", "in quotes"],
+)
+def test_a_marker_needs_a_blank_before_it(text, codes):
+    assert [code for code, _, _ in found(text)] == codes
+
+
 NOT_YAML = {
     "a tab": ("spec:\n\ta: b\n", "there is a tab, and YAML is indented with blanks"),
     "a tab behind blanks": ("spec:\n  \ta: b\n", "there is a tab"),
