@@ -1,12 +1,13 @@
 """What a pass writes: each status moves on, and the manifests follow."""
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.prefix import USUAL_LENGTH
 from gitops_prefix.decide.specification import MOST_HISTORY, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice, advance, imagined_prefix, replay, settle
@@ -172,7 +173,33 @@ def rehearse(
         for problem in filter(_refuses, refusals):
             if (problem.code, problem.place and problem.place.path) not in reported:
                 found.setdefault((problem.code, problem.place), _foreseen(problem))
-    return tuple(found.values())
+    return (*found.values(), *_other_delegations(inventory, statuses))
+
+
+def _other_delegations(inventory: Inventory, statuses: Mapping[str, Status]) -> Iterator[Problem]:
+    """A note where a longer prefix than the one that is asked for would not do.
+
+    `requestedPrefixLength` is a hint to the server (RFC 8415, 18.2.1). The first prefix shows
+    what it delegates.
+    """
+    for name, document in inventory.dynamic_prefixes.items():
+        specification = document.specification
+        asked = specification.acquisition.watched_delegation
+        # Beside advertisements the fallback to their /64 has a warning of its own.
+        if not asked or name in statuses or specification.acquisition.watched_links:
+            continue
+        for length in range(asked.length + 1, USUAL_LENGTH + 1):
+            choice = Choice(imagined_prefix(specification, length, 0))
+            try:
+                advance(specification, None, choice, _LONG_AGO)
+            except ValueError as error:
+                message = (
+                    f"the server may delegate a /{length} where a /{asked.length} is asked for, "
+                    f"and then {error}"
+                )
+                place = document.place
+                yield Problem("delegation-may-not-fit", message, place, Severity.NOTE)
+                break
 
 
 def _steps(inventory: Inventory) -> int:

@@ -80,6 +80,25 @@ ROWS = {
         {"home": f"{HOME}  subnets: [{{name: far, offset: 9, prefixLength: 64}}]\n"},
         [("may-not-fit", "home.yaml", 4)],
     ),
+    "a delegation that is shorter than asked for": (
+        {
+            "home": HOME.replace(
+                "routerAdvertisement: {interface: eth0}",
+                "dhcpv6pd: {interface: eth0, requestedPrefixLength: 56}",
+            )
+            + "  subnets: [{name: far, offset: 9, prefixLength: 64}]\n",
+        },
+        [("delegation-may-not-fit", "home.yaml", 4)],
+    ),
+    "a delegation that has room in any length": (
+        {
+            "home": HOME.replace(
+                "routerAdvertisement: {interface: eth0}",
+                "dhcpv6pd: {interface: eth0, requestedPrefixLength: 56}",
+            )
+        },
+        [],
+    ),
     "a static prefix of another length": (
         {
             "home": HOME.replace(
