@@ -33,6 +33,7 @@ from gitops_prefix.cli.options import (
     settings_option,
 )
 from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, print_json, printable
+from gitops_prefix.cli.rules import pushes_elsewhere
 from gitops_prefix.cli.settings import RepositorySettings, RunSettings
 from gitops_prefix.cli.sightings import Sighting, findings, from_link
 from gitops_prefix.daemon.server import parse_listen
@@ -40,6 +41,8 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition
 from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.plan.plan import read_repository
+from gitops_prefix.publish.clone import is_taken
+from gitops_prefix.publish.credentials import local_path
 from gitops_prefix.publish.failure import Failed
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.scrub import redact
@@ -138,6 +141,7 @@ def _checks(directory: Path, settings: RunSettings) -> Iterator[Check]:
                 signs=bool(settings.commits.signing_key),
                 signers=settings.commits.require_signed_parent,
                 below=where.path,
+                proposes=pushes_elsewhere(settings.proposals),
             )
             inventory = None if files is None else read_repository(files)
     if inventory is None:
@@ -181,6 +185,8 @@ def _clone_dir(where: RepositorySettings) -> Iterator[Check]:
     elif not os.access(there, os.W_OK | os.X_OK):
         words = f"--clone-dir {wanted}: uid {os.geteuid()} may not write to {there}"
         yield Check("clone", Finding.WRONG, words, remedy)
+    elif there == wanted and os.access(there, os.R_OK) and is_taken(there):
+        yield Check("clone", Finding.WRONG, f"--clone-dir {wanted} holds something else", remedy)
 
 
 def _addresses(settings: RunSettings) -> Iterator[Check]:
@@ -217,7 +223,7 @@ def _git() -> Check:
 
 
 def _repository(
-    repository: Repository, *, signs: bool, signers: Path | None, below: str
+    repository: Repository, *, signs: bool, signers: Path | None, below: str, proposes: bool
 ) -> Generator[Check, None, Mapping[str, bytes] | None]:
     """Open, read and rehearse a push; returns the managed files of the branch, or None."""
     try:
@@ -253,12 +259,33 @@ def _repository(
                 fault or f"{tip[:12]} verifies by {signers}",
             )
         report = repository.rehearse_push()
-        if isinstance(report, Failed):
+        if not proposes and _is_checked_out(repository.url, repository.branch):
+            words = f"{repository.branch} is checked out there, and git refuses a push to it"
+            remedy = "name a bare repository: git clone --bare"
+            yield Check("push", Finding.WRONG, words, remedy)
+        elif isinstance(report, Failed):
             remedy = "give the key or the token the right to write, or use --push-branch"
             yield Check("push", Finding.WRONG, report.words, remedy)
         else:
             yield Check("push", Finding.OK, "the remote lets us push (hooks were not asked)")
         return files
+
+
+def _is_checked_out(url: str, branch: str) -> bool:
+    """Whether a branch is that of a work tree on this machine (receive.denyCurrentBranch)."""
+    path = local_path(url)
+    if path is None:
+        return False
+
+    def ask(*words: str) -> str:
+        command = ["git", "-C", str(path), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    return (
+        ask("rev-parse", "--is-bare-repository") == "false"
+        and ask("symbolic-ref", "--short", "HEAD") == branch
+        and ask("config", "receive.denyCurrentBranch") in {"", "true", "refuse"}
+    )
 
 
 def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:

@@ -61,6 +61,16 @@ class ObjectFormat(StrEnum):
         return {"HEAD": _HEAD, "config": _CONFIG % 1 + b"[extensions]\n\tobjectformat = sha256\n"}
 
 
+def is_taken(directory: Path) -> bool:
+    """Whether a directory holds something else than a clone of ours.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    names = {path.name for path in directory.iterdir()} - _OURS_TO_TAKE
+    return bool(names) and _OWNER not in names
+
+
 class Owner:
     """The lock on one directory."""
 
@@ -83,8 +93,7 @@ class Owner:
             InputError: the directory holds something else, or another process uses it.
             OSError: the directory cannot be written.
         """
-        names = {path.name for path in self._directory.iterdir()} - _OURS_TO_TAKE
-        if names and _OWNER not in names:
+        if is_taken(self._directory):
             message = f"--clone-dir {self._directory} holds something else: name an empty directory"
             raise InputError(Problem("clone-dir-taken", message))
         self._lock = self._open(_OWNER)

@@ -13,6 +13,7 @@ from tests.apply import kubeconfigs
 from tests.branch import bare_repository, commit_ours, fetched
 from tests.cli.directories import snapshot
 from tests.git_servers import new_key, ssh_server
+from tests.gitrepo import commit_all, git
 from tests.netns import Radvd, lab
 from tests.parts import require
 
@@ -95,6 +96,21 @@ def test_what_run_could_not_open_is_named(tmp_path, capsys, monkeypatch):
     assert found["clone"][0] == found["listen"][0] == "wrong"
     assert "file is a file" in found["clone"][1]
     assert snapshot(tmp_path) == before
+
+
+def test_a_branch_that_is_checked_out_there_takes_no_push(tmp_path, capsys):
+    """git's dry run does not ask for that (receive.denyCurrentBranch)."""
+    tree = tmp_path / "home"
+    tree.mkdir()
+    (tree / "p.yaml").write_bytes(STATIC + b"---\n" + POOL)
+    commit_all(tree)
+    words = ["--repo", str(tree), "--clone-dir", str(tree)]
+    found = answers(capsys, *words, code=1)
+    assert found["push"][0] == found["clone"][0] == "wrong"
+    assert "a bare repository" in found["push"][1]
+    assert "holds something else" in found["clone"][1]
+    git(tree, "config", "receive.denyCurrentBranch", "updateInstead")
+    assert answers(capsys, *words[:2], code=0)["push"][0] == "ok"
 
 
 def test_without_git_that_is_what_is_wrong(tmp_path, capsys, monkeypatch):
