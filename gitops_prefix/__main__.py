@@ -29,11 +29,13 @@ def main() -> None:
 def _obey_sigterm() -> None:
     """Leave on SIGTERM, which the kernel keeps from a PID 1 without a handler (pid_namespaces(7)).
 
-    A daemon sets its own handler a second later. Until then it has begun nothing.
+    The program sets its own handler a second later. Until then it has begun nothing, and that is
+    no failure of a daemon. Whoever waits for the end of `--once` must not take it for done.
     """
     import signal  # noqa: PLC0415  see above
 
-    code = 0 if "run" in sys.argv else 128 + signal.SIGTERM
+    once = "--once" in sys.argv or "GITOPS_PREFIX_ONCE" in os.environ
+    code = 128 + signal.SIGTERM if "run" not in sys.argv else 3 if once else 0
     signal.signal(signal.SIGTERM, lambda *_: os._exit(code))
 
 

@@ -55,11 +55,13 @@ def free_port() -> int:
     """A port that nobody takes until its server does, however late that starts.
 
     The kernel gives it to no connection: it is below the range of those. No other test process
-    is given it while this one lives: its byte is locked.
+    is given it while this one lives: its byte is locked. Where that range begins so low that an
+    ordinary user may bind no port below it, a port of the range has to do.
     """
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = range(first * 2 // 3, first) if first > 4096 else range(20000, 30000)
     while True:
-        port = secrets.choice(range(first * 2 // 3, first))
+        port = secrets.choice(ports)
         if port in _OURS:
             continue
         with suppress(OSError), socket.socket() as probe:

@@ -89,7 +89,10 @@ def find_object(connection: Connection, wanted: ApplyConfiguration) -> LiveObjec
         guessed = served is not None and served.namespaced and not wanted.namespace
         if error.status != 403 or not guessed:
             return report
-        words = f"the file names no namespace, so that of {namespace} was asked for: write it"
+        words = (
+            f'the file names no namespace, so namespace "{namespace}" was searched: '
+            "write metadata.namespace"
+        )
         return replace(report, message=f"{words}; {report.message}")
     if live is None:
         where = f"in namespace {namespace}" if namespace else "in the cluster"

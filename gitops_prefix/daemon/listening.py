@@ -89,6 +89,7 @@ class Listening:
         self._sink, self._clock, self._vouched = sink, clock, vouched
         self._watcher: Watcher | None = None
         self._thread: threading.Thread | None = None
+        self._failed = False
         self._followed = _NOTHING
 
     def follow(self, watched: Mapping[str, Watched]) -> None:
@@ -127,7 +128,7 @@ class Listening:
 
     def alive(self) -> bool:
         """Whether it listens, or has nothing to listen to."""
-        return self._thread is None or self._thread.is_alive()
+        return not self._failed and (self._thread is None or self._thread.is_alive())
 
     def stop(self) -> None:
         """Listen no more, without giving back what is only lent."""
@@ -151,6 +152,8 @@ class Listening:
             watcher.run()
         except Exception as error:  # noqa: BLE001  nothing else catches it
             log.critical("cannot listen any more: %s: %s", type(error).__name__, error)
+            # The thread still lives when whoever it wakes asks.
+            self._failed = True
             self._ended()
 
     def _hoped(self, name: str) -> Prefix | None:

@@ -19,6 +19,7 @@ from gitops_prefix.decide.advertisement import (
     Router,
 )
 from gitops_prefix.decide.prefix import (
+    BITS,
     GLOBAL_UNICAST,
     USUAL_LENGTH,
     AddressRange,
@@ -297,14 +298,14 @@ class Reference(NamedTuple):
                 continue
             yield placed
             base = specification.base(status.current)
-            # In a status that was edited by hand it may be elsewhere.
-            for past in status.history if base.covers(placed.cidr) else ():
+            # It may lie outside the base, where somebody changed the length of the delegation or
+            # edited the status. It moves all the same: what stood in past prefixes stays ours.
+            offset = placed.cidr.network - base.network
+            for past in status.history:
                 moved = specification.base(past.prefix)
-                if moved.length == base.length:
-                    offset = placed.cidr.network - base.network
-                    yield PlacedSubnet(
-                        placed.name, Prefix(moved.network + offset, placed.cidr.length)
-                    )
+                network = moved.network + offset
+                if moved.length == base.length and 0 <= network < 1 << BITS:
+                    yield PlacedSubnet(placed.name, Prefix(network, placed.cidr.length))
 
 
 def places_in(specification: Specification, prefix: Prefix, part: Prefix) -> tuple[str, ...]:

@@ -371,8 +371,8 @@ def find_unread(manifest: Manifest, read: Iterable[Path]) -> Iterator[Problem]:
 def _key_in_text(manifest: Manifest, path: Path, node: ScalarNode) -> str:
     """A key of ours in a patch that is a text, or in the path of a JSON patch (RFC 6902).
 
-    A patch that only removes our keys is no mistake: the cluster needs none of them. Neither is
-    an annotation that holds a copy of the object, as kubectl's.
+    A patch that only removes our keys, or tests them before, is no mistake: the cluster needs none
+    of them. Neither is an annotation that holds a copy of the object, as kubectl's.
     """
     found = _IN_BLOCK.search(node.text) if node.style in {"|", ">"} else None
     found = found or _IN_TEXT.search(node.text)
@@ -380,7 +380,7 @@ def _key_in_text(manifest: Manifest, path: Path, node: ScalarNode) -> str:
         return ""
     beside = value_at(manifest.content, path[:-1]) if path[-1:] == ("path",) else None
     done = [beside.get("op")] if isinstance(beside, dict) else _OPERATION.findall(node.text)
-    if {*done} == {"remove"}:
+    if done and {*done} <= {"remove", "test"}:
         return ""
     return next(key for key in found.groups() if key).replace("~1", "/")
 

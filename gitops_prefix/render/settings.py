@@ -76,10 +76,7 @@ def read_settings(content: bytes | None) -> Settings:
         {str(key): field for key, field in value.items()} if isinstance(value, dict) else {}
     )
     fields = Fields(content_of)
-    external_dns = fields.mapping("externalDNS")
-    external_dns.only("annotationPrefixes")
-    written = external_dns.texts("annotationPrefixes")
-    prefixes = tuple(f"{text.removesuffix('/')}/" for _, text in written)
+    prefixes = _annotation_prefixes(fields.mapping("externalDNS"))
 
     def place(*path: str | int) -> Place:
         return source.place(nearest_node(root, path).start) if root else Place(SETTINGS_FILE)
@@ -114,6 +111,15 @@ def read_settings(content: bytes | None) -> Settings:
     if problems:
         raise InputError(*problems)
     return Settings(prefixes, rewrites, lists)
+
+
+def _annotation_prefixes(external_dns: Fields) -> tuple[str, ...]:
+    """The prefixes of external-dns' annotations, each with its slash."""
+    if "annotationPrefixes" not in external_dns.content:
+        # Without a value it is the default; under another name it is a slip.
+        external_dns.only("annotationPrefixes")
+    written = external_dns.texts("annotationPrefixes")
+    return tuple(f"{text.removesuffix('/')}/" for _, text in written)
 
 
 def _entries(fields: Fields, key: str, *known: str) -> Iterator[Fields]:

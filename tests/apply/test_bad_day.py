@@ -238,7 +238,7 @@ def test_a_server_that_repeats_our_token_is_not_quoted(tmp_path, status):
     assert TOKEN not in str(caught.value)
 
 
-def test_an_object_that_hangs_delays_the_others_by_no_more_than_its_own_limit(cluster, namespace):
+def test_an_object_that_hangs_is_not_waited_for_again_and_the_others_go_on(cluster, namespace):
     files = {"group.yaml": GROUP, "pool.yaml": POOL}
     sync(cluster, namespace, files, A)
     group, pool = configurations(files, namespace, A, B)

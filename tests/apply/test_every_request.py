@@ -129,7 +129,7 @@ class House:
     def held(self) -> int:
         """How many objects have a field of the daemon's."""
         entries = (each["metadata"]["managedFields"] for each in self.live().values())
-        return sum(any(one["manager"] == "gitops-prefix" for one in found) for found in entries)
+        return sum(any(field["manager"] == "gitops-prefix" for field in found) for found in entries)
 
     def asked(self) -> Iterator[Asked]:
         return self.cluster.asked(self.account, self.namespace)

@@ -73,6 +73,7 @@ REFUSED = {
     "a Service whose name begins with a digit": ({"fullnameOverride": "1a", "metrics": {"service": {"enabled": True}}}, "metrics.service.enabled: the name of a Service begins with a letter"),
     "times of the Lease that client-go refuses": ({"leaderElection": {"enabled": True}, "options": {"retry-period": "9.9s"}}, "options: lease-duration 15s must be longer than renew-deadline 10s, and that longer than 1.2 times retry-period 9.9s"),
     "a time of the Lease, as a flag": ({"leaderElection": {"enabled": True}, "args": ["--lease-duration=9s"]}, "lease-duration 9s must be longer than renew-deadline 10s"),
+    "a time of the Lease, as a flag and its value": ({"leaderElection": {"enabled": True}, "args": ["--lease-duration", "9s"]}, "lease-duration 9s must be longer than renew-deadline 10s"),
     "a time of the Lease, as a variable": ({"leaderElection": {"enabled": True}, "env": [{"name": "GITOPS_PREFIX_RENEW_DEADLINE", "value": "2.3s"}]}, "1.2 times retry-period 2s"),
     "a probe's time that is none": ({"livenessProbe": {"period": 3}}, "at '/livenessProbe'"),
 }  # fmt: skip

@@ -58,8 +58,18 @@ def test_a_status_that_was_edited_by_hand_has_its_parts_where_they_are():
     by_hand = replace(status(B), current=Prefix.parse("2001:db8:d::/64"))
     room = room_of(Reference("home", "lb"), SPECIFICATION, by_hand)
     assert room == Room((A.network, B.network), RANGE.start, RANGE.end)
-    room = room_of(Reference("home", subnet="pods"), SPECIFICATION, by_hand)
+    far = replace(status(B), current=Prefix.parse("ffff::/64"))
+    room = room_of(Reference("home", subnet="pods"), SPECIFICATION, far)
     assert room == Room((parse_address("2001:db8:a:2::"),), 1, (1 << 64) - 1)
+
+
+def test_what_stood_in_past_prefixes_stays_ours_when_the_delegation_is_said_to_be_smaller():
+    """The status still has the subnet of the /56, which is outside the /60 around the prefix."""
+    here, past = (Prefix.parse(f"2001:db8:{site}:37::/64") for site in "ab")
+    smaller = replace(SPECIFICATION, acquisition=Acquisition(delegated_length=60))
+    room = room_of(Reference("home", subnet="pods"), smaller, status(past, current=here))
+    assert room is not None
+    assert room.networks == tuple(parse_address(f"2001:db8:{site}:2::") for site in "ab")
 
 
 @pytest.mark.parametrize(

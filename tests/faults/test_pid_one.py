@@ -136,7 +136,8 @@ def child_of(parent: int) -> int:
     raise AssertionError("it has no child")
 
 
-def test_sigterm_before_the_program_is_read_ends_it(tmp_path):
+@pytest.mark.parametrize(("words", "code"), [(["run"], 0), (["run", "--once"], 3)])
+def test_sigterm_before_the_program_is_read_ends_it(tmp_path, words, code):
     """The kernel keeps from PID 1 each signal that has no handler, and imports take a second."""
     if subprocess.run((*UNSHARE, "true"), capture_output=True, check=False).returncode:
         pytest.skip("no PID namespace can be made")
@@ -144,12 +145,12 @@ def test_sigterm_before_the_program_is_read_ends_it(tmp_path):
     (tmp_path / "click.py").write_text(
         f"import pathlib, threading\npathlib.Path({str(begun)!r}).touch()\nthreading.Event().wait()\n"
     )
-    words = (*UNSHARE, sys.executable, "-m", "gitops_prefix", "run", "--repo", str(tmp_path))
+    command = (*UNSHARE, sys.executable, "-m", "gitops_prefix", *words, "--repo", str(tmp_path))
     path = f"{tmp_path}{os.pathsep}{ROOT}"
-    with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path) as outside:
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path) as outside:
         try:
             until(begun.exists, "the first import")
             os.kill(child_of(outside.pid), signal.SIGTERM)
-            assert outside.wait(60) == 0
+            assert outside.wait(60) == code
         finally:
             outside.kill()

@@ -350,8 +350,13 @@ DEAF = """
 import sys
 from gitops_prefix.watch.prefix_file import FileSource
 
-def break_off(*_):
-    raise RuntimeError("odd")
+ready = FileSource.ready
+
+def break_off(self, now):
+    for event in ready(self, now):
+        if "infinity" in open(event[0].interface).read():
+            raise RuntimeError("odd")
+        yield event
 
 FileSource.ready = break_off
 from gitops_prefix.__main__ import main
@@ -366,13 +371,16 @@ def test_a_daemon_that_cannot_listen_any_more_ends(tmp_path):
     source.write_text(f"{A}\n")
     house = Sourced(tmp_path, f"file:\n  path: {source}\n")
     words = house.command("--interval=1h", f"--source-dir={source.parent}")[3:]
-    answer = subprocess.run(
-        [sys.executable, "-c", DEAF, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert answer.returncode == 3
-    assert "cannot listen any more: RuntimeError: odd" in answer.stderr
-    assert "error: nobody listens any more, so the daemon ends" in answer.stderr
+    with (
+        house.log.open("w") as stderr,
+        subprocess.Popen([sys.executable, "-c", DEAF, *words], stderr=stderr) as daemon,
+    ):
+        try:
+            house.published(A)
+            source.write_text(f"{B} infinity\n")
+            assert daemon.wait(timeout=120) == 3
+        finally:
+            daemon.kill()
+    log = house.log.read_text()
+    assert "cannot listen any more: RuntimeError: odd" in log
+    assert "error: nobody listens any more, so the daemon ends" in log

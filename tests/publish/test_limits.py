@@ -109,9 +109,10 @@ def test_a_slow_hook_is_waited_for_beyond_the_silence(tmp_path):
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\nexec sleep 6\n")
     hook.chmod(0o755)
-    limits = TimeLimits(silence=4.0)
-    with fetched(tmp_path / "clone", f"file://{remote}", limits=limits) as repository:
+    with fetched(tmp_path / "clone", f"file://{remote}") as repository:
         commit = commit_ours(repository, NEW)
+    limits = TimeLimits(silence=4.0)
+    with opened(tmp_path / "clone", f"file://{remote}", limits=limits) as repository:
         assert repository.push() == Published(commit)
 
 

@@ -12,6 +12,11 @@ READ = {
     "an empty file": (b"", DEFAULT),
     "options of the command alone": (b"branch: main\n", DEFAULT),
     "no prefixes": (b"externalDNS: {annotationPrefixes: []}\n", DEFAULT),
+    "a value that was forgotten": (b"externalDNS: {annotationPrefixes: }\n", DEFAULT),
+    "prefixes and a word for people": (
+        b"externalDNS: {annotationPrefixes: [a/], note: x}\n",
+        ("a/",),
+    ),
     "prefixes": (b"externalDNS:\n  annotationPrefixes: [a/, b/]\n", ("a/", "b/")),
 }
 

@@ -219,6 +219,11 @@ SILENT = {
         f'{OBJECT}  annotations:\n    k: |\n      {{"dynamic-prefix.io/name":"home"}}\n'
     ),
     "a patch that removes a key": "- op: remove\n  path: /metadata/annotations/dynamic-prefix.io~1name\n",
+    "a patch that tests a key and then removes it": (
+        "kind: Kustomization\npatches:\n- patch: |-\n"
+        "    - {op: test, path: /metadata/annotations/dynamic-prefix.io~1name, value: home}\n"
+        "    - {op: remove, path: /metadata/annotations/dynamic-prefix.io~1name}\n"
+    ),
     "an inline patch that removes keys": (
         "kind: Kustomization\npatches:\n- patch: |-\n"
         + "    - op: remove\n      path: /metadata/annotations/dynamic-prefix.io~1name\n" * 2

@@ -7,7 +7,7 @@ from gitops_prefix.errors import InputError
 from gitops_prefix.render.settings import Settings
 from gitops_prefix.simulate.scenario import Event, Observed, Scenario, StandIns
 from gitops_prefix.simulate.steps import event_words, value_at
-from gitops_prefix.simulate.walk import walk
+from gitops_prefix.simulate.walk import MOST_INSTANTS, walk
 from tests.simulate.homes import NOW, files, stood_in, told, walked
 
 A, B = "2001:db8:1234::/64", "2001:db8:1235::/64"
@@ -144,6 +144,7 @@ def test_two_routers_may_share_an_address():
 
 
 def test_more_moments_than_anybody_waits_for_are_refused(monkeypatch):
+    assert MOST_INSTANTS <= 100_000, "seconds of a core"
     monkeypatch.setattr("gitops_prefix.simulate.walk.MOST_INSTANTS", 300)
     text = "{until: 1h, routers: {isp: {every: 3s}}, events: [{at: 0s, announces: [A]}]}"
     with pytest.raises(InputError, match="more than 300 moments: a longer `every`"):

@@ -130,9 +130,12 @@
 {{- $found = default $found .value }}
 {{- end }}
 {{- end }}
-{{- range (index . 0).Values.args }}
-{{- if hasPrefix (printf "--%s=" $name) . }}
-{{- $found = trimPrefix (printf "--%s=" $name) . }}
+{{- $args := (index . 0).Values.args }}
+{{- range $at, $argument := $args }}
+{{- if hasPrefix (printf "--%s=" $name) $argument }}
+{{- $found = trimPrefix (printf "--%s=" $name) $argument }}
+{{- else if and (eq $argument (printf "--%s" $name)) (lt (int (add1 $at)) (len $args)) }}
+{{- $found = index $args (int (add1 $at)) }}
 {{- end }}
 {{- end }}
 {{- $found }}
