@@ -6,6 +6,7 @@ key of `gitops-prefix.yaml`, the row in docs/cli.md, and for `run` the chart's p
 the file.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, field, fields, is_dataclass
@@ -160,6 +161,24 @@ class Parsed(click.ParamType[object]):
             return self._parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Output(click.Path):
+    """A directory to write to. An empty one is the variable of a script that nobody set."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Refuse the empty text, which pathlib takes for the current directory."""
+        if value == "":
+            self.fail("it is empty: name a directory", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class OneOf(click.Choice[str]):

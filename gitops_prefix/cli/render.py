@@ -24,6 +24,7 @@ from gitops_prefix.cli.manifests import (
 )
 from gitops_prefix.cli.options import (
     Command,
+    Output,
     config_option,
     directory_argument,
     exclude_option,
@@ -77,7 +78,7 @@ Its objects stay as they are then. docs/migrate.md has the steps after that."""
 )
 @option(
     "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Output(),
     metavar="OUT",
     help="Write every managed file to this directory instead (the rendered-manifests pattern).",
 )
@@ -264,7 +265,7 @@ def _prefix_document(before: Status | None, after: Status | None) -> dict[str, o
 @config_option
 @option(
     "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Output(),
     metavar="OUT",
     help="Write files to this directory, instead of one stream to stdout.",
 )

@@ -237,6 +237,13 @@ def test_an_output_directory_inside_is_no_input(home):
     assert snapshot(home / "out") == first
 
 
+def test_an_empty_output_directory_is_not_the_current_one(home):
+    before = snapshot(home)
+    answer = call(home, "render", "--output-dir", "", "--prefix", f"home-ipv6={A}")
+    assert (answer.returncode, snapshot(home)) == (2, before)
+    assert "it is empty: name a directory" in answer.stderr
+
+
 def test_an_output_directory_that_the_next_run_would_read_is_named(home):
     """Each document would be there twice."""
     words = ["render", "--output-dir", str(home / "out"), "--prefix", f"home-ipv6={A}"]
