@@ -179,6 +179,9 @@ def gits_directory_around(path: Path) -> Path | None:
         # Unlike Path.exists, this never raises.
         if all(os.path.exists(directory / name) for name in ("HEAD", "objects", "refs")):  # noqa: PTH110
             return directory
+        # A work tree, and it may lie in the bare repository that it belongs to.
+        if os.path.lexists(directory / ".git"):
+            return None
     return None
 
 

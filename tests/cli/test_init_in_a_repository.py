@@ -47,6 +47,19 @@ def test_gits_own_directory_gets_no_manifests(tmp_path, monkeypatch, capsys):
     assert snapshot(tmp_path) == before
 
 
+def test_a_work_tree_inside_its_bare_repository_is_a_work_tree(tmp_path, monkeypatch, capsys):
+    """`git clone --bare URL home`, and `git -C home worktree add tree`: a usual layout."""
+    git(tmp_path, "init", "--quiet", "-b", "main", "first")
+    git(tmp_path / "first", "commit", "--quiet", "--allow-empty", "-m", "first")
+    git(tmp_path, "clone", "--quiet", "--bare", "first", "home")
+    git(tmp_path / "home", "worktree", "add", "--quiet", "tree", "main")
+    monkeypatch.chdir(tmp_path / "home" / "tree")
+    assert enter(["init", "apps"]) == 0
+    assert (tmp_path / "home" / "tree" / "apps" / "kustomization.yaml").exists()
+    assert enter(["validate", "."]) == 0
+    assert "Git's own files" not in capsys.readouterr().err
+
+
 def test_what_cannot_be_read_might_be_a_second_dynamic_prefix(repository, capsys):
     (repository / "home.yaml").write_text("<<<<<<< HEAD\nkind: DynamicPrefix\n=======\na: b\n")
     assert enter(["init", "new"]) == 2

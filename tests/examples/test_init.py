@@ -140,6 +140,7 @@ def test_a_value_that_would_break_the_manifests_is_refused_and_nothing_written(
     tmp_path, option, value, capsys
 ):
     assert enter(["init", option, value, str(tmp_path)]) == 2
-    said = '{} "{}" is not a valid'.format(option, value.replace("\n", "\\n"))
+    wrong = "no URL and no path" if option == "--repo" else "not a valid"
+    said = '{} "{}" is {}'.format(option, value.replace("\n", "\\n"), wrong)
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
