@@ -131,7 +131,8 @@ def _show(outcome: Outcome, remote: Git, seconds: float) -> None:
 
 def _say_where_next(remote: Path, *, keep: bool) -> None:
     click.secho("\nWhere to look next", bold=True)
-    if shutil.which("gitops-prefix") is None:
+    in_checkout = (Path(__file__).parents[2] / "Makefile").exists()
+    if in_checkout and shutil.which("gitops-prefix") is None:
         click.echo("  make install                              the command, in .venv/bin")
     click.echo("  gitops-prefix observe --interface eth0    what your own router advertises")
     click.echo("  gitops-prefix init --for flux             manifests to start from")

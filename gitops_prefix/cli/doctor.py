@@ -89,9 +89,9 @@ class Right(NamedTuple):
 def command(*, directory: Path, settings: RunSettings, form: Format) -> int:
     """Check whether `run` with the same options would work on this machine.
 
-    Checks the options, git, the remote (reading and writing), the DynamicPrefixes on the
-    branch, each link and file, and what the API server allows. Without --repo the manifests are
-    those below DIR. Exit code 1 when something is wrong.
+    Checks the options, git, the remote (reading and writing), the clone directory, the addresses
+    to listen on, the DynamicPrefixes on the branch, each link and file, and what the API server
+    allows. Without --repo the manifests are those below DIR. Exit code 1 when something is wrong.
     """
     checks: list[Check] = []
     for found in _checks(directory, settings):
@@ -181,7 +181,9 @@ def _clone_dir(where: RepositorySettings) -> Iterator[Check]:
     there = next(path for path in (wanted, *wanted.absolute().parents) if os.path.lexists(path))
     remedy = "name a directory of yours with --clone-dir"
     if not os.path.isdir(there):  # noqa: PTH112  see above
-        yield Check("clone", Finding.WRONG, f"--clone-dir {wanted}: {there} is a file", remedy)
+        yield Check(
+            "clone", Finding.WRONG, f"--clone-dir {wanted}: {there} is no directory", remedy
+        )
     elif not os.access(there, os.W_OK | os.X_OK):
         words = f"--clone-dir {wanted}: uid {os.geteuid()} may not write to {there}"
         yield Check("clone", Finding.WRONG, words, remedy)
@@ -208,7 +210,11 @@ def _addresses(settings: RunSettings) -> Iterator[Check]:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 words = f"{option} {place}: {error.strerror or error}"
-                remedy = "write an address of this machine, as in 127.0.0.1:8080"
+                remedy = (
+                    "write a port above 1023, or give it the capability NET_BIND_SERVICE"
+                    if error.errno == errno.EACCES
+                    else "write an address of this machine, as in 127.0.0.1:8080"
+                )
                 yield Check("listen", Finding.WRONG, words, remedy)
         except InputError:
             continue  # one of the options, which are checked

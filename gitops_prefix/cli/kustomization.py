@@ -43,7 +43,9 @@ def find_sent(root: Path, inventory: Inventory) -> Iterator[Problem]:
     if not sent:
         return
     top = root.resolve()
-    files = (path for path in list_manifests(top) if path.rpartition("/")[2] in FILE_NAMES)
+    files = (
+        path for path in list_manifests(top, FILE_NAMES) if path.rpartition("/")[2] in FILE_NAMES
+    )
     for path in sorted(files):
         relative = path.removeprefix(f"{top}/")
         folder = posixpath.dirname(relative)

@@ -3,6 +3,7 @@
 Checking and showing are the same call as rendering, without the write.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -58,6 +59,8 @@ from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.source import Source
 
+_SPECIAL, _ESCAPED = re.compile(r"[\\*?\[\] ]"), re.compile(r"\\(.)")
+"""What a pattern of gitignore(5) does not take as it is, and how it is written there."""
 _LIVE_SUFFIXES = (".yaml", ".yml", ".json")
 _FIRST_STEPS = """\
 Stop the operator before the first push, since two writers undo each other:
@@ -136,13 +139,12 @@ def command(  # noqa: PLR0913  one parameter an option
 
 
 def _inside(directory: Path, output_dir: Path) -> list[str]:
-    """A pattern for an output directory inside the input: it is no input."""
+    """A pattern (gitignore(5)) for an output directory inside the input: it is no input."""
     root, out = directory.resolve(), output_dir.resolve()
-    return (
-        [f"/{out.relative_to(root).as_posix()}/"]
-        if out != root and out.is_relative_to(root)
-        else []
-    )
+    if out == root or not out.is_relative_to(root):
+        return []
+    escaped = _SPECIAL.sub(r"\\\g<0>", out.relative_to(root).as_posix())
+    return [f"/{escaped}/"]
 
 
 def _read_again(
@@ -151,7 +153,8 @@ def _read_again(
     """A warning when the next run takes what was written for manifests of their own."""
     for pattern in inside:
         found = read_managed_files(directory, below=path, exclude=exclude)
-        if any(name.startswith(pattern.removeprefix("/")) for name in found):
+        folder = _ESCAPED.sub(r"\1", pattern).removeprefix("/")
+        if any(name.startswith(folder) for name in found):
             message = (
                 f"the next run finds each document twice, here and in {pattern}: write {pattern} "
                 f"into {IGNORE_FILE}, or name a directory outside of {directory}"

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -93,15 +93,19 @@ def read_managed_files(
         dict(sorted(found.items())),
         sorted(skipped),
         start.relative_to(root).as_posix(),
-        sorted(link[cut:] for link in links if _leads_out(link, start)),
+        sorted(
+            link[cut:]
+            for link in links
+            if _leads_out(link, root) and not ignored.match_file(link[cut:])
+        ),
     )
 
 
-def _leads_out(link: str, start: Path) -> bool:
+def _leads_out(link: str, root: Path) -> bool:
     """Whether a link leads to a YAML file or a directory that is not read in its own place."""
     target = os.path.realpath(link)
     wanted = is_yaml(link) or os.path.isdir(target)  # noqa: PTH112  unlike Path.is_dir, never raises
-    return wanted and not Path(target).is_relative_to(start)
+    return wanted and not Path(target).is_relative_to(root)
 
 
 def _read_unless(path: str, ignored: IgnoredPaths, relative: str) -> bytes | None:
@@ -185,9 +189,16 @@ def gits_directory_around(path: Path) -> Path | None:
     return None
 
 
-def list_manifests(root: Path) -> Iterator[str]:
-    """Yield the path of each YAML file below a directory that Git does not ignore."""
-    return filter(is_yaml, walk(str(root), _listed(root)))
+def list_manifests(root: Path, names: Collection[str] = ()) -> Iterator[str]:
+    """Yield the path of each YAML file below a directory that Git does not ignore.
+
+    Args:
+        root: absolute, without symbolic links.
+        names: of files that are YAML without its ending.
+    """
+    for path in walk(str(root), _listed(root)):
+        if is_yaml(path) or path.rpartition("/")[2] in names:
+            yield path
 
 
 def walk(

@@ -222,7 +222,9 @@ def parse_listen(listen: str, option: str = "--listen") -> tuple[str, int]:
         InputError: it is not of that form.
     """
     host, colon, port = listen.rpartition(":")
-    if not colon or not _PORT.fullmatch(port) or int(port) > 65535:
+    # RFC 1035 2.3.4: a label has 1 to 63 octets; getaddrinfo raises UnicodeError for another.
+    is_name = all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")) or not host
+    if not (colon and is_name and _PORT.fullmatch(port)) or int(port) > 65535:
         raise InputError(
             Problem(
                 "invalid-listen", f'{option} "{listen}" is not [HOST]:PORT: write "127.0.0.1:8080"'

@@ -86,15 +86,15 @@ WRONG = {
 }
 
 
-def test_what_run_could_not_open_is_named(tmp_path, capsys, monkeypatch):
+def test_what_run_could_not_open_is_named(tmp_path, capsys):
     """doctor itself makes its clone elsewhere, and listens nowhere."""
     remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
     (tmp_path / "file").touch()
-    words = ["--clone-dir", str(tmp_path / "file" / "clone"), "--listen", "nobody.invalid:8080"]
+    words = ["--clone-dir", str(tmp_path / "file" / "clone"), "--listen", "192.0.2.1:8080"]
     before = snapshot(tmp_path)
     found = answers(capsys, "--repo", str(remote), *words, code=1)
     assert found["clone"][0] == found["listen"][0] == "wrong"
-    assert "file is a file" in found["clone"][1]
+    assert "file is no directory" in found["clone"][1]
     assert snapshot(tmp_path) == before
 
 

@@ -244,14 +244,15 @@ def test_an_empty_output_directory_is_not_the_current_one(home):
     assert "it is empty: name a directory" in answer.stderr
 
 
-def test_an_output_directory_that_the_next_run_would_read_is_named(home):
+@pytest.mark.parametrize(("out", "pattern"), [("out", "/out/"), ("o[1] *", r"/o\[1\]\ \*/")])
+def test_an_output_directory_that_the_next_run_would_read_is_named(home, out, pattern):
     """Each document would be there twice."""
-    words = ["render", "--output-dir", str(home / "out"), "--prefix", f"home-ipv6={A}"]
+    words = ["render", "--output-dir", str(home / out), "--prefix", f"home-ipv6={A}"]
     answer = call(home, *words)
     assert answer.returncode == 0
-    assert "write /out/ into .gitops-prefixignore" in answer.stderr
+    assert f"write {pattern} into .gitops-prefixignore" in answer.stderr
     assert "[duplicate-dynamic-prefix]" in call(home, "validate").stderr
-    (home / ".gitops-prefixignore").write_text("/out/\n")
+    (home / ".gitops-prefixignore").write_text(f"{pattern}\n")
     assert call(home, "validate").returncode == 0
     assert "[output-dir-inside]" not in call(home, *words).stderr
 

@@ -48,6 +48,12 @@ def test_secrets_of_the_environment_are_taken_out_of_it(monkeypatch):
     assert take_secrets() == GivenSecrets()
 
 
+@pytest.mark.parametrize("place", ["a..b:80", f"{'a' * 64}.example:80", ".:80"])
+def test_a_place_that_no_resolver_takes_is_refused(tmp_path, place):
+    problems = find_problems(settings(listen=place, repo=str(tmp_path)))
+    assert [problem.code for problem in problems] == ["invalid-listen"]
+
+
 def test_a_token_for_what_does_not_listen_is_refused(tmp_path):
     assert codes(listen_token_file=tmp_path / "token") == ["invalid-listen"]
     assert codes(listen_token_file=tmp_path / "token", listen="127.0.0.1:0") == []

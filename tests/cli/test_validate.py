@@ -295,9 +295,30 @@ SENT = {
         False,
     ),
     "not left out": ("kustomization.yaml", "resources: [home.yaml]", '"false"', True),
+    "the third name": ("Kustomization", "resources: [home.yaml]", "", True),
     "a list that is none": ("kustomization.yaml", "resources: home.yaml", "", False),
     "a file that is no YAML": ("kustomization.yaml", "resources: [home.yaml", "", False),
 }
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "noted"),
+    [
+        ("outside", [], True),
+        ("outside", ["--exclude", "link"], False),
+        ("home/base", [], False),
+        ("home/base", ["--path", "apps"], False),
+    ],
+)
+def test_a_link_out_of_the_directory_is_noted_unless_it_is_ignored(
+    home, capsys, target, words, noted
+):
+    for name in ("outside", "home/base", "home/apps"):
+        (home / name).mkdir(parents=True)
+    (home / "home" / "apps" / "prefix.yaml").write_text(HOME)
+    (home / "home" / "apps" / "link").symlink_to(home / target)
+    enter(["validate", "home", *words])
+    assert ("[link-not-followed]" in capsys.readouterr().err) is noted
 
 
 @pytest.mark.parametrize(("path", "text", "local", "warned"), SENT.values(), ids=SENT)
