@@ -50,7 +50,8 @@ def test_gits_own_directory_gets_no_manifests(tmp_path, monkeypatch, capsys):
 def test_a_work_tree_inside_its_bare_repository_is_a_work_tree(tmp_path, monkeypatch, capsys):
     """`git clone --bare URL home`, and `git -C home worktree add tree`: a usual layout."""
     git(tmp_path, "init", "--quiet", "-b", "main", "first")
-    git(tmp_path / "first", "commit", "--quiet", "--allow-empty", "-m", "first")
+    author = ("-c", "user.name=t", "-c", "user.email=t@t")
+    git(tmp_path / "first", *author, "commit", "--quiet", "--allow-empty", "-m", "first")
     git(tmp_path, "clone", "--quiet", "--bare", "first", "home")
     git(tmp_path / "home", "worktree", "add", "--quiet", "tree", "main")
     monkeypatch.chdir(tmp_path / "home" / "tree")
