@@ -295,12 +295,15 @@ class AdvertisementSource:
         ear = self._ears.get(link.interface)
         if ear is None:
             return ()
+        self._by_index.pop(ear.index, None)
+        if link.up:
+            # What came before a link went down may still wait in the socket. Nobody may take
+            # it for what a router says now: on a link that is down, no router can take it back.
+            self._by_index[link.index] = ear
         if ear.index != link.index:
             if ear.index:
-                self._by_index.pop(ear.index, None)
                 self._packets.leave(ear.index)
             if link.index:
-                self._by_index[link.index] = ear
                 self._packets.join(link.index)
             ear.index = link.index
         ear.hearing.forget()

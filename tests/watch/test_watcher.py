@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import select
 import socket
 import subprocess
 import sys
@@ -353,6 +354,26 @@ def test_a_link_is_followed_through_its_life(lab, router):
         assert seen.link() == (True, True)
         router.advertise(B)
         assert seen.prefixes() == [B]
+
+
+def test_what_still_waits_in_the_socket_when_its_link_goes_down_is_not_heard(lab, router):
+    """Else a router would be believed on a link where nobody can ask it whether it is there."""
+    with lab.node.inside():
+        source = AdvertisementSource([lab.node.link], chance=lambda: 0.0)
+        index = socket.if_nametoindex(lab.node.link)
+    with contextlib.closing(source):
+        source.follow(LinkState(lab.node.link, index, up=True), 0.0)
+        router.advertise(A)
+        netns.until(lambda: select.select(source.filenos(), [], [], 0)[0], "an advertisement")
+        lab.link("down")
+        source.follow(LinkState(lab.node.link, index, up=False), 1.0)
+        assert list(source.ready(1.0)) == []
+        lab.link("up")
+        source.follow(LinkState(lab.node.link, index, up=True), 2.0)
+        router.advertise(B)
+        netns.until(lambda: select.select(source.filenos(), [], [], 0)[0], "another one")
+        heard = [event for event in source.ready(2.0) if isinstance(event, Advertised)]
+        assert [str(found.prefix) for found in heard[0].advertisement.prefixes] == [B]
 
 
 def test_a_link_that_is_removed_comes_back_with_another_index():
