@@ -52,6 +52,14 @@ _WRITTEN = {
     "fritzbox": "{}",
 }
 """How each source is written at its shortest."""
+_BESIDE_STATIC = {
+    "kernel": "the kernel is not asked",
+    "file": "the file is not read",
+    "dhcpv6pd": "no server is asked",
+    "webhook": "no update is taken",
+    "fritzbox": "the box is not asked",
+}
+"""What a static prefix does to each source beside it."""
 MOST_DUID = 130
 """Octets of a DUID: two of type and at most 128 (RFC 8415 11.1)."""
 MOST_PATH = 4095
@@ -217,25 +225,13 @@ def _warn_of_routers(advertisement: Fields, acquisition: Acquisition) -> None:
 
 
 def _warn_of_static(fields: Fields, acquisition: Acquisition) -> None:
-    """A static prefix is always there, so no source below it is ever used."""
+    """A static prefix is always there, so no source beside it is ever used."""
     if not acquisition.static:
         return
-    always = "static is there, too, and always counts"
-    if "kernel" in fields:
-        message = f"{always}; the kernel is not asked"
-        fields.problem("kernel", "kernel-not-watched", message, Severity.WARNING)
-    if "file" in fields:
-        message = f"{always}; the file is not read"
-        fields.problem("file", "file-not-watched", message, Severity.WARNING)
-    if "dhcpv6pd" in fields:
-        message = f"{always}; no server is asked"
-        fields.problem("dhcpv6pd", "dhcpv6pd-not-watched", message, Severity.WARNING)
-    if "webhook" in fields:
-        message = f"{always}; no update is taken"
-        fields.problem("webhook", "webhook-not-watched", message, Severity.WARNING)
-    if "fritzbox" in fields:
-        message = f"{always}; the box is not asked"
-        fields.problem("fritzbox", "fritzbox-not-watched", message, Severity.WARNING)
+    for source, effect in _BESIDE_STATIC.items():
+        if source in fields:
+            message = f"static is there, too, and always counts; {effect}"
+            fields.problem(source, f"{source}-not-watched", message, Severity.WARNING)
 
 
 def _read_delegation(fields: Fields, name: str, delegated: int | None) -> Delegation | None:
