@@ -16,7 +16,7 @@ from typing import NamedTuple
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWNEIGH, _RTM_GETNEIGH = 28, 30
-_NLM_F_REQUEST, _NLM_F_DUMP = 1, 0x300
+_NLM_F_REQUEST, _NLM_F_DUMP, _NLM_F_DUMP_INTR = 1, 0x300, 0x10
 _RTMGRP_LINK = 1
 _IFLA_IFNAME = 3
 _IFF_UP, _IFF_RUNNING = 1, 0x40
@@ -47,7 +47,13 @@ class Link(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """The end of the list of all links; the list may take several reads."""
+    """The end of the list of all links; the list may take several reads.
+
+    Attributes:
+        consistent: whether no link came or went meanwhile; else the list may lack any link.
+    """
+
+    consistent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +82,11 @@ class Links:
         # None until the first state of a link is known.
         self._states: dict[str, LinkState | None] = dict.fromkeys(interfaces)
         self._listed: set[str] = set()
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._socket.setblocking(False)  # noqa: FBT003
-        self._socket.bind((0, _RTMGRP_LINK))
+        self._socket = _subscribed()
         self._ask()
 
     def fileno(self) -> int:
-        """The descriptor, for a selector."""
+        """The descriptor, for a selector; it may be another one after each `read`."""
         return self._socket.fileno()
 
     def read(self) -> list[LinkState]:
@@ -94,13 +98,21 @@ class Links:
                 return []
             if error.errno != errno.ENOBUFS:
                 raise
-            # The kernel dropped messages: only a new list says what is there.
-            self._listed.clear()
+            # The kernel dropped messages: only a new list says what is there. It goes on to drop
+            # them, without another word, until this socket was read empty; and a list that is
+            # under way refuses the next. A new socket has neither trouble.
+            self.close()
+            self._socket = _subscribed()
             self._ask()
             return []
         changes: list[LinkState] = []
         for message in read_links(messages):
-            changes += self._follow(message) if isinstance(message, Link) else self._lose_unlisted()
+            if isinstance(message, Link):
+                changes += self._follow(message)
+            elif message.consistent:
+                changes += self._lose_unlisted()
+            else:
+                self._ask()
         return changes
 
     def close(self) -> None:
@@ -109,6 +121,7 @@ class Links:
 
     def _ask(self) -> None:
         """Ask the kernel for all links."""
+        self._listed.clear()
         body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         length = _MESSAGE.size + len(body)
         flags = _NLM_F_REQUEST | _NLM_F_DUMP
@@ -118,11 +131,12 @@ class Links:
         if link.present:
             self._listed.add(link.name)
         for name, known in self._states.items():
-            removed = name != link.name or not link.present
-            # Under this index: removed, or renamed to another name.
-            if known is not None and known.index == link.ifindex and removed:
+            if known is None or not known.present:
+                continue
+            same = known.index == link.ifindex
+            # It was removed; or was renamed, or another link has its name by now.
+            if same is not (name == link.name) if link.present else same:
                 yield self._remember(LinkState(name))
-                break
         state = LinkState(link.name, link.ifindex, link.up)
         if link.present and link.name in self._states and state != self._states[link.name]:
             yield self._remember(state)
@@ -138,25 +152,33 @@ class Links:
         return state
 
 
+def _subscribed() -> socket.socket:
+    """A socket that every change of a link is sent to."""
+    made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    made.setblocking(False)  # noqa: FBT003
+    made.bind((0, _RTMGRP_LINK))
+    return made
+
+
 def read_links(messages: bytes) -> Iterator[Link | Listed]:
     """The links in a datagram of rtnetlink messages; a malformed message ends it."""
-    for kind, body in _split(messages):
+    for kind, flags, body in _split(messages):
         if kind in {_RTM_NEWLINK, _RTM_DELLINK}:
             link = _read_link(body, kind)
             if link is not None:
                 yield link
         elif kind == _NLMSG_DONE:
-            yield Listed()
+            yield Listed(consistent=not flags & _NLM_F_DUMP_INTR)
 
 
-def _split(messages: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each message's type and body."""
+def _split(messages: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Each message's type, flags and body."""
     position = 0
     while position + _MESSAGE.size <= len(messages):
-        length, kind, _, _, _ = _MESSAGE.unpack_from(messages, position)
+        length, kind, flags, _, _ = _MESSAGE.unpack_from(messages, position)
         if length < _MESSAGE.size or position + length > len(messages):
             return
-        yield kind, messages[position + _MESSAGE.size : position + length]
+        yield kind, flags, messages[position + _MESSAGE.size : position + length]
         position += (length + 3) & ~3
 
 
@@ -227,7 +249,7 @@ class Neighbour(NamedTuple):
 
 def read_neighbours(messages: bytes) -> Iterator[Neighbour | None]:
     """The neighbours in a datagram; None is the end of the list. What is malformed ends it."""
-    for kind, body in _split(messages):
+    for kind, _, body in _split(messages):
         if kind in {_NLMSG_DONE, _NLMSG_ERROR}:
             yield None
         if kind != _RTM_NEWNEIGH or len(body) < _NEIGHBOUR.size:

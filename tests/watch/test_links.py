@@ -1,5 +1,6 @@
 """rtnetlink messages to links: the messages that count, and any bytes at all."""
 
+import contextlib
 import select
 import socket
 import struct
@@ -55,6 +56,9 @@ TABLE = {
     "another message": (told(24), []),
     "several": (told() + told(GONE) + told(name="lan"), [ETH0, ETH0._replace(present=False), ETH0._replace(name="lan")]),
     "the end of the list": (told() + struct.pack("=IHHIIi", 20, DONE, 2, 1, 0, 0), [ETH0, Listed()]),
+    "the end of a list while links came and went": (
+        struct.pack("=IHHIIi", 20, DONE, 2 | 0x10, 1, 0, 0), [Listed(consistent=False)],
+    ),
     "nothing": (b"", []),
     "a length of 0 is no endless loop": (b"\0" * 64, []),
     "a length below its own header": (struct.pack("=IHHII", 15, NEW, 0, 0, 0), []),
@@ -98,6 +102,45 @@ def test_the_kernel_reports_loopback_and_what_is_missing():
         ("lo", 1, True),
         ("nosuchlink", 0, False),
     }
+
+
+def overflow(node: netns.Namespace) -> None:
+    """More changes than a socket holds that nobody reads."""
+    node.run(
+        "ip", "-batch", "-", input="\n".join(f"link set lo mtu {n}" for n in range(2000, 2900))
+    )
+
+
+@pytest.mark.parametrize("reads", [0, 1, 2, 3])
+def test_links_are_known_after_the_kernel_dropped_messages_in_the_middle_of_a_list(reads):
+    """A node of a cluster makes and removes many; the daemon may have had no processor meanwhile."""
+    require("netns")
+    # The kernel sends a list in parts, each when the one before it was read.
+    pairs = (f"link add d{number} type veth peer e{number}" for number in range(30))
+    with netns.lab() as lab, lab.node.inside():
+        lab.node.run("ip", "-batch", "-", input="\n".join(pairs))
+        before = LinkState("eth0", socket.if_nametoindex("eth0"), up=True)
+        with contextlib.closing(Links({"eth0", "later"})) as links:
+            found = [state for _ in range(reads) for state in links.read()]
+            assert found == ([before] if reads else [])
+            overflow(lab.node)
+            lab.node.run("ip", "link", "add", "later", "type", "veth", "peer", "another")
+            lab.node.run("ip", "link", "delete", "eth0")
+            lab.connect()
+            eth0 = LinkState("eth0", socket.if_nametoindex("eth0"), up=True)
+            later = LinkState("later", socket.if_nametoindex("later"))
+            while not {eth0, later} <= {*found}:
+                assert select.select([links], [], [], 60)[0], found
+                found += links.read()
+            # What its routers said before is out of date.
+            lost = [LinkState("eth0")] if reads else []
+            assert [state for state in found if state.interface == "eth0"] == [
+                *found[: bool(reads)],
+                *lost,
+                eth0,
+            ]
+            while select.select([links], [], [], 0)[0]:
+                assert links.read() == []
 
 
 ROUTER = bytes.fromhex("fe80" + "0" * 27 + "1")
