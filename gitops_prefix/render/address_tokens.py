@@ -44,7 +44,7 @@ _NAME = re.compile(r"(?=.*[g-zG-Z_])[a-zA-Z_.-]+[46]?")
 _TAIL = "ffff:ffff"
 _WINDOW = 2 * 33  # 32 nibbles with their dots, and one nibble too many.
 _LONGEST_LABEL = 64
-_BESIDE = {"", *" \t\n\r\"'`[({<=,;|@"}
+_BESIDE = r" \t\n\r\"'`\[({<=,;|@"
 """What may be in front of an address in its usual form."""
 _BEFORE_LENGTH = {"/", "%", "]"}
 _DIGITS = 4
@@ -143,7 +143,8 @@ def _move_usual(text: str, past: Sequence[Prefix], current: Prefix) -> Moves | N
 
     `re` alone replaces the groups that change, as fast as sed does. The usual form is in small
     letters, without leading zeros, without a port, a zone or a dotted tail, between blanks or
-    signs. None where anything else may be an address of a prefix.
+    signs. None where anything else may be an address of a prefix: where the first group of one
+    stands more often than an address of this form.
     """
     bases = (current, *past)
     if not past or any(base.length != current.length for base in bases):
@@ -151,22 +152,16 @@ def _move_usual(text: str, past: Sequence[Prefix], current: Prefix) -> Moves | N
     heads = [head for base in bases if (head := _Head.of(base)) is not None]
     if len(heads) < len(bases) or len({head.zeros for head in heads}) > 1:
         return None
-    texts = [head.text for head in heads]
-    same = [len(set(column)) == 1 for column in zip(*texts, strict=False)]
-    common = texts[0][: [*same, False].index(False)]
-    between = _usual(common, texts, heads[0].zeros, current.length).split(text)
-    ends = between[1::3]
-    gaps = between[::3]
-    left = "\n".join(gaps).lower()
-    firsts = {head.partition(":")[0] for head in texts}
-    if ".arpa" in left or any(f"{first}:" in left for first in firsts):
+    to, *texts = (head.text for head in heads)
+    moved, found = _usual(texts, heads[0].zeros, current.length).subn(to, text)
+    lowered = text.lower()
+    firsts = {head.partition(":")[0] for head in (to, *texts)}
+    ours = sum(lowered.count(f"{first}:") for first in firsts) - found
+    if ours and ours != len(_usual([to], heads[0].zeros, current.length).findall(text)):
         return None
-    if not {gap[-1:] for gap in gaps[:-1]} <= _BESIDE:
+    if ".arpa" in lowered:
         return None
-    between[1::3] = [texts[0]] * len(ends)
-    ours = ends.count(texts[0].removeprefix(common))
-    edits = (Edit(0, len(text), "".join(between)),) if ours < len(ends) else ()
-    return Moves(edits, ours, ())
+    return Moves((Edit(0, len(text), moved),) if found else (), ours, ())
 
 
 class _Head(NamedTuple):
@@ -200,8 +195,8 @@ class _Head(NamedTuple):
         return cls(text, whole - len(shown) if not part else 0)
 
 
-def _usual(common: str, heads: Sequence[str], zeros: int, length: int) -> re.Pattern[str]:
-    """An address in its usual form: the end of its head, and what is behind the head."""
+def _usual(heads: Sequence[str], zeros: int, length: int) -> re.Pattern[str]:
+    """The head of an address in its usual form."""
     group, rest = "(?:0|[1-9a-f][0-9a-f]{0,3})", 8 - -(-length // 16)
     tails = [f"(?::{group}){{{rest}}}"]
     tails += [
@@ -214,11 +209,15 @@ def _usual(common: str, heads: Sequence[str], zeros: int, length: int) -> re.Pat
         written += f"|::(?:{group}(?::{group}){{0,{rest - 1}}})?"
     if length % 16:
         written = f"[0-9a-f]{{{4 - length % 16 // 4}}}(?:{written})"
+    # `re` searches for what all heads begin with as plain text.
+    same = [len(set(column)) == 1 for column in zip(*heads, strict=False)]
+    common = heads[0][: [*same, False].index(False)]
+    beside = f"(?<![^{_BESIDE}]{common})"
     ends = "|".join(head.removeprefix(common) for head in heads)
     # A length that is not shorter than the prefix's says nothing about the move.
     lengths = "|".join(map(str, range(length, BITS + 1)))
     behind = rf"[\w:%-]|\.\w|/(?!(?:{lengths})(?![\w.]))|\]/"
-    return re.compile(rf"{common}({ends})({written})(?!{behind})")
+    return re.compile(rf"{common}{beside}(?:{ends})(?=(?:{written})(?!{behind}))")
 
 
 class _Mover:
