@@ -52,6 +52,27 @@ class Following(NamedTuple):
             )
         )
 
+    @property
+    def other_links(self) -> tuple[Prefix, ...]:
+        """Past prefixes of the link with another place in their delegation than the current one.
+
+        What lies in them moves with the delegation alone: its subnets keep their numbers.
+        """
+        number = self._subnet_number(self.after.current)
+        if number is None:
+            return ()
+        past = (prefix for status in self.statuses for prefix in status.prefixes)
+        return tuple(
+            dict.fromkeys(
+                prefix for prefix in past if self._subnet_number(prefix) not in {None, number}
+            )
+        )
+
+    def _subnet_number(self, prefix: Prefix) -> int | None:
+        """Where a prefix of the link is in its delegation; None without one around it."""
+        base = self.specification.base(prefix)
+        return None if base == prefix else prefix.network - base.network
+
 
 class Binding(NamedTuple):
     """One managed field.

@@ -382,8 +382,9 @@ def _edit_rewritten(position: Position, binding: Binding, following: Following) 
     """Move what lies in a past prefix, wherever in the value it is."""
     manifest = binding.manifest
     current, *past = following.bases
-    moves = move_addresses(manifest.text, position.node, past, current)
-    problems = tuple(rewriting_problems(binding, moves, current))
+    find = partial(move_addresses, manifest.text, position.node)
+    moves = find(past, current)
+    problems = tuple(rewriting_problems(binding, following, moves, find))
     if not moves.edits:
         return binding.unchanged(problems)
     _refuse_alias_key(position, binding)

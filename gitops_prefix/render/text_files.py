@@ -8,7 +8,7 @@ and between `:begin` and `:end` for every line. A comment begins with `#`, `//`,
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -278,18 +278,24 @@ def _edit(region: Region, binding: Binding, following: Following) -> FieldEdit:
     """Move what lies in a past prefix."""
     text = binding.manifest.text
     current, *past = following.bases
-    moves = find_moves(text[region.start : region.end], past, current)
-    if region.start:
-        moves = Moves(
-            tuple(edit.shifted(region.start) for edit in moves.edits),
-            moves.ours,
-            tuple(token.shifted(region.start) for token in moves.stuck),
-        )
-    problems = tuple(rewriting_problems(binding, moves, current))
+    find = partial(_moves_in, text, region)
+    moves = find(past, current)
+    problems = tuple(rewriting_problems(binding, following, moves, find))
     if not moves.edits:
         return binding.unchanged(problems)
     before, after = ([*dict.fromkeys(words)] for words in moved_words(text, moves, past, current))
     return FieldEdit(binding, moves.edits, before, after, problems)
+
+
+def _moves_in(text: str, region: Region, past: Sequence[Prefix], current: Prefix) -> Moves:
+    moves = find_moves(text[region.start : region.end], past, current)
+    if not region.start:
+        return moves
+    return Moves(
+        tuple(edit.shifted(region.start) for edit in moves.edits),
+        moves.ours,
+        tuple(token.shifted(region.start) for token in moves.stuck),
+    )
 
 
 def _edit_list(marker: Marker, binding: Binding, following: Following) -> FieldEdit:
@@ -326,15 +332,37 @@ def _behind_comments(lines: Sequence[str]) -> int:
     return min(begin, len(lines) - (not lines[-1]))
 
 
-def rewriting_problems(binding: Binding, moves: Moves, current: Prefix) -> Iterator[Problem]:
-    """Warnings: nothing that could ever move, and addresses for which there is no room."""
+def rewriting_problems(
+    binding: Binding,
+    following: Following,
+    moves: Moves,
+    find: Callable[[Sequence[Prefix], Prefix], Moves],
+) -> Iterator[Problem]:
+    """Warnings: nothing that could ever move, no room, and a link with another place.
+
+    Args:
+        binding: of the text.
+        following: what it follows.
+        moves: of its addresses.
+        find: the moves of its addresses from other prefixes to another one.
+    """
+    current, manifest = following.bases[0], binding.manifest
     if not (moves.edits or moves.ours or moves.stuck):
         message = (
             f"{binding.field}: nothing in it lies in {current} or a past prefix, so it never "
             "moves: write the first address, or remove the marker"
         )
         yield Problem("nothing-of-ours", message, binding.place, Severity.WARNING)
-    manifest = binding.manifest
+    link = following.after.current
+    for past in following.other_links:
+        for edit in find([past], link).edits[:1]:
+            message = (
+                f"{binding.field}: an address is in {past}, which the link had before it had "
+                f"{link}. A rewrite moves it with the delegation {current} alone, and its subnet "
+                "stays: write it anew if it belongs to the link"
+            )
+            place = manifest.source.place(manifest.span.start + edit.start)
+            yield Problem("will-not-follow", message, place, Severity.WARNING)
     for token in moves.stuck:
         written = manifest.text[token.start : token.end]
         message = (

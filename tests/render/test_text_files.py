@@ -308,6 +308,28 @@ def test_a_subnet_of_the_delegation_moves_with_it():
     assert problems == ()
 
 
+OTHER_LINKS = {
+    "in one delegation": ("1100", "1101", "1100"),
+    "in another delegation": ("1100", "3301", "3300"),
+    "back at its place": ("1101", "3301", "3301"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "moved"), OTHER_LINKS.values(), ids=OTHER_LINKS)
+@pytest.mark.parametrize("name", ["a.conf", "a.yaml"])
+def test_the_subnet_of_an_address_stays_and_a_warning_says_when_the_link_has_another(
+    name: str, before: str, after: str, moved: str
+):
+    prefix = PREFIX.replace(b"eth0}", b"eth0, delegatedPrefixLength: 56}")
+    text = f'a: 2001:db8:0:{before}::1  # {{"$dynamicprefix": "home:rewrite"}}\n'
+    old, new = (Prefix.parse(f"2001:db8:0:{group}::/64") for group in (before, after))
+    files, problems = rendered({"home.yaml": prefix, name: text.encode()}, old, new)
+    assert files[name].decode() == text.replace(before, moved)
+    words = [(problem.code, problem.severity, problem.place[1:]) for problem in problems]
+    assert words == ([] if before[2:] == after[2:] else [("will-not-follow", "warning", (1, 4))])
+    assert all(f"{old}" in problem.message and f"{new}" in problem.message for problem in problems)
+
+
 def test_an_address_without_room_in_the_new_prefix_stays_with_a_warning():
     text = b'2001:db8:0:1105::1 # {"$dynamicprefix": "home:rewrite"}\n'
     wide, narrow = Prefix.parse("2001:db8:0:1100::/56"), Prefix.parse("2001:db8:0:3300::/64")
