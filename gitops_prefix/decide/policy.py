@@ -12,8 +12,7 @@ from typing import NamedTuple
 from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.prefix import (
     GLOBAL_UNICAST,
-    LINK_LOCAL,
-    MULTICAST,
+    NOT_UNICAST,
     SHORTEST_LENGTH,
     USUAL_LENGTH,
     Prefix,
@@ -21,10 +20,6 @@ from gitops_prefix.decide.prefix import (
 )
 from gitops_prefix.decide.specification import Acquisition
 from gitops_prefix.decide.status import PrefixSource
-
-LOOPBACK = Prefix.parse("::1/128")
-NOT_UNICAST = (LINK_LOCAL, MULTICAST, LOOPBACK)
-
 
 SOURCES = (
     PrefixSource.DHCPV6_PD,

@@ -109,6 +109,8 @@ class Prefix(NamedTuple):
 GLOBAL_UNICAST = Prefix.parse("2000::/3")  # IANA's allocations; RFC 4291 2.5.4
 LINK_LOCAL = Prefix.parse("fe80::/10")  # RFC 4291 2.5.6
 MULTICAST = Prefix.parse("ff00::/8")  # RFC 4291 2.7
+LOOPBACK = Prefix.parse("::1/128")  # RFC 4291 2.5.3
+NOT_UNICAST = (LINK_LOCAL, MULTICAST, LOOPBACK)
 
 USUAL_LENGTH = 64
 """What a link's prefix almost always is (RFC 4291 2.5.1); assumed until one is known."""
@@ -116,6 +118,17 @@ SHORTEST_LENGTH = 16
 """No network has more addresses: "In no case shall an ISP receive more than a /16 initial
 allocation" (ARIN NRPM 6.5.2.1 b). A shorter prefix is a mistake, or a forgery that would make all
 of the Internet ours."""
+
+
+def why_never(prefix: Prefix) -> str:
+    """Why no network has a prefix, whoever says it; empty for a prefix that one may have."""
+    if prefix.overlaps(LINK_LOCAL) or prefix.overlaps(MULTICAST):
+        return "is link-local or multicast, and never a prefix for addresses"
+    if prefix.length < SHORTEST_LENGTH:
+        return f"is shorter than /{SHORTEST_LENGTH}, and no network has that many addresses"
+    if prefix.overlaps(LOOPBACK):
+        return "holds the loopback address, and is never a prefix for addresses"
+    return ""
 
 
 def is_usable(prefix: Prefix, *, on_link: bool, autonomous: bool) -> bool:

@@ -21,7 +21,6 @@ from gitops_prefix.decide.fields import (
 from gitops_prefix.decide.prefix import (
     BITS,
     LINK_LOCAL,
-    MULTICAST,
     SHORTEST_LENGTH,
     USUAL_LENGTH,
     AddressRange,
@@ -30,6 +29,7 @@ from gitops_prefix.decide.prefix import (
     check_suffix,
     format_address,
     parse_address,
+    why_never,
 )
 from gitops_prefix.decide.specification import (
     MOST_HISTORY,
@@ -319,15 +319,11 @@ def is_at_home(address: IPv4Address | IPv6Address) -> bool:
 
 def _parse_static(text: str) -> Prefix:
     prefix = Prefix.parse(text)
-    if prefix.overlaps(LINK_LOCAL) or prefix.overlaps(MULTICAST):
+    why = why_never(prefix)
+    if why:
         raise ValueError(
-            f'"{text}" is link-local or multicast, and never a prefix for addresses: write the '
-            'prefix that your provider gave you, as in "2001:db8:1234::/64"'
-        )
-    if prefix.length < SHORTEST_LENGTH:
-        raise ValueError(
-            f'"{text}" is shorter than /{SHORTEST_LENGTH}, and no network has that many addresses: '
-            'write the prefix that your provider gave you, as in "2001:db8:1234::/64"'
+            f'"{text}" {why}: write the prefix that your provider gave you, as in '
+            '"2001:db8:1234::/64"'
         )
     return prefix
 

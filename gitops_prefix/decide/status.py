@@ -17,6 +17,7 @@ from gitops_prefix.decide.prefix import (
     Prefix,
     format_address,
     parse_address,
+    why_never,
 )
 
 LAST_YEAR = 9000
@@ -108,7 +109,7 @@ def read_status(document: Mapping[str, object]) -> tuple[Status | None, tuple[Fi
         may be used only when there is no problem.
     """
     fields = Fields(document).mapping("status")
-    current = fields.parsed("currentPrefix", Prefix.parse, None)
+    current = fields.parsed("currentPrefix", _parse_held, None)
     if current is None:
         return None, tuple(fields.problems)
     sources = [source.value for source in PrefixSource]
@@ -120,9 +121,18 @@ def read_status(document: Mapping[str, object]) -> tuple[Status | None, tuple[Fi
         subnets=tuple(_read_subnets(fields)),
         history=tuple(_read_history(fields, current)),
         conditions=tuple(_read_conditions(fields)),
-        dns_prefix=fields.parsed("dnsPrefix", Prefix.parse, None),
+        dns_prefix=fields.parsed("dnsPrefix", _parse_held, None),
     )
     return status, tuple(fields.problems)
+
+
+def _parse_held(text: str) -> Prefix:
+    prefix = Prefix.parse(text)
+    why = why_never(prefix)
+    if why:
+        message = f'"{text}" {why}: remove the status, and gitops-prefix writes it anew'
+        raise ValueError(message)
+    return prefix
 
 
 def _read_ranges(fields: Fields) -> Iterator[PlacedRange]:
@@ -149,7 +159,7 @@ def _read_subnets(fields: Fields) -> Iterator[PlacedSubnet]:
 def _read_history(fields: Fields, current: Prefix) -> Iterator[PastPrefix]:
     seen = {current}
     for item in fields.mappings("history"):
-        prefix = item.parsed("prefix", Prefix.parse, None)
+        prefix = item.parsed("prefix", _parse_held, None)
         if prefix is None:
             item.problem(None, "invalid-status", "a past prefix needs its prefix")
         elif prefix in seen:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from gitops_prefix.decide.prefix import PlacedRange, PlacedSubnet
 from gitops_prefix.decide.status import Condition, PastPrefix, PrefixSource, Status
-from tests.decide.strategies import addresses, moments, names, prefixes
+from tests.decide.strategies import addresses, held_prefixes, moments, names, prefixes
 
 texts = st.text(max_size=8)
 
@@ -14,7 +14,7 @@ maybe = st.none() | moments
 
 @st.composite
 def statuses(draw):
-    known = draw(st.lists(prefixes, min_size=1, max_size=5, unique=True))
+    known = draw(st.lists(held_prefixes, min_size=1, max_size=5, unique=True))
     placed = st.builds(
         lambda name, ends: PlacedRange(name, min(ends), max(ends)),
         names,
@@ -33,5 +33,5 @@ def statuses(draw):
         conditions=tuple(
             draw(st.lists(st.builds(Condition, texts, texts, texts, texts, maybe), max_size=2))
         ),
-        dns_prefix=draw(st.none() | prefixes),
+        dns_prefix=draw(st.none() | held_prefixes),
     )

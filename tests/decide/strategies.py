@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from gitops_prefix.decide.prefix import BITS, LIMIT, AddressRange, Prefix, host_mask
+from gitops_prefix.decide.prefix import BITS, LIMIT, AddressRange, Prefix, host_mask, why_never
 
 # Zero runs, full hextets and powers of two are where arithmetic goes wrong.
 hextets = st.one_of(st.sampled_from([0, 0, 0, 1, 0xF000, 0xFFFF]), st.integers(0, 0xFFFF))
@@ -16,6 +16,8 @@ addresses = st.one_of(
 )
 lengths = st.integers(0, BITS)
 prefixes = st.builds(Prefix.enclosing, addresses, lengths)
+held_prefixes = prefixes.filter(lambda prefix: not why_never(prefix))
+"""What a network may have."""
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)).map(
     lambda moment: moment.replace(microsecond=0, tzinfo=UTC)

@@ -122,6 +122,30 @@ def test_an_operators_status_is_read_without_what_it_has_not():
     assert (status, problems) == (Status(B, PrefixSource.DHCPV6_PD, None), ())
 
 
+NEVER = {
+    "fe80::/64": "is link-local or multicast",
+    "ff02::/16": "is link-local or multicast",
+    "::/0": "is link-local or multicast",
+    "2000::/3": "is shorter than /16",
+    "::/64": "holds the loopback address",
+    "2001:db8::1/64": "has bits set beyond its length",
+    "192.0.2.0/24": "is not an IPv6 address",
+}
+
+
+@pytest.mark.parametrize(("prefix", "why"), NEVER.items(), ids=NEVER)
+def test_a_prefix_that_no_network_has_is_a_problem_with_its_place(prefix, why):
+    past = {"prefix": prefix, "state": "draining"}
+    for change, path in (
+        ({"currentPrefix": prefix}, ("status", "currentPrefix")),
+        ({"dnsPrefix": prefix}, ("status", "dnsPrefix")),
+        ({"history": [past]}, ("status", "history", 0, "prefix")),
+    ):
+        _, problems = read_status({"status": WRITTEN | change})
+        assert (problems[0].path, problems[0].code) == (path, "invalid-value")
+        assert why in problems[0].message
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

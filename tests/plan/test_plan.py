@@ -123,6 +123,10 @@ HELD = {
         {"broken": "# dynamic-prefix.io/name\na: ["}, {"home": NOTHING_OBSERVED, "away": Choice(B)},
         "not-yaml", set(),
     ),
+    "a status with a prefix that no network has": (
+        {"home": HOME + 'status: {currentPrefix: "2000::/3"}\n'},
+        {"home": Choice(C), "away": Choice(B)}, "invalid-value", set(),
+    ),
     "a status that cannot be written": (
         {"home": HOME + f'status: &x {{currentPrefix: "{A}"}}\n'},
         {"home": Choice(C), "away": Choice(B)}, "edit-refused", {"home"},
