@@ -285,8 +285,9 @@ class Decisions:
             log.warning("the %s does not count: %s", event.source, event.reason)
 
     def _note_lease(self, event: LeaseNotice) -> None:
-        before = self._leases.get(event.name)
-        self._leases = {**self._leases, event.name: event}
+        with self._lock:
+            before = self._leases.get(event.name)
+            self._leases = {**self._leases, event.name: event}
         if before is None or before.state != event.state:
             log.debug("%s: DHCPv6 on %s is %s", event.name, event.interface, event.state)
         found = [prefix for prefix, _ in event.prefixes]
@@ -315,20 +316,20 @@ class Decisions:
         self._wake()
 
     def _follow_link(self, event: LinkChanged) -> None:
-        known = self._links.get(event.interface)
-        if known is not None and (known.present, known.up) == (event.present, event.up):
-            # The watcher was made anew, and reports every link.
-            return
         link = WatchedLink(event.interface, event.present, event.up, event.at)
-        self._links = {**self._links, event.interface: link}
+        with self._lock:
+            known = self._links.get(event.interface)
+            if known is not None and (known.present, known.up) == (event.present, event.up):
+                # The watcher was made anew, and reports every link.
+                return
+            self._links = {**self._links, event.interface: link}
+            self._ears = self._ears.hear(event)
         self._metrics.link_up.labels(event.interface).set(event.up)
         if event.up:
             log.info("link %s is up", event.interface)
         else:
             state = "is down" if event.present else "does not exist yet"
             log.warning("link %s %s; waiting for it", event.interface, state)
-        with self._lock:
-            self._ears = self._ears.hear(event)
         self._wake()
 
     def _show_refusals(

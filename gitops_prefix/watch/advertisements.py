@@ -4,7 +4,6 @@ Each packet becomes one event: advertised, advertised again, or dropped. Routers
 solicited when a link comes up (RFC 7559), and on request.
 """
 
-import contextlib
 import socket
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
@@ -118,10 +117,12 @@ class Solicitation:
     Attributes:
         at: when to solicit next; inf when there is no need.
         pause: seconds between the last solicitation and the next.
+        refused: solicitations in a row that could not be sent.
     """
 
     at: float = inf
     pause: float = 0.0
+    refused: int = 0
 
     def start(self, now: float, chance: Chance) -> "Solicitation":
         """Solicit soon: the link just came up."""
@@ -135,9 +136,18 @@ class Solicitation:
             pause = LONGEST * (1 + spread)
         return Solicitation(now + pause, pause)
 
+    def unsent(self, now: float) -> "Solicitation":
+        """After a solicitation that could not be sent: most often for want of an address.
+
+        The kernel looks for a duplicate for a second or two after a link came up, and routers
+        are given 5 s to be heard (decide.selection.GRACE).
+        """
+        wait = min(FIRST_DELAY * 2 ** min(self.refused, 20), LONGEST)
+        return replace(self, at=now + wait, refused=self.refused + 1)
+
     def answered(self) -> "Solicitation":
         """A router answered: no more solicitations."""
-        return replace(self, at=inf, pause=0.0)
+        return Solicitation()
 
 
 class Requested:
@@ -373,16 +383,25 @@ class AdvertisementSource:
                 continue
             routers = set(ear.requested.due(now))
             if ear.backoff.at <= now:
-                ear.backoff = ear.backoff.asked(now, self._chance)
-                routers.add("")
                 yield from _look(ear, name, now)
+                routers.add("")
             for router in sorted(routers):
                 requested = ear.requested.sent(router, now)
-                # A link without an address yet (DAD) cannot send; the back-off asks again.
-                with contextlib.suppress(OSError):
-                    self._packets.solicit(ear.index, router or ALL_ROUTERS)
-                    if requested:
-                        yield Solicited(name, router, now)
+                sent = self._send(ear.index, router or ALL_ROUTERS)
+                if not router and ear.backoff.at <= now:
+                    backoff = ear.backoff
+                    ear.backoff = backoff.asked(now, self._chance) if sent else backoff.unsent(now)
+                # A request that failed is made again by whoever needs the answer.
+                if requested and sent:
+                    yield Solicited(name, router, now)
+
+    def _send(self, index: int, router: str) -> bool:
+        """Whether a solicitation could be sent: there may be no address yet, or a firewall."""
+        try:
+            self._packets.solicit(index, router)
+        except OSError:
+            return False
+        return True
 
 
 def _look(ear: _Ear, interface: str, now: float) -> tuple[SwitchedOff, ...]:

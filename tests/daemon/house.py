@@ -20,6 +20,7 @@ from gitops_prefix.daemon.branch import BranchPublisher
 from gitops_prefix.daemon.clocks import Clocks
 from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.follow_ups import FollowUp
+from gitops_prefix.daemon.listening import Listening
 from gitops_prefix.daemon.loop import Loop, Pace
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.daemon.outcome import Outcome, Result
@@ -132,6 +133,7 @@ class House:
         interface: str = "",
         follow_ups: Sequence[FollowUp] = (),
         time: Time | None = None,
+        listening: Listening | None = None,
     ) -> None:
         self.repository = repository
         self.interval = interval
@@ -149,6 +151,7 @@ class House:
             self.decisions,
             self.metrics,
             wakeup=self.time,
+            listening=listening,
             pace=Pace(settle, interval),
             clocks=self.time.clocks,
             interface=interface,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.daemon.outcome import Outcome, Pushed, UpToDate
+from gitops_prefix.watch.advertisements import Solicit
 from tests.daemon.house import A, B, C, House, opened
 from tests.decide.routers_saying import SECOND
 from tests.gitrepo import example, git
@@ -97,6 +98,35 @@ def test_a_call_while_a_pass_begins_is_not_lost(tmp_path, remote):
     assert house.loop.why().called
     house.passes()
     assert not house.loop.why().called
+    house.killed()
+
+
+def test_a_solicitation_that_could_not_be_sent_is_requested_again(tmp_path, remote):
+    """The link had no address yet, or the watcher was made anew. A router that is silent is in
+    doubt until it was asked: its prefix would else stay until the branch is due for a look.
+    """
+
+    class Lost:
+        """Takes every request, and sends nothing."""
+
+        def __init__(self) -> None:
+            self.requests: list[object] = []
+
+        def follow(self, watched: object) -> None:
+            """Nothing."""
+
+        def request(self, request: object) -> None:
+            self.requests.append(request)
+
+    lost = Lost()
+    house = House(opened(tmp_path / "clone", remote), listening=lost)
+    house.lives(1)
+    house.announces(A)
+    house.lives(1799)
+    assert not lost.requests
+    house.lives(100)
+    assert {*lost.requests} == {Solicit("eth0")}
+    assert 24 <= len(lost.requests) <= 27
     house.killed()
 
 

@@ -57,6 +57,21 @@ def test_whatever_the_chance_it_is_never_a_flood_and_never_forgotten(chances):
         assert after <= 2.1 * before + 1e-6 or after >= LONGEST * 0.9
 
 
+def test_what_could_not_be_sent_is_sent_soon_and_then_ever_less_often():
+    """A link has no address for a second or two; a firewall may refuse for ever."""
+    solicitation = Solicitation().start(0.0, lambda: 0.0)
+    tried = []
+    for _ in range(20):
+        tried.append(solicitation.at)
+        solicitation = solicitation.unsent(solicitation.at)
+    assert tried[:5] == [0.0, 1.0, 3.0, 7.0, 15.0]
+    assert tried[-1] - tried[-2] == LONGEST
+
+    sent = solicitation.asked(solicitation.at, lambda: MIDDLE)
+    assert sent.pause == 4.0
+    assert sent.unsent(sent.at).at == sent.at + 1.0
+
+
 def test_nobody_is_asked_before_the_link_is_up():
     assert Solicitation().at == inf
 

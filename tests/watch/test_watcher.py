@@ -376,6 +376,29 @@ def test_what_still_waits_in_the_socket_when_its_link_goes_down_is_not_heard(lab
         assert [str(found.prefix) for found in heard[0].advertisement.prefixes] == [B]
 
 
+def test_a_link_without_an_address_is_asked_soon_after_it_has_one():
+    """Duplicate address detection takes a second or two, in which nothing can be sent."""
+    require("netns")
+    with netns.lab() as lab:
+        settings = ("net.ipv6.conf.eth0.accept_ra=0", "net.ipv6.conf.eth0.addr_gen_mode=1")
+        lab.node.run("sysctl", "-qw", *settings)
+        lab.node.run("ip", "-6", "address", "flush", "dev", "eth0")
+        with lab.node.inside():
+            source = AdvertisementSource(["eth0"], chance=lambda: 0.0)
+            link = LinkState("eth0", socket.if_nametoindex("eth0"), up=True)
+        with contextlib.closing(source), lab_router(lab.router) as router:
+            source.follow(link, 0.0)
+            source.take(Solicit("eth0"), 0.0)
+            for now, next_at in ((0.0, 1.0), (1.0, 3.0)):
+                assert [*source.ready(now)] == []
+                assert source.next_at() == next_at
+            lab.node.run("ip", "address", "add", "fe80::5/64", "dev", "eth0", "nodad")
+            source.take(Solicit("eth0"), 1.5)
+            assert [*source.ready(10.0)] == [Solicited("eth0", "", 10.0)]
+            assert router.solicited().src == "fe80::5"
+            assert source.next_at() == 13.6
+
+
 def test_a_link_that_is_removed_comes_back_with_another_index():
     require("netns")
     with netns.lab() as lab, watching(lab.node) as seen:
