@@ -159,6 +159,8 @@ class Loop:
         self._shown: dict[str, str] = {}
         # The choices of a pass that decided nothing: it would fail again until they change.
         self._tried: dict[str, Prefix | None] | None = None
+        # What the pass under way goes by: the links may decide anew before its end.
+        self._trying: dict[str, Prefix | None] = {}
         # What was decided for each DynamicPrefix that an error holds back.
         self._held: dict[str, Prefix | None] = {}
         self._progress = Progress()
@@ -325,6 +327,7 @@ class Loop:
         """One pass, what it means for the next, and what follows it."""
         self._pass_began = self._clocks.now()
         now = self.began_at = self._pass_began.monotonic
+        self._trying = _prefixes(_choices(self.decisions.latest()))
         if why.called:
             # Only the call that this pass is made for: another may have come since `why`.
             self._called = False
@@ -447,19 +450,25 @@ class Loop:
             log.debug("pass: committed %s, for %d fields", ready.commit, len(ready.decided.changes))
         if not settle or not isinstance(ready, Ready) or not ready.made:
             return ready
-        if self.decisions.final():
+        if self.decisions.final() and self._is_latest(choices):
             log.debug("pass: the router replaced its prefix; nothing is waited for")
             return ready
         self._settle()
-        if _prefixes(choices) == _prefixes(_choices(self.decisions.latest())):
+        if self._is_latest(choices):
             return ready
         log.debug("pass: another decision within the burst; the commit is made anew")
         self._repository.restore(seen.refs)
         return self._commit(seen, inventory, self._decide())
 
+    def _is_latest(self, choices: Mapping[str, Choice]) -> bool:
+        """Whether nothing else was decided since."""
+        return _prefixes(choices) == _prefixes(_choices(self.decisions.latest()))
+
     def _decide(self) -> dict[str, Choice]:
         self.decisions.follow(self._watched)
-        return _choices(self.decisions.decide())
+        choices = _choices(self.decisions.decide())
+        self._trying = _prefixes(choices)
+        return choices
 
     def _commit(
         self, seen: Seen, inventory: Inventory, choices: Mapping[str, Choice]
@@ -513,12 +522,11 @@ class Loop:
     def _remember(self, outcome: Outcome) -> None:
         """Take over what was decided; without that, note what was tried."""
         if outcome.decided is None:
-            self._tried = _prefixes(_choices(self.decisions.latest()))
+            self._tried = self._trying
             return
         self._tried = None
         statuses = outcome.decided.statuses
-        latest = _prefixes(_choices(self.decisions.latest()))
-        self._held = {name: latest.get(name) for name in outcome.decided.held}
+        self._held = {name: self._trying.get(name) for name in outcome.decided.held}
         self._watched = {
             name: Watched(watched.specification, statuses.get(name, watched.status))
             for name, watched in self._watched.items()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.daemon.outcome import Outcome, Pushed, UpToDate
+from gitops_prefix.daemon.outcome import Outcome, Pushed, Result, UpToDate
+from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.watch.advertisements import Solicit
 from tests.daemon.house import A, B, C, House, opened
 from tests.decide.routers_saying import SECOND
@@ -127,6 +128,39 @@ def test_a_solicitation_that_could_not_be_sent_is_requested_again(tmp_path, remo
     house.lives(100)
     assert {*lost.requests} == {Solicit("eth0")}
     assert 24 <= len(lost.requests) <= 27
+    house.killed()
+
+
+def test_what_is_decided_while_a_pass_fails_is_news_for_the_next(tmp_path, remote):
+    """The pass failed with the decision of before; the new one was never tried."""
+    house = House(opened(tmp_path / "clone", remote), leads=lambda: house.announces(B))
+    house.announces(A)
+    house.looks()
+    assert house.results == [Result.FOLLOWING]
+    assert house.loop.why().news
+    house.passes()
+    assert not house.loop.why().news
+    house.killed()
+
+
+def test_a_decision_that_came_while_the_commit_was_made_takes_its_place(tmp_path, remote):
+    """A router withdraws its prefix, and announces another a moment later: that one is final."""
+
+    def leads() -> bool:
+        if meanwhile:
+            house.announces(meanwhile.pop())
+        return True
+
+    meanwhile: list[Prefix] = []
+    house = House(opened(tmp_path / "clone", remote), leads=leads, settle=SETTLE)
+    house.lives(1)
+    house.announces(B)
+    house.announces(C, router=SECOND)
+    house.lives(100)
+    house.withdraws()
+    meanwhile.append(A)
+    house.lives(1)
+    assert subjects(remote) == [f"prefix(home-ipv6): {B} -> {A}", f"prefix(home-ipv6): {B}"]
     house.killed()
 
 
