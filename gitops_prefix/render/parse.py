@@ -42,6 +42,8 @@ _BARE_ADDRESS = (
 )
 _AROUND = 100
 """An IPv6 address without quotes behind a key or a dash."""
+_ODD_ANCHOR = r"(?a)(?<![^\s,\[{])[&*][^\s,\[\]{}]*[^\w\s,\[\]{}-][^\s,\[\]{}]*"
+"""An anchor or alias that YAML 1.2 allows (6.9.2), and the readers of Kubernetes do not."""
 _FORBIDDEN = r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:(?:[ \t]*(?:#[^\n]*)?\r?\n[ \t]*)+|[ \t]+|$))+")
 
@@ -92,14 +94,19 @@ def locate(text: str) -> Node | None:
 
 
 def _in_plain_words(text: str, offset: int, message: str) -> str:
-    """What four frequent mistakes are called; empty for others, which libyaml's words must do."""
-    line = text[text.rfind("\n", 0, offset) + 1 :].split("\n", 1)[0]
+    """What frequent mistakes are called; empty for others, which libyaml's words must do."""
+    line_start = text.rfind("\n", 0, offset) + 1
+    line = text[line_start:].split("\n", 1)[0]
     if "\t" in line[: len(line) - len(line.lstrip())] or text.startswith("\t", offset):
         return "there is a tab, and YAML is indented with blanks: "
     start = max(text.rfind("\n", 0, offset) + 1, offset - _AROUND)
     address = re.search(_BARE_ADDRESS, text[start : start + 2 * _AROUND].split("\n", 1)[0])
     if address:
         return f'quote the address, as in "{address[1]}": '
+    for anchor in re.finditer(_ODD_ANCHOR, line):
+        if anchor.start() <= offset - line_start <= anchor.end():
+            words = "a name has letters, digits, - and _ alone; quote it if it is text"
+            return f'"{anchor[0]}" is read as an anchor or alias, and {words}: '
     above = text[: max(text.rfind("\n", 0, offset), 0)].rpartition("\n")[2]
     key = _BARE_KEY.fullmatch(above)
     if key:

@@ -276,6 +276,13 @@ NOT_YAML = {
     "an equals sign": ("a:\n  x.io/name=b\n  c: d\n", 'behind the key of "x.io/name=b"'),
     "a colon without a blank": ("a:\n  b:c\n  d: e\n", 'behind the key of "b:c"'),
     "a line too far to the right": ("a: b\nc: d\n  e: f\ng: h\n", "mapping values"),
+    "an odd anchor": ("a: &b.c d\n", '"&b.c" is read as an anchor or alias'),
+    "an odd alias": ("a: &b:c d\ne: *b:c\n", '"*b:c" is read as an anchor or alias'),
+    "a pattern that is no alias": ("a: [b, *.example.com]\n", "quote it if it is text"),
+    "an odd anchor on a line that is wrong before it": (
+        "a: b: c &d.e\n",
+        "has a managed field: mapping values",
+    ),
     "a line too far to the left": ("a:\n    b: c\n  d: e\n", "indent this line as"),
     "another mistake": ("a: b: c\n", "has a managed field: mapping values are not allowed"),
 }
