@@ -1,5 +1,7 @@
 """adopt: the host part that a Service has in the cluster becomes its suffix in the repository."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -236,6 +238,29 @@ def test_nothing_but_the_suffix_changes(manifest):
     after = adopted(files, live(TEN)).files["0.yaml"].decode()
     assert others(after) == others(manifest)
     assert after.count("::f000:0:0:10") == 1
+
+
+OURS = (
+    "dynamic-prefix.io/name: home",
+    "dynamic-prefix.io/service-address-range: lb",
+    "dynamic-prefix.io/service: media/web",
+)
+PLACES = {
+    "a HelmRelease": "spec:\n  values:\n    app:\n      annotations:\n        {0}\n        {1}\n        {2}\n",
+    "a Gateway": "spec:\n  infrastructure:\n    annotations:\n      {0}\n      {1}\n      {2}",
+    "an EnvoyProxy": "spec: {{kubernetes: {{envoyService: {{annotations: {{{0}, {1}, {2}}}}}}}}}\n",
+    "an Application": "spec:\n  helm:\n    valuesObject:\n      svc:\n          {0} # ours\n          {1}\n          {2}\n\n",
+    "an item": "services:\n- annotations:\n    {0}\n    # a comment\n    {1}\n    {2}\n  port: 1\n",
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_suffix_is_written_wherever_the_annotations_are_and_nothing_else_changes(place):
+    text = f"kind: Any\n{place.format(*OURS)}"
+    rendering = adopted(repository(text), live(TEN))
+    assert rendering.problems == ()
+    suffix = re.escape(f'{SUFFIX}: "::f000:0:0:10"')
+    assert re.sub(rf"(, |\n *){suffix}", "", rendering.files["0.yaml"].decode(), count=1) == text
 
 
 def others(text: str) -> str:
