@@ -9,6 +9,7 @@ from gitops_prefix.decide.transition import Choice, advance
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import render
 from gitops_prefix.render.settings import Settings
+from tests.dynamic_prefix import STATIC, dynamic_prefix
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 A, B = "2001:db8:a::/64", "2001:db8:b::/64"
@@ -28,16 +29,7 @@ spec:
     - {name: pods, offset: 0, prefixLength: 80, bgp: {advertise: true, community: "65001:100"}}
   transition: {mode: ha, maxPrefixHistory: 2}
 """
-STATIC_PREFIX = """\
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata: {name: home}
-spec:
-  acquisition:
-    static: {prefix: "2001:db8:1::/64"}
-  addressRanges:
-    - {name: lan, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
-"""
+STATIC_PREFIX = dynamic_prefix(STATIC, ranges=("lan",))
 POOL = """
 apiVersion: cilium.io/v2
 kind: CiliumLoadBalancerIPPool

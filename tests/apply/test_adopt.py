@@ -10,18 +10,9 @@ from gitops_prefix.apply.kube import Connection, list_services
 from gitops_prefix.cli.commands import cli
 from gitops_prefix.cli.door import enter
 from tests.apiserver import ADMIN, ApiServer
+from tests.dynamic_prefix import dynamic_prefix
 
-HOME = """\
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata: {name: home}
-spec:
-  acquisition:
-    routerAdvertisement: {interface: eth0}
-  addressRanges:
-    - {name: lb, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
-  transition: {mode: simple}
-"""
+HOME = dynamic_prefix(ranges=("lb",), more="  transition: {mode: simple}\n")
 SERVICE = """\
 # What the family watches.
 apiVersion: v1

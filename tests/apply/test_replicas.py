@@ -12,17 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.branch import bare_repository
+from tests.dynamic_prefix import dynamic_prefix
 from tests.gitrepo import git
 from tests.netns import until
 
-PREFIX = """\
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata: {name: home}
-spec:
-  acquisition:
-    static: {prefix: "2001:db8:%d::/64"}
-"""
+PREFIX = dynamic_prefix('static: {prefix: "2001:db8:%d::/64"}')
 LEASE = ["--leader-elect", "--lease-duration=6s", "--renew-deadline=4s", "--retry-period=0.2s"]
 
 

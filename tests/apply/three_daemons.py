@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 from tests.apiserver import ADMIN, ApiServer, api_server, install
 from tests.apply.reconcilers import LABEL, RECONCILE
 from tests.branch import bare_repository
+from tests.dynamic_prefix import dynamic_prefix
 from tests.examples.repositories import parse
 from tests.git_servers import TOKEN, USER, free_port, web_server
 from tests.gitrepo import git
@@ -40,16 +41,7 @@ HERE = Path(__file__).parent
 KIND = "ciliumloadbalancerippools"
 LEASE = ("--leader-elect", "--lease-duration=6s", "--renew-deadline=4s", "--retry-period=1s")
 SECONDS = 60.0
-HOUSE = """
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata: {name: home}
-spec:
-  acquisition:
-    file: {path: PATH}
-  addressRanges:
-    - {name: lan, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
-"""
+HOUSE = dynamic_prefix("file: {path: PATH}", ranges=("lan",))
 POOL = """
 apiVersion: cilium.io/v2
 kind: CiliumLoadBalancerIPPool

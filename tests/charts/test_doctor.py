@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.apiserver import ADMIN, ApiServer
+from tests.apply.manifests import POOL, STATIC_PREFIX
 from tests.branch import bare_repository
 from tests.charts.combinations import release
 from tests.charts.rendering import helm
@@ -15,25 +16,6 @@ from tests.examples.repositories import parse
 from tests.git_servers import TOKEN, USER, web_server
 from tests.parts import require
 from tests.pod import in_pod
-
-HOUSE = b"""\
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata: {name: home}
-spec:
-  acquisition:
-    static: {prefix: "2001:db8:1::/64"}
-  addressRanges:
-    - {name: lan, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}
-"""
-POOL = b"""\
-apiVersion: cilium.io/v2
-kind: CiliumLoadBalancerIPPool
-metadata:
-  name: lan
-  annotations: {dynamic-prefix.io/name: home, dynamic-prefix.io/address-range: lan}
-spec: {blocks: []}
-"""
 
 
 def pod_of_the_test(cluster: ApiServer, namespace: str) -> dict[str, Any]:
@@ -56,7 +38,9 @@ def account(cluster: ApiServer, namespace: str, name: str, directory: Path) -> s
 def test_the_doctor_of_helm_test_says_that_the_release_works(cluster, namespace, tmp_path):
     """And which right is missing, once a role is gone."""
     require("netns")
-    remote = bare_repository(tmp_path, {"home.yaml": HOUSE, "pool.yaml": POOL})
+    remote = bare_repository(
+        tmp_path, {"home.yaml": STATIC_PREFIX.encode(), "pool.yaml": POOL.encode()}
+    )
     values = {
         "repo": "https://git.example.com/home.git",
         "auth": {"method": "token", "token": {"username": USER}},

@@ -12,21 +12,15 @@ from gitops_prefix.publish.signing import SshSigning
 from tests.apply import kubeconfigs
 from tests.branch import bare_repository, commit_ours, fetched
 from tests.cli.directories import snapshot
+from tests.dynamic_prefix import STATIC as STATIC_SOURCE
+from tests.dynamic_prefix import dynamic_prefix
 from tests.git_servers import new_key, ssh_server
 from tests.gitrepo import commit_all, git
 from tests.netns import Radvd, lab
 from tests.parts import require
 
-STATIC = b"""apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata: {name: home}
-spec:
-  acquisition: {static: {prefix: "2001:db8:1::/64"}}
-  addressRanges: [{name: lb, start: "::f000:0:0:0", end: "::ffff:ffff:ffff:ffff"}]
-"""
-HEARD = STATIC.replace(
-    b'static: {prefix: "2001:db8:1::/64"}', b"routerAdvertisement: {interface: eth0}"
-)
+STATIC = dynamic_prefix(STATIC_SOURCE, ranges=("lb",)).encode()
+HEARD = dynamic_prefix(ranges=("lb",)).encode()
 POOL = b"""apiVersion: cilium.io/v2
 kind: CiliumLoadBalancerIPPool
 metadata:
@@ -134,9 +128,7 @@ def test_what_is_wrong_is_named_with_its_remedy(words, name, part, tmp_path, cap
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        pytest.param(
-            STATIC.replace(b'static: {prefix: "2001:db8:1::/64"}', b""), "no source", id="no source"
-        ),
+        pytest.param(dynamic_prefix("{}", ranges=("lb",)).encode(), "no source", id="no source"),
         pytest.param(HEARD.replace(b"eth0", b"nope0"), "there is no link nope0", id="no such link"),
     ],
 )
@@ -243,8 +235,7 @@ def test_a_tip_that_nobody_signed_is_found_before_the_first_renumbering(tmp_path
 
 
 def test_a_file_without_a_directory_for_it(tmp_path, capsys):
-    static = b'static: {prefix: "2001:db8:1::/64"}'
-    of_file = STATIC.replace(static, b"file: {path: /run/prefix.txt}")
+    of_file = dynamic_prefix("file: {path: /run/prefix.txt}", ranges=("lb",)).encode()
     remote = bare_repository(tmp_path, {"p.yaml": of_file, "pool.yaml": POOL})
     answer, said = answers(capsys, "--repo", str(remote), code=1)["/run/prefix.txt"]
     assert (answer, said.endswith("give --source-dir DIR")) == ("wrong", True)

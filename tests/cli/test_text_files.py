@@ -7,19 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.cli.directories import call
+from tests.dynamic_prefix import dynamic_prefix
 from tests.marked_files import FILES, MARKED, SKIPPED
 
-PREFIX = """\
-apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata: {name: home}
-spec:
-  acquisition:
-    routerAdvertisement: {interface: eth0}
+PREFIX = dynamic_prefix(
+    more="""\
 status:
   currentPrefix: 2001:db8:a::/64
   acquiredAt: "2026-11-24T12:00:00Z"
 """
+)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import netns
+from tests.dynamic_prefix import dynamic_prefix
 from tests.gitrepo import bare_clone, commit_all, git
 from tests.parts import require
 from tests.topology import Advertiser, Switch, heard, switch
@@ -29,14 +30,6 @@ interface lan0 {{
   AdvDefaultPreference PREFERENCE;
   {prefixes}
 }};
-"""
-DOCUMENT = """apiVersion: dynamic-prefix.io/v1alpha1
-kind: DynamicPrefix
-metadata:
-  name: home
-spec:
-  acquisition:
-    routerAdvertisement: {interface: eth0}
 """
 
 
@@ -80,7 +73,7 @@ class House:
 def house(directory: Path) -> Iterator[House]:
     tree = directory / "tree"
     tree.mkdir()
-    (tree / "home.yaml").write_text(DOCUMENT)
+    (tree / "home.yaml").write_text(dynamic_prefix())
     commit_all(tree)
     remote = bare_clone(tree, directory / "remote.git")
     words = [*PROGRAM, "run", "--repo", str(remote), "--clone-dir", str(directory / "clone")]
