@@ -1,20 +1,23 @@
-"""Which announced prefixes are candidates, and which of them becomes current.
+"""Which announced prefixes are candidates, which of them becomes current, and what is odd.
 
-`judge` gives every announced prefix a verdict; `best` picks among the candidates. The
-rules are tables: after `policy.REFUSALS`, `LIFE` is asked in its order, and the first rule
-that applies is the verdict; of `RANKING` the first rule that distinguishes two candidates
-decides. docs/selection.md shows them with their sources.
+`judge` gives every announced prefix a verdict, `best` picks among the candidates, and
+`warnings` returns the mistakes of routers. The rules are tables: after `policy.REFUSALS`,
+`LIFE` is asked in its order, and the first rule that applies is the verdict; of `RANKING`
+the first rule that distinguishes two candidates decides. docs/selection.md shows them with
+their sources.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.announcement import Announcement
 from gitops_prefix.decide.policy import SOURCES, Verdict, refusal, source_of
-from gitops_prefix.decide.prefix import Prefix, is_global
+from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix, is_global
 from gitops_prefix.decide.routers import Heard, Routers, heard
-from gitops_prefix.decide.specification import Acquisition
+from gitops_prefix.decide.specification import Acquisition, Specification, places_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,83 @@ def announcer(candidates: Collection[Candidate], prefix: Prefix) -> Router | Non
         announcing,
         key=lambda found: (found.gone, -found.preference, -found.preferred_lifetime, found.router),
     ).router
+
+
+class RouterWarning(StrEnum):
+    """What is odd about a router. The text is shown to users."""
+
+    TWO_SPEAKERS = (
+        "two speakers behind one link-local address contradict each other; "
+        "stop one of them, or give it an address of its own"
+    )
+    UNUSABLE = "no /64, and not on-link: no host can use it (RFC 4862 5.5.3 d)"
+    NOT_64 = (
+        "on-link, and shorter than /64, so no host makes an address in it (RFC 4862 5.5.3 d): "
+        "usually a mistake in the router's configuration"
+    )
+    EXCLUDED = (
+        "the server keeps a part of it for the link to this node (RFC 6603), and what lies there "
+        "is not reached; choose another place for"
+    )
+
+
+class Oddity(NamedTuple):
+    """A router that says something odd, and about which prefix, if it is about one.
+
+    Attributes:
+        places: the subnets and ranges of the specification that it concerns.
+    """
+
+    router: Router
+    warning: RouterWarning
+    prefix: Prefix | None = None
+    places: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        says = "announces" if self.router.advertises else "gives"
+        about = f"{self.router} {says} {self.prefix}" if self.prefix else str(self.router)
+        return f"{about}: {self.warning}{' ' if self.places else ''}{', '.join(self.places)}"
+
+
+def warnings(routers: Routers, now: float) -> tuple[Oddity, ...]:
+    """What is odd about these routers, in an order that does not depend on arrival."""
+    speakers = (
+        Oddity(router, RouterWarning.TWO_SPEAKERS)
+        for router, state in sorted(routers.items(), key=lambda item: item[0])
+        if state.has_two_speakers(now)
+    )
+    prefixes = (
+        Oddity(router, warning, announcement.information.prefix)
+        for router, state, announcement in heard(routers)
+        # A delegation is shorter than a link's prefix.
+        if router.advertises
+        and (warning := _odd(announcement))
+        and state.stands_by(announcement, now)
+    )
+    return (*speakers, *prefixes)
+
+
+def _odd(announcement: Announcement) -> RouterWarning | None:
+    """What is odd about a prefix; one with neither flag is for DHCPv6-PD (RFC 9762)."""
+    prefix, on_link, autonomous, _, preferred_lifetime, *_ = announcement.information
+    if not preferred_lifetime or prefix.length == USUAL_LENGTH:
+        return None
+    if on_link and prefix.length < USUAL_LENGTH:
+        return RouterWarning.NOT_64
+    return RouterWarning.UNUSABLE if autonomous and not on_link else None
+
+
+def excluded(
+    specification: Specification, announced: Iterable[Heard], current: Prefix | None
+) -> Iterator[Oddity]:
+    """What of the specification lies in the part that a server keeps (RFC 6603 4.1)."""
+    for router, _, announcement in announced:
+        prefix, excluded = announcement.information.prefix, announcement.information.excluded
+        if prefix != current or excluded is None:
+            continue
+        places = places_in(specification, prefix, excluded)
+        if places:
+            yield Oddity(router, RouterWarning.EXCLUDED, prefix, places)
 
 
 MOST_ANNOUNCERS = 4

@@ -13,9 +13,8 @@ local) with a preferred lifetime:
   stand, and one is gone only after three intervals without it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from math import inf
 from typing import NamedTuple, TypeAlias
 
@@ -40,7 +39,7 @@ from gitops_prefix.decide.announcement import (
     proven,
     waits_for,
 )
-from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix, is_global, is_usable
+from gitops_prefix.decide.prefix import Prefix, is_global, is_usable
 
 MOST_ROUTERS = 256
 """Routers remembered on one link: more are a flood."""
@@ -62,42 +61,6 @@ ZEROS_APART = 3600.0
 
 USUAL_SWAPS = 3
 """Changes to and fro between two headers, after which two speakers share an address."""
-
-
-class RouterWarning(StrEnum):
-    """What is odd about a router. The text is shown to users."""
-
-    TWO_SPEAKERS = (
-        "two speakers behind one link-local address contradict each other; "
-        "stop one of them, or give it an address of its own"
-    )
-    UNUSABLE = "no /64, and not on-link: no host can use it (RFC 4862 5.5.3 d)"
-    NOT_64 = (
-        "on-link, and shorter than /64, so no host makes an address in it (RFC 4862 5.5.3 d): "
-        "usually a mistake in the router's configuration"
-    )
-    EXCLUDED = (
-        "the server keeps a part of it for the link to this node (RFC 6603), and what lies there "
-        "is not reached; choose another place for"
-    )
-
-
-class Oddity(NamedTuple):
-    """A router that says something odd, and about which prefix, if it is about one.
-
-    Attributes:
-        places: the subnets and ranges of the specification that it concerns.
-    """
-
-    router: Router
-    warning: RouterWarning
-    prefix: Prefix | None = None
-    places: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        says = "announces" if self.router.advertises else "gives"
-        about = f"{self.router} {says} {self.prefix}" if self.prefix else str(self.router)
-        return f"{about}: {self.warning}{' ' if self.places else ''}{', '.join(self.places)}"
 
 
 Header: TypeAlias = tuple[object, ...]
@@ -290,42 +253,6 @@ def solicited(routers: Routers, interface: str, now: float) -> Routers:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class GivenState(RouterState):
-    """What a source says that gives all its prefixes at once, and answers no question."""
-
-    @property
-    def answers(self) -> bool:
-        """A file is read when it changes: there is nobody to ask."""
-        return False
-
-
-def given(
-    routers: Routers,
-    source: Router,
-    prefixes: Iterable[PrefixInformation],
-    since: float,
-    now: float,
-) -> Routers:
-    """The routers, now that a source gives these prefixes, and no others.
-
-    Args:
-        routers: as they were before.
-        source: which source.
-        prefixes: every prefix, with the lifetimes it had at `since`.
-        since: when the source wrote them.
-        now: when they were read.
-    """
-    before = routers.get(source)
-    state = GivenState(
-        Preference.MEDIUM,
-        now,
-        before.known_since if before else now,
-        {found.prefix: Announcement(found, since) for found in prefixes},
-    )
-    return {**routers, source: state}
-
-
 def forget(routers: Routers, interface: str) -> Routers:
     """The routers without those of a link that went down or away."""
     return {
@@ -340,34 +267,6 @@ def heard(routers: Routers) -> Iterator[Heard]:
     for router, state in sorted(routers.items(), key=lambda item: item[0]):
         for prefix in sorted(state.announcements):
             yield Heard(router, state, state.announcements[prefix])
-
-
-def warnings(routers: Routers, now: float) -> tuple[Oddity, ...]:
-    """What is odd about these routers, in an order that does not depend on arrival."""
-    speakers = (
-        Oddity(router, RouterWarning.TWO_SPEAKERS)
-        for router, state in sorted(routers.items(), key=lambda item: item[0])
-        if state.has_two_speakers(now)
-    )
-    prefixes = (
-        Oddity(router, warning, announcement.information.prefix)
-        for router, state, announcement in heard(routers)
-        # A delegation is shorter than a link's prefix.
-        if router.advertises
-        and (warning := _odd(announcement))
-        and state.stands_by(announcement, now)
-    )
-    return (*speakers, *prefixes)
-
-
-def _odd(announcement: Announcement) -> RouterWarning | None:
-    """What is odd about a prefix; one with neither flag is for DHCPv6-PD (RFC 9762)."""
-    prefix, on_link, autonomous, _, preferred_lifetime, *_ = announcement.information
-    if not preferred_lifetime or prefix.length == USUAL_LENGTH:
-        return None
-    if on_link and prefix.length < USUAL_LENGTH:
-        return RouterWarning.NOT_64
-    return RouterWarning.UNUSABLE if autonomous and not on_link else None
 
 
 def _surplus(

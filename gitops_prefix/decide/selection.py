@@ -10,7 +10,7 @@ Times are seconds of a clock that only goes forward. A deadline is compared as
 otherwise make us look a moment too early, and then never again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
@@ -19,16 +19,19 @@ from typing import NamedTuple
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.candidate import (
     Candidate,
+    Oddity,
     Pick,
     announcer,
     best,
+    excluded,
     judge,
     of_first_source,
+    warnings,
 )
 from gitops_prefix.decide.policy import Verdict, likely_source, source_of
 from gitops_prefix.decide.prefix import Prefix, is_global
-from gitops_prefix.decide.routers import Heard, Oddity, Routers, RouterWarning, heard, warnings
-from gitops_prefix.decide.specification import Acquisition, Specification, places_in
+from gitops_prefix.decide.routers import Heard, Routers, heard
+from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.decide.transition import Choice
 
@@ -308,21 +311,8 @@ def select(
             min((now + seconds for _, seconds in ends_in if seconds > 0), default=inf),
         ),
         _solicit(candidates, now),
-        (*warnings(believed, now), *_excluded(specification, announced, current)),
+        (*warnings(believed, now), *excluded(specification, announced, current)),
     )
-
-
-def _excluded(
-    specification: Specification, announced: tuple[Heard, ...], current: Prefix | None
-) -> Iterator[Oddity]:
-    """What of the specification lies in the part that a server keeps (RFC 6603 4.1)."""
-    for router, _, announcement in announced:
-        prefix, excluded = announcement.information.prefix, announcement.information.excluded
-        if prefix != current or excluded is None:
-            continue
-        places = places_in(specification, prefix, excluded)
-        if places:
-            yield Oddity(router, RouterWarning.EXCLUDED, prefix, places)
 
 
 _FIRM_OR_FAILED = frozenset({Standing.CURRENT, Standing.FAILED_STATIC})

@@ -20,10 +20,10 @@ from gitops_prefix.decide.advertisement import (
     RouterAdvertisement,
 )
 from gitops_prefix.decide.candidate import Followed, vouched
-from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.other_sources import KernelPrefix, accept, given
 from gitops_prefix.decide.policy import Verdict, refusal
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, given, observe, solicited
+from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe, solicited
 from gitops_prefix.decide.selection import Decision, Selection, adopt, select
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status

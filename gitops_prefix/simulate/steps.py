@@ -13,10 +13,10 @@ from gitops_prefix.decide.advertisement import (
     Router,
     RouterAdvertisement,
 )
+from gitops_prefix.decide.candidate import Oddity
 from gitops_prefix.decide.fields import format_duration
 from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import Oddity
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import Status

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
-from gitops_prefix.decide.kernel import KernelPrefix
+from gitops_prefix.decide.other_sources import KernelPrefix
 from gitops_prefix.decide.prefix import Prefix
 
 MOST_PREFIXES = 64

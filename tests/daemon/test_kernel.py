@@ -7,7 +7,7 @@ import pytest
 from gitops_prefix.daemon.decisions import Decisions
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import PrefixInformation
-from gitops_prefix.decide.kernel import KernelPrefix
+from gitops_prefix.decide.other_sources import KernelPrefix
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.plan.ears import Accepted, LinkChanged, Watched

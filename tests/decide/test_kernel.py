@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import KERNEL, Router
-from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.other_sources import KernelPrefix, accept
 from gitops_prefix.decide.policy import Verdict, refusal
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import observe

@@ -7,19 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router, UnknownOption
-from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.candidate import Oddity, RouterWarning, warnings
+from gitops_prefix.decide.other_sources import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import (
     LONGEST_INTERVAL,
     MOST_LEFT_OUT,
     MOST_ROUTERS,
-    Oddity,
-    RouterWarning,
     forget,
     heard,
     observe,
     solicited,
-    warnings,
 )
 from tests.decide.routers_saying import (
     FIRST,

@@ -16,7 +16,7 @@ from gitops_prefix.decide.advertisement import (
     WEBHOOK,
     Router,
 )
-from gitops_prefix.decide.kernel import KernelPrefix, accept
+from gitops_prefix.decide.other_sources import KernelPrefix, accept
 from gitops_prefix.decide.policy import (
     SOURCES,
     Verdict,

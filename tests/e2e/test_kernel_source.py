@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gitops_prefix.decide.kernel import TOGETHER
+from gitops_prefix.decide.other_sources import TOGETHER
 from tests import netns
 from tests.gitrepo import example, git
 from tests.netns import whole_lines
@@ -80,7 +80,7 @@ def test_the_kernel_is_followed_through_a_renumbering(remote, tmp_path):
                 follows(remote, A)
                 capabilities = Path(f"/proc/{running.process.pid}/status").read_text()
                 assert "CapEff:\t0000000000000000" in capabilities
-                # Two that appear together are two routers' (decide/kernel.py).
+                # Two that appear together are two routers' (decide/other_sources.py).
                 known_at = time.monotonic()
                 netns.until(lambda: time.monotonic() > known_at + TOGETHER, "A is no newcomer")
                 assert commits(remote) == 3

@@ -14,7 +14,7 @@ from gitops_prefix.decide.advertisement import (
     PrefixInformation,
     Router,
 )
-from gitops_prefix.decide.kernel import KernelPrefix
+from gitops_prefix.decide.other_sources import KernelPrefix
 from gitops_prefix.decide.policy import Verdict
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation, Router
-from gitops_prefix.decide.kernel import KernelPrefix
+from gitops_prefix.decide.other_sources import KernelPrefix
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource, Status

@@ -1,6 +1,9 @@
-"""What the kernel took from Router Advertisements, as one more router's word.
+"""What the sources beside Router Advertisements say, as one more router's word.
 
-The kernel does not say who announced a prefix, and keeps what a newer advertisement
+Nobody can ask them: what they say is final. A file, a DHCPv6 server, an HTTP update and a
+FRITZ!Box give all their prefixes at once (`given`).
+
+The kernel (`accept`) does not say who announced a prefix, and keeps what a newer advertisement
 leaves out for its whole lifetime (RFC 4861 6.3.4), which is the outage of RFC 8978. So
 it counts when a prefix appeared, and when it was last repeated:
 
@@ -28,6 +31,42 @@ SAME = 0.5
 next (MIN_DELAY_BETWEEN_RAS, RFC 4861 10)."""
 UNKNOWN_INTERVAL = LONGEST_INTERVAL / 3
 """Seconds: with it, what was heard once is overdue after the longest interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenState(RouterState):
+    """What a source says that gives all its prefixes at once, and answers no question."""
+
+    @property
+    def answers(self) -> bool:
+        """A file is read when it changes: there is nobody to ask."""
+        return False
+
+
+def given(
+    routers: Routers,
+    source: Router,
+    prefixes: Iterable[PrefixInformation],
+    since: float,
+    now: float,
+) -> Routers:
+    """The routers, now that a source gives these prefixes, and no others.
+
+    Args:
+        routers: as they were before.
+        source: which source.
+        prefixes: every prefix, with the lifetimes it had at `since`.
+        since: when the source wrote them.
+        now: when they were read.
+    """
+    before = routers.get(source)
+    state = GivenState(
+        Preference.MEDIUM,
+        now,
+        before.known_since if before else now,
+        {found.prefix: Announcement(found, since) for found in prefixes},
+    )
+    return {**routers, source: state}
 
 
 class KernelPrefix(NamedTuple):
