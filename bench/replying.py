@@ -41,10 +41,7 @@ def main(directory: Path, changes: int = CHANGES) -> None:
     for name in ("lease", "link"):
         (directory / name).mkdir()
     tree, leased = make(directory / "lease", FILES, MANAGED)
-    document = tree / "prefix.yaml"
-    document.write_text(document.read_text().replace(_LINK, _LEASE))
-    git(tree, "commit", "-qam", "a lease")
-    git(tree, "push", "-q", "origin", "main")
+    lease_out(tree)
     _, heard = make(directory / "link", FILES, MANAGED)
     with (
         renumbering(heard, directory / "heard") as advertise,
@@ -56,6 +53,14 @@ def main(directory: Path, changes: int = CHANGES) -> None:
         f"3b Reply on the wire to commit on the remote: {ours / peer:.2f} x an advertisement "
         f"({ours * 1e3:.0f} ms against {peer * 1e3:.0f}; {changes} changes)  goal <= 1.2 x"
     )
+
+
+def lease_out(tree: Path) -> None:
+    """Have the DynamicPrefix of a repository ask by DHCPv6."""
+    document = tree / "prefix.yaml"
+    document.write_text(document.read_text().replace(_LINK, _LEASE))
+    git(tree, "commit", "-qam", "a lease")
+    git(tree, "push", "-q", "origin", "main")
 
 
 @contextmanager

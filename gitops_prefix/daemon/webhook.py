@@ -292,7 +292,10 @@ def _first(said: Mapping[str, str], words: tuple[str, ...]) -> str:
 
 
 def _basic(authorization: str) -> tuple[str, str] | None:
-    """User and password of Basic authentication (RFC 7617), or None."""
+    """User and password of Basic authentication (RFC 7617), or None.
+
+    Some routers send an empty pair, and the credentials in the query.
+    """
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -301,4 +304,4 @@ def _basic(authorization: str) -> tuple[str, str] | None:
     except ValueError:
         # Also binascii.Error, and characters beyond ASCII.
         return None
-    return user, password
+    return (user, password) if user or password else None

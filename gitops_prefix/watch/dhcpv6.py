@@ -255,8 +255,10 @@ class DelegationSource:
     def _read(self, interface: str, datagram: Datagram, now: float) -> Iterator["_Event"]:
         for leasing in self._on(interface):
             exchange = leasing.exchange
+            if exchange is None or not exchange.sent:
+                continue
             # What has another transaction id is for the host's own client.
-            if exchange is None or datagram.payload[1:4] != exchange.transaction.to_bytes(3):
+            if datagram.payload[1:4] != exchange.transaction.to_bytes(3):
                 continue
             message = decode(datagram.payload)
             if isinstance(message, Malformed):

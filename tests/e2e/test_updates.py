@@ -65,6 +65,10 @@ ROUTERS = {
     "OpenWrt, hotplug": ("", [*BOTH, "-d", f"name=home-ipv6&prefix={A}"]),
     "UniFi, inadyn": ("hostname=home-ipv6&prefix=2001:db8:12:3401::2&length=56", ["-0", *BOTH]),
     "MikroTik, fetch": (f"name=home-ipv6&prefix={quote(A, safe='')}", BOTH),
+    "an empty pair beside the query": (
+        f"prefix=2001:db8:12:3400::9/56&{SECRETS}",
+        ["-H", "Authorization: Basic Og=="],
+    ),
     "pfSense, custom": ("prefix=2001:db8:12:3400::9&length=56", BOTH),
 }
 

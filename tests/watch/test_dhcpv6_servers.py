@@ -13,10 +13,12 @@ from gitops_prefix.decide.advertisement import INFINITY
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.watch.dhcpv6 import read_duid
 from gitops_prefix.watch.dhcpv6_codec import (
+    Association,
     DelegatedPrefix,
     Dhcpv6Message,
+    MessageType,
 )
-from gitops_prefix.watch.watcher import LeadChanged
+from gitops_prefix.watch.watcher import LeadChanged, SourceFailed
 from tests.decide.routers_saying import pio
 from tests.dhcp_servers import DUID, Forger, client, dhcpd, kea, reply_to
 from tests.netns import Lab, lab, until
@@ -235,6 +237,23 @@ def test_hostile_answers_change_nothing_and_the_right_one_counts(link, clock):
 
     with Forger(link).answering(answer), client(link, clock) as asked:
         assert list(asked.given()) == [B]
+
+
+def test_what_follows_a_reply_is_not_for_us_and_not_reported(link):
+    """No message of ours waits for an answer then."""
+
+    def answer(message: Dhcpv6Message) -> list[bytes]:
+        said = Association(message.associations[0].iaid, 3, 5, (lease(A),))
+        right = reply_to(message, associations=(said,))
+        late = [right[:4] + b"\0\1\xff\xff", bytes(4) + b"\0\1\xff\xff"]
+        return [right, *late] if message.type is not MessageType.SOLICIT else [right]
+
+    with (
+        Forger(link).answering(answer),
+        client(link, lambda: time.monotonic() * 5) as asked,
+    ):
+        assert [list(asked.given()) for _ in range(3)] == [[A]] * 3
+    assert not [event for event in asked.seen if isinstance(event, SourceFailed)]
 
 
 def test_a_server_that_is_not_named_is_not_believed(link, clock, tmp_path):
