@@ -7,12 +7,14 @@ these alone the prefix of a dead router would stay current for four hours.
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from gitops_prefix.decide.announcement import ANSWER, ROUNDS
 from tests import netns
 from tests.dynamic_prefix import dynamic_prefix
 from tests.gitrepo import bare_clone, commit_all, git
@@ -123,8 +125,9 @@ def test_after_a_farewell_the_kernel_of_the_node_is_of_the_same_opinion(tmp_path
         with first.advertising(lan0=(FIRST,)):
             netns.until(lambda: home.current() == FIRST, "the prefix of the first router")
             with radvd(home, 2, tmp_path).advertising(lan0=(SECOND,)):
+                both = {"fe80::1", "fe80::2"}
+                netns.until(lambda: home.default_routers() == both, "both default routers")
                 home.hears(5)
-                assert {"fe80::1", "fe80::2"} == home.default_routers()
                 home.end(first, signal.SIGTERM)
                 netns.until(lambda: home.current() == SECOND, "the prefix of the other")
                 assert home.default_routers() == {"fe80::2"}
@@ -150,11 +153,14 @@ def test_a_router_that_is_restarted_loses_nothing(tmp_path):
             netns.until(lambda: home.current() == FIRST, "the prefix of the first router")
             second.enter_context(radvd(home, 2, tmp_path).advertising(lan0=(SECOND,)))
             home.hears(4)
-            before = home.changes()
+            before, took_leave = home.changes(), time.monotonic()
         with radvd(home, 1, tmp_path).advertising(lan0=(FIRST,)):
+            netns.until(lambda: home.default_routers() >= {"fe80::1"}, "the first router again")
+            in_time = time.monotonic() < took_leave + ROUNDS * ANSWER - 1
             # 3 to 4 s apart, of each: longer than both solicitations and three intervals.
             home.hears(14)
-            assert (home.current(), home.changes()) == (FIRST, before)
+            # On a machine that is too busy to restart a router in seconds, it was gone.
+            assert not in_time or (home.current(), home.changes()) == (FIRST, before)
 
 
 def test_the_cable_of_the_node_is_pulled_and_put_back(tmp_path):
