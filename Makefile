@@ -38,6 +38,7 @@ soak: $(INSTALLED) ## hours: property tests, kills, walks, releases of the chart
 	$(VENV)/bin/python -m tests.faults.test_storm 60
 	$(VENV)/bin/python -m tests.faults.long_run $(LONG_RUN)
 	$(VENV)/bin/python -m tests.faults.random_faults $(RANDOM_FAULTS)
+	$(VENV)/bin/python -m tests.e2e.links_in_chaos
 
 mutation: $(INSTALLED) ## random mutants of decide and render, and which of them no test notices
 	$(VENV)/bin/python -m tests.mutation $(MUTATION_ARGS)
