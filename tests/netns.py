@@ -181,6 +181,8 @@ def lab() -> Iterator[Lab]:
             )
             namespace.run("ip", "link", "set", "lo", "up")
         router.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+        # Whoever solicits on the node's links is the program: an answer finds it listening.
+        node.run("sysctl", "-qw", "net.ipv6.conf.default.router_solicitations=0")
         made = Lab(router, node)
         made.connect()
         yield made
