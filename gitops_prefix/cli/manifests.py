@@ -23,6 +23,7 @@ from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.plan.plan import Advanced, advance_all, rehearse
 from gitops_prefix.render.files import RepositoryFiles, looks_managed, may_hold_addresses
 from gitops_prefix.render.inventory import NOT_YAML, Inventory
+from gitops_prefix.render.load_balancers import find_default_families
 from gitops_prefix.render.manifest import NAME, SUBNET
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.rendering import Rendering, render
@@ -273,6 +274,7 @@ def find_problems(inventory: Inventory) -> list[Problem]:
     found = [
         *inventory.problems,
         *find_unannounced(inventory),
+        *find_default_families(inventory.bindings),
         *advanced.misfits,
         *rendering.problems,
     ]

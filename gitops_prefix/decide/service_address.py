@@ -5,7 +5,8 @@ inside its range in the current or a past prefix; a stable hash of its name into
 range, past the host parts that others hold (docs/services.md).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -87,6 +88,39 @@ class Holder(NamedTuple):
     place: str = ""
 
 
+class Exposure(NamedTuple):
+    """What decides whether a load balancer puts two Services on one address.
+
+    metallb.io, "IP address sharing"; Cilium's `isCompatible` in operator/pkg/lbipam.
+
+    Attributes:
+        tenant: the namespace, or the directory where something else adds the namespace.
+        partners: further namespaces that may share, `*` for all.
+        ports: numbers with their protocols; empty when they are not known.
+        policy: the traffic policy, with the pods where it counts who they are.
+    """
+
+    tenant: str = ""
+    partners: frozenset[str] = frozenset()
+    ports: frozenset[tuple[str, int]] = frozenset()
+    policy: str = ""
+
+    def fits(self, other: "Exposure") -> bool:
+        """Whether nothing that is known keeps two Services from one address."""
+        return (
+            (
+                self.tenant == other.tenant
+                or (self.admits(other.tenant) and other.admits(self.tenant))
+            )
+            and self.ports.isdisjoint(other.ports)
+            and self.policy == other.policy
+        )
+
+    def admits(self, tenant: str) -> bool:
+        """Whether it shares with another namespace."""
+        return not self.partners.isdisjoint({"*", tenant})
+
+
 class Claim(NamedTuple):
     """A Service that wants a host part, or a marker that names one.
 
@@ -97,6 +131,7 @@ class Claim(NamedTuple):
         sharing_key: Services with the same one may be on one address; empty for no key.
         owner: of a marker, or of a Service beside markers.
         marked: whether it is a marker's.
+        exposure: decides, beside the sharing key, who shares an address with it.
     """
 
     namespace: str
@@ -108,6 +143,7 @@ class Claim(NamedTuple):
     sharing_key: str = ""
     owner: Holder = Holder("")
     marked: bool = False
+    exposure: Exposure = Exposure()
 
     @property
     def mentions(self) -> bool:
@@ -126,8 +162,14 @@ class Claim(NamedTuple):
 
     def shares_with(self, other: "Claim") -> bool:
         """Whether both may hold one address."""
-        shared = bool(self.sharing_key) and self.sharing_key == other.sharing_key
-        return shared or self.is_same_service(other) or self._is_beside(other)
+        return self._has_key_of(other) or self.is_same_service(other) or self._is_beside(other)
+
+    def may_join(self, other: "Claim") -> bool:
+        """Whether a load balancer would put both on one address."""
+        return self._has_key_of(other) and self.exposure.fits(other.exposure)
+
+    def _has_key_of(self, other: "Claim") -> bool:
+        return bool(self.sharing_key) and self.sharing_key == other.sharing_key
 
     def _is_beside(self, other: "Claim") -> bool:
         """Whether a marker repeats the host part of its own document."""
@@ -155,12 +197,14 @@ class Assignment(NamedTuple):
 
     Attributes:
         taken: pairs that hold one address and may not, in a stable order.
+        apart: pairs that have one sharing key and hold two addresses already.
         outside: claims whose suffix lies outside their room.
         full: claims for which no host part is left.
     """
 
     host_parts: Mapping[Claim, int] = {}
     taken: tuple[tuple[Claim, Claim], ...] = ()
+    apart: tuple[tuple[Claim, Claim], ...] = ()
     outside: tuple[Claim, ...] = ()
     full: tuple[Claim, ...] = ()
 
@@ -170,6 +214,7 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
 
     * What a suffix, a marker or an address says is held for good.
     * A Service that is written down twice is one.
+    * A Service with a sharing key takes the host part of those that it may share with.
     * The others take the host part that their name hashes to, or the next free one.
     * A marker that mentions a Service takes what that one has, or would be given.
     """
@@ -181,6 +226,7 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
         for claim in ordered
         if (kept := kept_host_part(claim, claims[claim])) is not None
     }
+    apart = tuple(_find_apart(held, claims))
     outside = tuple(
         claim
         for claim, host_part in held.items()
@@ -198,6 +244,8 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
             found = _mentioned(claim, held, claims)
         else:
             found = _of_the_same_service(claim, held, claims)
+        if found is None and claim.sharing_key:
+            found = _of_the_sharing_key(claim, held, claims)
         if found is None:
             found = _free(claim, room, used)
         if found is None:
@@ -205,13 +253,9 @@ def assign(claims: Mapping[Claim, Rooms]) -> Assignment:
         else:
             held[claim] = found
             used.add(room.networks[0] + found)
-    holders: dict[int, list[Claim]] = {}
-    for claim in filter(held.__contains__, ordered):
-        if claim.mentions:
-            continue
-        holders.setdefault(claims[claim].after.networks[0] + held[claim], []).append(claim)
+    holders = _holders(ordered, held, claims)
     taken = tuple(pair for group in holders.values() for pair in _strangers(group))
-    return Assignment(held, taken, outside, tuple(full))
+    return Assignment(held, taken, apart, outside, tuple(full))
 
 
 def kept_host_part(claim: Claim, rooms: Rooms) -> int | None:
@@ -245,6 +289,52 @@ def _of_the_same_service(
         if near and known.is_same_service(claim):
             return host_part
     return None
+
+
+def _holders(
+    ordered: Iterable[Claim], held: Mapping[Claim, int], claims: Mapping[Claim, Rooms]
+) -> dict[int, list[Claim]]:
+    """Who holds each address."""
+    holders: dict[int, list[Claim]] = {}
+    for claim in filter(held.__contains__, ordered):
+        if not claim.mentions:
+            holders.setdefault(claims[claim].after.networks[0] + held[claim], []).append(claim)
+    return holders
+
+
+def _of_the_sharing_key(
+    claim: Claim, held: Mapping[Claim, int], claims: Mapping[Claim, Rooms]
+) -> int | None:
+    """The first host part in the room of a claim whose holders all share with it."""
+    room = claims[claim].after
+    for address, group in _holders(held, held, claims).items():
+        if address - room.networks[0] in room and all(map(claim.may_join, group)):
+            return address - room.networks[0]
+    return None
+
+
+def _find_apart(
+    held: Mapping[Claim, int], claims: Mapping[Claim, Rooms]
+) -> Iterator[tuple[Claim, Claim]]:
+    """Of two addresses whose holders might all share one: a holder of each.
+
+    Two suffixes are their author's decision.
+    """
+    holders = _holders(held, held, claims)
+    for own, group in holders.items():
+        claim, room = group[0], claims[group[0]].after
+        earlier = itertools.takewhile(own.__ne__, holders) if claim.sharing_key else ()
+        for address in earlier:
+            others = holders[address]
+            decided = claim.suffix is not None and others[0].suffix is not None
+            inside = address - room.networks[0] in room
+            if (
+                inside
+                and not decided
+                and all(itertools.starmap(Claim.may_join, itertools.product(group, others)))
+            ):
+                yield others[0], claim
+                break
 
 
 def _mentioned(

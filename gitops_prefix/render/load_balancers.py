@@ -9,16 +9,21 @@ from enum import Enum
 from typing import NamedTuple
 
 from gitops_prefix.decide.fields import dotted
+from gitops_prefix.decide.service_address import Claim, Exposure
 from gitops_prefix.decide.specification import Reference
 from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.render.address_text import Span, address_span, entries, span_start
-from gitops_prefix.render.binding import Pool
+from gitops_prefix.render.binding import Binding, Pool
 from gitops_prefix.render.manifest import ADDRESS_RANGE, NAME, SUBNET, Manifest
 from gitops_prefix.render.node import Value, value_at
 
 CILIUM = ("lbipam.cilium.io/ips", "io.cilium/lb-ipam-ips")
 METALLB = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs")
 """Address annotations of each: the first one counts where a Service has both."""
+_ACROSS_NAMESPACES = (
+    "lbipam.cilium.io/sharing-cross-namespace",
+    "io.cilium/lb-ipam-sharing-cross-namespace",
+)
 _OF_CILIUM = ("lbipam.cilium.io/", "io.cilium/")
 _OF_METALLB = ("metallb.io/", "metallb.universe.tf/")
 _WITHOUT_ADDRESS = {"ClusterIP", "NodePort", "ExternalName"}
@@ -108,8 +113,31 @@ def families_of(manifest: Manifest) -> list[Value]:
 
 def is_silent(manifest: Manifest) -> bool:
     """Whether a Service names no families, which means one, unless something adds them."""
+    return _has_default_family(manifest) and manifest.of_spec("ipFamilyPolicy") is None
+
+
+def _has_default_family(manifest: Manifest) -> bool:
+    """Whether a Service has one family, and leaves it to the cluster which one."""
     own = manifest.kind == "Service" and not manifest.is_elsewhere
-    return own and not families_of(manifest) and manifest.of_spec("ipFamilyPolicy") is None
+    return own and not families_of(manifest) and not may_be_dual_stack(manifest)
+
+
+def find_default_families(bindings: Iterable[Binding]) -> Iterator[Problem]:
+    """A warning for each Service of MetalLB that has an address only where IPv6 is the default."""
+    seen: set[Claim | None] = set()
+    for binding in bindings:
+        key = str(binding.field_path[-1])
+        manifest = binding.manifest
+        if key not in METALLB or binding.claim in seen or not _has_default_family(manifest):
+            continue
+        seen.add(binding.claim)
+        if not any(ipv4_of(manifest.annotations.get(each)) for each in METALLB):
+            message = (
+                "the Service has the first family of its cluster, and where that is IPv4, MetalLB "
+                f"gives it no address with IPv6 in {key}: set spec.ipFamilies to [IPv6], or "
+                "spec.ipFamilyPolicy to PreferDualStack and add its IPv4 address"
+            )
+            yield warning_on(manifest, "family-not-named", message)
 
 
 def find_unfit(manifest: Manifest) -> Problem | None:
@@ -143,6 +171,41 @@ def undecided(manifest: Manifest, balancer: SeveralBalancers | None) -> Problem:
         "Service: set its spec.loadBalancerClass, or write the annotation of one load balancer"
     )
     return manifest.annotation_problem("two-load-balancers", message)
+
+
+def exposure_of(
+    manifest: Manifest, namespace: str, balancer: LoadBalancer | SeveralBalancers | None
+) -> Exposure:
+    """Return what a Service says, itself or beside its annotations, about sharing its address."""
+    local = manifest.of_spec("externalTrafficPolicy") == "Local"
+    return Exposure(
+        namespace or f"{manifest.path.rpartition('/')[0]}/",
+        frozenset({"*"} if balancer is LoadBalancer.METALLB else _partners(manifest)),
+        frozenset(_ports(manifest)),
+        f"Local {_pods(manifest)}" if local else "Cluster",
+    )
+
+
+def _partners(manifest: Manifest) -> list[str]:
+    texts = map(manifest.annotations.get, _ACROSS_NAMESPACES)
+    return next((entries(text) for text in texts if text), [])
+
+
+def _ports(manifest: Manifest) -> Iterator[tuple[str, int]]:
+    written = manifest.of_spec("ports")
+    # Some charts have a mapping from the ports' names.
+    ports = written.values() if isinstance(written, dict) else written
+    for port in ports if isinstance(ports, Iterable) else ():
+        if isinstance(port, dict) and isinstance(number := port.get("port"), int):
+            yield str(port.get("protocol") or "TCP"), number
+
+
+def _pods(manifest: Manifest) -> str:
+    """The pods of a Service; those of a chart, or of Endpoints made by hand, are its own."""
+    selector = manifest.of_spec("selector")
+    if isinstance(selector, dict) and selector:
+        return ",".join(sorted(f"{key}={value}" for key, value in selector.items()))
+    return f"{manifest.path}:{manifest.span.number}"
 
 
 def ipv4_of(text: Value) -> list[str]:

@@ -321,6 +321,14 @@ def _host_part_problems(
             )
         alone = second in refused
         yield Problem("address-taken", message, claiming[second].place, alone=alone)
+    for first, second in assignment.apart:
+        host_part = format_address(assignment.host_parts[first])
+        message = (
+            f"{_service(second)} and {_service(first)} ({claiming[first].place}) have one sharing "
+            f'key and two addresses, which stay: write {SUFFIX}: "{host_part}" on both to share '
+            "one, or on each its own to keep both"
+        )
+        yield Problem("not-shared", message, claiming[second].place, Severity.WARNING)
     for claim in assignment.outside:
         room = claims[claim].after
         message = (

@@ -9,6 +9,7 @@ import pytest
 from gitops_prefix.cli.door import enter
 from tests.render.lists import GROUP, POOL
 from tests.render.repository import PREFIX
+from tests.render.services import TEN, service
 
 HOME = PREFIX.decode()
 STATUS = 'status:\n  currentPrefix: "2001:db8:a::/64"\n'
@@ -340,6 +341,29 @@ def test_a_dynamic_prefix_that_kustomize_sends_to_the_cluster(
     assert found == (
         ["below/home.yaml" if path.startswith("..") else "home.yaml"] if warned else []
     )
+
+
+METALLB = {
+    "no word of families": ("", "", True),
+    "one family, whichever": ("", "  ipFamilyPolicy: SingleStack\n", True),
+    "IPv6": ("", "  ipFamilies: [IPv6]\n", False),
+    "both, with their IPv4": ("192.0.2.7", "  ipFamilyPolicy: PreferDualStack\n", False),
+}
+
+
+@pytest.mark.parametrize(("ips", "families", "warned"), METALLB.values(), ids=METALLB)
+def test_a_service_of_metallb_that_names_no_family_comes_with_the_remedy(
+    home, ips, families, warned, capsys
+):
+    """In a cluster of IPv4 it has no address at all, and nothing in the cluster says why."""
+    annotations = (TEN, f'metallb.io/loadBalancerIPs: "{ips}"')
+    (home / "p.yaml").write_text(HOME + "  transition: {mode: ha}\n")
+    (home / "service.yaml").write_text(service(*annotations) + families)
+    assert enter(["validate", "--output", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["warnings"]
+    messages = [one["message"] for one in found if one["code"] == "family-not-named"]
+    assert len(messages) == warned
+    assert all("spec.ipFamilies to [IPv6]" in message for message in messages)
 
 
 def test_a_subnet_that_nothing_announces_comes_with_the_manifest_to_add(home, capsys):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.prefix import parse_address
-from gitops_prefix.decide.service_address import Claim, Room, Rooms, assign
+from gitops_prefix.decide.service_address import Claim, Exposure, Room, Rooms, assign
 from gitops_prefix.decide.specification import Reference
 
 LB = Reference("home", address_range="lb")
@@ -93,6 +93,23 @@ def test_without_a_namespace_two_of_one_name_are_two():
     assert len(set(assign({one: rooms(), other: rooms()}).host_parts.values())) == 2
 
 
+def test_what_shares_no_address_yet_is_named_once():
+    """The holders of two addresses that a load balancer would put on one."""
+    a, b, c = (
+        claim(name, addresses=(A + host_part,), sharing_key="edge")
+        for name, host_part in (("a", 5), ("b", 6), ("c", 6))
+    )
+    small = rooms(first=5, last=6)
+    assert assign(dict.fromkeys((c, a, b), small)).apart == ((a, b),)
+    assert not assign({a: small, b: rooms(first=6, last=6)}).apart, "not in the room of b"
+    pinned = [each._replace(suffix=each.addresses[0] - A) for each in (a, b)]
+    assert not assign(dict.fromkeys(pinned, small)).apart
+    assert assign({pinned[0]: small, b: small}).apart == ((pinned[0], b),)
+    busy = b._replace(exposure=Exposure(ports=frozenset({("TCP", 80)})))
+    other = a._replace(exposure=busy.exposure)
+    assert not assign({other: small, busy: small}).apart
+
+
 names = st.sampled_from(["plex", "jellyfin", "dns", "a", "b", "c", "d"])
 claims = st.builds(
     claim,
@@ -102,6 +119,9 @@ claims = st.builds(
     suffix=st.none() | st.integers(3, 8),
     addresses=st.lists(st.integers(0, 10).map(A.__add__), max_size=2).map(tuple),
     sharing_key=st.sampled_from(["", "edge"]),
+    exposure=st.builds(
+        Exposure, ports=st.frozensets(st.tuples(st.just("TCP"), st.integers(80, 82)), max_size=2)
+    ),
 )
 
 
@@ -142,6 +162,7 @@ def test_a_service_that_is_added_moves_nobody(found, added):
             one.suffix,
             (A + host_part, *one.addresses),
             one.sharing_key,
+            exposure=one.exposure,
         )
         for one, host_part in before.items()
     }

@@ -18,6 +18,7 @@ from tests.neighbours.place import Place, addresses
 
 IPS = "lbipam.cilium.io/ips"
 METALLB_IPS = "metallb.io/loadBalancerIPs"
+SHARING, METALLB_SHARING = "lbipam.cilium.io/sharing-key", "metallb.io/allow-shared-ip"
 METALLB, METALLB_POD = "metallb-system", "controller"
 Address = IPv4Address | IPv6Address
 
@@ -97,6 +98,16 @@ def _families(service: Mapping) -> tuple[type[Address], ...]:
     return tuple(names[family] for family in service["spec"]["ipFamilies"])
 
 
+def _share(key: str, service: Mapping, other: Mapping) -> bool:
+    """Whether one address serves both: one sharing key, and no port in common."""
+    words = [(each["metadata"].get("annotations") or {}).get(key) for each in (service, other)]
+    ports = [
+        {(port["protocol"], port["port"]) for port in each["spec"]["ports"]}
+        for each in (service, other)
+    ]
+    return bool(words[0]) and words[0] == words[1] and ports[0].isdisjoint(ports[1])
+
+
 @dataclass
 class LbIpam:
     """LB-IPAM of Cilium 1.20 (operator/pkg/lbipam).
@@ -120,13 +131,22 @@ class LbIpam:
         self.ranges += [new for new in offered if new not in self.ranges]
         services = self.place.services()
         taken = {text for service in services for text in addresses(service)}
+        now = {service["metadata"]["name"]: addresses(service) for service in services}
         for service in services:
-            held = self._serve(service, taken)
+            others = [each for each in services if each is not service]
+            refused = {
+                text
+                for other in others
+                if not _share(SHARING, service, other)
+                for text in now[other["metadata"]["name"]]
+            }
+            held = self._serve(service, taken, refused)
+            now[service["metadata"]["name"]] = held
             if held != addresses(service):
                 taken |= set(held)
                 self.place.write_status(service["metadata"]["name"], held)
 
-    def _serve(self, service: Mapping, taken: set[str]) -> tuple[str, ...]:
+    def _serve(self, service: Mapping, taken: set[str], refused: set[str]) -> tuple[str, ...]:
         asked = (service["metadata"].get("annotations") or {}).get(IPS, "")
         wanted = [text.strip() for text in asked.split(",") if text.strip()]
         valid = tuple(
@@ -136,7 +156,9 @@ class LbIpam:
         )
         if wanted:
             return valid + tuple(
-                text for text in wanted if self._offers(text) and text not in valid
+                text
+                for text in wanted
+                if self._offers(text) and text not in valid and text not in refused
             )
         for family in _families(service):
             if any(isinstance(ip_address(text), family) for text in valid):
@@ -178,7 +200,13 @@ class MetalLb:
         }
         for service in reversed(services):
             name = service["metadata"]["name"]
-            kept[name] = self._serve(service, ranges, kept)
+            others = {
+                each["metadata"]["name"]
+                for each in services
+                if each is not service and not _share(METALLB_SHARING, service, each)
+            }
+            beside = {other: texts for other, texts in kept.items() if other in {name, *others}}
+            kept[name] = self._serve(service, ranges, beside)
         for name, texts in kept.items():
             if texts != held[name]:
                 self.place.write_status(name, texts)

@@ -29,6 +29,21 @@ spec:
   ipFamilyPolicy: PreferDualStack
   ports: [{port: 80}]
 """
+ALONE = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: NAME
+  namespace: NAMESPACE
+  annotations:
+    dynamic-prefix.io/name: home
+    dynamic-prefix.io/service-address-range: lb
+    lbipam.cilium.io/sharing-key: web
+spec:
+  type: LoadBalancer
+  ipFamilies: [IPv6]
+  ports: [{port: 80}]
+"""
 NEIGHBOURS = both(lb_ipam, lb_ipam_stand_in)
 
 
@@ -145,3 +160,24 @@ def test_ha_holds_the_current_address_and_the_past_ones(neighbourhood, space, tm
         after = place.held()
         del after["restarted"]
         assert after == held
+
+
+@NEIGHBOURS
+def test_services_of_one_sharing_key_are_on_one_address(neighbourhood, space, tmp_path, started):
+    """Also after a change of the prefix. One whose port is taken there has an address of its own."""
+    needs(started)
+    files = {"home.yaml": HA, "pool.yaml": BLOCKS}
+    for name, port in (("s00", 80), ("s01", 443), ("s02", 443)):
+        text = ALONE.replace("NAMESPACE", space).replace("NAME", name).replace("80", str(port))
+        files[f"{name}.yaml"] = text
+    place = Place(neighbourhood, space, files)
+    with started(place, tmp_path / "log") as neighbour:
+        for prefixes in ((A,), (B, A)):
+            place.renumber(prefixes[0])
+            place.apply("pool.yaml")
+            neighbour.turn()
+            place.apply("s00.yaml", "s01.yaml", "s02.yaml")
+            settles(place, neighbour, {str(each): 3 for each in prefixes})
+            held = place.held()
+            assert set(held["s00"]) == set(held["s01"])
+            assert set(held["s00"]).isdisjoint(held["s02"])

@@ -35,6 +35,21 @@ spec:
   ports: [{port: 80}]
 """
 NAMES = [f"s{number}" for number in range(6)]
+ALONE = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: NAME
+  namespace: NAMESPACE
+  annotations:
+    dynamic-prefix.io/name: home
+    dynamic-prefix.io/service-address-range: lb
+    metallb.io/allow-shared-ip: web
+spec:
+  type: LoadBalancer
+  ipFamilies: [IPv6]
+  ports: [{port: 80}]
+"""
 NEIGHBOURS = both(metallb, metallb_stand_in)
 
 
@@ -151,3 +166,24 @@ def _never_without(states) -> bool:
         elif name in had:
             return False
     return True
+
+
+@NEIGHBOURS
+def test_services_of_one_sharing_key_are_on_one_address(neighbourhood, space, tmp_path, started):
+    """Also after a change of the prefix. One whose port is taken there has an address of its own."""
+    needs(started)
+    files = {"home.yaml": HA, "pool.yaml": POOL}
+    for name, port in (("s00", 80), ("s01", 443), ("s02", 443)):
+        text = ALONE.replace("NAMESPACE", space).replace("NAME", name).replace("80", str(port))
+        files[f"{name}.yaml"] = text
+    place = Place(neighbourhood, space, files)
+    with started(place, tmp_path / "log") as neighbour:
+        for prefixes in ((A,), (B,)):
+            place.renumber(prefixes[0])
+            place.apply("pool.yaml")
+            neighbour.turn()
+            place.apply("s00.yaml", "s01.yaml", "s02.yaml")
+            settles(place, neighbour, {str(each): 3 for each in prefixes})
+            held = place.held()
+            assert set(held["s00"]) == set(held["s01"])
+            assert set(held["s00"]).isdisjoint(held["s02"])

@@ -279,3 +279,142 @@ def test_of_many_pools_on_one_range_each_is_named_beside_the_first():
     found = [line for line in problems_of("---\n".join(texts)) if "pools-overlap" in line]
     assert len(found) == 2
     assert all(" and CiliumLoadBalancerIPPool p (" in line for line in found)
+
+
+def sharing(name: str, *annotations: str, more: str = "", namespace: str = "media") -> str:
+    keys = (RANGE, "lbipam.cilium.io/sharing-key: web", *annotations)
+    return service(*keys, name=name, namespace=namespace) + more
+
+
+def addresses_of(*manifests: str, files: dict[str, bytes] | None = None) -> list[str]:
+    """What each Service has after one rendering, and that a second one changes nothing."""
+    files = files or {f"{number}.yaml": text.encode() for number, text in enumerate(manifests)}
+    files = {"home.yaml": PREFIX, **files}
+    rendering = render_once(files, A)
+    assert not rendering.problems
+    files |= rendering.files
+    again = render_once(files, A)
+    assert (again.files, again.problems) == ({}, ())
+    names = sorted(files.keys() - {"home.yaml"})
+    found = [YAML(typ="safe").load(files[name])["metadata"]["annotations"] for name in names]
+    return [each.get(IPS) or each[METALLB] for each in found]
+
+
+def ports(*numbers: int, protocol: str = "") -> str:
+    more = f", protocol: {protocol}" if protocol else ""
+    return "  ports: [" + ", ".join(f"{{port: {number}{more}}}" for number in numbers) + "]\n"
+
+
+LOCAL = "  externalTrafficPolicy: Local\n"
+ACROSS = "lbipam.cilium.io/sharing-cross-namespace: "
+OF_METALLB = "metallb.io/allow-shared-ip: web"
+TOGETHER = {
+    "nothing but the key": (sharing("a"), sharing("b")),
+    "three": (sharing("c"), sharing("a"), sharing("b")),
+    "other ports": (sharing("a", more=ports(80)), sharing("b", more=ports(443, 8443))),
+    "one port, two protocols": (
+        sharing("a", more=ports(53)), sharing("b", more=ports(53, protocol="UDP"))
+    ),
+    "a port that is a name": (sharing("a", more="  ports: [{port: dns}, 5]\n"), sharing("b")),
+    "the same pods, and their traffic stays local": (
+        sharing("a", more=LOCAL + "  selector: {app: a, tier: b}\n"),
+        sharing("b", more=LOCAL + "  selector: {tier: b, app: a}\n"),
+    ),
+    "namespaces that both allow it": (
+        sharing("a", f"{ACROSS}games"), sharing("b", f'{ACROSS}"*"', namespace="games")
+    ),
+    "no namespace yet, in one directory": (sharing("a", namespace=""), sharing("b", namespace="")),
+    "MetalLB, which looks at no namespace": (
+        service(RANGE, OF_METALLB, name="a"), service(RANGE, OF_METALLB, namespace="games")
+    ),
+    "one has its host part": (sharing("a"), sharing("b", TEN)),
+    "one has its address": (sharing("a"), sharing("b", f'{IPS}: "{OLD}"')),
+}  # fmt: skip
+APART = {
+    "one port": (sharing("a", more=ports(80)), sharing("b", more=ports(443, 80, protocol="TCP"))),
+    "two keys": (sharing("a"), sharing("b").replace("key: web", "key: dns")),
+    "two namespaces": (sharing("a"), sharing("b", namespace="games")),
+    "namespaces of which one allows it": (
+        sharing("a", f"{ACROSS}games"), sharing("b", namespace="games")
+    ),
+    "two ways of traffic": (sharing("a"), sharing("b", more=LOCAL)),
+    "other pods, and their traffic stays local": (
+        sharing("a", more=LOCAL + "  selector: {app: a}\n"),
+        sharing("b", more=LOCAL + "  selector: {app: b}\n"),
+    ),
+    "pods that are not known, and their traffic stays local": (
+        sharing("a", more=LOCAL), sharing("b", more=LOCAL)
+    ),
+    "two ranges": (
+        sharing("a"), sharing("b").replace("address-range: lb", "address-range: two")
+    ),
+    "two host parts of their authors": (sharing("a", TEN), sharing("b", TEN.replace("10", "20"))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("manifests", TOGETHER.values(), ids=TOGETHER)
+def test_services_of_one_sharing_key_are_given_one_address(manifests):
+    assert len(set(addresses_of(*manifests))) == 1
+    assert addresses_of(*manifests) == addresses_of(*reversed(manifests))
+
+
+@pytest.mark.parametrize("manifests", APART.values(), ids=APART)
+def test_services_that_may_not_share_are_given_two_addresses(manifests):
+    assert len(set(addresses_of(*manifests))) == len(manifests)
+
+
+def test_services_of_two_directories_without_a_namespace_may_not_share():
+    text = [sharing(name, namespace="").encode() for name in "ab"]
+    files = {"media/a.yaml": text[0], "games/b.yaml": text[1]}
+    assert len(set(addresses_of(files=files))) == 2
+
+
+def test_a_service_joins_only_where_all_who_are_there_share_with_it():
+    """Cilium and MetalLB give a Service nothing whose port another one has on the address."""
+    first, second, third = addresses_of(
+        sharing("a", more=ports(80)), sharing("b", more=ports(443)), sharing("c", more=ports(443))
+    )
+    assert first == second != third
+
+
+def test_charts_of_one_sharing_key_have_one_address_unless_their_ports_meet():
+    def chart(name: str, port: int) -> bytes:
+        return (
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\n"
+            f"metadata: {{name: {name}, namespace: media}}\nspec:\n  values:\n    service:\n"
+            f"      annotations:\n        dynamic-prefix.io/name: home\n        {RANGE}\n"
+            f"        lbipam.cilium.io/sharing-key: web\n      ports: {{http: {{port: {port}}}}}\n"
+        ).encode()
+
+    def given(*numbers: int) -> list[str]:
+        files = {f"{number}.yaml": chart(f"c{number}", number) for number in numbers}
+        rendered = render_once({"home.yaml": PREFIX, **files}, A).files
+        return [
+            YAML(typ="safe").load(rendered[name])["spec"]["values"]["service"]["annotations"][IPS]
+            for name in sorted(files)
+        ]
+
+    assert len(set(given(80, 443))) == 1
+    files = {"home.yaml": PREFIX, "a.yaml": chart("a", 80), "b.yaml": chart("b", 80)}
+    rendered = render_once(files, A).files
+    assert rendered["a.yaml"].replace(b"name: a", b"name: b") != rendered["b.yaml"]
+
+
+def test_services_that_have_two_addresses_keep_them_with_a_warning():
+    """An earlier version gave each its own; to move one would end its connections."""
+    other = OLD.replace("::10", "::20")
+    a, b = sharing("a", f'{IPS}: "{OLD}"'), sharing("b", f'{IPS}: "{other}"')
+    files = {"home.yaml": PREFIX, "a.yaml": a.encode(), "b.yaml": b.encode()}
+    files["c.yaml"] = sharing("c", f'{IPS}: "{other}"').encode()
+    for hour, prefix in enumerate((A, B)):
+        rendering = render_once(files, prefix, hour)
+        (problem,) = rendering.problems
+        assert (problem.code, problem.severity) == ("not-shared", "warning")
+        assert 'suffix: "::f000:0:0:10" on both' in problem.message
+        assert "Service media/b" in problem.message and "Service media/a (a.yaml" in problem.message
+        files |= rendering.files
+    assert other.replace("db8:a", "db8:b").encode() in files["b.yaml"]
+    apart = sharing("b", f'{IPS}: "{other}"', more=ports(80)).encode()
+    files |= {"a.yaml": sharing("a", f'{IPS}: "{OLD}"', more=ports(80)).encode(), "b.yaml": apart}
+    del files["c.yaml"]
+    assert not render_once(files, A, 2).problems, "their ports meet, so neither could move"

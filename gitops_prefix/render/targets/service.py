@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gitops_prefix.decide.fields import dotted
 from gitops_prefix.decide.prefix import format_address, parse_address
-from gitops_prefix.decide.service_address import Claim, Holder, room_of
+from gitops_prefix.decide.service_address import Claim, Exposure, Holder, room_of
 from gitops_prefix.decide.specification import Reference, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import Problem
@@ -32,6 +32,7 @@ from gitops_prefix.render.load_balancers import (
     METALLB,
     LoadBalancer,
     SeveralBalancers,
+    exposure_of,
     families_of,
     find_unfit,
     ipv4_of,
@@ -309,16 +310,20 @@ def claim_of(
     held = (manifest.annotations.get(key) for key in (*CILIUM, *METALLB))
     sharing = balancer.sharing_keys if isinstance(balancer, LoadBalancer) else ()
     # Of two load balancers neither knows what the other one shares.
-    shared = (f"{sharing[0]} {key}" for key in map(manifest.annotations.get, sharing) if key)
+    keys = (f"{sharing[0]} {key}" for key in map(manifest.annotations.get, sharing) if key)
+    sharing_key = next(keys, "")
+    namespace, name = service_id(manifest)
     document, where = f"{manifest.path}:{manifest.span.number}", dotted(manifest.annotated)
     return Claim(
-        *service_id(manifest),
+        namespace,
+        name,
         reference,
         f"{document}:{where}" if where else document,
         parse_address(suffix) if isinstance(suffix, str) else None,
         tuple(address for text in held for address in addresses_of(text)),
-        next(shared, ""),
+        sharing_key,
         Holder(manifest.title or document, where),
+        exposure=exposure_of(manifest, namespace, balancer) if sharing_key else Exposure(),
     )
 
 
