@@ -93,8 +93,11 @@ class _Sshd:
         """As `start_here`."""
         self.words = words
         with start_here(*words, **options) as self.process:
-            yield self.process
-            self.stop()
+            try:
+                yield self.process
+            finally:
+                # It may be another one by now.
+                self.stop()
 
     def stop(self) -> None:
         """No answer at its port any more, also not on connections that are open."""
