@@ -287,6 +287,13 @@ class Applying:
         known = (self._round.action, self._round.commit) == (action, commit)
         if known and now < self._again_at:
             return
+        if commit != self._round.commit:
+            # Each names its commit: they would be kept for ever, one for each.
+            self._logged = {
+                what: said
+                for what, said in self._logged.items()
+                if said[0] is not ObjectResult.WAITING
+            }
         keys = [*wanted]
         if action is Action.RELEASE:
             # What left the repository while it was held is released, too.

@@ -449,6 +449,19 @@ def test_what_many_objects_have_in_common_is_one_line(said, result):
     assert len([line for line in said.messages if line.startswith("direct apply: ")]) == 1
 
 
+def test_what_is_waited_for_is_reported_once_for_each_commit(said):
+    """A line names its commit, so that those of earlier commits need not be remembered."""
+    cluster = Cluster()
+    cluster.answers["release"] = ObjectResult.WAITING
+    with thread(cluster) as daemon:
+        daemon.take(*BACK, 0.0)
+        cluster.wait("release ours")
+        daemon.take(*NEXT, 1.0)
+        cluster.wait("release ours", "release next")
+        until(lambda: len(said.messages) == 2, "a line for each")
+    assert set(said.messages) == {"direct apply: CiliumLoadBalancerIPPool lan: said"}
+
+
 def test_a_thread_that_waits_ends_at_once():
     with thread(Cluster()) as daemon:
         assert daemon.alive()

@@ -67,7 +67,10 @@ MODES = {
     },
     ("events",): {"events": True},
     ("reconcile-flux",): {"requestReconcile": ["gitrepository:flux-system/flux-system"]},
-    ("reconcile-argocd",): {"requestReconcile": ["application:argocd/gitops-prefix"]},
+    ("direct-apply", "reconcile-argocd"): {
+        "apply": {"mode": "fallback"},
+        "requestReconcile": ["application:argocd/gitops-prefix"],
+    },
     ("leader-election",): {"leaderElection": {"enabled": True}},
 }
 """Components of the base, and the values that do the same."""
@@ -89,6 +92,13 @@ def test_it_is_the_base_of_the_examples_with_its_components(components, tmp_path
     assert container["env"].pop("GITOPS_PREFIX_LEASE_NAME", "gitops-prefix") == "gitops-prefix"
     assert container["env"].pop("GITOPS_PREFIX_APPLY_AFTER", "60s") == "60s"
     assert chart == base
+
+
+def test_an_application_is_read_for_direct_apply_alone(tmp_path):
+    """To ask for a look, `patch` is enough."""
+    values = {"requestReconcile": ["application:argocd/gitops-prefix"]}
+    (role,) = (one for one in rendered(tmp_path, values) if one["kind"] == "Role")
+    assert [rule["verbs"] for rule in role["rules"]] == [["patch"]]
 
 
 def objects_of(schema, path=()):

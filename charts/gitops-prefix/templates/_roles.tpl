@@ -68,7 +68,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
       resources: [{{ get $resources $kind }}]
       resourceNames: [{{ regexFind "[^/]+$" . | quote }}]
       {{- /* Direct apply waits until an Application has the commit. */}}
-      verbs: [{{ if eq $kind "application" }}get, {{ end }}patch]
+      verbs: [{{ if and (eq $kind "application") (ne $.Values.apply.mode "never") }}get, {{ end }}patch]
     {{- end }}
     {{- end }}
 {{- end }}
