@@ -1,4 +1,4 @@
-"""The one door where errors become messages and exit codes .
+"""The one door where errors become messages and exit codes.
 
 What is raised below is caught here and nowhere else: `InputError` is the caller's
 fault, `OutsideError` is that of git, the network or the cluster, and anything else is a bug.

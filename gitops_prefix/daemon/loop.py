@@ -61,7 +61,7 @@ _MOST_CONTESTS = 10
 _OF_THE_REMOTE = frozenset({Stage.LOOK, Stage.FETCH, Stage.PUSH, Stage.CONFIRM})
 _LONGEST_PASS = 660.0
 """Seconds without the pushes: a branch's first fetch over a slow line may take 600
-(publish.remote.TimeLimits)."""
+(publish.running.TimeLimits)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class Router(NamedTuple):
     """Who sent it: a link-local source on an interface.
 
     Attributes:
-        interface: the name of the link, as the kernel has it; or what a source of GIVING has.
+        interface: the name of the link, as the kernel has it; the constants say what it is for
+            a source of GIVING.
         address: the link-local source, as RFC 5952 writes it; or KERNEL, or one of GIVING.
     """
 
@@ -48,7 +49,7 @@ class Router(NamedTuple):
 
     @property
     def advertises(self) -> bool:
-        """Whether it sends Router Advertisements: the kernel and a file do not."""
+        """Whether it sends Router Advertisements. The kernel and the sources of GIVING do not."""
         return self.address not in _NOT_ROUTERS
 
     @property

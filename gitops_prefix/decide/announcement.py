@@ -192,7 +192,7 @@ def hear_first(information: PrefixInformation, now: float, every: float) -> Anno
 def hear_again(
     previous: Announcement, information: PrefixInformation, now: float, every: float
 ) -> Announcement:
-    """A prefix that its router announced before; what it spreads is the caller's to know."""
+    """A prefix that its router announced before; the caller says whether the router spreads it."""
     gap = now - previous.heard_at
     # A solicited advertisement is heard out of turn: the interval shrinks slowly.
     own = max(gap, previous.every * SHRINK) if gap <= LONGEST_INTERVAL else 0.0

@@ -35,11 +35,11 @@ UNKNOWN_INTERVAL = LONGEST_INTERVAL / 3
 
 @dataclass(frozen=True, slots=True)
 class GivenState(RouterState):
-    """What a source says that gives all its prefixes at once, and answers no question."""
+    """What a source says that gives all its prefixes at once."""
 
     @property
     def answers(self) -> bool:
-        """A file is read when it changes: there is nobody to ask."""
+        """No: such a source says by itself what changed."""
         return False
 
 
@@ -95,7 +95,7 @@ class KernelState(RouterState):
 
     @property
     def answers(self) -> bool:
-        """The kernel asks routers by itself: its word is final."""
+        """No: the kernel asks routers by itself."""
         return False
 
 

@@ -1,6 +1,6 @@
 """What each router said last, what it still stands by, and what it has to be asked.
 
-`hear` takes in one advertisement, `solicited` one solicitation, `forget` a link that went
+`observe` takes in one advertisement, `solicited` one solicitation, `forget` a link that went
 down. Each returns the next value and changes nothing. Time is an argument.
 
 RFC 4861 9: "Senders MAY send a subset of options in different packets. [...] a receiver
@@ -110,7 +110,7 @@ class RouterState:
 
     @property
     def answers(self) -> bool:
-        """Whether it can be asked: the kernel's own word is never answered."""
+        """Whether it answers a solicitation, as every router does."""
         return True
 
     @property
@@ -233,7 +233,7 @@ def observe(
     now: float,
     vouched: Collection[Router] = (),
 ) -> Routers:
-    """The routers, after `router` sent `advertisement`; `vouched` ones never have to go."""
+    """The routers, after `router` sent `advertisement`; `vouched` ones are never removed."""
     before = routers.get(router)
     after = dict(routers)
     if before is None:
@@ -246,7 +246,7 @@ def observe(
 
 
 def solicited(routers: Routers, interface: str, now: float) -> Routers:
-    """The routers, after a solicitation was sent on a link: who is in doubt was asked."""
+    """The routers, after a solicitation was sent on a link: it asked each one that is in doubt."""
     return {
         router: _ask(state, now) if router.interface == interface else state
         for router, state in routers.items()
@@ -272,9 +272,9 @@ def heard(routers: Routers) -> Iterator[Heard]:
 def _surplus(
     routers: Routers, interface: str, now: float, vouched: Collection[Router]
 ) -> list[Router]:
-    """Who has to go, for one more to fit: who fell silent, else who was heard last.
+    """The routers to remove for one more to fit: first the silent ones, then the newest.
 
-    A flood of made-up routers so pushes out each other, and not the one we know.
+    So a flood of made-up routers removes its own, and not the router that we know.
     """
 
     def worth(router: Router) -> tuple[bool, float]:

@@ -2,7 +2,7 @@
 
 `Exchange` is a value: `began`, `due`, `heard`, `hurried` and `ended` return a Turn, which has the
 next value, the message to send, and what to report. Times are seconds of a clock that only goes
-forward. A random number and a transaction id are arguments (`Lot`).
+forward. A random number and a transaction id are arguments (`TurnTime`).
 
 | state | sends | timers | ends |
 |---|---|---|---|
