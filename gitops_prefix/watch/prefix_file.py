@@ -195,6 +195,7 @@ class _Watched:
         ended: a writer closed it, or its name changed hands, and it was not read since.
         unfinished: a writer began, and did not close it since.
         looked: the version that was seen last, or why it does not count.
+        looked_at: when that was seen first.
         given: the version that was reported last.
         refused: the reason that was reported last; empty after the file was read.
     """
@@ -204,6 +205,7 @@ class _Watched:
     ended: bool = False
     unfinished: bool = False
     looked: tuple[int, ...] | str = ()
+    looked_at: float = -inf
     given: tuple[int, ...] = ()
     refused: str = ""
 
@@ -294,16 +296,18 @@ class FileSource:
     def _read(self, file: _Watched, now: float, *, ended: bool) -> Iterator[Given | SourceFailed]:
         """Report what a file holds, or why it does not count, if that is new.
 
-        What is read may be half written, and then counts when the next look finds the same: a
+        What is read may be half written, and then counts when it is the same POLL seconds later: a
         writer began before the end of the reading, or the file was only looked at and its last
         line has no end.
         """
         found = self._content(file)
         self._hear()
-        seen, file.looked = file.looked, found if isinstance(found, str) else found.version
+        seen = found if isinstance(found, str) else found.version
+        if seen != file.looked:
+            file.looked, file.looked_at = seen, now
         half = not isinstance(found, str) and not found.whole and not ended
-        if (file.unfinished or half) and seen != file.looked:
-            self._due = min(self._due, now + POLL)
+        if (file.unfinished or half) and now < file.looked_at + POLL:
+            self._due = min(self._due, file.looked_at + POLL)
         elif isinstance(found, str):
             if found != file.refused:
                 file.refused = found

@@ -319,6 +319,20 @@ def test_what_a_writer_began_waits_for_its_end_though_another_ended(directory, b
         assert event[: len(found)] == found
 
 
+def test_two_writers_that_empty_the_file_one_after_another_are_no_empty_file(directory):
+    """Two looks in one moment find the same, and neither finds what was written."""
+    path = directory / "prefix"
+    path.write_text(f"{A}\n")
+    with looking(path) as look:
+        assert look(0.0) == [[A]]
+        for moment in (1.0, 1.1):
+            path.write_text(f"{B}\n")
+            with path.open("w") as file:
+                assert look(moment) == []
+                file.write(f"{B}\n")
+        assert look(1.2) == [[B]]
+
+
 def test_what_a_writer_keeps_open_counts_when_two_looks_find_the_same(directory):
     path = directory / "prefix"
     path.write_text(f"{A}\n")
