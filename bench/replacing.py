@@ -18,6 +18,8 @@ from bench.home_repository import write
 from bench.ratio import measure, show
 
 _ROUNDS = 10
+_PROGRAM = str(Path(sys.executable).with_name("gitops-prefix"))
+"""As pip installs it."""
 _ROUND_TRIP = """
 import sys
 from ruamel.yaml import YAML
@@ -74,7 +76,7 @@ def _ours(tree: Path) -> Callable[[], None]:
 
     def call() -> None:
         prefix = f"home-ipv6=2001:db8:{next(links)}::/64"
-        _run([sys.executable, "-m", "gitops_prefix", "render", str(tree), "--prefix", prefix])
+        _run([_PROGRAM, "render", str(tree), "--prefix", prefix])
 
     return call
 

@@ -7,7 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from gitops_prefix.cli.worktree import gits_directory_around, list_manifests, read_own_file
+from gitops_prefix.cli.worktree import (
+    Listing,
+    gits_directory_around,
+    list_manifests,
+    read_own_file,
+)
 from gitops_prefix.errors import InputError, Problem, Severity
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.manifest import LOCAL_CONFIG, Manifest
@@ -30,11 +35,16 @@ FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """kustomize reads each of them, and refuses a directory with two."""
 
 
-def find_sent(root: Path, inventory: Inventory) -> Iterator[Problem]:
+def find_sent(root: Path, inventory: Inventory, listing: Listing) -> Iterator[Problem]:
     """A warning for each DynamicPrefix that kustomize sends to the cluster.
 
     kustomize leaves out a document only by its annotation. A cluster without the definition of
     the kind then refuses all that is applied together with it.
+
+    Args:
+        root: the directory.
+        inventory: of its files.
+        listing: of the directory.
     """
     sent: dict[str, list[Manifest]] = {}
     for document in inventory.dynamic_prefixes.values():
@@ -44,7 +54,9 @@ def find_sent(root: Path, inventory: Inventory) -> Iterator[Problem]:
         return
     top = root.resolve()
     files = (
-        path for path in list_manifests(top, FILE_NAMES) if path.rpartition("/")[2] in FILE_NAMES
+        path
+        for path in list_manifests(top, FILE_NAMES, listing)
+        if path.rpartition("/")[2] in FILE_NAMES
     )
     for path in sorted(files):
         relative = path.removeprefix(f"{top}/")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gitops_prefix.cli.kustomization import find_sent
 from gitops_prefix.cli.options import now_or_clock
 from gitops_prefix.cli.worktree import (
+    Listing,
     gits_directory_around,
     read_managed_files,
     read_own_file,
@@ -46,13 +47,14 @@ class Directory(NamedTuple):
         Raises:
             InputError: files that cannot be read, or settings that are wrong.
         """
-        named = self._settings().named
+        named, listing = self._settings().named, Listing.of(self.root)
         found = read_managed_files(
             self.root,
             below=self.below,
             exclude=self.exclude,
             or_else=may_hold_addresses,
             named=named,
+            listing=listing,
         )
         wanted = {
             path: content
@@ -62,7 +64,7 @@ class Directory(NamedTuple):
         files = RepositoryFiles(wanted, found.skipped, found.below)
         inventory = self._name_outside(self.take_stock(found))
         also = (
-            *find_sent(self.root, inventory),
+            *find_sent(self.root, inventory, listing),
             *_find_links(found.links, self.root),
             *self._find_misnamed(),
         )

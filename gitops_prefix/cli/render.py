@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -51,13 +52,15 @@ from gitops_prefix.cli.worktree import read_managed_files, walk, write_files
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import Status
 from gitops_prefix.errors import InputError, Place, Problem, Severity, shown
-from gitops_prefix.plan.migration import Migrated, Object, is_dynamic_prefix, migrate
 from gitops_prefix.render.binding import change_document, field_name
 from gitops_prefix.render.files import IGNORE_FILE
 from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.rendering import Rendering, render
 from gitops_prefix.render.source import Source
+
+if TYPE_CHECKING:
+    from gitops_prefix.plan.migration import Migrated, Object
 
 _SPECIAL, _ESCAPED = re.compile(r"[\\*?\[\] ]"), re.compile(r"\\(.)")
 """What a pattern of gitignore(5) does not take as it is, and how it is written there."""
@@ -279,6 +282,11 @@ def migrate_command(*, directory: Path, output_dir: Path | None) -> int:
     advertisements and Services that follow them. `-` reads that from stdin. Nothing of it is
     changed, and no cluster is asked.
     """
+    from gitops_prefix.plan.migration import (  # noqa: PLC0415  `render` does without
+        is_dynamic_prefix,
+        migrate,
+    )
+
     objects = [*_objects(directory)]
     if not any(is_dynamic_prefix(each) for each in objects):
         message = (
@@ -300,14 +308,14 @@ def migrate_command(*, directory: Path, output_dir: Path | None) -> int:
     return DONE
 
 
-def _refuse_taken(output_dir: Path, moved: Migrated) -> None:
+def _refuse_taken(output_dir: Path, moved: "Migrated") -> None:
     taken = [path for path in moved.files if (output_dir / path).exists()]
     if taken:
         message = f"--output-dir {output_dir} has {taken[0]} already: name an empty directory"
         raise InputError(Problem("output-dir-taken", message))
 
 
-def _objects(directory: Path) -> Iterator[Object]:
+def _objects(directory: Path) -> Iterator["Object"]:
     """Each object of the files, also those in a list.
 
     Raises:
@@ -333,7 +341,7 @@ def _objects(directory: Path) -> Iterator[Object]:
         raise InputError(*problems)
 
 
-def _items(value: object) -> Iterator[Object]:
+def _items(value: object) -> Iterator["Object"]:
     if not isinstance(value, dict):
         return
     if isinstance(value.get("items"), list) and str(value.get("kind", "")).endswith("List"):

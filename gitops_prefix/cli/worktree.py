@@ -42,13 +42,30 @@ _UNUSED = (f"{random}{number}" for random in (os.urandom(6).hex(),) for number i
 """Ends of temporary names."""
 
 
-def read_managed_files(
+class Listing(NamedTuple):
+    """What Git says of a directory, which takes a process of its own.
+
+    Attributes:
+        kept: the files that Git does not ignore, and the directories that hold them; None when
+            everything is to be read.
+    """
+
+    kept: set[str] | None
+
+    @classmethod
+    def of(cls, root: Path) -> "Listing":
+        """What Git says now."""
+        return cls(_listed(root.resolve()))
+
+
+def read_managed_files(  # noqa: PLR0913  each is one filter
     directory: Path,
     *,
     below: str = "",
     exclude: Iterable[str] = (),
     or_else: Callable[[bytes], bool] | None = None,
     named: IgnoredPaths | None = None,
+    listing: Listing | None = None,
 ) -> RepositoryFiles:
     """Every file that a byte search finds to be managed, by path from `directory`.
 
@@ -58,6 +75,7 @@ def read_managed_files(
         exclude: gitignore patterns.
         or_else: says of another YAML file's content whether it is wanted as well.
         named: files of any kind and content that are wanted as well.
+        listing: of the directory, if Git was asked already.
 
     Raises:
         InputError: `below` leads outside, a file that is not ignored cannot be read, or the
@@ -69,7 +87,7 @@ def read_managed_files(
         raise InputError(
             Problem("invalid-path", f'--path "{below}" is no directory below {directory}')
         )
-    listed = _listed(root)
+    listed = (listing or Listing.of(root)).kept
     ignored = IgnoredPaths([*ignore_lines(read_own_file(root / IGNORE_FILE)), *exclude])
     cut = len(f"{root}/")
     found: dict[str, bytes] = {}
@@ -189,14 +207,17 @@ def gits_directory_around(path: Path) -> Path | None:
     return None
 
 
-def list_manifests(root: Path, names: Collection[str] = ()) -> Iterator[str]:
+def list_manifests(
+    root: Path, names: Collection[str] = (), listing: Listing | None = None
+) -> Iterator[str]:
     """Yield the path of each YAML file below a directory that Git does not ignore.
 
     Args:
         root: absolute, without symbolic links.
         names: of files that are YAML without its ending.
+        listing: of the directory, if Git was asked already.
     """
-    for path in walk(str(root), _listed(root)):
+    for path in walk(str(root), (listing or Listing.of(root)).kept):
         if is_yaml(path) or path.rpartition("/")[2] in names:
             yield path
 
@@ -366,14 +387,14 @@ def _targets(root: Path, files: Mapping[str, bytes]) -> dict[str, Path]:
     Raises:
         InputError: a path leads outside, through a symbolic link.
     """
-    resolved = root.resolve()
+    resolved = str(root.resolve()).rstrip("/") + "/"
     inside: dict[Path, bool] = {}
     targets = {}
     for path in sorted(files):
         target = root / path
         directory = target.parent
         if directory not in inside:
-            inside[directory] = directory.resolve().is_relative_to(resolved)
+            inside[directory] = f"{os.path.realpath(directory)}/".startswith(resolved)
         if not inside[directory] or target.is_symlink():
             message = f"{path} leads through a symbolic link; nothing was written"
             raise InputError(Problem("path-outside", message))

@@ -69,11 +69,10 @@ _LABELS = {"labels", "matchLabels", "commonLabels", "commonAnnotations"}
 _NO_ANNOTATIONS = {("spec",), ("metadata",), ("spec", "commonMetadata", "annotations")}
 _NEAR = re.compile(NEAR_MISS, re.IGNORECASE)
 _KEY = rf"({NEAR_MISS}[a-z-]+)[\"']?:"
-_IN_BLOCK = re.compile(rf"^[ \t\"'-]*{_KEY}[ \t]", re.MULTILINE | re.IGNORECASE)
-_IN_TEXT = re.compile(
-    rf"[{{,][\s\"'-]*{_KEY}|(?:annotations|labels)/({NEAR_MISS}[a-z-]+)", re.IGNORECASE
-)
-_OPERATION = re.compile(r"\bop[\"']?:\s*[\"']?(\w+)")
+# In words: re compiles each once, at its first use, which few runs have.
+_IN_BLOCK = rf"(?mi)^[ \t\"'-]*{_KEY}[ \t]"
+_IN_TEXT = rf"(?i)[{{,][\s\"'-]*{_KEY}|(?:annotations|labels)/({NEAR_MISS}[a-z-]+)"
+_OPERATION = r"\bop[\"']?:\s*[\"']?(\w+)"
 _OF_OPERATORS = re.compile(r"dynamic-prefix\.io/(last-sync|managed-[a-z-]+)")
 """What PKizzle/dynamic-prefix-operator notes on live objects."""
 _ANNOTATIONS: Path = ("metadata", "annotations")
@@ -374,12 +373,12 @@ def _key_in_text(manifest: Manifest, path: Path, node: ScalarNode) -> str:
     A patch that only removes our keys, or tests them before, is no mistake: the cluster needs none
     of them. Neither is an annotation that holds a copy of the object, as kubectl's.
     """
-    found = _IN_BLOCK.search(node.text) if node.style in {"|", ">"} else None
-    found = found or _IN_TEXT.search(node.text)
+    found = re.search(_IN_BLOCK, node.text) if node.style in {"|", ">"} else None
+    found = found or re.search(_IN_TEXT, node.text)
     if found is None:
         return ""
     beside = value_at(manifest.content, path[:-1]) if path[-1:] == ("path",) else None
-    done = [beside.get("op")] if isinstance(beside, dict) else _OPERATION.findall(node.text)
+    done = [beside.get("op")] if isinstance(beside, dict) else re.findall(_OPERATION, node.text)
     if done and {*done} <= {"remove", "test"}:
         return ""
     return next(key for key in found.groups() if key).replace("~1", "/")
