@@ -222,7 +222,7 @@ class Observation:
             self.ears = self.ears.hear(seen)
             self._forget()
         if isinstance(seen, Solicited):
-            self.ears = self.ears.asked(seen.interface, seen.at)
+            self.ears = self.ears.asked(seen.interface, seen.at, sent=not seen.refused)
         if not isinstance(seen, Sighting):
             self.look(time.monotonic())
             return None

@@ -170,7 +170,7 @@ class Decisions:
             return self._ears.final
 
     def solicitations(self) -> tuple[str, ...]:
-        """The links on which a solicitation is due; a `Solicited` event says that it was sent."""
+        """The links on which a solicitation is due; a `Solicited` event says what became of it."""
         with self._lock:
             return tuple(sorted(self._ears.solicit))
 
@@ -308,9 +308,13 @@ class Decisions:
             gauge.labels(event.name).set_function(partial(_left, at, self._clock))
 
     def _note_solicitation(self, event: Solicited) -> None:
-        log.debug("solicited the routers of %s", event.interface)
+        if not event.refused:
+            log.debug("solicited the routers of %s", event.interface)
+        elif self._once.admit(f"{event.interface} {event.refused}", event.at) is not None:
+            words = "cannot solicit the routers of %s: %s; their prefixes count to their ends"
+            log.warning(words, event.interface, event.refused)
         with self._lock:
-            self._ears = self._ears.asked(event.interface, event.at)
+            self._ears = self._ears.asked(event.interface, event.at, sent=not event.refused)
             self._decide(event.at)
         # The loop has to look at the decision when the answer is overdue.
         self._wake()

@@ -47,7 +47,6 @@ from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.refs import Refs
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.watch.advertisements import PAUSE
 from gitops_prefix.watch.watcher import Solicit, Solicited
 
 log = logging.getLogger(__name__)
@@ -255,9 +254,6 @@ class Loop:
         calendar = self._clocks.calendar()
         moments = [self._schedule.due_at, self._schedule.peek_at, self._follow_up_at()]
         moments.append(self.decisions.look_again_at())
-        if self.decisions.solicitations():
-            # The link may have no address yet, or the watcher was made anew meanwhile.
-            moments.append(now + PAUSE)
         decided = self.decisions.latest()
         for name, watched in self._watched.items() if self._tried is None else ():
             if watched.status is None or name in self._held:

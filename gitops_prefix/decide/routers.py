@@ -245,10 +245,14 @@ def observe(
     return after
 
 
-def solicited(routers: Routers, interface: str, now: float) -> Routers:
-    """The routers, after a solicitation was sent on a link: it asked each one that is in doubt."""
+def solicited(routers: Routers, interface: str, now: float, *, sent: bool = True) -> Routers:
+    """The routers, after a solicitation was sent on a link: it asked each one that is in doubt.
+
+    Where none can be sent (IPv6 that was switched off, a firewall), nobody answers. Silence is
+    no proof there, but a lifetime that ran out is, as it is for a host (RFC 4861 6.3.5).
+    """
     return {
-        router: _ask(state, now) if router.interface == interface else state
+        router: _ask(state, now, sent=sent) if router.interface == interface else state
         for router, state in routers.items()
     }
 
@@ -288,19 +292,19 @@ def _surplus(
     return sorted((known for known in on_link if known not in vouched), key=worth)[:surplus]
 
 
-def _ask(state: RouterState, now: float) -> RouterState:
+def _ask(state: RouterState, now: float, *, sent: bool) -> RouterState:
     if not state.answers:
         return state
     announcements = {
         prefix: replace(old, asked=(*old.asked, now))
         for prefix, old in state.announcements.items()
-        if now >= ask_at(old.doubtful_at, old.asked)
+        if now >= ask_at(old.doubtful_at, old.asked) and (sent or now >= old.preferred_until)
     }
-    is_due = now >= ask_at(state.doubtful_at, state.asked)
+    is_due = now >= ask_at(state.doubtful_at, state.asked) and (sent or now >= state.default_until)
     return replace(
         state,
         asked=(*state.asked, now) if is_due else state.asked,
-        solicited_at=now,
+        solicited_at=now if sent else state.solicited_at,
         announcements={**state.announcements, **announcements},
     )
 

@@ -216,9 +216,9 @@ class Ears:
             return False
         return router in self.vouched and state.doubtful_at < self.look_again_at
 
-    def asked(self, interface: str, at: float) -> "Ears":
+    def asked(self, interface: str, at: float, *, sent: bool = True) -> "Ears":
         """Note that a solicitation was sent on a link: from now on silence means something."""
-        return replace(self, routers=solicited(self.routers, interface, at))
+        return replace(self, routers=solicited(self.routers, interface, at, sent=sent))
 
     def decide(self, now: float) -> "Ears":
         """Decide for each DynamicPrefix at `now`: the answer is in `decisions`."""

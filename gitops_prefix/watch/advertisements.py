@@ -100,11 +100,16 @@ class Solicit(NamedTuple):
 
 
 class Solicited(NamedTuple):
-    """A requested solicitation was sent: from now on, silence means something."""
+    """A requested solicitation was sent: from now on, silence means something.
+
+    Attributes:
+        refused: why it could not be sent; empty if it was.
+    """
 
     interface: str
     router: str
     at: float
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +335,7 @@ class AdvertisementSource:
         if not isinstance(request, Solicit):
             return
         ear = self._ears.get(request.interface)
-        if ear is not None and ear.index:
+        if ear is not None and ear.index in self._by_index:
             ear.requested.add(request.router, now, FIRST_DELAY * self._chance())
 
     def ready(
@@ -387,21 +392,21 @@ class AdvertisementSource:
                 routers.add("")
             for router in sorted(routers):
                 requested = ear.requested.sent(router, now)
-                sent = self._send(ear.index, router or ALL_ROUTERS)
+                refused = self._send(ear.index, router or ALL_ROUTERS)
                 if not router and ear.backoff.at <= now:
                     backoff = ear.backoff
-                    ear.backoff = backoff.asked(now, self._chance) if sent else backoff.unsent(now)
-                # A request that failed is made again by whoever needs the answer.
-                if requested and sent:
-                    yield Solicited(name, router, now)
+                    chance = self._chance
+                    ear.backoff = backoff.unsent(now) if refused else backoff.asked(now, chance)
+                if requested:
+                    yield Solicited(name, router, now, refused)
 
-    def _send(self, index: int, router: str) -> bool:
-        """Whether a solicitation could be sent: there may be no address yet, or a firewall."""
+    def _send(self, index: int, router: str) -> str:
+        """Why a solicitation could not be sent: no address yet, or a firewall; empty if it was."""
         try:
             self._packets.solicit(index, router)
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
 
 
 def _look(ear: _Ear, interface: str, now: float) -> tuple[SwitchedOff, ...]:

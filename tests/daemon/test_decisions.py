@@ -225,6 +225,22 @@ def test_a_router_that_goes_is_logged_once_with_the_kernels_opinion(caplog):
     assert f"the router {FIRST} is there again" in caplog.text
 
 
+def test_a_router_that_cannot_be_asked_counts_to_the_end_of_its_lifetime(caplog):
+    """Else its prefix would stay for as long as a firewall is closed, or IPv6 is off on its link."""
+    daemon = Daemon(watching())
+    daemon.hear(FIRST, A)
+    daemon.write()
+    daemon.hear(SECOND, B, at=1799.0)
+    for now in (1799.0, 1800.0, 1804.0):
+        daemon.now = now
+        daemon.decisions.take(Solicited("eth0", "", now, "Operation not permitted"))
+        assert daemon.decisions.decide()["home"].current == A
+    daemon.now = 1808.0
+    assert daemon.decisions.decide()["home"].current == B
+    words = "cannot solicit the routers of eth0: Operation not permitted; their prefixes count to their ends"
+    assert [record.message for record in caplog.records].count(words) == 1
+
+
 def test_a_router_of_a_link_that_went_down_is_not_reported_as_back(caplog):
     caplog.set_level(logging.INFO)
     daemon = Daemon(watching())

@@ -412,6 +412,23 @@ def test_a_router_that_was_asked_for_its_silence_and_is_there(answered_at, every
     assert (routers[FIRST].every, answered[FIRST].every) == (16, every)
 
 
+def test_where_nobody_can_be_asked_a_lifetime_that_ran_out_counts_and_silence_does_not():
+    """As for a host (RFC 4861 6.3.5): IPv6 was switched off on the link, or a firewall is closed."""
+    routers = observe({}, FIRST, saying(pio(A, preferred=7000)), 0)
+    for now in (1800, 1804):
+        routers = solicited(routers, "eth0", now - 1, sent=False)
+        assert not routers[FIRST].is_gone(now + 4)
+        routers = solicited(routers, "eth0", now, sent=False)
+    assert not routers[FIRST].is_gone(1807)
+    assert routers[FIRST].is_gone(1808)
+    assert routers[FIRST].solicited_at == -inf
+    announcement = routers[FIRST].announcements[A]
+    assert not announcement.asked
+    for now in (6999, 7000, 7004):
+        routers = solicited(routers, "eth0", now, sent=False)
+    assert routers[FIRST].announcements[A].asked == (7000, 7004)
+
+
 def test_a_router_that_was_asked_for_its_farewell_keeps_its_interval():
     says = saying(A, lifetime=9000)
     routers = heard_after(Says(0, says), Says(100, says), Says(110, saying(lifetime=0)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitops_prefix.decide import routers as said
+from gitops_prefix.decide import other_sources as said
 from gitops_prefix.decide.advertisement import (
     DHCPV6_PD,
     FILE,
@@ -25,7 +25,7 @@ from gitops_prefix.decide.policy import (
     source_of,
 )
 from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
-from gitops_prefix.decide.routers import observe
+from gitops_prefix.decide.routers import forget, observe
 from gitops_prefix.decide.selection import Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Acquisition, Delegation, Specification
 from gitops_prefix.decide.status import PrefixSource
@@ -234,7 +234,7 @@ def test_each_router_has_its_source():
 
 
 def test_a_lease_outlives_its_link_and_a_router_does_not():
-    routers = said.forget(heard(Given(9, 9, 9, 9, 9, 9)), "eth0")
+    routers = forget(heard(Given(9, 9, 9, 9, 9, 9)), "eth0")
     assert {router.address for router in routers} == {FILE, DHCPV6_PD, WEBHOOK, FRITZBOX}
 
 

@@ -389,9 +389,11 @@ def test_a_link_without_an_address_is_asked_soon_after_it_has_one():
         with contextlib.closing(source), lab_router(lab.router) as router:
             source.follow(link, 0.0)
             source.take(Solicit("eth0"), 0.0)
-            for now, next_at in ((0.0, 1.0), (1.0, 3.0)):
-                assert [*source.ready(now)] == []
-                assert source.next_at() == next_at
+            refused = "Cannot assign requested address"
+            assert [*source.ready(0.0)] == [Solicited("eth0", "", 0.0, refused)]
+            assert source.next_at() == 1.0
+            assert [*source.ready(1.0)] == []
+            assert source.next_at() == 3.0
             lab.node.run("ip", "address", "add", "fe80::5/64", "dev", "eth0", "nodad")
             source.take(Solicit("eth0"), 1.5)
             assert [*source.ready(10.0)] == [Solicited("eth0", "", 10.0)]
