@@ -34,6 +34,20 @@ def test_items_go_with_their_commas(text: str, indices: tuple[int, ...], after: 
     assert edited(text, ListChange((), (), indices)) == after
 
 
+REPLACED = {
+    "two of three": ("[a, b, y]", ("n",), (0, 1), '["n", y]'),
+    "on lines of their own": ("[\n  a,\n  b,\n  y\n]", ("n",), (0, 1), '[\n  "n",\n  y\n]'),
+    "all": ("[a, b]", ("x",), (0, 1), "[x]"),
+    "all, with a comma behind": ("[\n  a,\n  b,\n]", ("x", "z"), (0, 1), "[\n  x,\n  z,\n]"),
+    "before a comment": ("[a, b # why\n, y]", ("x",), (0, 1), "[x # why\n, y]"),
+}
+
+
+@pytest.mark.parametrize(("text", "added", "indices", "after"), REPLACED.values(), ids=REPLACED)
+def test_new_items_take_the_place_of_the_first(text, added, indices, after):
+    assert edited(text, ListChange((), added, indices)) == after
+
+
 def test_a_comment_among_items_that_go_is_refused():
     """It would be lost."""
     with pytest.raises(RefusedEditError, match="comment among items"):

@@ -56,6 +56,10 @@ ROWS = {
         f"{OBJECT}spec:\n  template:\n  - metadata:\n      annotations:\n        {MINE}\n",
         (ELSEWHERE, 9, "in spec.template[0].metadata.annotations"),
     ),
+    "a chart's": (
+        f"{OBJECT}spec:\n  values:\n    {MINE}\n",
+        (ELSEWHERE, 7, "any other value follows by a marker (docs/markers.md)"),
+    ),
     "kustomize's common annotations": (
         f"kind: Kustomization\ncommonAnnotations:\n  {MINE}\n",
         (ELSEWHERE, 3, "kustomize adds them later"),
