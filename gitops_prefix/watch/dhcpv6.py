@@ -70,6 +70,8 @@ DUID_AFTER = 60.0
 """Seconds after which a DUID that could not be read or written is tried again."""
 HOPED_FOR = 60
 """Seconds for which the prefix of the repository counts after a start, before a server answered."""
+_MOST_UNSENT = 3
+"""Messages of a state for which a link may have no address, as in duplicate address detection."""
 NO_PERMISSION = "no permission to open a raw UDP socket: give it the capability NET_RAW"
 
 _MOST_PACKETS = 64
@@ -292,9 +294,10 @@ class DelegationSource:
         try:
             _send_to_all(self._sender, message, leasing.index)
         except OSError as error:
-            # Without an address yet, as in duplicate address detection: the message is repeated.
-            if error.errno in {errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EAGAIN}:
+            if error.errno == errno.EAGAIN:
                 return ""
+            if error.errno in {errno.EADDRNOTAVAIL, errno.ENETUNREACH}:
+                return leasing.without_address()
             return f"cannot send: {error.strerror or error}"
         return ""
 
@@ -328,6 +331,16 @@ class _Leasing:
         """Report what is wrong, and remember that it was reported."""
         self.complaint = reason
         return SourceFailed(self.router, reason, now)
+
+    def without_address(self) -> str:
+        """What is wrong when the link has no address to send from; nothing while that is usual."""
+        if self.exchange is None or self.exchange.sent <= _MOST_UNSENT:
+            return ""
+        link = self.asked.interface
+        return (
+            f"cannot send: {link} has no link-local address: see `ip -6 address show dev {link}`; "
+            f"`sysctl net.ipv6.conf.{link.replace('.', '/')}.disable_ipv6` must be 0"
+        )
 
     def notice(self, now: float) -> LeaseNotice:
         """The lease as it is."""

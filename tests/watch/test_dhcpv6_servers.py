@@ -256,6 +256,21 @@ def test_what_follows_a_reply_is_not_for_us_and_not_reported(link):
     assert not [event for event in asked.seen if isinstance(event, SourceFailed)]
 
 
+def test_a_link_without_an_address_is_reported_until_it_has_one(link):
+    setting = "net.ipv6.conf.eth0.disable_ipv6"
+    link.node.run("sysctl", "-qw", f"{setting}=1")
+    with (
+        Forger(link).answering(lambda message: [reply_to(message, lease(A))]),
+        client(link, lambda: time.monotonic() * 10) as asked,
+    ):
+        assert (
+            f"eth0 has no link-local address: see `ip -6 address show dev eth0`; `sysctl {setting}`"
+            in (asked.failure())
+        )
+        link.node.run("sysctl", "-qw", f"{setting}=0")
+        assert list(asked.given()) == [A]
+
+
 def test_a_server_that_is_not_named_is_not_believed(link, clock, tmp_path):
     require("dhcpd")
     words = ("ip", "-6", "-o", "address", "show", "dev", "lan0", "scope", "link")
