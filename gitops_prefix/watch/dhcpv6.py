@@ -53,6 +53,7 @@ from gitops_prefix.watch.dhcpv6_exchange import (
     heard,
     hurried,
 )
+from gitops_prefix.watch.learnt import read_settings, switched_off
 from gitops_prefix.watch.links import LinkState
 from gitops_prefix.watch.raw_socket import (
     AUXDATA,
@@ -400,8 +401,11 @@ def ask_servers(
         clock: seconds that only go forward.
 
     Raises:
-        OutsideError: no permission, or no such link.
+        OutsideError: no permission, no such link, or IPv6 is off there.
     """
+    off = switched_off(interface, read_settings(interface))
+    if off:
+        raise OutsideError(off)
     wish = DelegationWish(secrets.randbelow(1 << 32), b"\0\4" + secrets.token_bytes(16), length)
     exchange = began([], TurnTime(0.0, 0.0, 0)).exchange
     sender = _sender()

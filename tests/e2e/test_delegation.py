@@ -150,6 +150,11 @@ def test_observe_and_doctor_ask_the_servers_and_take_nothing(link, house, tmp_pa
         assert f"delegates {A}" in plain(in_node(link, *doctor))
         log = (tmp_path / "a" / "dhcpd.log").read_text()
     assert "Request message" not in log
+    link.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")
+    off = in_node(link, *asked, "--timeout", "2s")
+    assert (off.returncode, off.stdout) == (3, "")
+    assert "`sysctl -w net.ipv6.conf.eth0.disable_ipv6=0` mends it" in off.stderr
+    assert "IPv6 is off on eth0" in plain(in_node(link, *doctor))
 
 
 def plain(answer: subprocess.CompletedProcess[str]) -> str:
