@@ -47,6 +47,7 @@ from gitops_prefix.publish.credentials import (
 )
 from gitops_prefix.publish.forge.known import api_of, forge_of
 from gitops_prefix.publish.forge.sync import Sync
+from gitops_prefix.publish.git import why_no_directory
 from gitops_prefix.publish.github_app import App, Clock, GitHubApp, check_app
 from gitops_prefix.publish.http import HttpClient
 from gitops_prefix.publish.loan import Transport
@@ -216,9 +217,11 @@ def _check_branches(branch: str, proposals: ProposalSettings) -> None:
 def _check_there(repo: str, clone_dir: Path) -> None:
     """Refuse a path that is not there; with a clone it was there once, and may come back."""
     path = local_path(repo) if repo else None
-    if path is not None and not path.is_dir() and not clone_dir.exists():
-        message = f"--repo {repo} is no Git repository: name one, or make it with git init"
-        raise InputError(Problem("no-repository", message))
+    # Unlike Path.exists, this never raises.
+    if path is None or os.path.exists(clone_dir):  # noqa: PTH110
+        return
+    if reason := why_no_directory(path):
+        raise InputError(Problem("no-repository", f"--repo {repo} {reason}"))
 
 
 def make_credentials(settings: RunSettings, secrets: GivenSecrets) -> Credentials:

@@ -118,7 +118,7 @@ def load_config(context: click.Context, _parameter: click.Parameter, path: Path 
         InputError: the file cannot be read, or names a path that it must not.
     """
     chosen = path or Path(CONFIG_FILE)
-    if path is None and not chosen.is_file():
+    if path is None and not _is_here(chosen):
         return
     settings = read_config(chosen)
     if path is None and {"apiVersion", "kind"} <= settings.keys():
@@ -131,6 +131,22 @@ def load_config(context: click.Context, _parameter: click.Parameter, path: Path 
             if isinstance(types[name], click.Path):
                 _refuse_outside(chosen, name.replace("_", "-"), setting)
     context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _is_here(file: Path) -> bool:
+    """Whether there is such a file in the current directory.
+
+    Raises:
+        InputError: nobody can say, and options that are there must not be passed over.
+    """
+    try:
+        return file.is_file()
+    except OSError as error:
+        message = (
+            f"the current directory cannot be searched for {file}: {error.strerror}: change to "
+            "another directory, or name a file of options with --config"
+        )
+        raise InputError(Problem("config-unreadable", message)) from error
 
 
 def _refuse_outside(config: Path, key: str, setting: str) -> None:

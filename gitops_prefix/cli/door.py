@@ -29,6 +29,9 @@ _STREAMS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.E
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 """Of descriptors, memory or processes: this machine's, and no bug."""
 
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP})
+"""What the system says of a path that somebody named and that cannot be used."""
+
 
 def enter(arguments: list[str] | None = None) -> int:
     """Run the command line on `arguments` (default: the process's own).
@@ -117,14 +120,27 @@ def _show_usage(error: click.ClickException, form: Format) -> None:
 
 
 def _report_last(error: Exception, form: Format) -> int:
-    if isinstance(error, FileNotFoundError) and not os.path.exists("."):  # noqa: PTH110  Path asks for it
+    if isinstance(error, FileNotFoundError) and _directory_is_gone():
         message = "the current directory is gone: change to one that is there"
         print_errors((Problem("invalid-path", message),), form)
         return BAD_INPUT
     if isinstance(error, OSError) and error.errno in _SHORTAGES:
         print_errors((Problem("outside", f"this machine: {error.strerror}"),), form)
         return OUTSIDE_FAILED
+    if isinstance(error, OSError) and error.errno in _CLOSED and error.filename is not None:
+        message = f"{os.fsdecode(error.filename)}: {error.strerror}: name one that you may use"
+        print_errors((Problem("unreadable", message),), form)
+        return BAD_INPUT
     return _report_bug(error, form)
+
+
+def _directory_is_gone() -> bool:
+    """Whether the current directory was removed: it is still there for stat(2), without a path."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _report_bug(error: Exception, form: Format) -> int:

@@ -4,6 +4,7 @@ A section is a heading of `run --help`. Other commands take single sections.
 """
 # ruff: noqa: RUF009  the calls declare fields, as dataclasses.field does
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -444,8 +445,9 @@ class ClusterSettings:
         Raises:
             InputError: there is no such kubeconfig; the daemon would find out in an outage.
         """
-        if self.kubeconfig is not None and not self.kubeconfig.is_file():
-            message = f"--kubeconfig {self.kubeconfig}: there is no such file"
+        # Unlike Path.is_file, this never raises: a directory above may be closed to us.
+        if self.kubeconfig is not None and not os.path.isfile(self.kubeconfig):  # noqa: PTH113
+            message = f"--kubeconfig {self.kubeconfig}: there is no such file, or none for us"
             raise InputError(Problem("invalid-kubeconfig", message))
         return ClusterAccess(str(self.kubeconfig or ""), self.context)
 

@@ -170,14 +170,14 @@ def _read(name: str, inventory: Inventory, now: datetime) -> Scenario:
     """A shipped scenario by its name, or a file."""
     known = _scenarios()
     file = known.get(name, Path(name))
-    if name not in known and not file.exists():
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as error:
         message = (
             f"--scenario {name}: neither a file nor one of {', '.join(known)}"
             f"{nearest(name, list(known))}"
         )
-        raise InputError(Problem("unknown-scenario", message))
-    try:
-        content = file.read_bytes()
+        raise InputError(Problem("unknown-scenario", message)) from error
     except OSError as error:
         message = f"--scenario {name}: cannot be read: {error.strerror}"
         raise InputError(Problem("unreadable", message)) from error

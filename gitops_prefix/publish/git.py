@@ -259,10 +259,18 @@ def _shown(arguments: Sequence[str]) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
+def why_no_directory(path: Path) -> str:
+    """Why a path can be no repository; empty when there is such a directory."""
+    try:
+        return "" if path.is_dir() else _NO_REPOSITORY
+    except OSError as error:  # a directory above is closed to us, for example
+        return f"cannot be read: {error.strerror}: give yourself the right to read it"
+
+
 def why_no_repository(path: Path) -> str:
     """Why git takes a directory for no repository and no checkout; empty when it does."""
-    if not path.is_dir():
-        return _NO_REPOSITORY
+    if reason := why_no_directory(path):
+        return reason
     answer = Git(path.absolute()).ask("rev-parse", "--git-dir")
     if answer.status == 0:
         return ""

@@ -3,8 +3,12 @@
 What a commit can hold is tried in tests/publish/test_hostile_repository.py; this is what a file system can.
 """
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -150,3 +154,78 @@ def test_settings_that_make_no_sense_are_told_or_pass(tree, capsys, text, comman
     code = enter([*command])
     assert code in {0, 2}
     assert (code == 2) is ("gitops-prefix.yaml" in capsys.readouterr().err)
+
+
+EVERYWHERE = [
+    ["validate"], ["validate", "{home}"], ["status"], ["status", "--url", "http://127.0.0.1:1"],
+    ["render"], ["render", "--check"], ["template"], ["simulate", "--list"], ["migrate"],
+    ["observe", "--interface", "lo", "--count", "1", "--timeout", "1ms"], ["init"], ["init", "new"],
+    ["apply"], ["adopt"], ["doctor"], ["run", "--once", "--repo", "x.git"], ["run"],
+    ["lab", "router", "--interface", "lo"],
+]  # fmt: skip
+NAMED = [
+    ["validate", "--config", "{closed}/x.yaml"], ["render", "{home}", "--path", "../closed/x"],
+    ["validate", "{closed}"], ["status", "{closed}/x"], ["migrate", "{closed}/x.yaml"],
+    ["simulate", "{home}", "--scenario", "{closed}/x.yaml"], ["observe", "--pcap", "{closed}/x"],
+    ["apply", "{home}", "--kubeconfig", "{closed}/x"], ["adopt", "{home}", "--kubeconfig", "{closed}/x"],
+    ["template", "{home}", "--message-template", "{closed}/x"],
+    ["run", "--once", "--repo", "{closed}/x.git"], ["run", "--once", "--repo", "file://{closed}/x.git"],
+    ["run", "--once", "--repo", "x.git", "--events", "--kubeconfig", "{closed}/x"],
+    ["run", "--once", "--repo", "https://x.example/y", "--token-file", "{closed}/x"],
+]  # fmt: skip
+_IN_PROCESS = """
+import json, os, sys
+from gitops_prefix.cli.door import enter
+os.chdir(sys.argv[1]), os.chmod(sys.argv[2], int(sys.argv[3], 8))
+for words in json.loads(sys.argv[4]):
+    print("#", enter(words), *words, file=sys.stderr, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not which("setpriv"), reason="root may look everywhere")
+@pytest.mark.parametrize(
+    ("commands", "inside", "mode"),
+    [(EVERYWHERE, True, "0"), (EVERYWHERE, True, "444"), (NAMED, False, "0")],
+    ids=["the current directory", "one that only lists its names", "a directory that is named"],
+)
+def test_a_directory_that_nobody_may_search_has_words(tmp_path, commands, inside, mode):
+    """Its settings could be there, so no command goes on without them."""
+    home, closed = tmp_path / "home", tmp_path / "closed"
+    home.mkdir()
+    closed.mkdir()
+    (home / "prefix.yaml").write_text(PREFIX)
+    where = [[word.format(home=home, closed=closed) for word in words] for words in commands]
+    here = closed if inside else tmp_path
+    program = [sys.executable, "-c", _IN_PROCESS, str(here), str(closed), mode, json.dumps(where)]
+    # Root may do all, unless it gives these rights away.
+    less = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    answer = subprocess.run(
+        [*(less if os.geteuid() == 0 else ()), *program],
+        check=False, capture_output=True, text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
+    )  # fmt: skip
+    closed.chmod(0o755)
+    assert "internal error" not in answer.stderr
+    codes = [line for line in answer.stderr.splitlines() if line.startswith("# ")]
+    assert [line[:4] for line in codes] == ["# 2 "] * len(commands), answer.stderr
+    if inside:
+        assert answer.stderr.count("the current directory cannot be searched") == len(commands)
+
+
+@pytest.mark.parametrize(
+    "words", [each for each in EVERYWHERE if each[0] not in {"run", "observe", "lab"}], ids=" ".join
+)
+def test_a_directory_that_is_gone_has_words(tree, tmp_path, monkeypatch, capsys, words):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    gone.rmdir()
+    code = enter([word.format(home=tree) for word in words])
+    monkeypatch.chdir(tree)
+    text = capsys.readouterr().err
+    assert "internal" not in text
+    asks_elsewhere = "{home}" in words or "--list" in words
+    assert code == (0 if asks_elsewhere else 3 if "--url" in words else 2), text
+    if words in (["validate"], ["init"], ["render"], ["status"], ["template"], ["migrate"]):
+        assert "the current directory is gone: change to one that is there" in text
