@@ -10,6 +10,8 @@ from gitops_prefix import version
 
 def main() -> None:
     """Run the command line, and leave with its exit code."""
+    if None in {sys.stdin, sys.stdout, sys.stderr}:
+        _open_streams()
     if os.getpid() == 1:
         _obey_sigterm()
     # Answered before anything is imported: scripts ask for the version often.
@@ -24,6 +26,16 @@ def main() -> None:
     except KeyboardInterrupt:  # Ctrl-C before the door is there to catch it
         sys.exit(130)
     sys.exit(enter())
+
+
+def _open_streams() -> None:
+    """Open streams that the caller closed, as in `>&-`: else a socket would get their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _obey_sigterm() -> None:

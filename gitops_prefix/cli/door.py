@@ -7,8 +7,8 @@ fault, `OutsideError` is that of git, the network or the cluster, and anything e
 import errno
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -42,18 +42,20 @@ def enter(arguments: list[str] | None = None) -> int:
     try:
         return _run(arguments)
     except BrokenPipeError:
-        _drop_the_rest()
+        _drop_the_rest(sys.stdout)
         return DONE
     except OSError as error:
-        _drop_the_rest()
-        with suppress(OSError):
+        _drop_the_rest(sys.stdout)
+        try:
             click.echo(f"error: cannot write the answer: {error.strerror} [outside]", err=True)
+        except OSError:
+            _drop_the_rest(sys.stderr)
         return OUTSIDE_FAILED
 
 
-def _drop_the_rest() -> None:
-    """Discard what was not written yet: Python would complain of it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop_the_rest(stream: TextIO) -> None:
+    """Discard what was not written yet: Python would complain of it at exit, with the code 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: list[str] | None) -> int:  # noqa: PLR0911  one return a kind of error

@@ -243,6 +243,30 @@ def test_an_answer_that_cannot_be_written_is_a_failure_outside(words, nowhere):
     assert (answer.returncode, answer.stderr) == (3, words)
 
 
+STREAMS = {
+    "both are full": (">/dev/full 2>&1", ["status"], 3),
+    "no answer is read, and words have no room": (">&- 2>/dev/full", ["status", "nowhere"], 3),
+    "an answer that nobody wants": (">&-", ["status"], 0),
+    "nothing is open": ("<&- >&- 2>&-", ["status"], 0),
+    "nothing is open, for an error": ("<&- >&- 2>&-", ["status", "nowhere"], 2),
+    "nothing is open, for a daemon": ("<&- >&- 2>&-", ["run", "--once", "--repo", "x.git"], 2),
+    "a reader of one line": ("| head -1", ["run", "--help"], 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("streams", "words", "code"), STREAMS.values(), ids=STREAMS)
+def test_a_stream_that_is_full_or_closed_leaves_the_exit_code_true(streams, words, code, nowhere):
+    """Python itself would leave with 120, and a socket would get the number of a closed stream."""
+    command = f'set -o pipefail; "{sys.executable}" -m gitops_prefix {" ".join(words)} {streams}'
+    answer = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "Traceback" not in answer.stderr
+    assert "Exception ignored" not in answer.stderr
+    assert "internal" not in answer.stderr
+    assert answer.returncode == code, answer
+
+
 FAILURES = {
     "no descriptor left": (errno.EMFILE, "outside", "this machine: Too many open files"),
     "no process left": (errno.EAGAIN, "outside", "this machine: Resource temporarily unavailable"),
