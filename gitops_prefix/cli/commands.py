@@ -10,12 +10,12 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from gitops_prefix import version
-from gitops_prefix.decide.fields import nearest
+from gitops_prefix.decide.fields import EMPTY, NO_VALUE, nearest
 from gitops_prefix.errors import InputError, Place, Problem
 
 CONFIG_FILE = "gitops-prefix.yaml"
@@ -25,6 +25,7 @@ WRONG_KEYS = "gitops_prefix.wrong_keys"
 reports it beside the wrong options."""
 _OF_THE_REPOSITORY = {"externalDNS", "lists", "rewrite"}
 """`render.settings` reads this key of the same file."""
+_OF_THE_FLAG_ALONE = {"--config", "--help"}
 COMMANDS = {
     "run": "The daemon: watch, decide, render, commit, push.",
     "doctor": "Check whether the daemon would work on this machine.",
@@ -120,10 +121,10 @@ def load_config(context: click.Context, _parameter: click.Parameter, path: Path 
     chosen = path or Path(CONFIG_FILE)
     if path is None and not _is_here(chosen):
         return
-    settings = read_config(chosen)
-    if path is None and {"apiVersion", "kind"} <= settings.keys():
+    config = read_config(chosen)
+    if path is None and {"apiVersion", "kind"} <= config.content.keys():
         return  # a manifest of that name, such as the Kustomization of our own deployment
-    defaults, problems = _defaults_of(context.command, settings, Place(str(chosen)))
+    defaults, problems = _defaults_of(context.command, config)
     context.meta[WRONG_KEYS] = problems
     types = {parameter.name: parameter.type for parameter in context.command.params}
     if path is None and "directory" in types:
@@ -159,13 +160,26 @@ def _refuse_outside(config: Path, key: str, setting: str) -> None:
         raise InputError(Problem("config-outside", message, Place(str(config))))
 
 
-def read_config(path: Path) -> dict[Any, Any]:
-    """Return the mapping in a configuration file.
+class Config(NamedTuple):
+    """A configuration file.
+
+    Attributes:
+        content: its mapping.
+        places: where the keys are, in the order of the text; one that is twice is there twice.
+    """
+
+    content: Mapping[Any, Any]
+    places: tuple[tuple[str, Place], ...] = ()
+
+
+def read_config(path: Path) -> Config:
+    """Return the mapping in a configuration file, and where its keys are.
 
     Raises:
         InputError: the file cannot be read, is not YAML, or is not a mapping.
     """
     # Most runs have no such file.
+    from gitops_prefix.render.node import MappingNode, key_text  # noqa: PLC0415
     from gitops_prefix.render.parse import (  # noqa: PLC0415
         NotYamlError,
         locate,
@@ -192,18 +206,17 @@ def read_config(path: Path) -> dict[Any, Any]:
         raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
     except ValueError as error:
         raise InputError(Problem("config-not-yaml", f"is no YAML: {error}", place)) from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
+    if root is None or content is None:
+        return Config({})
+    if not isinstance(root, MappingNode) or not isinstance(content, dict):
         message = "must hold options, as in `branch: main`"
         place = Place(str(path), 1, 1)
         raise InputError(Problem("config-not-a-mapping", message, place))
-    return content
+    keys = (entry.key for entry in root.entries)
+    return Config(content, tuple((key_text(key) or "", source.place(key.start)) for key in keys))
 
 
-def _defaults_of(
-    command: click.Command, settings: Mapping[Any, Any], place: Place
-) -> tuple[dict[str, Any], list[Problem]]:
+def _defaults_of(command: click.Command, config: Config) -> tuple[dict[str, Any], list[Problem]]:
     """Return the options of one command that the file sets, by click's parameter names.
 
     With them, the problems of keys that no command has, and of values that no flag could have.
@@ -211,16 +224,35 @@ def _defaults_of(
     own = _options(command)
     defaults = {}
     problems: list[Problem] = []
-    for key, setting in settings.items():
-        name = _snake(str(key))
+    seen: dict[str, str] = {}
+    for key, place in config.places:
+        setting, name = config.content.get(key), _snake(key)
         try:
+            _check_once(key, seen.get(name), place)
+            seen[name] = key
+            if key in _OF_THE_REPOSITORY:
+                continue
             if name not in own:
-                _check_known(str(key), name, place)
-            elif setting is not None:  # `output:` without a value sets nothing
-                defaults[str(own[name].name)] = _as_given(own[name], str(key), setting, place)
+                _check_elsewhere(key, name, setting, place)
+            elif setting is None:
+                raise _nothing_behind(key, place)
+            else:
+                defaults[str(own[name].name)] = _as_given(own[name], key, setting, place)
         except InputError as error:
             problems += error.problems
     return defaults, problems
+
+
+def _check_once(key: str, before: str | None, place: Place) -> None:
+    """Refuse a key that is there twice, or in two spellings: readers disagree which one counts."""
+    if before is not None:
+        also = "" if before == key else f' and "{before}"'
+        message = f'"{key}"{also} set one option twice: keep one of them'
+        raise InputError(Problem("duplicate-key", message, place))
+
+
+def _nothing_behind(key: str, place: Place) -> InputError:
+    return InputError(Problem(EMPTY, f'"{key}" {NO_VALUE}: write one, or remove it', place))
 
 
 def _snake(key: str) -> str:
@@ -233,19 +265,32 @@ def _options(command: click.Command) -> dict[str, click.Option]:
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for name in (*parameter.opts, *parameter.secondary_opts)
-        if name.startswith("--")
+        if name.startswith("--") and name not in _OF_THE_FLAG_ALONE
     }
 
 
-def _check_known(key: str, name: str, place: Place) -> None:
-    if key in _OF_THE_REPOSITORY:
-        return
+def _check_elsewhere(key: str, name: str, setting: object, place: Place) -> None:
+    """Check the key of another command, as far as its flag alone says what is wrong."""
     # Only a file with keys of other commands pays for importing those.
-    known = {option for command in _commands() for option in _options(command)}
+    known: dict[str, list[click.Option]] = {}
+    for command in _commands():
+        for option, declared in _options(command).items():
+            known.setdefault(option, []).append(declared)
     if name not in known:
-        flags = sorted(option.replace("_", "-") for option in known)
+        flags = sorted([*_OF_THE_REPOSITORY, *(option.replace("_", "-") for option in known)])
         message = f'"{key}" is no option of any command{nearest(name.replace("_", "-"), flags)}'
         raise InputError(Problem("config-unknown-option", message, place))
+    if setting is None:
+        raise _nothing_behind(key, place)
+    refusals = []
+    for declared in known[name]:
+        try:
+            _as_given(declared, key, setting, place)
+        except InputError as error:
+            refusals.append(error)
+    # Commands may share the name of an option, and one of them takes several values.
+    if len(refusals) == len(known[name]):
+        raise refusals[0]
 
 
 def _commands() -> Iterator[click.Command]:

@@ -108,7 +108,7 @@ def _last(words: list[str], name: str) -> str | None:
 def _configured(words: list[str]) -> object:
     path = _last(words, "--config") or os.environ.get("GITOPS_PREFIX_CONFIG") or CONFIG_FILE
     try:
-        return read_config(Path(path)).get("output")
+        return read_config(Path(path)).content.get("output")
     except InputError:
         return None
 

@@ -1,9 +1,10 @@
 """The settings of a repository for rendering, `gitops-prefix.yaml`, and the files they name."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from gitops_prefix.decide.fields import EMPTY, Fields, nearest
+from gitops_prefix.decide.fields import EMPTY, NO_VALUE, Fields, nearest
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.errors import InputError, Place, Problem, Severity
 from gitops_prefix.render.files import (
@@ -18,6 +19,7 @@ from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import Source
 
 SETTINGS_FILE = "gitops-prefix.yaml"
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 class Rewrite(NamedTuple):
@@ -76,6 +78,7 @@ def read_settings(content: bytes | None) -> Settings:
         {str(key): field for key, field in value.items()} if isinstance(value, dict) else {}
     )
     fields = Fields(content_of)
+    _refuse_empty(fields, "externalDNS", "rewrite", "lists")
     prefixes = _annotation_prefixes(fields.mapping("externalDNS"))
 
     def place(*path: str | int) -> Place:
@@ -113,13 +116,28 @@ def read_settings(content: bytes | None) -> Settings:
     return Settings(prefixes, rewrites, lists)
 
 
+def _refuse_empty(fields: Fields, *keys: str) -> None:
+    for key in keys:
+        if key in fields.content and fields.content[key] is None:
+            fields.problem(key, EMPTY, f"{NO_VALUE}: write one, or remove it")
+
+
 def _annotation_prefixes(external_dns: Fields) -> tuple[str, ...]:
     """The prefixes of external-dns' annotations, each with its slash."""
-    if "annotationPrefixes" not in external_dns.content:
-        # Without a value it is the default; under another name it is a slip.
-        external_dns.only("annotationPrefixes")
-    written = external_dns.texts("annotationPrefixes")
-    return tuple(f"{text.removesuffix('/')}/" for _, text in written)
+    external_dns.only("annotationPrefixes")
+    return external_dns.parsed_list("annotationPrefixes", _annotation_prefix)
+
+
+def _annotation_prefix(text: str) -> str:
+    """A prefix with its slash: a DNS subdomain (Kubernetes, "Labels and Selectors").
+
+    Raises:
+        ValueError: no annotation can begin so.
+    """
+    if not _SUBDOMAIN.fullmatch(text.removesuffix("/")):
+        message = f'"{text}" begins no annotation: write it as in external-dns.alpha.kubernetes.io/'
+        raise ValueError(message)
+    return f"{text.removesuffix('/')}/"
 
 
 def _entries(fields: Fields, key: str, *known: str) -> Iterator[Fields]:

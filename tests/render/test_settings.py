@@ -12,11 +12,8 @@ READ = {
     "an empty file": (b"", DEFAULT),
     "options of the command alone": (b"branch: main\n", DEFAULT),
     "no prefixes": (b"externalDNS: {annotationPrefixes: []}\n", DEFAULT),
-    "a value that was forgotten": (b"externalDNS: {annotationPrefixes: }\n", DEFAULT),
-    "prefixes and a word for people": (
-        b"externalDNS: {annotationPrefixes: [a/], note: x}\n",
-        ("a/",),
-    ),
+    "nothing below": (b"externalDNS: {}\nrewrite: []\nlists: []\n", DEFAULT),
+    "a prefix without its slash": (b"externalDNS: {annotationPrefixes: [a.b-c]}\n", ("a.b-c/",)),
     "prefixes": (b"externalDNS:\n  annotationPrefixes: [a/, b/]\n", ("a/", "b/")),
 }
 
@@ -32,6 +29,30 @@ REFUSED = {
     "a wrong type": (
         b"externalDNS: {annotationPrefixes: text}\n",
         "gitops-prefix.yaml:1:35: externalDNS.annotationPrefixes: 'text' is not a list",
+    ),
+    "a value that was forgotten": (
+        b"externalDNS: {annotationPrefixes: }\n",
+        "gitops-prefix.yaml:1:35: externalDNS.annotationPrefixes: has no value behind its colon",
+    ),
+    "a field that nothing reads": (
+        b"externalDNS:\n  annotationPrefixes: [a/]\n  annotationPrefix: [b/]\n",
+        "gitops-prefix.yaml:3:21: externalDNS.annotationPrefix: gitops-prefix reads no such field. "
+        'Did you mean "annotationPrefixes"?',
+    ),
+    "nothing behind a key": (b"x: 1\nrewrite:\n", "gitops-prefix.yaml:2:9: rewrite: has no value"),
+    "lists of nothing": (b"lists: ~\n", "gitops-prefix.yaml:1:8: lists: has no value"),
+    "no settings of DNS": (b"externalDNS:\n", "gitops-prefix.yaml:1:13: externalDNS: has no value"),
+    "an empty prefix": (
+        b"externalDNS: {annotationPrefixes: [a/, '']}\n",
+        'gitops-prefix.yaml:1:40: externalDNS.annotationPrefixes[1]: "" begins no annotation',
+    ),
+    "a whole annotation": (
+        b"externalDNS: {annotationPrefixes: [a/target]}\n",
+        'gitops-prefix.yaml:1:36: externalDNS.annotationPrefixes[0]: "a/target" begins no',
+    ),
+    "a prefix that is a number": (
+        b"externalDNS: {annotationPrefixes: [5]}\n",
+        "gitops-prefix.yaml:1:36: externalDNS.annotationPrefixes[0]: 5 is not a string",
     ),
 }
 
