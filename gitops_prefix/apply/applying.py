@@ -223,16 +223,20 @@ class Applying:
             except Exception as error:  # noqa: BLE001  without this thread what is held stays held
                 pause = self._fail(f"unexpectedly: {type(error).__name__}: {error}")
             with self._condition:
-                if self._done(action, state.commit):
+                if self._done(action, state):
                     self._state = self._state.done(action, state.commit)
                     pause = 0.0 if action in {Action.APPLY, Action.RELEASE} else pause
                 self._condition.wait_for(
                     lambda: self._news or self._stopping, None if pause == inf else pause
                 )
 
-    def _done(self, action: Action, commit: str) -> bool:
-        """Whether a round, which is of this action and commit, has no object left."""
-        ours = (self._round.action, self._round.commit) == (action, commit)
+    def _done(self, action: Action, state: Fallback) -> bool:
+        """Whether the round of this action has no object left.
+
+        Who gained the lead meanwhile begins anew: another may have led in between, and hold
+        what was released before.
+        """
+        ours = self._round.is_of(action, state) and state.term == self._state.term
         return ours and action is not Action.NOTHING and not self._round.due
 
     def _step(
@@ -244,16 +248,16 @@ class Applying:
     ) -> float:
         """Do a part of an action; and how long to wait for news after it."""
         if action is Action.NOTHING:
-            self._round = Round(action, state.commit)
+            self._round = Round(action, state.commit, term=state.term)
             if now >= self._leads_until():
                 # Whoever leads looks after them, and counts them.
                 self._held.clear()
             return inf
         if action is Action.PREPARE:
             self._cluster.prepare()
-            self._round = Round(action, state.commit)
+            self._round = Round(action, state.commit, term=state.term)
             return max(0.0, state.overrides_at - self._clock())
-        self._begin_round(action, state.commit, wanted, now)
+        self._begin_round(action, state, wanted, now)
         keys = self._round.batch(now, AT_ONCE)
         if keys and now >= self._leads_until():
             return 1.0
@@ -280,14 +284,13 @@ class Applying:
     def _begin_round(
         self,
         action: Action,
-        commit: str,
+        state: Fallback,
         wanted: Mapping[ObjectId, ApplyConfiguration],
         now: float,
     ) -> None:
-        known = (self._round.action, self._round.commit) == (action, commit)
-        if known and now < self._again_at:
+        if self._round.is_of(action, state) and now < self._again_at:
             return
-        if commit != self._round.commit:
+        if state.commit != self._round.commit:
             # Each names its commit: they would be kept for ever, one for each.
             self._logged = {
                 what: said
@@ -301,7 +304,7 @@ class Applying:
         elif action is Action.OVERRIDE:
             # Another outage: the reconcilers are waited for anew after it.
             self._waits_since = None
-        self._round = Round(action, commit, dict.fromkeys(keys, now))
+        self._round = Round(action, state.commit, dict.fromkeys(keys, now), term=state.term)
         self._again_at = inf
         if not keys and action is Action.RELEASE:
             self._touched = {}

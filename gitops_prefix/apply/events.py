@@ -327,6 +327,8 @@ class ReconcileRequest:
             answer = self.ask(Annotate(self.reconciled, {key: value}))
         except GitopsPrefixError as error:
             return Unreachable(str(error))
+        if answer.remark:
+            log.warning("%s: %s", self.reconciled, answer.remark)
         if answer.refused:
             return Refused(answer.refused)
         return Unreachable(answer.unreachable) if answer.unreachable else None

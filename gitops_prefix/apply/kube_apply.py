@@ -40,6 +40,7 @@ from gitops_prefix.apply.ownership import (
     our_fields,
     our_holds,
     owners,
+    pause_of,
     release_patch,
 )
 from gitops_prefix.apply.protocol import ReleaseObjects, Wish
@@ -448,7 +449,7 @@ def _behind(
         return ""
     if release.ask and not is_flux:
         _ask_to_reconcile(connection, reconciled, now())
-    return f"it is at {', '.join(known)}"
+    return "; ".join(filter(None, (f"it is at {', '.join(known)}", pause_of(found))))
 
 
 def _source_of(spec: Mapping[str, Any]) -> str:

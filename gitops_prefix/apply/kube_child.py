@@ -26,6 +26,7 @@ from gitops_prefix.apply.kube import (
 )
 from gitops_prefix.apply.kube_apply import apply_object, release_object
 from gitops_prefix.apply.kube_config import own_namespace
+from gitops_prefix.apply.ownership import pause_of
 from gitops_prefix.apply.protocol import (
     AT_ONCE,
     Acknowledged,
@@ -136,7 +137,7 @@ def _annotate(question: Annotate, connection: Connection) -> Acknowledged:
     served = Served(reconciled.api_version, reconciled.kind, reconciled.plural, namespaced=True)
     patch = {"metadata": {"annotations": dict(question.annotations)}}
     try:
-        connection.limited(_SHORT_SECONDS).patch(
+        after = connection.limited(_SHORT_SECONDS).patch(
             served, reconciled.name, reconciled.namespace, patch, "application/merge-patch+json"
         )
     except ApiError as error:
@@ -146,7 +147,7 @@ def _annotate(question: Annotate, connection: Connection) -> Acknowledged:
             return Acknowledged(refused=f"there is no {reconciled}")
         later = error.status == _TOO_MANY or error.status >= _SERVERS_OWN
         return Acknowledged(**{"unreachable" if later else "refused": str(error)})
-    return Acknowledged()
+    return Acknowledged(remark=pause_of(after))
 
 
 @answer.register

@@ -119,12 +119,13 @@ class Leadership:
 
     def leads(self) -> bool:
         """Whether we may publish now."""
-        return self._clock() < self._until
+        return self._clock() < self.until
 
     @property
     def until(self) -> float:
         """When our lead ends unless it is renewed, by the monotonic clock."""
-        return self._until
+        # An answer that is under way when we stop is no lead any more: the Lease is given up.
+        return -inf if self._stopping.is_set() else self._until
 
     def who(self) -> str:
         """Who leads, as far as is known, for people. Any thread may ask."""
@@ -141,7 +142,6 @@ class Leadership:
     def stop(self) -> None:
         """Give the Lease up, so that another candidate need not wait."""
         self._stopping.set()
-        self._until = -inf
         if self._thread.is_alive():
             self._thread.join(timeout=_PATIENCE_SECONDS)
         self._process.close()
@@ -191,8 +191,7 @@ class Leadership:
     def _learn(self, election: Election) -> None:
         led = self.leads()
         self._election = election
-        if not self._stopping.is_set():
-            self._until = -inf if election.leads_until is None else election.leads_until
+        self._until = -inf if election.leads_until is None else election.leads_until
         leads, holder = self.leads(), election.record.holder if election.record else ""
         if (leads, holder) != (led, self._holder):
             if leads:

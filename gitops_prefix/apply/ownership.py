@@ -83,6 +83,19 @@ class Reconciled:
         return "reconcile.fluxcd.io/requestedAt", f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
+def pause_of(live: Object) -> str:
+    """Why what a reconciler is asked to look at is not applied by itself; empty when it is.
+
+    argo-cd.readthedocs.io, "Automated Sync Policy"; fluxcd.io, "Suspend".
+    """
+    spec = live.get("spec") or {}
+    if live.get("kind") == "Application":
+        automated = (spec.get("syncPolicy") or {}).get("automated")
+        waits = automated is None or automated.get("enabled") is False
+        return "it has no automated sync, so a commit waits for a person" if waits else ""
+    return "it is suspended, so a commit waits for a person" if spec.get("suspend") else ""
+
+
 def parse_reconciled(text: str) -> Reconciled:
     """Read `KIND:NAMESPACE/NAME`.
 

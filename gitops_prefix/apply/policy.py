@@ -67,6 +67,7 @@ class Fallback:
             publication (another daemon may have applied, and be gone).
         commit: what is to be in the cluster, as Git names it.
         applied: the commit that was last applied without overriding anybody.
+        term: how often we gained the lead: what was found before counts no more.
     """
 
     policy: ApplyPolicy
@@ -75,6 +76,7 @@ class Fallback:
     owing: bool = True
     commit: str = ""
     applied: str = ""
+    term: int = 0
 
     def see(self, git: BranchState, commit: str, now: float) -> "Fallback":
         """The state after a pass.
@@ -95,7 +97,7 @@ class Fallback:
 
     def lead(self) -> "Fallback":
         """The state after we gained the lead: whoever led before may have left something held."""
-        return replace(self, owing=True, applied="")
+        return replace(self, owing=True, applied="", term=self.term + 1)
 
     def action(self, now: float) -> Action:
         """What to do now."""
@@ -124,7 +126,8 @@ class Fallback:
             case Action.APPLY:
                 return replace(self, applied=commit)
             case Action.RELEASE:
-                return replace(self, owing=False)
+                # A later commit was published meanwhile, and may be what others hold.
+                return replace(self, owing=self.owing and commit != self.commit)
             case _:
                 return self
 
@@ -161,6 +164,7 @@ class Round:
         due: when each object is tried next, by the monotonic clock.
         tries: how often each failed.
         waiting: what each waits for; of those that wait for the same, one looks.
+        term: in which it began (`Fallback.term`).
     """
 
     action: Action
@@ -168,11 +172,16 @@ class Round:
     due: Mapping[ObjectId, float] = field(default_factory=dict)
     tries: Mapping[ObjectId, int] = field(default_factory=dict)
     waiting: Mapping[ObjectId, str] = field(default_factory=dict)
+    term: int = 0
 
     @property
     def next_at(self) -> float:
         """When the next object is due; inf when all are done."""
         return min(self.due.values(), default=inf)
+
+    def is_of(self, action: Action, state: Fallback) -> bool:
+        """Whether it is of this action, and of the commit and term of a state."""
+        return (self.action, self.commit, self.term) == (action, state.commit, state.term)
 
     def batch(self, now: float, most: int) -> tuple[ObjectId, ...]:
         """The objects to ask about now: those that failed least, and no others with them.

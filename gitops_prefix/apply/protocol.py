@@ -107,10 +107,12 @@ class Acknowledged:
     Attributes:
         refused: the API server said no, and would say no again.
         unreachable: it may succeed later.
+        remark: for people, about a write that was taken.
     """
 
     refused: str = ""
     unreachable: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

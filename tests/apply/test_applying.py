@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ import pytest
 from gitops_prefix.apply.applying import Applying
 from gitops_prefix.apply.fields import ObjectResult, report_on
 from gitops_prefix.apply.policy import ApplyMode, ApplyPolicy, BranchState
-from gitops_prefix.apply.protocol import ApplyObjects, ReleaseObjects, Reports
+from gitops_prefix.apply.protocol import AT_ONCE, ApplyObjects, ReleaseObjects, Reports
 from gitops_prefix.errors import OutsideError
 from tests.apply.manifests import POOL, A, B, configurations
 from tests.netns import until
@@ -247,6 +247,49 @@ def test_who_gains_the_lead_looks_for_what_others_left_held():
         daemon.lead()
         daemon.take(*UP, 2.0)
         cluster.wait("release ours", "release ours")
+
+
+class Meanwhile(Cluster):
+    """Something happens while the first question is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happens: list[Callable[[], None]] = []
+
+    def ask(self, question) -> Reports:
+        if self.happens:
+            self.happens.pop()()
+        return super().ask(question)
+
+
+def test_what_was_released_before_the_lead_changed_is_looked_at_again():
+    """Another may have led in between, and have applied to what was done already."""
+    wanted = tuple(replace(WANTED[0], name=str(number)) for number in range(AT_ONCE + 4))
+    cluster = Meanwhile()
+    with thread(cluster, read=lambda _: wanted) as daemon:
+        cluster.happens.append(daemon.lead)
+        daemon.take(*UP, 0.0)
+        cluster.wait(*["release ours"] * 3)
+        until(lambda: not daemon.owing, "the end of it")
+    assert cluster.about == [AT_ONCE, AT_ONCE, 4]
+
+
+def test_the_last_answer_of_before_the_lead_changed_is_not_the_end():
+    cluster = Meanwhile()
+    with thread(cluster) as daemon:
+        cluster.happens.append(daemon.lead)
+        daemon.take(*UP, 0.0)
+        cluster.wait(*["release ours"] * 2)
+        until(lambda: not daemon.owing, "the end of it")
+
+
+def test_what_is_published_while_the_commit_before_is_released_is_released_too():
+    cluster = Meanwhile()
+    with thread(cluster) as daemon:
+        cluster.happens.append(lambda: daemon.take(*NEXT, 1.0))
+        daemon.take(*UP, 0.0)
+        cluster.wait("release ours", "release next")
+        until(lambda: not daemon.owing, "the end of it")
 
 
 def test_who_does_not_lead_asks_for_no_write():

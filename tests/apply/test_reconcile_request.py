@@ -1,5 +1,6 @@
 """A reconcile request changes one annotation of one object, with one right."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from gitops_prefix.apply.events import ReconcileRequest
 from gitops_prefix.apply.kube import Connection
 from gitops_prefix.apply.kube_child import answer
-from gitops_prefix.apply.ownership import parse_reconciled
+from gitops_prefix.apply.ownership import parse_reconciled, pause_of
+from gitops_prefix.apply.protocol import Acknowledged
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.publish.http import Refused, Unreachable
 from tests.apply.rules import rules
@@ -125,3 +127,41 @@ def test_a_process_that_does_not_answer_is_asked_again_later():
     request = ReconcileRequest(parse_reconciled("application:argocd/apps"), ask, lambda: NOON)
     assert request.notify(None) == Unreachable("it hangs")
     assert request.name == "Application argocd/apps"
+
+
+PAUSED = {
+    "no word of sync": ("application", {}, "no automated sync"),
+    "a sync policy of options alone": (
+        "application", {"syncPolicy": {"syncOptions": ["ServerSideApply=true"]}}, "no automated sync"
+    ),
+    "switched off": (
+        "application", {"syncPolicy": {"automated": {"enabled": False}}}, "no automated sync"
+    ),
+    "automated": ("application", {"syncPolicy": {"automated": {}}}, ""),
+    "a suspended source": ("gitrepository", {"suspend": True}, "suspended"),
+    "a suspended Kustomization": ("kustomization", {"suspend": True}, "suspended"),
+    "a source": ("gitrepository", {"suspend": False}, ""),
+    "no specification": ("kustomization", None, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "spec", "words"), PAUSED.values(), ids=PAUSED)
+def test_what_waits_for_a_person_is_reported(kind, spec, words):
+    """The commit is published, and nothing in the cluster would say why it does not come."""
+    found = pause_of({**OBJECTS[kind][0], "spec": spec})
+    assert words in found and bool(found) is bool(words)
+
+
+def test_a_remark_is_logged_and_is_no_failure(caplog):
+    request = ReconcileRequest(
+        parse_reconciled("application:argocd/apps"),
+        lambda _: Acknowledged(remark="so"),
+        lambda: NOON,
+    )
+    logger = logging.getLogger("gitops_prefix")
+    logger.addHandler(caplog.handler)
+    try:
+        assert request.notify(None) is None
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "Application argocd/apps: so" in caplog.messages

@@ -99,6 +99,13 @@ def take_down(house: House) -> None:
     house.cluster.kubectl("delete", "applications", "--all", "-n", NAMESPACE)
 
 
+def sync_by_hand(house: House, name: str) -> None:
+    """A person presses the button."""
+    options = TRUSTS["syncPolicy"]["syncOptions"]
+    operation = {"sync": {"revision": house.head(), "syncOptions": options}}
+    house.merge(f"{APPLICATIONS}/{name}", {"operation": operation})
+
+
 def synced_at(house: House, name: str, revision: str) -> bool:
     """Whether an Application says that it is at a commit, in sync."""
     status = (house.find(f"{APPLICATIONS}/{name}") or {}).get("status", {}).get("sync", {})
@@ -180,12 +187,29 @@ class Applications:
                 self.seen[name] = self.house.head()
             if name not in self.seen:
                 continue
-            done = self._sync(name, made["spec"])
+            automated = "automated" in made["spec"]["syncPolicy"]
+            if "operation" in made:
+                self.seen[name] = made["operation"]["sync"]["revision"]
+            if automated or "operation" in made:
+                done = self._sync(name, made["spec"])
+            else:
+                done = self._agrees(name, made["spec"])
             status = {"revision": self.seen[name], "status": "Synced" if done else "OutOfSync"}
-            patch: dict = {"status": {"sync": status}}
+            patch: dict = {"status": {"sync": status}, "operation": None}
             if asked:
                 patch["metadata"] = {"annotations": {REFRESH: None}}
             self.house.merge(f"{APPLICATIONS}/{name}", patch, ARGOCD)
+
+    def _agrees(self, name: str, spec: Mapping) -> bool:
+        reconciler = ArgoCD(self.house.cluster, spec)
+        for document in self._documents(self.seen[name], spec["source"]["path"]):
+            kind = self.house.connection.served(document["apiVersion"], document["kind"])
+            metadata = document["metadata"]
+            where = metadata.get("namespace", "")
+            live = kind and self.house.connection.get(kind, metadata["name"], where)
+            if live is None or reconciler.differs(document, live):
+                return False
+        return True
 
     def _sync(self, name: str, spec: Mapping) -> bool:
         documents = self._documents(self.seen[name], spec["source"]["path"])

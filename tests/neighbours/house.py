@@ -247,7 +247,11 @@ class House:
         )
 
     def sees(
-        self, condition: Callable[[], object], what: str, turn: Callable[[], None] = lambda: None
+        self,
+        condition: Callable[[], object],
+        what: str,
+        turn: Callable[[], None] = lambda: None,
+        seconds: float = SECONDS,
     ) -> None:
         """Wait for a condition; a stand-in has its turns meanwhile."""
 
@@ -256,7 +260,7 @@ class House:
             return condition()
 
         try:
-            until(looked, what, SECONDS)
+            until(looked, what, seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log.read_text()[-4000:]}") from None
 

@@ -6,7 +6,16 @@ The same scenarios run against the true programs and against the stand-in.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.neighbours.argocd import argocd, argocd_stand_in, child, set_up, synced_at, take_down
+from tests.neighbours.argocd import (
+    TRUSTS,
+    argocd,
+    argocd_stand_in,
+    child,
+    set_up,
+    sync_by_hand,
+    synced_at,
+    take_down,
+)
 from tests.neighbours.house import POOLS, A, B, C, House, house, pool, service
 from tests.neighbours.place import both
 from tests.parts import require
@@ -180,7 +189,46 @@ def test_below_an_application_of_applications_nothing_is_put_back(
             home.renumber(C)
             home.published(C)
             home.sees(lambda: home.agrees(C, *names), "C, the last one made anew", turn)
-            home.sees(lambda: synced_at(home, "network", home.head()), "in sync", turn)
+            # After several repairs it waits up to five minutes with the next one.
+            home.sees(lambda: synced_at(home, "network", home.head()), "in sync", turn, 600.0)
+
+
+@NEIGHBOURS
+def test_without_automated_sync_an_outage_ends_too(neighbourhood, space, tmp_path, started):
+    """What is applied directly is released when Argo CD has looked; the rest waits for a person."""
+    needs(started, "every-scenario")
+    files = {"network/pool.yaml": pool("lan"), "network/service.yaml": service(space)}
+    by_hand = {"syncPolicy": {"syncOptions": TRUSTS["syncPolicy"]["syncOptions"]}}
+    with (
+        running(neighbourhood, space, tmp_path, files, {"network": by_hand}, started) as (
+            home,
+            turn,
+        ),
+        home.daemon(*asks("network")),
+    ):
+        home.published(A)
+        home.sees(lambda: "no automated sync" in home.log.read_text(), "the words", turn)
+        assert home.pool("lan") is None
+        sync_by_hand(home, "network")
+        home.sees(lambda: home.agrees(A, "lan") and home.service(), "A, synced by hand", turn)
+        home.git_goes_away()
+        home.renumber(B)
+        home.sees(
+            lambda: home.first("lan") == B and home.held(home.service()),
+            "B, applied directly",
+            turn,
+        )
+        home.git_comes_back()
+        home.published(B)
+        home.sees(
+            lambda: home.agrees(B, "lan") and not home.held(home.service()), "B, released", turn
+        )
+        home.renumber(C)
+        home.published(C)
+        home.sees(lambda: not synced_at(home, "network", home.head()), "C waits", turn)
+        assert home.agrees(B, "lan")
+        sync_by_hand(home, "network")
+        home.sees(lambda: home.agrees(C, "lan"), "C, synced by hand", turn)
 
 
 def steps(seen: list[str]) -> list[str]:
