@@ -325,8 +325,9 @@ class Service:
             self._listening.release()
             for follow_up in self._off_the_loop:
                 follow_up.stop(_END_SECONDS)
-            self._leadership.stop()
+            # First what writes: another daemon may lead as soon as the Lease is given up.
             self._applying.stop()
+            self._leadership.stop()
             self._cluster.close()
             self._listening.stop()
 

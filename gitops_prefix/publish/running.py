@@ -94,6 +94,8 @@ class TimeLimits:
 LOCAL = Limits()
 _UNDER_WAY: set[int] = set()
 """The process groups of git that run now."""
+_ENDING: set[int] = set()
+"""Those in which a child of ours had not ended when we looked last."""
 
 
 def remote_limits(
@@ -374,7 +376,11 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
 
 
 def reap_group(group: int, seconds: float = 0.0) -> None:
-    """Reap the children of git that are now ours: in a container we are PID 1."""
+    """Reap the children of git that are now ours: in a container we are PID 1.
+
+    One that ends later, on a machine that is busy, is reaped after a later git.
+    """
+    _reap_late()
     end = monotonic() + seconds
     # ECHILD: the group holds no child of ours.
     with suppress(ChildProcessError):
@@ -382,8 +388,27 @@ def reap_group(group: int, seconds: float = 0.0) -> None:
             reaped, _ = os.waitpid(-group, os.WNOHANG)
             if not reaped:
                 if monotonic() >= end:
+                    _ENDING.add(group)
                     return
                 threading.Event().wait(_LAST_WORDS_SECONDS / 100)
+
+
+def _reap_late() -> None:
+    """Reap the dead of earlier groups. The leader of a group is left to whoever started it."""
+    known = frozenset(_ENDING)
+    if not known:
+        return
+    there = set()
+    for entry, _, stat in _processes():
+        parent, group = int(stat[1]), int(stat[2])
+        if group not in known or parent != os.getpid() or entry.name == stat[2]:
+            continue
+        if stat[0] == "Z":
+            with suppress(OSError):
+                os.waitpid(int(entry.name), os.WNOHANG)
+        else:
+            there.add(group)
+    _ENDING.difference_update(known - there)
 
 
 def reap_orphans(name: str) -> None:
