@@ -371,7 +371,7 @@ def _within_hour(undone: UndoneChange | None, now: float) -> UndoneChange | None
 def _home(selection: Selection, candidates: tuple[Candidate, ...]) -> Router | None:
     """The router that announced the current prefix last.
 
-    After a start whoever mentions it, if only to withdraw it, is taken for that router.
+    After a start that is the router that mentions it, even one that withdraws it.
     """
     if selection.current is None:
         return None
@@ -467,7 +467,7 @@ def _listening_until(
 
     After a start, or when a link came up, the first router to be heard need not be the
     one that announces the current prefix. Once it was heard, or all routers that are
-    believed were, there is nothing to wait for. A file says at once all that it has.
+    believed were, there is nothing to wait for. A source of GIVING says at once all that it has.
     """
     if wanted is not None and wanted.router.gives:
         return -inf

@@ -191,7 +191,7 @@ class Acquisition:
         }[address]
 
     def believes(self, router: Router) -> bool:
-        """Whether `routers` lets it count. The kernel and a file do not say who announced what."""
+        """Whether `routers` admits it; only advertisements say who announced a prefix."""
         return not self.routers or not router.advertises or router.address in self.routers
 
     def names(self, router: Router) -> bool:

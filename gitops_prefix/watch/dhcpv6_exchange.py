@@ -1,8 +1,9 @@
 """Prefix delegation as a state machine (RFC 8415 18.2), without I/O, clock or chance.
 
-`Exchange` is a value: `began`, `due`, `heard`, `hurried` and `ended` return a Turn, which has the
-next value, the message to send, and what to report. Times are seconds of a clock that only goes
-forward. A random number and a transaction id are arguments (`TurnTime`).
+`Exchange` is a value: `began`, `confirmed`, `hurried`, `due` and `heard` return a Turn, which has
+the next value, the message to send, and what to report. `ended` returns the Release. Times are
+seconds of a clock that only goes forward. A random number and a transaction id are arguments
+(`TurnTime`).
 
 | state | sends | timers | ends |
 |---|---|---|---|
