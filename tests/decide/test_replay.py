@@ -61,6 +61,9 @@ def shown(status):
             [(0, A), (2, D)], [(0, A), (1, B), (3, C)], 2, "C D A", id="another decided in between"
         ),
         pytest.param(
+            [(0, A), (1, D)], [(0, A), (1, B)], 2, "D A", id="another one within the same second"
+        ),
+        pytest.param(
             [(0, A), (1, B), (2, C)],
             [(0, A), (1, B), (2, C)],
             2,

@@ -226,6 +226,13 @@ def test_who_fell_silent_goes_before_all_others():
     assert set(heard_after(*known, *events)) == {SECOND, *FLOOD[: MOST_ROUTERS - 1]}
 
 
+def test_a_router_is_silent_after_the_longest_interval_and_not_before():
+    others = [Says(9, saying(B), router) for router in FLOOD[: MOST_ROUTERS - 1]]
+    for now, left in ((LONGEST_INTERVAL - 1, FLOOD[0]), (LONGEST_INTERVAL, FIRST)):
+        routers = heard_after(Says(0, saying(A)), *others, Says(now, saying(C), FLOOD[-1]))
+        assert {FIRST, *FLOOD[: MOST_ROUTERS - 1]} - set(routers) == {left}
+
+
 def test_one_router_that_makes_up_prefixes_fills_no_memory():
     made_up = [Prefix((0x20010DB8 << 96) + (number << 64), 64) for number in range(99, 999)]
     events = [Says(number, saying(prefix)) for number, prefix in enumerate(made_up)]

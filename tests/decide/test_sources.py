@@ -144,6 +144,9 @@ def part(text: str) -> Prefix:
         ("2001:db8:100:2::/80", ("subnet pods (2001:db8:100:2::/64)", "range out")),
         ("2001:db8:100:2:8000::/65", ("subnet pods (2001:db8:100:2::/64)",)),
         ("2001:db8:100::1500/120", ("subnet balancers (2001:db8:100::/64)", "range low")),
+        ("2001:db8:100::1000/128", ("subnet balancers (2001:db8:100::/64)", "range low")),
+        ("2001:db8:100::1fff/128", ("subnet balancers (2001:db8:100::/64)", "range low")),
+        ("2001:db8:100::fff/128", ("subnet balancers (2001:db8:100::/64)",)),
     ],
 )
 def test_what_lies_in_the_part_that_a_server_keeps_is_a_warning(excluded, places):
