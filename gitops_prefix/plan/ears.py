@@ -151,11 +151,11 @@ class Ears:
             for name, followed in watched.items()
         }
         acquisitions = [each.specification.acquisition for each in watched.values()]
-        # What is watched no more must not count by what it once said: nobody hears it go.
+        # A file that is watched no more must not count by what it once held.
         routers = {
             router: state
             for router, state in self.routers.items()
-            if any(each.hears(router) for each in acquisitions)
+            if not router.gives or any(each.hears(router) for each in acquisitions)
         }
         known = _recall(routers, self._outrun(watched), watched.values())
         return replace(self, watched=dict(watched), selections=selections, routers=known)

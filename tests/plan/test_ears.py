@@ -65,15 +65,6 @@ def test_an_advertisement_is_heard_and_decided():
     assert heard.look_again_at == 1800  # The end of the router lifetime.
 
 
-def test_what_a_link_said_is_forgotten_once_nobody_watches_it():
-    """Nobody hears its routers go: when it is watched again, they may be long gone."""
-    other = Watched(Specification("home", Acquisition(interfaces=("eth1",))), None)
-    heard = ears().hear(says(A))
-    again = heard.follow({"home": other}).follow(heard.watched)
-    assert again.decide(1).choices["home"].prefix is None
-    assert heard.follow(heard.watched | {"other": other}).decide(1).choices["home"].prefix == A
-
-
 def test_ears_are_a_value():
     before = ears()
     before.hear(says(A)).decide(0)
