@@ -274,8 +274,9 @@ class Applying:
 
     def _fail(self, words: str) -> float:
         """Report once that the API server could not be asked; and how long to wait."""
-        # Whoever ends has ended the child, too.
-        if not self._stopping and words != self._words:
+        # Whoever ends, or gives the lead up, has ended the child, too.
+        ended = self._stopping or self._clock() >= self._leads_until()
+        if not ended and words != self._words:
             log.error("direct apply: %s", words)
         self._words = words
         self._failures += 1

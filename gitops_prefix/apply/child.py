@@ -302,12 +302,16 @@ class ClusterProcess:
                 self._end_when_idle()
         return read_answer(question, answer)
 
-    def close(self) -> None:
-        """End the child, if it runs, for good; a question under way is not waited for."""
-        self._closed = True
+    def interrupt(self) -> None:
+        """End the child, and so a question under way; the next question starts another one."""
         child = self._child
         if child is not None:
             child.kill()
+
+    def close(self) -> None:
+        """End the child, if it runs, for good; a question under way is not waited for."""
+        self._closed = True
+        self.interrupt()
         with self._lock:
             self._stop_timer()
             self._discard()

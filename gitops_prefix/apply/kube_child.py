@@ -175,7 +175,11 @@ def _try_lease(question: TryLease, connection: Connection) -> Election:
     # client-go's: a request that takes longer would miss the next try.
     connection = connection.limited(max(1.0, election.durations.renew / 2))
     election = election.see(*_read_lease(connection, lease), time.monotonic())
-    return _write_lease(connection, lease, election, election.step(time.monotonic()))
+    step = election.step(time.monotonic())
+    if step is LeaseStep.RELEASE:
+        # Whoever asks ends first what writes, and then asks for the release.
+        return election
+    return _write_lease(connection, lease, election, step)
 
 
 @answer.register

@@ -16,7 +16,7 @@ from math import inf
 from typing import Protocol
 
 from gitops_prefix.apply.child import ClusterAccess, ClusterProcess
-from gitops_prefix.apply.election import JITTER, Durations, Election, LeaseName
+from gitops_prefix.apply.election import JITTER, Durations, Election, LeaseName, LeaseStep
 from gitops_prefix.apply.protocol import ChildQuestion, ReleaseLease, TryLease
 from gitops_prefix.errors import GitopsPrefixError
 
@@ -84,6 +84,7 @@ class Leadership:
         on_lead: Callable[[], None],
         *,
         on_lost: Callable[[], None] = lambda: None,
+        end_writing: Callable[[], None] = lambda: None,
         turns: Callable[[], bool] = lambda: True,
         fit: Callable[[], bool] = lambda: True,
         chance: Callable[[], float] = _CHANCE,
@@ -96,12 +97,14 @@ class Leadership:
             clock: the monotonic one, which the child reads too.
             on_lead: called in a thread when we begin to lead.
             on_lost: called in that thread when we do not lead any more.
+            end_writing: called before we give the Lease up: another may lead right after it.
             turns: whether the loop turns; while it does not, the Lease is given up.
             fit: whether we can do a leader's work; who cannot gives the Lease up.
             chance: between 0 and 1, so that two candidates do not stay in step.
         """
         self._process, self._clock = process, clock
         self._on_lead, self._on_lost, self._led = on_lead, on_lost, False
+        self._end_writing = end_writing
         self._turns, self._fit = turns, fit
         self._chance, self._retry = chance, candidacy.retry
         self._lease = LeaseName(candidacy.name, candidacy.namespace)
@@ -159,7 +162,7 @@ class Leadership:
         if question is None:
             return
         try:
-            election = self._process.ask(question)
+            election, led = self._asked(question)
         except GitopsPrefixError as error:
             self._warn(str(error))
             return
@@ -167,7 +170,22 @@ class Leadership:
             self._warn(f"unexpectedly: {type(error).__name__}: {error}")
             return
         self._words = ""
-        self._learn(election)
+        self._learn(election, led=led)
+
+    def _asked(self, question: TryLease | ReleaseLease) -> tuple[Election, bool]:
+        """What is known after a try, and whether we led until then.
+
+        Raises:
+            GitopsPrefixError: there was no answer.
+        """
+        tries = isinstance(question, TryLease)
+        election = self._process.ask(question) if tries else self._election
+        led = self.leads()
+        if tries and election.step(self._clock()) is not LeaseStep.RELEASE:
+            return election, led
+        self._until = -inf
+        self._end_writing()
+        return self._process.ask(ReleaseLease(self._lease, election)), led
 
     def _warn(self, words: str) -> None:
         if words != self._words and not self._stopping.is_set():
@@ -188,8 +206,7 @@ class Leadership:
         ours = self._election.renewed_at is not None
         return ReleaseLease(self._lease, self._election) if ours else None
 
-    def _learn(self, election: Election) -> None:
-        led = self.leads()
+    def _learn(self, election: Election, *, led: bool) -> None:
         self._election = election
         self._until = -inf if election.leads_until is None else election.leads_until
         leads, holder = self.leads(), election.record.holder if election.record else ""
@@ -214,10 +231,20 @@ def leadership(  # noqa: PLR0913  as `Leadership`
     on_lead: Callable[[], None],
     *,
     on_lost: Callable[[], None] = lambda: None,
+    end_writing: Callable[[], None] = lambda: None,
     turns: Callable[[], bool] = lambda: True,
     fit: Callable[[], bool] = lambda: True,
 ) -> Leadership:
     """A leadership with a child process of its own: no other question delays a renewal."""
     # client-go's: a request that takes longer would miss the next try.
     process = ClusterProcess(access, seconds=max(2.0, candidacy.renew / 2), idle=inf)
-    return Leadership(candidacy, process, clock, on_lead, on_lost=on_lost, turns=turns, fit=fit)
+    return Leadership(
+        candidacy,
+        process,
+        clock,
+        on_lead,
+        on_lost=on_lost,
+        end_writing=end_writing,
+        turns=turns,
+        fit=fit,
+    )

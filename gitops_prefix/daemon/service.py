@@ -193,6 +193,7 @@ class Service:
         self._rehearses = not (dry_run or delivery.push_branch)
         self._pass_log = PassLog(repository.branch, self._clocks.monotonic)
         self._fitness = _Fitness(candidacy)
+        self._writing = ClusterProcess(cluster)
         self._leadership = self._joined(candidacy, cluster)
         self._metrics.leads.set_function(self._leadership.leads)
         self._cluster = NotifiedCluster(
@@ -224,7 +225,7 @@ class Service:
             interface=interface,
             follow_ups=self._follow_ups,
         )
-        self._applying = self._made_applying(apply, cluster)
+        self._applying = self._made_applying(apply)
 
     def _joined(self, candidacy: Candidacy | None, cluster: ClusterAccess) -> Leadership | Alone:
         """Who leads: the holder of a Lease, or each daemon for itself."""
@@ -237,6 +238,7 @@ class Service:
             self._clocks.monotonic,
             self._lead,
             on_lost=self._lose,
+            end_writing=self._writing.interrupt,
             turns=lambda: self.loop.turning(most, fitness.most_away),
             fit=self._fit,
         )
@@ -272,11 +274,11 @@ class Service:
             for follow_up in (*followed, *timeline)
         )
 
-    def _made_applying(self, apply: ApplyPolicy, cluster: ClusterAccess) -> Applying:
+    def _made_applying(self, apply: ApplyPolicy) -> Applying:
         repository = self._repository
         applying = Applying(
             apply,
-            ClusterProcess(cluster),
+            self._writing,
             self._clocks.monotonic,
             lambda commit: to_apply(repository.managed_files(commit)),
             leads_until=lambda: self._leadership.until,

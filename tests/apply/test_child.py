@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,24 @@ def test_a_child_that_hangs_is_ended_and_its_limit_is_named(child):
     with pytest.raises(OutsideError, match=r"took longer than 0\.2 s"):
         said(process, "hang")
     assert not process.runs
+
+
+def test_a_question_under_way_can_be_interrupted_and_the_next_is_answered(child):
+    """Who gives the lead up ends what it writes."""
+    process, raised = child(), []
+
+    def ask() -> None:
+        with pytest.raises(OutsideError) as error:
+            said(process, "hang")
+        raised.append(error.value)
+
+    process.interrupt()
+    before = said(process)["pid"]
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: process.interrupt() or raised, "the end of the question")
+    asking.join()
+    assert said(process)["pid"] != before
 
 
 def test_a_child_that_says_much_beside_its_answer_does_not_hang(child):

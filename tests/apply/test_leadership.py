@@ -66,10 +66,10 @@ class Holder:
 
 @contextmanager
 def leadership(
-    answer: str = "ours", **options
+    answer: str = "ours", *, holder=Holder, **options
 ) -> Iterator[tuple[Leadership, Hand, Holder, list[str]]]:
     clock, led = Hand(), []
-    holder = Holder(clock)
+    holder = holder(clock)
     holder.answer = getattr(holder, answer)
     candidate = Leadership(
         CANDIDACY, holder, clock, lambda: led.append("lead"), chance=lambda: 0.0, **options
@@ -169,6 +169,35 @@ def test_a_leader_that_cannot_work_says_so():
         assert holder.asked[-1].election.fit
         fit[0] = False
         until(lambda: not holder.asked[-1].election.fit, "that it says so")
+
+
+@pytest.mark.parametrize("reason", ["it cannot work", "its loop hangs"])
+def test_writing_is_ended_before_the_lease_is_given_up(reason):
+    """Another may lead right after it; what is under way would be written beside its writes."""
+    works, order = [True], []
+    word = "fit" if reason == "it cannot work" else "turns"
+
+    class Noting(Holder):
+        def ours(self, question):
+            if isinstance(question, ReleaseLease):
+                order.append("released")
+            elif not question.election.fit:
+                return question.election
+            return super().ours(question)
+
+    def end_writing() -> None:
+        order.append("leads" if candidate.leads() else "ended")
+
+    with leadership(holder=Noting, end_writing=end_writing, **{word: lambda: works[0]}) as (
+        candidate,
+        *_,
+    ):
+        until(candidate.leads, "the lead")
+        assert not order
+        works[0] = False
+        until(lambda: len(order) > 1, "the release")
+        assert order[:2] == ["ended", "released"]
+        assert not candidate.leads()
 
 
 def test_a_leader_whose_loop_hangs_gives_the_lease_up_and_does_not_stand_again(caplog):
