@@ -395,11 +395,28 @@ def _read_range_subnet(item: Fields, subnets: tuple[Subnet, ...]) -> Subnet | No
     return found
 
 
+def _parse_host_part(text: str) -> int:
+    """The address that a host part is written as.
+
+    Raises:
+        ValueError: it is none; the message has the way to write it.
+    """
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        alone = text.partition("/")[0]
+        try:
+            parse_address(alone)
+        except ValueError:
+            raise ValueError(f'{error}: write a host part, as in "::f000:0:0:0"') from error
+        raise ValueError(f'{error}: a host part has no length: write "{alone}"') from error
+
+
 def _read_suffix(item: Fields, key: str, prefix_length: int) -> int | None:
     if key not in item:
         item.problem(key, "missing-field", f'a range needs its {key}, as in "::f000:0:0:0"')
         return None
-    suffix = item.parsed(key, parse_address, None)
+    suffix = item.parsed(key, _parse_host_part, None)
     if suffix is None:
         return None
     try:

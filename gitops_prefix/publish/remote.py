@@ -6,11 +6,13 @@ never read here. `TIP` moves in one step when everything is here, so that a line
 breaks off leaves the old tip.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from math import ceil
+from pathlib import Path
 
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.errors import InputError, Problem
@@ -39,7 +41,7 @@ from gitops_prefix.publish.running import (
     replaced_under,
 )
 from gitops_prefix.publish.scrub import scrub
-from gitops_prefix.publish.stages import Stages
+from gitops_prefix.publish.stages import Stage, Stages
 from gitops_prefix.render.files import MOST_BYTES
 
 _ORIGIN = "origin"
@@ -66,6 +68,18 @@ class Leave(StrEnum):
     CONTENTS = "blob:none"
     LONG_ONES = f"blob:limit={MOST_BYTES + 1}"
     TREES = "tree:0"
+
+
+def _closed_to_us(repository: Path, reference: str) -> Path | None:
+    """A directory that a push to a repository on this machine writes to, and we may not."""
+    inside = repository / ".git" if (repository / ".git").is_dir() else repository
+    if not (inside / "objects").is_dir():
+        return None  # a linked work tree, whose repository is elsewhere
+    branch = (inside / reference).parent
+    while not branch.is_dir() and branch != inside:
+        branch = branch.parent
+    written = (inside / "objects", branch)
+    return next((each for each in written if not os.access(each, os.W_OK | os.X_OK)), None)
 
 
 class Remote:
@@ -204,7 +218,16 @@ class Remote:
 
     def rehearse_push(self, commit: str) -> PushReport:
         """Ask whether a push of what is there already would be taken; nothing is changed."""
-        return self._push(commit, self._reference, commit, "--dry-run", seconds=_REHEARSAL_SECONDS)
+        report = self._push(
+            commit, self._reference, commit, "--dry-run", seconds=_REHEARSAL_SECONDS
+        )
+        path = local_path(self._url)
+        # A dry run writes nothing, so git finds out only later that it may not.
+        closed = _closed_to_us(path, self._reference) if path is not None else None
+        if closed is None or isinstance(report, Failed):
+            return report
+        words = f"{closed} cannot be written by uid {os.geteuid()}: give it the right to write"
+        return Failed(Reason.AUTHENTICATION, words, Stage.PUSH)
 
     def heads(self, pattern: str) -> dict[str, str]:
         """The branches that match a glob, and the commit of each.

@@ -107,6 +107,19 @@ def test_a_branch_that_is_checked_out_there_takes_no_push(tmp_path, capsys):
     assert answers(capsys, *words[:2], code=0)["push"][0] == "ok"
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.parametrize("closed", ["objects", "refs/heads"])
+def test_a_repository_here_that_may_not_be_written_takes_no_push(tmp_path, capsys, closed):
+    """git's dry run writes nothing, so it does not find out."""
+    remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
+    (remote / closed).chmod(0o555)
+    answer, said = answers(capsys, "--repo", str(remote), code=1)["push"]
+    (remote / closed).chmod(0o755)
+    assert answer == "wrong"
+    assert f"{remote / closed} cannot be written by uid {os.geteuid()}" in said
+    assert answers(capsys, "--repo", str(remote), code=0)["push"][0] == "ok"
+
+
 def test_without_git_that_is_what_is_wrong(tmp_path, capsys, monkeypatch):
     remote = bare_repository(tmp_path, {"p.yaml": STATIC, "pool.yaml": POOL})
     monkeypatch.setenv("PATH", str(tmp_path))

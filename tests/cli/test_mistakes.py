@@ -188,6 +188,7 @@ ERRORS = {
     "a range without end": Slip(
         "prefix.yaml", '\n      end: "::ffff:ffff:ffff:ffff"', "", "missing-field", "needs its end", 10,
     ),
+    "a start with a length": Slip("prefix.yaml", '"::f000:0:0:0"', '"::f000/64"', "invalid-value", 'write "::f000"', 11),
     "a start that is IPv4": Slip("prefix.yaml", '"::f000:0:0:0"', '"192.168.1.10"', "invalid-value", "IPv6", 11),
     "a start without quotes": Slip("prefix.yaml", '"::f000:0:0:0"', "2001:db8:a:0:f000::", "not-yaml", "quote the address", 11),
     "a name in capitals": Slip("prefix.yaml", "name: loadbalancers", "name: LoadBalancers", "invalid-name", "a-z", 10),

@@ -336,8 +336,16 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
         pytest.param(
             document(addressRanges=[{**POOL, "end": "f"}]),
             "invalid-value",
-            "spec.addressRanges[0].end: 'f' is not an IPv6 address",
+            "spec.addressRanges[0].end: 'f' is not an IPv6 address: write a host part, as in "
+            '"::f000:0:0:0"',
             id="an end that is no address",
+        ),
+        pytest.param(
+            document(addressRanges=[{**POOL, "start": "::f/64"}]),
+            "invalid-value",
+            "spec.addressRanges[0].start: '::f/64' is not an IPv6 address: a host part has no "
+            'length: write "::f"',
+            id="a start with a length",
         ),
         pytest.param(
             document(addressRanges=[{**POOL, "start": "f000::"}]),
