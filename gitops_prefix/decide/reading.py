@@ -399,7 +399,7 @@ def _parse_host_part(text: str) -> int:
     """The address that a host part is written as.
 
     Raises:
-        ValueError: it is none; the message has the way to write it.
+        ValueError: there is no such address; the message has the way to write it.
     """
     try:
         return parse_address(text)
