@@ -198,12 +198,12 @@ class _Head(NamedTuple):
 def _usual(heads: Sequence[str], zeros: int, length: int) -> re.Pattern[str]:
     """The head of an address in its usual form."""
     group, rest = "(?:0|[1-9a-f][0-9a-f]{0,3})", 8 - -(-length // 16)
-    tails = [f"(?::{group}){{{rest}}}"]
-    tails += [
+    # Most host parts begin with zeros, so what begins with the gap is tried first.
+    tails = [
         f"(?::{group}){{{before}}}::(?:{group}(?::{group}){{0,{rest - before - 2}}})?"
         for before in range(rest - 1)
     ]
-    tails.append(f"(?::{group}){{{rest - 1}}}::")
+    tails += [f"(?::{group}){{{rest - 1}}}::", f"(?::{group}){{{rest}}}"]
     written = f"{':0' * zeros}(?:{'|'.join(tails)})"
     if zeros:
         written += f"|::(?:{group}(?::{group}){{0,{rest - 1}}})?"

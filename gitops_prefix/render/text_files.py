@@ -109,10 +109,13 @@ def _bind_list(manifest: Manifest, plain_list: PlainList, surroundings: Surround
 
 def _misspelt(manifest: Manifest) -> Iterator[Problem]:
     """A warning for each comment that would be a marker, but for the spelling of its key."""
+    text = manifest.text
+    if text.count("$") == text.count(MARKER):
+        return
     begin = "<!--" if manifest.path.lower().endswith(_PROSE) else ""
-    for found in NEAR_MARKER.finditer(manifest.text):
-        line = manifest.text.rfind("\n", 0, found.start()) + 1
-        comment = _COMMENT.search(manifest.text, line, found.start())
+    for found in NEAR_MARKER.finditer(text):
+        line = text.rfind("\n", 0, found.start()) + 1
+        comment = _COMMENT.search(text, line, found.start())
         if comment is not None and comment[0].startswith(begin):
             place = manifest.source.place(manifest.span.start + found.start())
             words = misspelt_marker(found[1])
