@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -75,6 +76,10 @@ def renumber(directory: Path, remote: Path, number: int) -> None:
     git(tree, "push", "-q")
 
 
+PATIENCE = 3.0
+"""Seconds that a daemon takes for its Lease at its end; then it leaves all the same."""
+
+
 def authors(remote: Path) -> list[str]:
     """Of the commits, newest first."""
     return git(remote, "log", "--format=%an", "main").splitlines()
@@ -104,10 +109,13 @@ def test_the_leader_publishes_and_the_other_takes_over_when_it_is_killed(
         renumber(tmp_path, remote, 3)
         until(lambda: authors(remote)[0] == follower.name, "the follower's commit")
         assert authors(remote)[:5] == [follower.name, "person", leader.name, "person", leader.name]
+        began = time.monotonic()
         follower.process.send_signal(signal.SIGTERM)
         assert follower.process.wait(120) == 0
-    # Killed by SIGKILL, the first gave nothing up; the second did.
-    assert cluster.get("lease", "gitops-prefix", namespace)["spec"]["holderIdentity"] == ""
+        took = time.monotonic() - began
+    # Killed by SIGKILL, the first gave nothing up; the second did, if the server was in time.
+    holder = cluster.get("lease", "gitops-prefix", namespace)["spec"]["holderIdentity"]
+    assert holder == "" or took >= PATIENCE
     assert "2001:db8:3::/64" in git(remote, "show", "main:prefix.yaml")
 
 
