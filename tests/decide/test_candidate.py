@@ -232,3 +232,22 @@ def test_routers_are_judged_by_interface_address_and_prefix():
     found = [(one.router, one.prefix) for one in judge(routers, Acquisition(("eth0",)), 3)]
 
     assert found == [(FIRST, C), (SECOND, A), (SECOND, B), (ELSEWHERE, A)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"),
+    [
+        pytest.param(600, Verdict.CANDIDATE, id="once"),
+        pytest.param(1200, Verdict.OUTLIVED, id="twice"),
+    ],
+)
+def test_a_prefix_that_only_counted_down_beside_one_that_is_renewed(seconds, verdict):
+    """The third advertisement shows it (RFC 9096 3.5)."""
+    later = (
+        Says(at, saying(pio(A, 3600 - at, 7200 - at), pio(B, 3600, 7200)))
+        for at in range(600, seconds + 1, 600)
+    )
+    found = judge(
+        heard_after(Says(0, saying(pio(A, 3600, 7200))), *later), watching().acquisition, seconds
+    )
+    assert {each.prefix: each.verdict for each in found} == {A: verdict, B: Verdict.CANDIDATE}

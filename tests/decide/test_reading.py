@@ -113,6 +113,15 @@ def test_the_document_of_the_design_is_read_whole():
     )
 
 
+@pytest.mark.parametrize("bgp", [{}, {"bgp": {}}, {"bgp": {"community": "65001:100"}}])
+def test_a_subnet_is_not_announced_unless_it_says_so(bgp):
+    specification, found = read_specification(
+        document(subnets=[{"name": "pods", "prefixLength": 64, **bgp}])
+    )
+    assert found == ()
+    assert [subnet.advertise for subnet in specification.subnets] == [False]
+
+
 @pytest.mark.parametrize("spec", [{}, {"transition": {}, "subnets": []}])
 def test_what_is_left_out_has_the_defaults_of_the_design(spec):
     specification, found = read_specification(document(**spec))

@@ -35,6 +35,12 @@ def test_what_is_held_for_good(one, host_part):
     assert assign({one: rooms(A, B)}).host_parts == {one: host_part}
 
 
+def test_an_address_in_a_former_prefix_alone_keeps_its_host_part():
+    former = Rooms(Room((A,), FIRST, LAST), Room((B,), FIRST, LAST))
+    one = claim("a", addresses=(B + FIRST + 9,))
+    assert assign({one: former}).host_parts == {one: FIRST + 9}
+
+
 NOT_HELD = {
     "outside the range": A + 9,
     "in no prefix of ours": parse_address("2001:db8:c:0:f000::9"),
@@ -91,6 +97,27 @@ def test_without_a_namespace_two_of_one_name_are_two():
     """Flux and kustomize put the namespace there later."""
     one, other = claim("a", "", document="x"), claim("a", "", document="y")
     assert len(set(assign({one: rooms(), other: rooms()}).host_parts.values())) == 2
+
+
+WEB, DNS = frozenset({("TCP", 80)}), frozenset({("UDP", 53)})
+FITS = {
+    "of one namespace": (Exposure("a"), Exposure("a"), True),
+    "of two": (Exposure("a"), Exposure("b"), False),
+    "each admits the other": (
+        Exposure("a", frozenset({"b"})), Exposure("b", frozenset({"c", "a"})), True,
+    ),
+    "each admits all": (Exposure("a", frozenset("*")), Exposure("b", frozenset("*")), True),
+    "only one admits the other": (Exposure("a", frozenset({"b"})), Exposure("b"), False),
+    "other ports": (Exposure(ports=WEB), Exposure(ports=DNS), True),
+    "a common port": (Exposure(ports=WEB | DNS), Exposure(ports=DNS), False),
+    "ports that are not known": (Exposure(ports=WEB), Exposure(), True),
+    "another traffic policy": (Exposure(policy="Local"), Exposure(), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other", "fits"), FITS.values(), ids=FITS)
+def test_who_fits_on_one_address(one, other, fits):
+    assert (one.fits(other), other.fits(one)) == (fits, fits)
 
 
 def test_what_shares_no_address_yet_is_named_once():
