@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -174,17 +174,20 @@ class Child:
         """Whether it can be asked."""
         return self._process.poll() is None
 
-    def ask(self, line: bytes, seconds: float) -> bytes:
+    def ask(self, line: bytes, seconds: float, may_ask: Callable[[], bool]) -> bytes:
         """One line in, one line out.
 
         Raises:
-            OutsideError: it ended before it answered, or took longer than `seconds`.
+            OutsideError: it ended before it answered, or took longer than `seconds`; or it may
+                not be asked any more.
         """
         self._write(b"" if self._ready else b"\n")
         if not self._ready:
             # It answers an empty line when it has imported the client.
             self._read(_START_SECONDS)
             self._ready = True
+        if not may_ask():
+            raise OutsideError("the lead ended")
         self._write(line)
         return self._read(seconds)
 
@@ -261,6 +264,7 @@ class ClusterProcess:
         command: Sequence[str] = (sys.executable, "-P", "-m", "gitops_prefix.apply.kube_child"),
         seconds: float = _SECONDS,
         idle: float = _IDLE_SECONDS,
+        may_ask: Callable[[], bool] = lambda: True,
     ) -> None:
         """Start nothing yet.
 
@@ -269,9 +273,11 @@ class ClusterProcess:
             command: starts the child.
             seconds: how long one answer may take.
             idle: how long the child stays when nobody asks; inf is for ever.
+            may_ask: called when the child is ready, right before it gets a question. Whoever makes
+                this False, and then calls `interrupt`, has ended every question of before.
         """
         self._command, self._access = [*command, *access.words], access
-        self._seconds, self._idle = seconds, idle
+        self._seconds, self._idle, self._may_ask = seconds, idle, may_ask
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._timer: threading.Timer | None = None
@@ -294,7 +300,7 @@ class ClusterProcess:
         line = write_question(question)
         with self._lock:
             try:
-                answer = self._running().ask(line, self._seconds)
+                answer = self._running().ask(line, self._seconds, self._may_ask)
             except OutsideError as error:
                 self._discard()
                 raise OutsideError(f"what talks to the cluster: {error}") from error

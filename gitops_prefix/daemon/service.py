@@ -193,7 +193,9 @@ class Service:
         self._rehearses = not (dry_run or delivery.push_branch)
         self._pass_log = PassLog(repository.branch, self._clocks.monotonic)
         self._fitness = _Fitness(candidacy)
-        self._writing = ClusterProcess(cluster)
+        self._writing = ClusterProcess(
+            cluster, may_ask=lambda: self._clocks.monotonic() < self._leadership.until
+        )
         self._leadership = self._joined(candidacy, cluster)
         self._metrics.leads.set_function(self._leadership.leads)
         self._cluster = NotifiedCluster(

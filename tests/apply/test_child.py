@@ -154,6 +154,16 @@ def test_a_question_under_way_can_be_interrupted_and_the_next_is_answered(child)
     assert said(process)["pid"] != before
 
 
+def test_who_led_when_the_question_was_made_asks_nothing_when_that_is_over(child):
+    """A thread that is late has a question with an older end of the lead in it."""
+    leads = [False]
+    process = child(may_ask=lambda: leads[0])
+    with pytest.raises(OutsideError, match="the lead ended"):
+        said(process)
+    leads[0] = True
+    assert said(process)
+
+
 def test_a_child_that_says_much_beside_its_answer_does_not_hang(child):
     assert said(child(), "say much")
 
