@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet, format_address, parse_address
+from gitops_prefix.decide.prefix import (
+    AddressRange,
+    PlacedSubnet,
+    Prefix,
+    Subnet,
+    format_address,
+    parse_address,
+)
 from gitops_prefix.decide.service_address import (
     Nowhere,
     Outside,
@@ -154,3 +161,10 @@ def test_a_range_that_moves_into_a_subnet_is_where_the_status_has_it_until_then(
         "2001:db8:1:100::1000",
         "2001:db8:1:200::1000",
     ]
+
+
+def test_a_subnet_at_the_end_of_all_addresses_has_no_place_in_a_past_prefix():
+    """Its status was edited by hand."""
+    last = PlacedSubnet("balancers", Prefix.parse("ffff:ffff:ffff:ffff::/64"))
+    status = replace(settled(DELEGATED, NOW, BEFORE), subnets=(last,))
+    assert [*Reference("home", subnet="balancers").placed(DELEGATED, status)] == [last]

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.prefix import parse_address
-from gitops_prefix.decide.service_address import Claim, Exposure, Room, Rooms, assign
+from gitops_prefix.decide.service_address import (
+    Claim,
+    Exposure,
+    Holder,
+    Room,
+    Rooms,
+    assign,
+)
 from gitops_prefix.decide.specification import Reference
 
 LB = Reference("home", address_range="lb")
@@ -118,6 +125,37 @@ FITS = {
 @pytest.mark.parametrize(("one", "other", "fits"), FITS.values(), ids=FITS)
 def test_who_fits_on_one_address(one, other, fits):
     assert (one.fits(other), other.fits(one)) == (fits, fits)
+
+
+SHARE = {
+    "one key": (claim("a", sharing_key="edge"), claim("b", sharing_key="edge"), True),
+    "two keys": (claim("a", sharing_key="edge"), claim("b", sharing_key="core"), False),
+    "no key": (claim("a"), claim("b"), False),
+    "one Service in two documents": (claim("a", document="x"), claim("a", document="y"), True),
+    "one name in two namespaces": (claim("a", "media"), claim("a", "net"), False),
+    "a marker in the Service's document": (
+        claim("a", owner=Holder("Service a")),
+        claim("b", owner=Holder("Service a", place="ips"), marked=True),
+        True,
+    ),
+    "a marker in another document": (
+        claim("a", owner=Holder("Service a")), claim("b", owner=Holder("Service b"), marked=True),
+        False,
+    ),
+    "two Services in one document": (
+        claim("a", owner=Holder("List")), claim("b", owner=Holder("List")), False,
+    ),
+    "markers of two places": (
+        claim("a", owner=Holder("chart", place="x"), marked=True),
+        claim("b", owner=Holder("chart", place="y"), marked=True),
+        False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other", "may"), SHARE.values(), ids=SHARE)
+def test_who_may_hold_one_address(one, other, may):
+    assert (one.shares_with(other), other.shares_with(one)) == (may, may)
 
 
 def test_what_shares_no_address_yet_is_named_once():

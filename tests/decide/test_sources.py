@@ -1,6 +1,7 @@
 """Several sources in one DynamicPrefix: the first that has a prefix counts."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
@@ -14,6 +15,7 @@ from gitops_prefix.decide.advertisement import (
     FRITZBOX,
     KERNEL,
     WEBHOOK,
+    Preference,
     Router,
 )
 from gitops_prefix.decide.other_sources import KernelPrefix, accept
@@ -27,7 +29,7 @@ from gitops_prefix.decide.policy import (
 from gitops_prefix.decide.prefix import AddressRange, Prefix, Subnet
 from gitops_prefix.decide.routers import forget, observe
 from gitops_prefix.decide.selection import Selection, Standing, adopt, select
-from gitops_prefix.decide.specification import Acquisition, Delegation, Specification
+from gitops_prefix.decide.specification import Acquisition, Delegation, Specification, Transition
 from gitops_prefix.decide.status import PrefixSource
 from tests.decide.routers_saying import FIRST, LOCAL, A, B, C, pio, saying
 
@@ -108,6 +110,20 @@ def test_the_first_source_that_has_a_prefix_counts(has, current, source):
     decision = select(Selection(), ALL, heard(has), 0)
     assert (decision.current, decision.choice.source) == (current, source)
     assert decision.standing is Standing.CURRENT
+
+
+def test_of_two_sources_with_one_prefix_the_one_that_counts_is_named():
+    """Whatever the router's preference."""
+    routers = observe({}, FIRST, saying(A, preference=Preference.HIGH), 0)
+    routers = said.given(routers, GIVING["file"][0], [pio(A)], 0, 0)
+    assert select(Selection(A), ALL, routers, 9).choice.source is PrefixSource.FILE
+
+
+def test_while_an_earlier_source_waits_the_current_prefix_is_of_its_own():
+    waiting = replace(ALL, transition=Transition(stabilization_window=timedelta(minutes=10)))
+    decision = select(Selection(B), waiting, heard(Given(file=900, router=900)), 9)
+    assert decision.standing is Standing.STABILIZING
+    assert decision.choice.source is PrefixSource.ROUTER_ADVERTISEMENT
 
 
 @pytest.mark.parametrize(
