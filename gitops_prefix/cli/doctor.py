@@ -48,6 +48,9 @@ from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.scrub import redact
 from gitops_prefix.render.inventory import Inventory
 
+_UNREAD = {"skipped-file", "annotation-elsewhere", "unknown-annotation", "unused-annotation"}
+"""Warnings of what somebody meant for us, and that nothing reads."""
+
 
 class Finding(StrEnum):
     """What a check found."""
@@ -300,6 +303,9 @@ def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
     errors = [problem for problem in found if problem.severity is Severity.ERROR]
     for problem in errors:
         yield Check("manifests", Finding.WRONG, f"{problem} [{problem.code}]")
+    for problem in found:
+        if problem.code in _UNREAD:
+            yield Check("manifests", Finding.SKIPPED, f"{problem} [{problem.code}]")
     if not inventory.dynamic_prefixes and not errors:
         remedy = "`gitops-prefix init` writes one; --path and --exclude say where it is searched"
         yield Check("manifests", Finding.WRONG, "there is no DynamicPrefix", remedy)

@@ -128,6 +128,9 @@ def find_nothing(files: Mapping[str, bytes], directory: Path) -> Iterator[Proble
     """An error when nothing is managed."""
     if files:
         return
+    for path, reason in RepositoryFiles.of(files).skipped:
+        yield Problem("nothing-managed", f"nothing below {directory} is read: {path} {reason}")
+        return
     gits = gits_directory_around(directory.resolve())
     remedy = (
         f"{gits} holds Git's own files and no manifests: name a clone with its files"

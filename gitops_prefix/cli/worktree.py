@@ -17,15 +17,18 @@ from typing import NamedTuple
 
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.render.files import (
+    AS_JSON,
     IGNORE_FILE,
     IGNORED,
     MARKER,
     MOST_BYTES,
+    NESTED,
     TOO_LONG,
     IgnoredPaths,
     RepositoryFiles,
     SkippedFile,
     ignore_lines,
+    is_annotated_json,
     is_gits_own,
     is_yaml,
     looks_managed,
@@ -93,7 +96,10 @@ def read_managed_files(  # noqa: PLR0913  each is one filter
     found: dict[str, bytes] = {}
     skipped: list[SkippedFile] = []
     links: list[str] = []
-    for path in walk(str(start), listed, links, lambda path: ignored.match_file(path[cut:])):
+    nested: list[str] = []
+    for path in walk(
+        str(start), listed, links, lambda path: ignored.match_file(path[cut:]), nested
+    ):
         is_named = named is not None and named.match_file(path[cut:])
         if not is_named and not may_be_marked(path):
             continue
@@ -107,6 +113,15 @@ def read_managed_files(  # noqa: PLR0913  each is one filter
                 found[path[cut:]] = content
             elif is_named or MARKER.encode() in content:
                 skipped.append(SkippedFile(path[cut:], IGNORED))
+        elif is_annotated_json(content, path):
+            skipped.append(SkippedFile(path[cut:], AS_JSON))
+    unread = filter(None, map(_first_managed, nested))
+    skipped += [SkippedFile(path[cut:], NESTED) for path in unread]
+    skipped = [
+        file
+        for file in skipped
+        if file.reason in {IGNORED, TOO_LONG} or not ignored.match_file(file.path)
+    ]
     return RepositoryFiles(
         dict(sorted(found.items())),
         sorted(skipped),
@@ -117,6 +132,14 @@ def read_managed_files(  # noqa: PLR0913  each is one filter
             if _leads_out(link, root) and not ignored.match_file(link[cut:])
         ),
     )
+
+
+def _first_managed(folder: str) -> str | None:
+    """A managed file of another repository, which is read here for a warning alone."""
+    for path in walk(folder, is_ignored=lambda _: True):
+        if is_yaml(path) and looks_managed(read_own_file(Path(path)) or b"", path):
+            return path
+    return None
 
 
 def _leads_out(link: str, root: Path) -> bool:
@@ -227,6 +250,7 @@ def walk(
     listed: set[str] | None = None,
     links: list[str] | None = None,
     is_ignored: Callable[[str], bool] | None = None,
+    nested: list[str] | None = None,
 ) -> Iterator[str]:
     """Yield the path of each file below a directory.
 
@@ -235,6 +259,7 @@ def walk(
         listed: files and directories to keep to; None for all.
         links: gets the symbolic links, which are not followed.
         is_ignored: whether a file is ignored: a directory that cannot be listed does no harm then.
+        nested: gets the directories that are repositories of their own, in a work tree.
 
     Raises:
         InputError: a directory cannot be listed.
@@ -250,16 +275,22 @@ def walk(
             continue
         for entry in entries:
             if listed is not None and entry.path not in listed:
+                if nested is not None and entry.name == ".git" and folder != directory:
+                    nested.append(folder)
                 continue
             if links is not None and entry.is_symlink():
                 links.append(entry.path)
             if entry.is_dir(follow_symlinks=False):
-                # A virtual environment (PEP 405) holds programs: the source of ours has markers.
-                in_environment = os.path.exists(f"{entry.path}/pyvenv.cfg")  # noqa: PTH110  as above
-                if not is_gits_own(entry.name) and not in_environment:
-                    pending.append(entry.path)
+                pending += _entered(entry)
             elif entry.is_file(follow_symlinks=False):
                 yield entry.path
+
+
+def _entered(directory: os.DirEntry[str]) -> list[str]:
+    """The path of a directory, unless nothing in it is a manifest."""
+    # A virtual environment (PEP 405) holds programs: the source of ours has markers.
+    in_environment = os.path.exists(f"{directory.path}/pyvenv.cfg")  # noqa: PTH110  never raises
+    return [] if in_environment or is_gits_own(directory.name) else [directory.path]
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:

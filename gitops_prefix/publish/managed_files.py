@@ -14,6 +14,7 @@ from typing import NamedTuple
 from gitops_prefix.errors import InputError
 from gitops_prefix.publish.git import Answer, Git, GitFailedError
 from gitops_prefix.render.files import (
+    AS_JSON,
     IGNORE_FILE,
     IGNORED,
     MARKER,
@@ -24,6 +25,7 @@ from gitops_prefix.render.files import (
     RepositoryFiles,
     SkippedFile,
     ignore_lines,
+    is_annotated_json,
     is_binary,
     is_gits_own,
     is_yaml,
@@ -176,6 +178,8 @@ def _sort(
     found, skipped = {}, []
     for path, content in read.items():
         if not _is_found(content, path, named):
+            if is_annotated_json(content, path) and not ignored.match_file(path):
+                skipped.append(SkippedFile(path, AS_JSON))
             continue
         if not ignored.match_file(path):
             found[path] = content

@@ -27,6 +27,9 @@ _NEAR_MISS = re.compile(
 )
 _NEAR_MARKER_BYTES = re.compile(NEAR_MARKER.pattern.encode(), re.IGNORECASE)
 _NEAR_MISS_BYTES = re.compile(_NEAR_MISS.pattern.encode(), re.IGNORECASE)
+_IN_JSON = re.compile(
+    rb'"dynamic-prefix\.io/[a-z-]+"\s*:\s*"|"apiVersion"\s*:\s*"dynamic-prefix\.io/v'
+)
 _LIKE_OURS = ("ynamic", "YNAMIC")
 """A part of every near miss: a search for it costs a hundredth of the pattern's."""
 _HOLDERS = (
@@ -45,6 +48,15 @@ MOST_BYTES = 5 * 1024 * 1024
 """No longer file is read."""
 TOO_LONG = "it is longer than 5 MiB: split it"
 IGNORED = f"{IGNORE_FILE} or --exclude names it"
+AS_JSON = (
+    "has annotations of ours, and no JSON is read for them, so it stays as it is: rename the file "
+    "to .yaml, of which JSON is a part, or write a marker into a YAML file"
+)
+NESTED = (
+    "has a managed field, and is in another Git repository inside of this one, such as a "
+    "submodule, so it stays as it is: let a run of that repository write it, or move the file here"
+)
+"""What is said of a file that is not read, as a whole sentence behind its place."""
 _MOST_IGNORE_BYTES = 64 * 1024
 _BINARY_BYTES = 8000
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -164,6 +176,16 @@ def looks_managed(content: bytes, path: str) -> bool:
         return True
     near = _NEAR_MISS_BYTES if yaml else _NEAR_MARKER_BYTES
     return any(like.encode() in content for like in _LIKE_OURS) and near.search(content) is not None
+
+
+def is_annotated_json(content: bytes, path: str) -> bool:
+    """Whether a file is a manifest in JSON that means us."""
+    return (
+        path.lower().endswith(".json")
+        and NEEDLES[0] in content
+        and MARKER.encode() not in content
+        and _IN_JSON.search(content) is not None
+    )
 
 
 def is_wide(content: bytes) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.cli.door import enter
+from tests.gitrepo import commit_all, git
 from tests.render.lists import GROUP, POOL
 from tests.render.repository import PREFIX
 from tests.render.services import TEN, service
@@ -403,3 +404,44 @@ def test_a_list_outside_of_the_path_stops_no_check(home, capsys):
     assert '"lb.txt" is not there' in capsys.readouterr().err
     (home / "lb.txt").touch()
     assert enter(["validate"]) == 0
+
+
+JSON = """\
+{"apiVersion": "cilium.io/v2", "kind": "CiliumLoadBalancerIPPool", "metadata": {"name": "pool",
+ "annotations": {"dynamic-prefix.io/name": "home"}}, "spec": {"blocks": []}}
+"""
+
+
+def test_an_annotated_manifest_in_json_is_named_with_its_remedy(tmp_path, capsys):
+    """JSON is a part of YAML: only the name of the file keeps it from being read."""
+    (tmp_path / "prefix.yaml").write_text(HOME)
+    (tmp_path / "pool.json").write_text(JSON)
+    (tmp_path / "schema.json").write_text('{"const": "dynamic-prefix.io/v1alpha1"}\n')
+    for command in (["validate"], ["render"], ["render", "--check"], ["doctor"]):
+        enter([*command, str(tmp_path)])
+        out, err = capsys.readouterr()
+        assert "pool.json:1:1: " in out + err
+        assert "rename the file to .yaml" in out + err
+        assert "schema.json" not in out + err
+    assert enter(["validate", str(tmp_path), "--exclude", "*.json"]) == 0
+    assert "pool.json" not in capsys.readouterr().err
+    (tmp_path / "prefix.yaml").unlink()
+    assert enter(["validate", str(tmp_path)]) == 2
+    assert "pool.json has annotations of ours" in capsys.readouterr().err
+
+
+def test_a_managed_manifest_in_a_submodule_is_named_with_its_remedy(tmp_path, capsys):
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    for place, name, text in ((inner, "pool.yaml", POOL), (outer, "prefix.yaml", HOME)):
+        place.mkdir()
+        (place / name).write_text(text)
+        commit_all(place)
+    git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "infra")
+    commit_all(outer)
+    for command in (["validate"], ["render"], ["render", "--check"], ["doctor"]):
+        enter([*command, str(outer)])
+        out, err = capsys.readouterr()
+        assert "infra/pool.yaml:1:1: " in out + err
+        assert "such as a submodule" in out + err
+    assert enter(["validate", str(outer), "--exclude", "infra/"]) == 0
+    assert "infra" not in capsys.readouterr().err
