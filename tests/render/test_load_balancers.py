@@ -3,6 +3,7 @@
 import pytest
 from ruamel.yaml import YAML
 
+from gitops_prefix.render.load_balancers import find_default_families
 from gitops_prefix.render.reading import read_inventory
 from gitops_prefix.render.settings import Settings
 from tests.render.lists import POOL
@@ -418,3 +419,26 @@ def test_services_that_have_two_addresses_keep_them_with_a_warning():
     files |= {"a.yaml": sharing("a", f'{IPS}: "{OLD}"', more=ports(80)).encode(), "b.yaml": apart}
     del files["c.yaml"]
     assert not render_once(files, A, 2).problems, "their ports meet, so neither could move"
+
+
+BOTH = (f'{METALLB}: ""', 'metallb.universe.tf/loadBalancerIPs: ""')
+DEFAULT_FAMILY = {
+    "no word of families": (service(TEN, f'{METALLB}: ""'), 1),
+    "two annotations": (service(TEN, *BOTH), 1),
+    "one family, whichever": (service(TEN, *BOTH) + "  ipFamilyPolicy: SingleStack\n", 1),
+    "IPv6": (service(TEN, *BOTH) + "  ipFamilies: [IPv6]\n", 0),
+    "an IPv4 address, which has a warning of its own": (
+        service(TEN, f"{METALLB}: 192.0.2.7"), 0
+    ),
+    "an IPv4 address in the second annotation": (
+        service(TEN, BOTH[0], "metallb.universe.tf/loadBalancerIPs: 192.0.2.7"), 0
+    ),
+    "Cilium, which gives what it has": (service(TEN), 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "number"), DEFAULT_FAMILY.values(), ids=DEFAULT_FAMILY)
+def test_a_service_of_metallb_without_a_family_is_named_once(text, number):
+    inventory = read_inventory({"home.yaml": PREFIX, "web.yaml": text.encode()}, Settings())
+    found = [*find_default_families(inventory.bindings)]
+    assert [problem.code for problem in found] == ["family-not-named"] * number
