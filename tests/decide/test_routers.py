@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router, UnknownOption
+from gitops_prefix.decide.announcement import Announcement
 from gitops_prefix.decide.candidate import Oddity, RouterWarning, warnings
 from gitops_prefix.decide.other_sources import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
@@ -240,6 +241,12 @@ def test_one_router_that_makes_up_prefixes_fills_no_memory():
     prefixes = [item.announcement.information.prefix for item in heard(heard_after(*events))]
 
     assert prefixes == made_up[-MOST_LEFT_OUT - 1 :]
+
+
+@pytest.mark.parametrize(("every", "window"), [(1, 60), (20, 60), (21, 63), (9000, 5400)])
+def test_what_is_left_out_may_return_for_three_intervals_and_at_least_a_minute(every, window):
+    left = Announcement(pio(A), 100, every, left_at=101)
+    assert (left.is_in_turn(99 + window), left.is_in_turn(100 + window)) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -631,3 +631,10 @@ def test_imagined_prefixes_are_never_in_one_delegation(length, delegated):
     bases = [specification.base(prefix) for prefix in made]
     assert {prefix.length for prefix in made} == {length}
     assert len(set(bases)) == len(made)
+
+
+def test_imagined_prefixes_are_in_a_block_that_nobody_has():
+    """3ffe::/16 was returned (RFC 3701). However many there are, they are prefixes."""
+    assert Prefix.parse("3ffe::/16").covers(imagined_prefix(PLAIN, 64, 0))
+    wide = Specification("home", Acquisition(delegated_length=16))
+    assert imagined_prefix(wide, 64, 0xFFFF) == Prefix.parse("3ffe::/64")
