@@ -8,7 +8,13 @@ from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.transition import Choice, advance
 from gitops_prefix.errors import InputError
 from gitops_prefix.render.binding import Binding, FieldEdit
-from gitops_prefix.render.files import RepositoryFiles, SkippedFile
+from gitops_prefix.render.files import (
+    AS_JSON,
+    NESTED,
+    RepositoryFiles,
+    SkippedFile,
+    is_annotated_json,
+)
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.proof import prove_edits
 from gitops_prefix.render.reading import read_inventory
@@ -371,3 +377,27 @@ def test_the_settings_name_files_by_their_patterns():
     assert settings.named.match_file("x/y.j2")
     assert not settings.named.match_file("y.conf")
     assert not Settings().named.has_any
+
+
+IN_JSON = {
+    "an annotation": (b'{"metadata": {"annotations": {"dynamic-prefix.io/name": "home"}}}', True),
+    "a DynamicPrefix": (b'{"apiVersion": "dynamic-prefix.io/v1alpha1"}', True),
+    "a schema": (b'{"apiVersion": {"const": "dynamic-prefix.io/v1alpha1"}}', False),
+    "words": (b'{"text": "dynamic-prefix.io/name"}', False),
+    "a marker, which is read": (b'{"dynamic-prefix.io/name": "a", "b": "$dynamicprefix"}', False),
+    "nothing of ours": (b"{}", False),
+}
+
+
+@pytest.mark.parametrize(("content", "is_ours"), IN_JSON.values(), ids=IN_JSON)
+def test_an_annotated_manifest_in_json_is_known(content: bytes, is_ours: bool):
+    assert is_annotated_json(content, "a.JSON") is is_ours
+    assert not is_annotated_json(content, "a.yaml")
+
+
+@pytest.mark.parametrize("reason", [AS_JSON, NESTED])
+def test_a_manifest_that_is_not_read_is_a_warning_in_one_sentence(reason: str):
+    files = RepositoryFiles({}, [SkippedFile("a/pool.json", reason)])
+    (problem,) = read_inventory(files, Settings()).problems
+    assert (problem.code, problem.severity) == ("skipped-file", "warning")
+    assert (problem.place.path, problem.message) == ("a/pool.json", reason)
