@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
-from gitops_prefix.decide.fields import Path, dotted
+from gitops_prefix.decide.fields import Path, dotted, nearest
 from gitops_prefix.decide.prefix import Prefix, format_address
 from gitops_prefix.decide.specification import MOST_HISTORY, Placed, Reference, Specification
 from gitops_prefix.decide.status import Status
@@ -20,7 +20,16 @@ from gitops_prefix.render.binding import Binding, Bound, FieldEdit, Following, S
 from gitops_prefix.render.edit import edit_list, edit_text, refuse_merged
 from gitops_prefix.render.edit_items import Item, RefusedEditError, plan_change
 from gitops_prefix.render.manifest import Manifest, read_reference
-from gitops_prefix.render.node import Node, SequenceNode, Value, at_path, nearest_node
+from gitops_prefix.render.node import (
+    MappingNode,
+    Node,
+    SequenceNode,
+    Value,
+    at_path,
+    key_text,
+    nearest_node,
+    value_at,
+)
 
 Items: TypeAlias = Callable[[Placed], tuple[Item, ...]]
 """The items of one placed part."""
@@ -57,6 +66,7 @@ class SharedList(NamedTuple):
         span: the addresses of an item.
         overlap_is_error: whether the kind breaks when a foreign item overlaps ours.
         past_items: the items of a past prefix in mode `simple`, where they are not `items`.
+        formerly: what older versions of the kind call the list.
     """
 
     path: Path
@@ -64,6 +74,7 @@ class SharedList(NamedTuple):
     span: SpanOf
     overlap_is_error: bool = False
     past_items: PastItems | None = None
+    formerly: tuple[str, ...] = ()
 
     def bind(self, manifest: Manifest, surroundings: Surroundings) -> Bound:
         """Bind the list by the annotations that all kinds have."""
@@ -78,7 +89,24 @@ class SharedList(NamedTuple):
         )
         edit = partial(edit_shared_list, rule)
         binding = Binding(manifest, self.path, reference.dynamic_prefix, edit)
-        return Bound((binding,), problems)
+        return Bound((binding,), (*problems, *self._misplaced(manifest)))
+
+    def _misplaced(self, manifest: Manifest) -> Iterator[Problem]:
+        """A warning for a field that is meant as the list, where the list itself is not there."""
+        if value_at(manifest.content, self.path) is not None:
+            return
+        for above in ((), self.path[:-1]):
+            mapping = at_path(manifest.root, above)
+            for key, _ in mapping.entries if isinstance(mapping, MappingNode) else ():
+                text = key_text(key) or ""
+                where = (*above, text)
+                is_meant = text in self.formerly or nearest(text, [str(self.path[-1])])
+                if is_meant and where != self.path:
+                    message = (
+                        f"{dotted(where)}: {manifest.kind} has no such field: what follows the "
+                        f"prefix is {dotted(self.path)}: remove it, or write it there"
+                    )
+                    yield manifest.problem(key, "unknown-field", message, Severity.WARNING)
 
     def _items_in(
         self, reference: Reference, specification: Specification, status: Status

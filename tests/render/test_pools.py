@@ -157,3 +157,25 @@ def test_two_links_of_one_delegation_have_one_subnet(kind, annotation, spec, mod
         files |= render_once(files, link, hour).files
     assert files["pool.yaml"] == pool(kind, annotation=annotation, spec=spec)
     assert files["a.yaml"].decode() == marked.replace('""', '"2001:db8:a:f::9"')
+
+
+MISPLACED = {
+    "at the root": ("blocks: []\n", "blocks: CiliumLoadBalancerIPPool has no such field"),
+    "as older versions call it": ("spec: {cidrs: []}\n", "spec.cidrs: CiliumLoadBalancerIPPool has no"),
+    "misspelt": ("spec: {blcoks: []}\n", "spec.blcoks: CiliumLoadBalancerIPPool has no such field"),
+    "an alias for the spec": ("x: &x {}\nspec: *x\n", ""),
+    "nothing behind it": ("spec: {blocks: }\n", ""),
+    "another field alone": ("spec: {disabled: false, 5: x, ? [a] : b}\n", ""),
+    "both": ("spec: {blocks: [], cidrs: []}\n", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("end", "said"), MISPLACED.values(), ids=MISPLACED)
+def test_a_list_of_a_pool_at_a_wrong_place_is_a_warning(end: str, said: str):
+    """The range goes to spec.blocks all the same."""
+    head = pool("Cilium").decode().partition("spec:")[0]
+    files = {"home.yaml": PREFIX, "p.yaml": f"{head}{end}".encode()}
+    problems = read_inventory(files, Settings()).problems
+    messages = [each.message for each in problems if each.code == "unknown-field"]
+    assert [message.startswith(said) for message in messages] == [True] * bool(said)
+    assert all("is spec.blocks: remove it, or write it there" in each for each in messages)

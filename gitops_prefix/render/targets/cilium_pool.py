@@ -59,6 +59,7 @@ TARGET = Target(
         # Cilium disables a pool whose blocks overlap.
         overlap_is_error=True,
         past_items=_past_items,
+        formerly=("cidrs",),  # until Cilium 1.15
     ).bind,
     # LB-IPAM stops using the newer one of two pools that overlap, also of disabled ones.
     pool=Pool(_BLOCKS, _span, Severity.WARNING),
