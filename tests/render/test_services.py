@@ -74,6 +74,17 @@ def test_a_service_holds_its_host_part(annotations, ips, target):
     assert (found[IPS], found[ALPHA]) == (ips, target)
 
 
+def test_host_part_0_is_one_too():
+    """Of a range that begins there."""
+    zero = b'    - {name: zero, start: "::", end: "::f"}\n  subnets:'
+    annotations = (
+        "dynamic-prefix.io/service-address-range: zero",
+        'dynamic-prefix.io/suffix: "::"',
+    )
+    (found,) = render_services(service(*annotations), spec=PREFIX.replace(b"  subnets:", zero))
+    assert found[IPS] == "2001:db8:b::,2001:db8:a::"
+
+
 def test_of_two_host_parts_the_one_that_is_listed_first_stays():
     """Listed ahead of the renumbering; the address of the other one, by the status before, goes."""
     listed = service(RANGE, f"{IPS}: 2001:db8:b:0:f000::99,2001:db8:a:0:f000::77")
