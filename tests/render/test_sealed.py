@@ -89,6 +89,7 @@ OPEN_TEXTS = {
     "a.ini": TEXT + "[sops]\nmac = ENC[x]\nmac_only_encrypted   = true\n",
     "a.json5": TEXT + '{"sops": {"mac": "ENC[x]", "mac_only_encrypted": true}}\n',
     "a.yaml.j2": TEXT + ONLY_SECRETS,
+    "notes.txt": TEXT + "# sops seals this some day\n",
 }
 
 
