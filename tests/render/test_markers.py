@@ -557,3 +557,11 @@ def test_a_range_in_a_subnet_of_the_delegation(marker: str, expected: str):
         assert not rendering.problems
         files |= rendering.files
     assert files["m.yaml"].decode() == marked(f'x: "{expected}"  <{marker}>\n')
+
+
+def test_of_a_range_and_a_subnet_with_one_name_a_marker_takes_the_range():
+    """The range is in the prefix, and the subnet is not."""
+    home = PREFIX.replace(b"name: low", b"name: lb")
+    text = b'cidrs: []  # {"$dynamicprefix": "home:lb:cidrs"}\n'
+    with_both = render_once({"home.yaml": home, "v.yaml": text}, A).files["v.yaml"]
+    assert with_both == render_once({"home.yaml": PREFIX, "v.yaml": text}, A).files["v.yaml"]
