@@ -90,6 +90,16 @@ ROWS = {
         },
         [("delegation-may-not-fit", "home.yaml", 4)],
     ),
+    "a delegation that may be one bit longer": (
+        {
+            "home": HOME.replace(
+                "routerAdvertisement: {interface: eth0}",
+                "dhcpv6pd: {interface: eth0, requestedPrefixLength: 63}",
+            )
+            + "  subnets: [{name: second, offset: 1, prefixLength: 64}]\n",
+        },
+        [("delegation-may-not-fit", "home.yaml", 4)],
+    ),
     "a delegation that has room in any length": (
         {
             "home": HOME.replace(
