@@ -3,7 +3,7 @@
 import pytest
 
 from gitops_prefix.publish.repository import Scope
-from gitops_prefix.render.files import TOO_LONG, RepositoryFiles
+from gitops_prefix.render.files import AS_JSON, TOO_LONG, RepositoryFiles, SkippedFile
 from tests.branch import bare_repository, fetched
 from tests.gitrepo import git
 from tests.marked_files import FILES, LONG, MARKED, READ, SKIPPED
@@ -49,3 +49,13 @@ def test_what_changed_is_read_as_all_of_it_is(tmp_path):
         "long.json",
     }
     assert set(files.skipped) == SKIPPED - {("long.json", TOO_LONG)} | {("longer.txt", TOO_LONG)}
+
+
+def test_an_annotated_manifest_in_json_is_skipped_with_a_word(tmp_path):
+    """The daemon reports it as `validate` does."""
+    pool = b'{"metadata": {"annotations": {"dynamic-prefix.io/name": "home"}}}\n'
+    files = {".gitops-prefixignore": b"ignored/\n", "pool.json": pool, "ignored/pool.json": pool}
+    with fetched(tmp_path / "clone", bare_repository(tmp_path, files)) as repository:
+        found = repository.managed_files(repository.tip)
+    assert isinstance(found, RepositoryFiles)
+    assert (dict(found), found.skipped) == ({}, (SkippedFile("pool.json", AS_JSON),))
