@@ -9,6 +9,7 @@ import pytest
 from tests.charts.rendering import rendered
 from tests.examples.deployments import COMPONENTS, built, pod_of
 from tests.examples.pod_security import baseline, restricted
+from tests.netns import until
 
 VARIANTS = {
     "advertisements": (),
@@ -29,11 +30,17 @@ def variant(name):
     return json.loads(_variant(name))
 
 
+PRIVILEGED = {"hostNetwork": True, "containers": [{"name": "any", "image": "any"}]}
+
+
 def enforce(cluster, namespace, level):
+    """Have the server hold a namespace to a level. It learns its own labels a moment later."""
     labels = {"pod-security.kubernetes.io/enforce": level}
     path = f"/api/v1/namespaces/{namespace}"
     status, answer = cluster.request("PATCH", path, {"metadata": {"labels": labels}})
     assert status == 200, answer
+    refuses = level != "privileged"
+    until(lambda: bool(refusals(cluster, namespace, PRIVILEGED)) is refuses, f"the level {level}")
 
 
 def refusals(cluster, namespace, pod):

@@ -73,7 +73,10 @@ def renumber(directory: Path, remote: Path, number: int) -> None:
     git(
         tree, "-c", "user.name=person", "-c", "user.email=p@localhost", "commit", "-qam", "renumber"
     )
-    git(tree, "push", "-q")
+    push = ["git", "-C", tree, "push", "-q"]
+    while "rejected" in subprocess.run(push, check=False, capture_output=True, text=True).stderr:
+        # A daemon was quicker. It changes the status, which no line of ours is beside.
+        git(tree, "pull", "-q", "--rebase")
 
 
 PATIENCE = 3.0
