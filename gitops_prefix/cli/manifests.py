@@ -129,7 +129,7 @@ def find_nothing(files: Mapping[str, bytes], directory: Path) -> Iterator[Proble
     if files:
         return
     for path, reason in RepositoryFiles.of(files).skipped:
-        yield Problem("nothing-managed", f"nothing below {directory} is read: {path} {reason}")
+        yield Problem("nothing-managed", f"nothing below {directory} is read: {path}: {reason}")
         return
     gits = gits_directory_around(directory.resolve())
     remedy = (

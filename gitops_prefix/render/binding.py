@@ -56,10 +56,11 @@ class Following(NamedTuple):
     def other_links(self) -> tuple[Prefix, ...]:
         """Past prefixes of the link with another place in their delegation than the current one.
 
-        What lies in them moves with the delegation alone: its subnets keep their numbers.
+        What lies in them moves with the delegation alone: its subnets keep their numbers. Of
+        several links each has its own place, and what lies in another one's is still right.
         """
         number = self._subnet_number(self.after.current)
-        if number is None:
+        if number is None or len(self.specification.acquisition.links) > 1:
             return ()
         past = (prefix for status in self.statuses for prefix in status.prefixes)
         return tuple(

@@ -360,7 +360,7 @@ def rewriting_problems(
     for past in following.other_links:
         for edit in find([past], link).edits[:1]:
             message = (
-                f"{binding.field}: an address is in {past}, which the link had before it had "
+                f"{binding.field}: an address is in {past}, which was current before "
                 f"{link}. A rewrite moves it with the delegation {current} alone, and its subnet "
                 "stays: write it anew if it belongs to the link"
             )

@@ -314,6 +314,7 @@ class AdvertisementSource:
         if link.up:
             # What came before a link went down may still wait in the socket. Nobody may take
             # it for what a router says now: on a link that is down, no router can take it back.
+            # What comes before the kernel reports a carrier is lost; it is asked for then.
             self._by_index[link.index] = ear
         if ear.index != link.index:
             if ear.index:

@@ -427,7 +427,12 @@ def test_an_annotated_manifest_in_json_is_named_with_its_remedy(tmp_path, capsys
     assert "pool.json" not in capsys.readouterr().err
     (tmp_path / "prefix.yaml").unlink()
     assert enter(["validate", str(tmp_path)]) == 2
-    assert "pool.json has annotations of ours" in capsys.readouterr().err
+    assert "pool.json: has annotations of ours" in capsys.readouterr().err
+    (tmp_path / "pool.json").unlink()
+    (tmp_path / "pool.yaml").write_text(JSON)
+    (tmp_path / ".gitops-prefixignore").write_text("*.yaml\n")
+    assert enter(["validate", str(tmp_path)]) == 2
+    assert "pool.yaml: .gitops-prefixignore or --exclude" in capsys.readouterr().err
 
 
 def test_a_managed_manifest_in_a_submodule_is_named_with_its_remedy(tmp_path, capsys):

@@ -336,6 +336,17 @@ def test_the_subnet_of_an_address_stays_and_a_warning_says_when_the_link_has_ano
     assert all(f"{old}" in problem.message and f"{new}" in problem.message for problem in problems)
 
 
+def test_of_several_links_each_has_its_own_place_in_the_delegation():
+    """After a failover, an address of the first link is as right as it was."""
+    links = b"interfaces: [eth0, eth1], delegatedPrefixLength: 56}"
+    prefix = PREFIX.replace(b"interface: eth0}", links)
+    text = b'2001:db8:0:1100::1 2001:db8:0:1101::1 # {"$dynamicprefix": "home:rewrite"}\n'
+    first, second = Prefix.parse("2001:db8:0:1100::/64"), Prefix.parse("2001:db8:0:1101::/64")
+    files, problems = rendered({"home.yaml": prefix, "a.conf": text}, first, second)
+    assert files["a.conf"] == text
+    assert problems == ()
+
+
 def test_an_address_without_room_in_the_new_prefix_stays_with_a_warning():
     text = b'2001:db8:0:1105::1 # {"$dynamicprefix": "home:rewrite"}\n'
     wide, narrow = Prefix.parse("2001:db8:0:1100::/56"), Prefix.parse("2001:db8:0:3300::/64")
