@@ -428,11 +428,13 @@ def test_an_annotated_manifest_in_json_is_named_with_its_remedy(tmp_path, capsys
     (tmp_path / "prefix.yaml").unlink()
     assert enter(["validate", str(tmp_path)]) == 2
     assert "pool.json: has annotations of ours" in capsys.readouterr().err
-    (tmp_path / "pool.json").unlink()
-    (tmp_path / "pool.yaml").write_text(JSON)
-    (tmp_path / ".gitops-prefixignore").write_text("*.yaml\n")
+
+
+def test_a_file_with_a_marker_that_nothing_reads_is_named_with_the_reason(tmp_path, capsys):
+    (tmp_path / "zone.txt").write_text('2001:db8::1 # {"$dynamicprefix": "home:rewrite"}\n')
+    (tmp_path / ".gitops-prefixignore").write_text("*.txt\n")
     assert enter(["validate", str(tmp_path)]) == 2
-    assert "pool.yaml: .gitops-prefixignore or --exclude" in capsys.readouterr().err
+    assert "is read: zone.txt: .gitops-prefixignore or" in capsys.readouterr().err
 
 
 def test_a_managed_manifest_in_a_submodule_is_named_with_its_remedy(tmp_path, capsys):
