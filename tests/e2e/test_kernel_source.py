@@ -104,9 +104,13 @@ def test_the_kernel_is_followed_through_a_renumbering(remote, tmp_path):
 
 def test_a_deaf_kernel_is_told_once_and_mended_without_a_restart(remote, tmp_path):
     require("netns", "radvd")
-    with netns.lab() as lab, netns.Radvd(lab, tmp_path).advertising(A):
+    with netns.lab() as lab:
+        # Before the first advertisement: the kernel would keep the address of it.
         lab.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=0")
-        with daemon(lab, remote, tmp_path) as running:
+        with (
+            netns.Radvd(lab, tmp_path).advertising(A),
+            daemon(lab, remote, tmp_path) as running,
+        ):
             netns.until(lambda: running.says("the kernel takes no prefix"), "a word")
             [line] = [one for one in running.lines() if "takes no prefix" in one["message"]]
             lab.node.run(*line["message"].partition("`")[2].partition("`")[0].split())
