@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import apiserver
+from tests import apiserver, second_try
 
 # Compiled modules are kept: to compile the tests takes five seconds of each process.
 sys.dont_write_bytecode = False
@@ -90,7 +90,8 @@ def _is_slow(item: pytest.Item) -> bool:
 
 
 # .ci/run runs the suite as an ordinary user, who writes down what he had to skip, and that as root.
-SKIPPED, ONLY = "GITOPS_PREFIX_SKIPPED", "GITOPS_PREFIX_ONLY"
+# What it runs a second time, tests/second_try.py says.
+SKIPPED, ONLY, AGAIN = "GITOPS_PREFIX_SKIPPED", "GITOPS_PREFIX_ONLY", "GITOPS_PREFIX_AGAIN"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -105,8 +106,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item.nodeid in chosen]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The names of the skipped tests, a line each."""
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode
+) -> None:
+    """The names of the skipped tests, and of those to run again, a line each."""
+    stats = terminalreporter.stats
     if SKIPPED in os.environ:
-        names = sorted({report.nodeid for report in terminalreporter.stats.get("skipped", ())})
-        Path(os.environ[SKIPPED]).write_text("".join(f"{name}\n" for name in names))
+        _write(SKIPPED, sorted({report.nodeid for report in stats.get("skipped", ())}))
+    if AGAIN in os.environ:
+        failed = [*stats.get("failed", ()), *stats.get("error", ())]
+        _write(AGAIN, second_try.to_run_again(exitstatus, failed))
+
+
+def _write(variable: str, names: list[str]) -> None:
+    Path(os.environ[variable]).write_text("".join(f"{name}\n" for name in names))

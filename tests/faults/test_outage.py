@@ -101,8 +101,9 @@ def test_after_an_outage_a_race_is_met_at_once(tmp_path, http):
 def test_down_in_the_middle_of_a_push(tmp_path, ssh, way, share):
     """Wherever the line breaks, it is there once in the end, and it was not said before.
 
-    The pass shares a connection, which ends with a look at the branch. Behind 95 % the push is
-    answered: a line that breaks before the look is replaced, and the push is rightly published.
+    The pass shares a connection, which ends with a look at the branch. Behind the answer to the
+    push the line may break: it is replaced, and the push is rightly published. Where the answer
+    lies depends on the padding of ssh: between 90 and 96 % of what goes towards the server.
     """
     with house(tmp_path / "clone", ssh.url, ssh.credentials) as ours:
         ours.lives(1)
@@ -113,8 +114,12 @@ def test_down_in_the_middle_of_a_push(tmp_path, ssh, way, share):
         setattr(ssh.line, f"cut_{way}", int(length * share))
         ours.hears(B)
         ours.lives(0.1)
-        assert ours.outcome.result is Result.UNREACHABLE
-        assert "published" not in ours.outcome.failed.words
+        if ours.outcome.result is Result.PUBLISHED:
+            assert share >= 0.9
+            assert prefixes_of(ssh.remote) == (B, A)
+        else:
+            assert ours.outcome.result is Result.UNREACHABLE
+            assert "published" not in ours.outcome.failed.words
         ssh.line.mend()
         assert ours.lives(30).result in {Result.PUBLISHED, Result.UNCHANGED}
         assert ours.repository.unpublished is None
