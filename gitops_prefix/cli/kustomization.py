@@ -18,6 +18,7 @@ from gitops_prefix.render.inventory import Inventory
 from gitops_prefix.render.manifest import LOCAL_CONFIG, Manifest
 from gitops_prefix.render.node import MappingNode, ScalarNode, SequenceNode
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
+from gitops_prefix.render.source import line_start
 
 _REPO = "ssh://git@git.example.com/home-ops.git"
 _SCP_LIKE = re.compile(r"(?:([^/:@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+):(?!//)/?(\S+)")
@@ -123,7 +124,7 @@ def add_resources(text: str, missing: Iterable[str]) -> str | None:
         last = items.items[-1]
         if not isinstance(last, ScalarNode):
             return None
-        start = text.rfind("\n", 0, last.start) + 1
+        start = line_start(text, last.start)
         indentation = text[start : text.index("-", start)]
         end = text.find("\n", last.end)
         head, tail = (text, "") if end < 0 else (text[: end + 1], text[end + 1 :])

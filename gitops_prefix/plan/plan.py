@@ -164,12 +164,12 @@ def rehearse(
     reported = {(problem.code, problem.place and problem.place.path) for problem in known}
     found: dict[tuple[str, Place | None], Problem] = {}
     walking, steps = statuses, _steps(inventory)
-    proved: set[Hashable] = set()
+    examined: set[Hashable] = set()
     for number in range(steps):
         walking, misfits = _imagine_next(inventory, walking, number)
         found |= {(problem.code, problem.place): problem for problem in misfits}
         is_rendered = number in {0, steps - 1} and not inventory.stopped
-        refusals = find_refusals(inventory, walking, proved) if is_rendered else []
+        refusals = find_refusals(inventory, walking, examined) if is_rendered else []
         for problem in filter(_refuses, refusals):
             if (problem.code, problem.place and problem.place.path) not in reported:
                 found.setdefault((problem.code, problem.place), _foreseen(problem))

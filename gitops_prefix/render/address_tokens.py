@@ -466,10 +466,9 @@ class _Form(NamedTuple):
 
 def _longest_run(values: Sequence[object], value: object, *, least: int) -> tuple[int, int]:
     """Where the longest run of a value is, the first of equals; an empty stretch without one."""
-    longest = begin = 0
-    found = (0, 0)
+    begin, found = 0, (0, 0)
     for index, current in enumerate(values):
         begin = begin if current == value else index + 1
-        if index + 1 - begin > longest:
-            longest, found = index + 1 - begin, (begin, index + 1)
-    return found if longest >= least else (0, 0)
+        if index + 1 - begin > found[1] - found[0]:
+            found = begin, index + 1
+    return found if found[1] - found[0] >= least else (0, 0)

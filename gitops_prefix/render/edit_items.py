@@ -19,7 +19,7 @@ from gitops_prefix.render.node import (
     key_text,
     scalars_in,
 )
-from gitops_prefix.render.source import Edit, column, line_end
+from gitops_prefix.render.source import Edit, column, line_end, line_start
 from gitops_prefix.render.style import (
     Quote,
     Style,
@@ -256,7 +256,7 @@ def _remove_lines(text: str, sequence: SequenceNode, dashes: list[int], index: i
     item, dash = sequence.items[index], dashes[index]
     indent = column(text, dash)
     start, end = dash - indent, line_end(text, content_end(item))
-    kept = comments(text, dash + 1, end, item)
+    kept = comments(text, dash, end, item)
     newline = "\r\n" if text[start:end].endswith("\r\n") else "\n"
     return Edit(start, end, "".join(f"{' ' * indent}{comment}{newline}" for comment in kept))
 
@@ -351,7 +351,7 @@ def _commented(sequence: SequenceNode) -> RefusedEditError:
 
 def _whole_line(text: str, start: int, end: int) -> tuple[int, int]:
     """The line, when nothing else is on it."""
-    line_start = text.rfind("\n", 0, start) + 1
-    if line_start and not text[line_start:start].strip() and text.startswith(("\n", "\r\n"), end):
-        return line_start, text.index("\n", end) + 1
+    begin = line_start(text, start)
+    if begin and not text[begin:start].strip() and text.startswith(("\n", "\r\n"), end):
+        return begin, text.index("\n", end) + 1
     return start, end

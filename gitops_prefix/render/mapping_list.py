@@ -220,7 +220,7 @@ class _InLines:
 
     def _comments(self, index: int) -> list[str]:
         _, end = self._lines(index)
-        return comments(self._text, self._dashes[index] + 1, end, self._sequence.items[index])
+        return comments(self._text, self._dashes[index], end, self._sequence.items[index])
 
 
 class _InBrackets:

@@ -21,6 +21,7 @@ from gitops_prefix.render.node import (
     SequenceNode,
     Value,
 )
+from gitops_prefix.render.source import line_start
 from gitops_prefix.render.style import resolve
 
 MOST_NODES = 200_000
@@ -95,16 +96,16 @@ def locate(text: str) -> Node | None:
 
 def _in_plain_words(text: str, offset: int, message: str) -> str:
     """What frequent mistakes are called; empty for others, which libyaml's words must do."""
-    line_start = text.rfind("\n", 0, offset) + 1
-    line = text[line_start:].split("\n", 1)[0]
+    line_begins = line_start(text, offset)
+    line = text[line_begins:].split("\n", 1)[0]
     if "\t" in line[: len(line) - len(line.lstrip())] or text.startswith("\t", offset):
         return "there is a tab, and YAML is indented with blanks: "
-    start = max(text.rfind("\n", 0, offset) + 1, offset - _AROUND)
+    start = max(line_begins, offset - _AROUND)
     address = re.search(_BARE_ADDRESS, text[start : start + 2 * _AROUND].split("\n", 1)[0])
     if address:
         return f'quote the address, as in "{address[1]}": '
     for anchor in re.finditer(_ODD_ANCHOR, line):
-        if anchor.start() <= offset - line_start <= anchor.end():
+        if anchor.start() <= offset - line_begins <= anchor.end():
             words = "a name has letters, digits, - and _ alone; quote it if it is text"
             return f'"{anchor[0]}" is read as an anchor or alias, and {words}: '
     above = text[: max(text.rfind("\n", 0, offset), 0)].rpartition("\n")[2]

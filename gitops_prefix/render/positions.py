@@ -42,6 +42,7 @@ from gitops_prefix.render.node import (
     scalars_in,
     value_at,
 )
+from gitops_prefix.render.source import line_start
 from gitops_prefix.render.style import resolve
 
 BINDING = (
@@ -188,8 +189,7 @@ def _read(text: str) -> tuple[str | None, tuple[str, ...]]:
 
 def _before(text: str, offset: int, ends: list[tuple[int, Position]]) -> Position | None:
     """The value that ends on this line, or whose key does."""
-    line_start = text.rfind("\n", 0, offset) + 1
-    first = bisect_right(ends, line_start, key=itemgetter(0))
+    first = bisect_right(ends, line_start(text, offset), key=itemgetter(0))
     last = bisect_right(ends, offset, key=itemgetter(0))
     properties = re.compile(_PROPERTIES)
     for end, position in reversed(ends[first:last]):
@@ -426,7 +426,7 @@ def _beside(manifest: Manifest, path: Path) -> Collection[str]:
 
 def _remedy(path: Path) -> str:
     """What to do about keys at a place where nothing reads them."""
-    if path[-1:] and isinstance(path[-1], int) and path[-2:-1] == ("annotations",):
+    if path[-2:-1] == ("annotations",) and isinstance(path[-1], int):
         return "write each as `key: value`, without the dash"
     if path in _MEANT or path[:1] == ("metadata",):
         return "write them below metadata.annotations"

@@ -160,7 +160,7 @@ def sibling_edits(parent: Manifest, siblings: SiblingEdit) -> tuple[Edit, ...]:
     text = parent.source.text
     newline = newline_of(text)
     place, added = parent.span.end, "".join(siblings.added)
-    bare_at = -1 if text.endswith("\n") else len(text)
+    bare_at = None if text.endswith("\n") else len(text)
     found = []
     for start, end in _merged(siblings.removed):
         if end == bare_at and start == place and added:

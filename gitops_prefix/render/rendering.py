@@ -94,16 +94,16 @@ def render(inventory: Inventory, statuses: Mapping[str, Status]) -> Rendering:
 
 
 def find_refusals(
-    inventory: Inventory, statuses: Mapping[str, Status], proved: set[Hashable]
+    inventory: Inventory, statuses: Mapping[str, Status], examined: set[Hashable]
 ) -> list[Problem]:
     """What a rendering would refuse, without its files.
 
     Args:
         inventory: of the files.
         statuses: by name.
-        proved: what was proved before: for each document, which fields were edited. It is not
-            proved again, since a proof looks at what is around a field, and not at its value.
-            This call adds what it proves.
+        examined: for each document, which fields were edited before. Their edits are not proved
+            or refused again, since a proof looks at what is around a field, and not at its
+            value. This call adds what it examines.
     """
     problems: list[Problem] = []
     edits = [*_edit_statuses(inventory, statuses, problems)]
@@ -123,10 +123,9 @@ def find_refusals(
             together.setdefault(spot_of(edit.binding.manifest), []).append(edit)
     for spot, fields in together.items():
         paths = (spot, tuple(edit.binding.field_path for edit in fields))
-        if paths not in proved:
-            refusals = [*prove_edits(fields)]
-            problems += refusals
-            proved |= set() if refusals else {paths}
+        if paths not in examined:
+            problems += prove_edits(fields)
+            examined.add(paths)
     return problems
 
 

@@ -70,15 +70,15 @@ class Source:
         """Line and column of an offset, as editors count."""
         self._asked += 1
         if self._asked <= _FEW:
-            line_start = self.text.rfind("\n", 0, offset) + 1
-            return Place(self.path, self.text.count("\n", 0, offset) + 1, offset - line_start + 1)
+            line = self.text.count("\n", 0, offset) + 1
+            return Place(self.path, line, column(self.text, offset) + 1)
         if self._breaks is None:
             # Found once: a file of ten thousand documents needs as many places.
             lengths = accumulate(map(len, self.text.split("\n")))
             self._breaks = [*map(add, lengths, count())]
         line = bisect_left(self._breaks, offset)
-        line_start = self._breaks[line - 1] + 1 if line else 0
-        return Place(self.path, line + 1, offset - line_start + 1)
+        start = self._breaks[line - 1] + 1 if line else 0
+        return Place(self.path, line + 1, offset - start + 1)
 
     def documents(self) -> Iterator[DocumentSpan]:
         """The documents in order; comments before the first `---` are no document."""
@@ -140,7 +140,12 @@ def newline_of(text: str) -> str:
 
 def column(text: str, offset: int) -> int:
     """The column of an offset, from 0."""
-    return offset - (text.rfind("\n", 0, offset) + 1)
+    return offset - line_start(text, offset)
+
+
+def line_start(text: str, offset: int) -> int:
+    """Where the line of an offset begins."""
+    return text.rfind("\n", 0, offset) + 1
 
 
 def line_end(text: str, offset: int) -> int:

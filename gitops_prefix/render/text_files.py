@@ -22,7 +22,7 @@ from gitops_prefix.render.files import MARKER, NEAR_MARKER, PlainList, misspelt_
 from gitops_prefix.render.manifest import Manifest
 from gitops_prefix.render.marker import REWRITE, Marker, MarkerError, parse_marker
 from gitops_prefix.render.node import ScalarNode
-from gitops_prefix.render.source import Edit, newline_of
+from gitops_prefix.render.source import Edit, line_start, newline_of
 
 _JSON = re.compile(rf'\{{[ \t]*"{re.escape(MARKER)}"')
 _COMMENT = re.compile(
@@ -114,7 +114,7 @@ def _misspelt(manifest: Manifest) -> Iterator[Problem]:
         return
     begin = "<!--" if manifest.path.lower().endswith(_PROSE) else ""
     for found in NEAR_MARKER.finditer(text):
-        line = text.rfind("\n", 0, found.start()) + 1
+        line = line_start(text, found.start())
         comment = _COMMENT.search(text, line, found.start())
         if comment is not None and comment[0].startswith(begin):
             place = manifest.source.place(manifest.span.start + found.start())
@@ -189,7 +189,7 @@ class _Reader:
         prose = self._manifest.path.lower().endswith(_PROSE)
         for found in _JSON.finditer(self._text):
             start = found.start()
-            line = self._text.rfind("\n", 0, start) + 1
+            line = line_start(self._text, start)
             comment = _COMMENT.search(self._text, line, start)
             if prose and (comment is None or not comment[0].startswith("<!--")):
                 continue
@@ -227,7 +227,7 @@ class _Reader:
     def _beside(self, name: str, mark: _Mark) -> Region | None:
         """What is left of a marker, or the next line."""
         text = self._text
-        start = text.rfind("\n", 0, mark.offset) + 1
+        start = line_start(text, mark.offset)
         number = self._place(mark.offset).line
         if text[start : mark.comment].strip():
             return Region(name, start, mark.comment, mark.offset, f"line {number}")
@@ -240,7 +240,7 @@ class _Reader:
         return Region(name, start, len(text) if end < 0 else end, mark.offset, f"line {number + 1}")
 
     def _between(self, name: str, begin: _Mark, end: _Mark) -> Region:
-        start = self._text.rfind("\n", 0, begin.offset) + 1
+        start = line_start(self._text, begin.offset)
         first, last = (self._place(mark.offset).line for mark in (begin, end))
         return Region(name, start, end.comment, begin.offset, f"lines {first}-{last}")
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from gitops_prefix.decide.advertisement import INFINITY
 from gitops_prefix.decide.selection import HOUR, Selection, Standing, adopt, select
 from gitops_prefix.decide.specification import Transition
 from tests.decide.routers_saying import (
@@ -16,6 +17,7 @@ from tests.decide.routers_saying import (
     Says,
     Walker,
     heard_after,
+    pio,
     saying,
     watching,
 )
@@ -134,6 +136,8 @@ def test_who_undid_the_other_twice_reports_it_too():
     assert (decision.standing, decision.current) == (Standing.CONTESTED, A)
     assert decision.choice.router == FIRST
     assert decision.look_again_at <= 10 + HOUR
+    for_ever = heard_after(Says(0, saying(pio(A, INFINITY, INFINITY), lifetime=0)))
+    assert select(insisted(), watching(), for_ever, 700).look_again_at == 10 + HOUR
     later = select(decision.selection, watching(), ROUTERS, 10 + HOUR)
     assert (later.standing, later.current) == (Standing.CURRENT, A)
 

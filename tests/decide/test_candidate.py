@@ -235,19 +235,24 @@ def test_routers_are_judged_by_interface_address_and_prefix():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "verdict"),
+    ("seconds", "since", "preferred", "verdict"),
     [
-        pytest.param(600, Verdict.CANDIDATE, id="once"),
-        pytest.param(1200, Verdict.OUTLIVED, id="twice"),
+        pytest.param(600, 600, 3600, Verdict.CANDIDATE, id="once"),
+        pytest.param(1200, 600, 3600, Verdict.OUTLIVED, id="twice"),
+        pytest.param(1200, 1200, 3600, Verdict.CANDIDATE, id="the other is new"),
+        pytest.param(1200, 600, 1, Verdict.OUTLIVED, id="the other is preferred for a second"),
+        pytest.param(1200, 600, 0, Verdict.CANDIDATE, id="the other is deprecated"),
     ],
 )
-def test_a_prefix_that_only_counted_down_beside_one_that_is_renewed(seconds, verdict):
+def test_a_prefix_that_only_counted_down_beside_one_that_is_renewed(
+    seconds, since, preferred, verdict
+):
     """The third advertisement shows it (RFC 9096 3.5)."""
     later = (
-        Says(at, saying(pio(A, 3600 - at, 7200 - at), pio(B, 3600, 7200)))
+        Says(at, saying(pio(A, 3600 - at, 7200 - at), *[pio(B, preferred, 7200)] * (at >= since)))
         for at in range(600, seconds + 1, 600)
     )
     found = judge(
         heard_after(Says(0, saying(pio(A, 3600, 7200))), *later), watching().acquisition, seconds
     )
-    assert {each.prefix: each.verdict for each in found} == {A: verdict, B: Verdict.CANDIDATE}
+    assert {each.prefix: each.verdict for each in found}[A] == verdict

@@ -30,6 +30,9 @@ STRANGER = SECOND
         pytest.param([Says(0, saying())], set(), True, id="nothing is announced"),
         pytest.param([Says(0, saying(A)), Says(1, saying(B))], {B}, True, id="left out"),
         pytest.param([Says(0, saying(pio(A, 2, 2), B))], {B}, True, id="looked at as it ends"),
+        pytest.param(
+            [Says(0, saying(pio(A, 3, 3), B))], {A, B}, False, id="a second before it ends"
+        ),
         pytest.param([Says(0, saying(A)), LinkDown(1)], None, False, id="the link is down"),
         pytest.param(
             [Says(0, saying(B)), Says(1, saying(A), STRANGER)], {B}, True, id="a stranger's word"

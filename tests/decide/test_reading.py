@@ -836,6 +836,7 @@ def test_what_is_asked_of_dhcpv6_servers(said, delegation):
         ({"fritzbox": {"address": "8.8.8.8"}}, 'fritzbox.address: "8.8.8.8" is not the address'),
         ({"fritzbox": {"address": "127.0.0.1"}}, "fritzbox.address: "),
         ({"fritzbox": {"address": "router.example.org"}}, "fritzbox.address: "),
+        ({"fritzbox": {"adress": "fritz.box"}}, "fritzbox.adress: "),
     ],
 )
 def test_a_source_that_is_wrong_is_named(said, message):

@@ -224,6 +224,14 @@ SCENARIOS = {
     "a router lifetime of 0 says nothing about prefixes": Scenario(
         (Says(0, saying(A)), Says(1, saying(A, B)._replace(router_lifetime=0))), (A, A)
     ),
+    "a router that is gone keeps its prefix where no other is a default router": Scenario(
+        (
+            Says(0, saying(A)),
+            Says(1, saying(B, lifetime=0), SECOND),
+            Says(9, saying(A, lifetime=0)),
+        ),
+        (A, A, A),
+    ),
 }
 
 

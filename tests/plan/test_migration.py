@@ -55,6 +55,7 @@ def test_a_whole_house_is_moved_and_nothing_of_it_changes_an_address():
         "annotations": {"dynamic-prefix.io/name": "home-ipv6", "dynamic-prefix.io/subnet": "dmz"},
     }
     assert "spec.blocks" not in notes, "the pool is right already"
+    assert "is not a list of mappings" not in notes
     assert "1 objects without an annotation" in notes
     assert "pool is applied from Git already" in notes
 

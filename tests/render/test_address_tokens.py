@@ -1,6 +1,7 @@
 """Addresses in any text: found in every form, never inside of a longer word, moved in place."""
 
 import ipaddress
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -328,6 +329,7 @@ LARGE = {
     "a label in front": ["ip6:2001:db8:a::1"],
     "a longer word": ["x2001:db8:a::1", "2001:db8:a::1x", "2001:db8:a::12345"],
     "too many groups": ["2001:db8:a:0:1:2:3:4:5", "2001:db8:a:0:1::2:3:4:5:6"],
+    "a gap for nothing": ["2001:db8:a::1:2:3:4:5", "2001:db8:a:0:1:2::3:4"],
     "another network": ["2001:db8:a:1::1", "2001:db8:ab::1"],
     "the current prefix": ["2001:db8:b::7", "2001:db8:b:0:1:2:3:4"],
     "a name below ip6.arpa": ["0.0.0.0.a.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "2001:db8:a::1"],
@@ -339,6 +341,7 @@ NETWORKS = {
     "a /64 with four groups": ("2001:db8:0:a::/64", "2001:db8:0:b::/64"),
     "a /48": ("2001:db8:a::/48", "2001:db8:b::/48"),
     "other zeros": ("2001:db8:a::/64", "2001:db8:b:1::/64"),
+    "other zeros in the new one": ("2001:db8:b:1::/64", "2001:db8:a::/64"),
     "another length": ("2001:db8:a::/64", "2001:db8:b::/60"),
     "part of a group": ("2001:db8:a:f0::/60", "2001:db8:b:f0::/60"),
     "half of a group": ("2001:db8:a:1200::/56", "2001:db8:a:2200::/56"),
@@ -350,22 +353,36 @@ NETWORKS = {
     "nearly all of it": ("2001:db8:a:b:c:d:e::/112", "2001:db8:a:b:c:d:f::/112"),
     "a part of nearly all of it": ("2001:db8:a:b:c:d:e:f000/116", "2001:db8:a:b:c:d:f:f000/116"),
 }
-HOSTS = (0, 1, 0xF000 << 48 | 1, 0x12 << 64 | 1, 0x1_0002_0003_0004, 1 << 32 | 2, 3 << 48)
+PADDING = "#" * 70_000
+HOSTS = (0, 1, 0xF000 << 48 | 1, 0x12 << 64 | 1, 0x1_0002_0003_0004, 1 << 32 | 2, 3 << 48, 5 << 32)
+
+
+def hosts_in(network: Prefix) -> list[str]:
+    return [
+        str(ipaddress.IPv6Address(network.network | host & (1 << 128 - network.length) - 1))
+        for host in HOSTS
+    ]
+
+
+@pytest.mark.parametrize("networks", NETWORKS.values(), ids=NETWORKS)
+def test_one_form_of_a_large_text_moves_as_in_a_small_one(networks):
+    past, current = map(Prefix.parse, networks)
+    for word in {*hosts_in(past), *chain.from_iterable(LARGE.values())}:
+        assert (
+            move(f"{word}\n{PADDING}", [past], current)
+            == move(word, [past], current) + f"\n{PADDING}"
+        )
 
 
 @pytest.mark.parametrize("words", LARGE.values(), ids=LARGE)
 @pytest.mark.parametrize("networks", NETWORKS.values(), ids=NETWORKS)
 def test_a_large_text_moves_as_each_of_its_lines_does(words, networks):
     past, current = map(Prefix.parse, networks)
-    inside = [
-        str(ipaddress.IPv6Address(past.network | host & (1 << 128 - past.length) - 1))
-        for host in HOSTS
-    ]
-    words = [*inside, *words]
+    words = [*hosts_in(past), *words]
     lines = [words[-1], *(f"host {word} ; {n}" for n in range(3) for word in words)]
-    text = "\n".join([*lines, "#" * 70_000])
+    text = "\n".join([*lines, PADDING])
     small = [move(line, [past], current) for line in lines]
-    assert move(text, [past], current) == "\n".join([*small, "#" * 70_000])
+    assert move(text, [past], current) == "\n".join([*small, PADDING])
     assert move(text, [], current) == text
     moves = find_moves(text, [past], current)
     one_by_one = [find_moves(line, [past], current) for line in lines]

@@ -54,6 +54,10 @@ ALIKE = {
     "a marker on the Service itself": (
         service(TEN).replace("spec:\n", f'spec:\n  loadBalancerIP: "" {TEN_MARKED}\n'),
     ),
+    "annotations of a chart and a marker on their Service": (
+        f"annotations:\n  dynamic-prefix.io/name: home\n  dynamic-prefix.io/service: media/web\n  {TEN}\n",
+        service(f'{IPS}: "" {TEN_MARKED}').replace("    dynamic-prefix.io/name: home\n", ""),
+    ),
     "a base and its overlay": (
         f'kind: HelmRelease\nmetadata: {{name: a, namespace: b}}\nx: "" {TEN_MARKED}\n',
         f'kind: HelmRelease\nmetadata: {{name: a, namespace: b}}\nx: "" {TEN_MARKED}\n',

@@ -33,6 +33,19 @@ def test_the_strings_of_marked_lines_move(text: str):
     assert render_all(text, A, B, A) == text
 
 
+def test_a_string_that_cannot_be_edited_holds_back_itself_alone():
+    text = marked(
+        "k: &k key\n<home:rewrite:begin>\n*k : 2001:db8:a::1\nb: 2001:db8:a::2\n<home:rewrite:end>\n"
+    )
+    files = {"home.yaml": PREFIX, "m.yaml": text.encode()}
+    files |= render_once(files, A).files
+    rendering = render_once(files, B, 1)
+    assert [(problem.code, problem.place.line) for problem in rendering.problems] == [
+        ("edit-refused", 3)
+    ]
+    assert rendering.files["m.yaml"].decode() == text.replace("a::2", "b::2")
+
+
 WRONG = {
     "begin without end": ("x: 1\n<home:rewrite:begin>\na: 2001:db8:a::1\n", "marker-unclosed", 2),
     "end without begin": ("<home:rewrite:end>\na: 2001:db8:a::1\n", "marker-unclosed", 1),

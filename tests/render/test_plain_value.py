@@ -78,6 +78,15 @@ def test_aliases_do_not_make_a_document_larger_than_anybody_reads(text: str, wor
         plain_value(locate(text))
 
 
+def test_aliases_may_repeat_as_many_values_as_the_limit():
+    """The limit itself is allowed: 100 aliases of 1,000 values."""
+    text = "a: &a [" + "x, " * 999 + "]\nb: [" + "*a, " * 100 + "]\n"
+    value = plain_value(locate(text))
+    assert len(value["b"]) == 100
+    with pytest.raises(ValueError, match="repeat more than 100000 values"):
+        plain_value(locate(text + "c: *a\n"))
+
+
 UNSAFE = [
     "", "~", "null", "true", "no", "Off", "y", "=", "<<", "0x1f", "0b1", "017", "1_0", "1:30", "190:20:30",
     "2001:10:20:30:40:50:1:2", "2026-11-24", ".inf", ".nan", "1e3", "1.5", "5", "+5", "---", "...",

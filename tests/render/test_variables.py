@@ -112,7 +112,11 @@ TRUE = 'variables: "true"'
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [
-        (CONFIG_MAP.replace(TRUE, 'variables: "yes"'), "manifest.yaml:7:34 no-variables"),
+        (
+            CONFIG_MAP.replace(TRUE, 'variables: "yes"'),
+            "manifest.yaml:7:34 no-variables: a ConfigMap follows home only with "
+            'dynamic-prefix.io/variables: "true"; "yes" is neither "true" nor "false"',
+        ),
         (CONFIG_MAP.replace(TRUE, "variables: true"), "manifest.yaml:7:34 wrong-type"),
         (CONFIG_MAP.replace(TRUE, "address-range: lb"), "manifest.yaml:6:5 no-variables"),
         (

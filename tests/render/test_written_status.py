@@ -45,6 +45,7 @@ CASES = {
     "empty braces": (HEAD + "status: {}\n" + SPEC, HEAD + FIRST + SPEC),
     "empty braces with a comment": (HEAD + "status: {} # c\n" + SPEC, HEAD + WRITTEN % ("  # c\n", " []") + SPEC),
     "no value": (HEAD + "status:\n# c\n" + SPEC, HEAD + FIRST + "# c\n" + SPEC),
+    "no value, and a comment": (HEAD + "status:  # c\n" + SPEC, HEAD + FIRST.replace("status:\n", "status:  # c\n") + SPEC),
     "null at the end": (HEAD + SPEC + "status: ~", (HEAD + SPEC + FIRST).rstrip()),
     "no value at the end, without a line break": (HEAD + SPEC + "status:", (HEAD + SPEC + FIRST).rstrip()),
     "a block with comments": (
