@@ -14,6 +14,7 @@ from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.errors import OutsideError
 from gitops_prefix.plan.ears import Watched
 from gitops_prefix.watch.advertisements import AdvertisementSource
+from gitops_prefix.watch.kernel import KernelSource
 from gitops_prefix.watch.watcher import (
     Event,
     LeadChanged,
@@ -198,9 +199,6 @@ class Listening:
 
             sources.append(FritzBoxSource(names.boxes))
         if names.kernels:
-            # pyroute2 is 8 MiB: only for those who need it (docs/dependencies.md).
-            from gitops_prefix.watch.kernel import KernelSource  # noqa: PLC0415
-
             sources.append(KernelSource(names.kernels))
         return sources
 

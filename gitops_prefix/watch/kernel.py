@@ -1,35 +1,22 @@
 """The source of what the kernel has: its prefixes and addresses, by rtnetlink.
 
 It needs no capability: any process may listen. It is the kernel that solicits routers.
-pyroute2 costs the daemon 8 MiB, so this module is imported only where a DynamicPrefix
-asks for this source.
+Two structures of linux/if_addr.h and linux/rtnetlink.h are read, so no netlink library is
+needed for this.
 """
 
 import errno
-import struct
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv6Address
+from functools import partial
 from math import inf
-from socket import AF_INET6, MSG_DONTWAIT
-from typing import Any, NamedTuple, TypeAlias
-
-from pyroute2 import IPRSocket
-from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, nla, nlmsg
-from pyroute2.netlink.exceptions import NetlinkDecodeError
-from pyroute2.netlink.rtnl import (
-    RTM_DELADDR,
-    RTM_GETADDR,
-    RTM_NEWADDR,
-    RTM_NEWPREFIX,
-    RTMGRP_IPV6_IFADDR,
-    RTMGRP_IPV6_PREFIX,
-)
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+from socket import AF_INET6, SO_RCVBUF, SOL_SOCKET
+from struct import Struct
+from typing import NamedTuple, TypeAlias
 
 from gitops_prefix.decide.advertisement import PrefixInformation
-from gitops_prefix.decide.prefix import Prefix
+from gitops_prefix.decide.prefix import BITS, Prefix
 from gitops_prefix.plan.ears import Accepted
 from gitops_prefix.watch.learnt import (
     Deaf,
@@ -39,41 +26,34 @@ from gitops_prefix.watch.learnt import (
     deafness,
     read_settings,
 )
-from gitops_prefix.watch.links import LinkState
+from gitops_prefix.watch.links import (
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    LinkState,
+    attribute,
+    list_question,
+    split_messages,
+    subscribed,
+)
 
-_RTM_NEWNETCONF = 80  # linux/rtnetlink.h
-_RTMGRP_IPV6_NETCONF = 1 << 24
+_RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
+_RTM_NEWPREFIX, _RTM_NEWNETCONF = 52, 80
+# RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_PREFIX, and the group of RTNLGRP_IPV6_NETCONF.
+_GROUPS = 0x100 | 0x20000 | 1 << 24
+_ADDRESS = Struct("=BBBxI")  # ifaddrmsg: family, prefixlen, flags, index
+_CACHE = Struct("=IIII")  # ifa_cacheinfo: preferred, valid, created, updated
+_PREFIX = Struct("=4xixBBx")  # prefixmsg: ifindex, prefix_len, flags
+_LIFETIMES = Struct("=II")  # prefix_cacheinfo: preferred, valid
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 6, 8, 11
+_PREFIX_ADDRESS, _PREFIX_CACHEINFO = 1, 2
+_OCTETS = 16
 # IF_PREFIX_* of linux/if_addr.h; later kernels hand on the option's own octet (seen in 6.18).
 _ON_LINK, _AUTONOMOUS = 0x01 | 0x80, 0x02 | 0x40
 
+_BUFFER = 1 << 20
+"""Octets of notices that may wait; the kernel gives less where `rmem_max` is lower."""
 _MOST_STALE = 4096
 """Datagrams passed over after a loss: in a flood that goes on, the socket never runs empty."""
-
-
-class prefixmsg(nlmsg):  # type: ignore[misc]  # noqa: N801  the C structure's name
-    """struct prefixmsg, of linux/rtnetlink.h, which pyroute2 does not know."""
-
-    prefix = "PREFIX_"
-    fields = (
-        ("family", "B"),
-        ("__pad1", "B"),
-        ("__pad2", "H"),
-        ("ifindex", "i"),
-        ("type", "B"),
-        ("prefix_len", "B"),
-        ("flags", "B"),
-        ("__pad3", "B"),
-    )
-    nla_map = (
-        ("PREFIX_UNSPEC", "none"),
-        ("PREFIX_ADDRESS", "ip6addr"),
-        ("PREFIX_CACHEINFO", "cacheinfo"),
-    )
-
-    class cacheinfo(nla):  # type: ignore[misc]  # noqa: N801
-        """struct prefix_cacheinfo: seconds, as they were advertised."""
-
-        fields = (("preferred_time", "I"), ("valid_time", "I"))
 
 
 class AddressesListed(NamedTuple):
@@ -102,24 +82,21 @@ class KernelSocket:
 
     def __init__(self) -> None:
         self._again = False
-        self._socket = IPRSocket()
-        self._socket.bind(groups=RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_PREFIX | _RTMGRP_IPV6_NETCONF)
+        self._socket = subscribed(_GROUPS)
+        self._socket.setsockopt(SOL_SOCKET, SO_RCVBUF, _BUFFER)
 
     def fileno(self) -> int:
         """The descriptor, for a selector."""
-        descriptor: int = self._socket.fileno()
-        return descriptor
+        return self._socket.fileno()
 
     def ask(self) -> None:
         """Ask the kernel for all addresses; the answers come through `read`."""
-        question = ifaddrmsg()
-        question["family"] = AF_INET6
-        self._socket.put(question, RTM_GETADDR, msg_flags=NLM_F_REQUEST | NLM_F_DUMP)
+        self._socket.send(list_question(_RTM_GETADDR, _ADDRESS.pack(AF_INET6, 0, 0, 0)))
 
     def read(self) -> list[Notice]:
         """The notices since the last read, in order; empty when nothing came."""
         try:
-            messages = self._socket.recv(65536, MSG_DONTWAIT)
+            messages = self._socket.recv(65536)
         except BlockingIOError:
             return []
         except OSError as error:
@@ -135,7 +112,7 @@ class KernelSocket:
         """Drop the notices of before the loss: their addresses may be gone."""
         for _ in range(_MOST_STALE):
             try:
-                self._socket.recv(65536, MSG_DONTWAIT)
+                self._socket.recv(65536)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -274,34 +251,19 @@ def _look(interface: _Interface, now: float) -> Iterator[Deaf]:
         yield Deaf(interface.name, reason, now)
 
 
-class _Notices(MarshalRtnl):  # type: ignore[misc]
-    """The messages that count."""
-
-    msg_map = {RTM_NEWADDR: ifaddrmsg, RTM_DELADDR: ifaddrmsg, RTM_NEWPREFIX: prefixmsg}  # noqa: RUF012
-
-
-_NOTICES = _Notices()
-_MALFORMED = (NetlinkDecodeError, struct.error, TypeError, KeyError, ValueError, OverflowError)
-"""What pyroute2 raises at bytes that no kernel sends (tests/watch/test_kernel.py)."""
-
-
 def read_notices(messages: bytes) -> Iterator[Notice | KernelBusy]:
     """The notices in a datagram of rtnetlink messages; a malformed message is skipped."""
-    try:
-        for message in _NOTICES.parse(messages):
-            kind = message["header"].get("type")
-            notice = _read(kind, message)
-            if notice is not None:
-                yield notice
-    except _MALFORMED:
-        return
+    for kind, _, body in split_messages(messages):
+        notice = _read(kind, body)
+        if notice is not None:
+            yield notice
 
 
-def _read(kind: int | None, message: Any) -> Notice | KernelBusy | None:
-    if kind in {RTM_NEWADDR, RTM_DELADDR}:
-        return _read_address(message, present=kind == RTM_NEWADDR)
-    if kind == RTM_NEWPREFIX:
-        return _read_prefix(message)
+def _read(kind: int, body: bytes) -> Notice | KernelBusy | None:
+    if kind in {_RTM_NEWADDR, _RTM_DELADDR}:
+        return _read_address(body, present=kind == _RTM_NEWADDR)
+    if kind == _RTM_NEWPREFIX:
+        return _read_prefix(body)
     if kind == NLMSG_DONE:
         return AddressesListed()
     if kind == NLMSG_ERROR:
@@ -309,48 +271,47 @@ def _read(kind: int | None, message: Any) -> Notice | KernelBusy | None:
     return SettingsChanged() if kind == _RTM_NEWNETCONF else None
 
 
-def _number(text: object) -> int | None:
-    try:
-        return int(IPv6Address(str(text)))
-    except AddressValueError:
+def _read_address(body: bytes, *, present: bool) -> KernelAddress | None:
+    if len(body) < _ADDRESS.size:
         return None
-
-
-def _read_address(message: Any, *, present: bool) -> KernelAddress | None:
+    family, length, flags, index = _ADDRESS.unpack_from(body)
+    find = partial(attribute, body, _ADDRESS.size)
     # On a point-to-point link IFA_ADDRESS is the other side's.
-    address = _number(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
-    if message["family"] != AF_INET6 or address is None or message["prefixlen"] > 128:
+    address = find(_IFA_LOCAL) or find(_IFA_ADDRESS)
+    if family != AF_INET6 or len(address) != _OCTETS or length > BITS:
         return None
     found = KernelAddress(
-        message["index"],
-        address,
-        message["prefixlen"],
+        index,
+        int.from_bytes(address, "big"),
+        length,
         # The header holds eight bits only.
-        message.get_attr("IFA_FLAGS") or message["flags"],
+        int.from_bytes(find(_IFA_FLAGS), sys.byteorder) or flags,
         present=present,
-        protocol=message.get_attr("IFA_PROTO") or 0,
+        protocol=int.from_bytes(find(_IFA_PROTO), sys.byteorder),
     )
-    cache = message.get_attr("IFA_CACHEINFO")
-    if cache is None:
+    cache = find(_IFA_CACHEINFO)
+    if len(cache) < _CACHE.size:
         return found
+    preferred, valid, created, updated = _CACHE.unpack_from(cache)
     return found._replace(
-        valid_for=cache["ifa_valid"],
-        preferred_for=cache["ifa_preferred"],
-        created=cache["cstamp"],
-        updated=cache["tstamp"],
+        valid_for=valid, preferred_for=preferred, created=created, updated=updated
     )
 
 
-def _read_prefix(message: Any) -> KernelNotice | None:
-    address = _number(message.get_attr("PREFIX_ADDRESS"))
-    cache = message.get_attr("PREFIX_CACHEINFO")
-    if address is None or cache is None or message["prefix_len"] > 128:
+def _read_prefix(body: bytes) -> KernelNotice | None:
+    if len(body) < _PREFIX.size:
         return None
+    index, length, flags = _PREFIX.unpack_from(body)
+    address = attribute(body, _PREFIX.size, _PREFIX_ADDRESS)
+    lifetimes = attribute(body, _PREFIX.size, _PREFIX_CACHEINFO)
+    if len(address) != _OCTETS or len(lifetimes) < _LIFETIMES.size or length > BITS:
+        return None
+    preferred, valid = _LIFETIMES.unpack_from(lifetimes)
     information = PrefixInformation(
-        Prefix.enclosing(address, message["prefix_len"]),
-        on_link=bool(message["flags"] & _ON_LINK),
-        autonomous=bool(message["flags"] & _AUTONOMOUS),
-        valid_lifetime=cache["valid_time"],
-        preferred_lifetime=cache["preferred_time"],
+        Prefix.enclosing(int.from_bytes(address, "big"), length),
+        on_link=bool(flags & _ON_LINK),
+        autonomous=bool(flags & _AUTONOMOUS),
+        valid_lifetime=valid,
+        preferred_lifetime=preferred,
     )
-    return KernelNotice(message["ifindex"], information)
+    return KernelNotice(index, information)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+NLMSG_ERROR, NLMSG_DONE = 2, 3
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWNEIGH, _RTM_GETNEIGH = 28, 30
 _NLM_F_REQUEST, _NLM_F_DUMP, _NLM_F_DUMP_INTR = 1, 0x300, 0x10
@@ -82,7 +82,7 @@ class Links:
         # None until the first state of a link is known.
         self._states: dict[str, LinkState | None] = dict.fromkeys(interfaces)
         self._listed: set[str] = set()
-        self._socket = _subscribed()
+        self._socket = subscribed(_RTMGRP_LINK)
         self._ask()
 
     def fileno(self) -> int:
@@ -102,7 +102,7 @@ class Links:
             # them, without another word, until this socket was read empty; and a list that is
             # under way refuses the next. A new socket has neither trouble.
             self.close()
-            self._socket = _subscribed()
+            self._socket = subscribed(_RTMGRP_LINK)
             self._ask()
             return []
         changes: list[LinkState] = []
@@ -123,9 +123,7 @@ class Links:
         """Ask the kernel for all links."""
         self._listed.clear()
         body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        length = _MESSAGE.size + len(body)
-        flags = _NLM_F_REQUEST | _NLM_F_DUMP
-        self._socket.send(_MESSAGE.pack(length, _RTM_GETLINK, flags, 1, 0) + body)
+        self._socket.send(list_question(_RTM_GETLINK, body))
 
     def _follow(self, link: Link) -> Iterator[LinkState]:
         if link.present:
@@ -152,26 +150,32 @@ class Links:
         return state
 
 
-def _subscribed() -> socket.socket:
-    """A socket that every change of a link is sent to."""
+def subscribed(groups: int) -> socket.socket:
+    """A socket that the kernel sends every change of these groups to; it never blocks."""
     made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     made.setblocking(False)  # noqa: FBT003
-    made.bind((0, _RTMGRP_LINK))
+    made.bind((0, groups))
     return made
+
+
+def list_question(kind: int, body: bytes) -> bytes:
+    """The message that asks for a whole table of the kernel."""
+    flags = _NLM_F_REQUEST | _NLM_F_DUMP
+    return _MESSAGE.pack(_MESSAGE.size + len(body), kind, flags, 1, 0) + body
 
 
 def read_links(messages: bytes) -> Iterator[Link | Listed]:
     """The links in a datagram of rtnetlink messages; a malformed message ends it."""
-    for kind, flags, body in _split(messages):
+    for kind, flags, body in split_messages(messages):
         if kind in {_RTM_NEWLINK, _RTM_DELLINK}:
             link = _read_link(body, kind)
             if link is not None:
                 yield link
-        elif kind == _NLMSG_DONE:
+        elif kind == NLMSG_DONE:
             yield Listed(consistent=not flags & _NLM_F_DUMP_INTR)
 
 
-def _split(messages: bytes) -> Iterator[tuple[int, int, bytes]]:
+def split_messages(messages: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Each message's type, flags and body."""
     position = 0
     while position + _MESSAGE.size <= len(messages):
@@ -194,10 +198,10 @@ def _read_link(body: bytes, kind: int) -> Link | None:
 
 
 def _name(body: bytes) -> str:
-    return os.fsdecode(_attribute(body, _LINK.size, _IFLA_IFNAME).rstrip(b"\0"))
+    return os.fsdecode(attribute(body, _LINK.size, _IFLA_IFNAME).rstrip(b"\0"))
 
 
-def _attribute(body: bytes, position: int, wanted: int) -> bytes:
+def attribute(body: bytes, position: int, wanted: int) -> bytes:
     """The first attribute of a kind, from `position` on; empty if there is none."""
     while position + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, position)
@@ -225,8 +229,7 @@ def reach(interface: str, address: str) -> Reach:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as table:
             table.settimeout(1.0)
             body = _NEIGHBOUR.pack(socket.AF_INET6, index, 0, 0, 0)
-            flags = _NLM_F_REQUEST | _NLM_F_DUMP
-            table.send(_MESSAGE.pack(_MESSAGE.size + len(body), _RTM_GETNEIGH, flags, 1, 0) + body)
+            table.send(list_question(_RTM_GETNEIGH, body))
             for _ in range(_MOST_READS):
                 messages = table.recv(65536)
                 for found in read_neighbours(messages):
@@ -249,12 +252,12 @@ class Neighbour(NamedTuple):
 
 def read_neighbours(messages: bytes) -> Iterator[Neighbour | None]:
     """The neighbours in a datagram; None is the end of the list. What is malformed ends it."""
-    for kind, _, body in _split(messages):
-        if kind in {_NLMSG_DONE, _NLMSG_ERROR}:
+    for kind, _, body in split_messages(messages):
+        if kind in {NLMSG_DONE, NLMSG_ERROR}:
             yield None
         if kind != _RTM_NEWNEIGH or len(body) < _NEIGHBOUR.size:
             continue
         _, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
-        address = _attribute(body, _NEIGHBOUR.size, _NDA_DST)
+        address = attribute(body, _NEIGHBOUR.size, _NDA_DST)
         found = Reach.REACHED if state & _REACHES else Reach.UNKNOWN
         yield Neighbour(index, address, Reach.LOST if state & _FAILS else found)

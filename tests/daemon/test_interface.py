@@ -1,8 +1,5 @@
 """`--interface` stands for the links that the repository names."""
 
-import subprocess
-import sys
-
 import pytest
 
 from gitops_prefix.daemon.listening import interfaces_of, links_of
@@ -50,9 +47,3 @@ def test_a_given_link_stands_for_the_named_one_whatever_the_source(acquisition, 
     watched = {"home": Watched(Specification("home", acquisition), None).on("br0")}
     assert interfaces_of(watched) == links
     assert links_of(watched) == links | kernel
-
-
-def test_nobody_pays_for_pyroute2_who_does_not_use_it():
-    """8 MiB: it is imported when a watcher of the kernel starts."""
-    words = "import sys, gitops_prefix.cli.run; sys.exit('pyroute2' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0

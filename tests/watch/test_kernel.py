@@ -96,9 +96,9 @@ TABLE = {
     "several": (address() + prefix() + address(GONE), [TOLD, NOTICE, TOLD._replace(present=False)]),
     "the end of the list": (address() + message(DONE, bytes(4)), [TOLD, AddressesListed()]),
     "a question that is refused": (message(ERROR, struct.pack("=i", -16) + address()), [KernelBusy()]),
-    "a refusal of a damaged question": (message(ERROR, struct.pack("=i", -16) + address()[:30]), []),
+    "a refusal of a damaged question": (message(ERROR, struct.pack("=i", -16) + address()[:30]), [KernelBusy()]),
     "an end that tells of an error with no such number": (
-        bytes.fromhex("14000000030002ff010000000000000000000080"), [],
+        bytes.fromhex("14000000030002ff010000000000000000000080"), [AddressesListed()],
     ),
     "a setting": (message(NETCONF, struct.pack("=B3x", 10)), [SettingsChanged()]),
     "a link": (message(16, bytes(16)), []),
