@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import click
 
 from gitops_prefix import version
+from gitops_prefix.cli.output import outlive_readers
 from gitops_prefix.decide.fields import EMPTY, NO_VALUE, nearest
 from gitops_prefix.errors import InputError, Place, Problem
 
@@ -90,6 +91,8 @@ class LazyGroup(click.Group):
         command = load(cmd_name)
         if cmd_name in _LONG:
             gc.enable()
+        else:
+            outlive_readers()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -176,15 +179,12 @@ def read_config(path: Path) -> Config:
     """Return the mapping in a configuration file, and where its keys are.
 
     Raises:
-        InputError: the file cannot be read, is not YAML, or is not a mapping.
+        InputError: the file cannot be read, or is not one mapping in YAML.
     """
     # Most runs have no such file.
     from gitops_prefix.render.node import MappingNode, key_text  # noqa: PLC0415
-    from gitops_prefix.render.parse import (  # noqa: PLC0415
-        NotYamlError,
-        locate,
-        plain_value,
-    )
+    from gitops_prefix.render.parse import NotYamlError, plain_value  # noqa: PLC0415
+    from gitops_prefix.render.settings import locate_settings  # noqa: PLC0415
     from gitops_prefix.render.source import Source  # noqa: PLC0415
 
     place = Place(str(path))
@@ -193,7 +193,7 @@ def read_config(path: Path) -> Config:
             message = "is longer than 5 MiB, and cannot be options"
             raise InputError(Problem("config-unreadable", message, place))
         source = Source.decode(str(path), path.read_bytes())
-        root = locate(source.text)
+        root = locate_settings(source)
         content = plain_value(root)
     except OSError as error:
         message = f"cannot be read: {error.strerror}"

@@ -8,7 +8,6 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import TextIO
 
 import click
 
@@ -20,6 +19,8 @@ from gitops_prefix.cli.output import (
     OUTSIDE_FAILED,
     Format,
     colour_wish,
+    drop_the_rest,
+    outlive_readers,
     print_errors,
 )
 from gitops_prefix.errors import InputError, OutsideError, Problem
@@ -42,20 +43,15 @@ def enter(arguments: list[str] | None = None) -> int:
     try:
         return _run(arguments)
     except BrokenPipeError:
-        _drop_the_rest(sys.stdout)
+        drop_the_rest(sys.stdout)
         return DONE
     except OSError as error:
-        _drop_the_rest(sys.stdout)
+        drop_the_rest(sys.stdout)
         try:
             click.echo(f"error: cannot write the answer: {error.strerror} [outside]", err=True)
         except OSError:
-            _drop_the_rest(sys.stderr)
+            drop_the_rest(sys.stderr)
         return OUTSIDE_FAILED
-
-
-def _drop_the_rest(stream: TextIO) -> None:
-    """Discard what was not written yet: Python would complain of it at exit, with the code 120."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: list[str] | None) -> int:  # noqa: PLR0911  one return a kind of error
@@ -115,6 +111,7 @@ def _configured(words: list[str]) -> object:
 
 def _show_usage(error: click.ClickException, form: Format) -> None:
     """A reader gets the way to --help, a program what it can read."""
+    outlive_readers()
     if form is Format.TEXT or isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
     else:

@@ -4,10 +4,13 @@ Data goes to stdout and everything else to stderr. Errors in JSON or for GitHub 
 since they were asked for.
 """
 
+import io
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from typing import Any, TextIO
 
 import click
 
@@ -34,6 +37,43 @@ class Format(StrEnum):
 _SEVERITY_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 _DIFF_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+class _UntilClosed(io.FileIO):
+    """A stream that drops what nobody reads any more, as in `validate | head -1`."""
+
+    def write(self, octets: Any) -> int:
+        try:
+            return super().write(octets)
+        except BrokenPipeError:
+            drop_the_rest(self)
+            return len(octets)
+
+
+def outlive_readers() -> None:
+    """Let a command end with its own exit code, although who reads its words leaves before.
+
+    Not for a command that runs until somebody ends it.
+    """
+    if sys.__stdout__ is not None and sys.stdout is sys.__stdout__:
+        sys.stdout = _outliving(sys.__stdout__)
+    if sys.__stderr__ is not None and sys.stderr is sys.__stderr__:
+        sys.stderr = _outliving(sys.__stderr__)
+
+
+def _outliving(stream: TextIO) -> TextIO:
+    stream.flush()
+    buffer = io.BufferedWriter(_UntilClosed(stream.fileno(), "wb", closefd=False))
+    return io.TextIOWrapper(
+        buffer, stream.encoding, stream.errors, line_buffering=stream is sys.__stderr__
+    )
+
+
+def drop_the_rest(stream: io.FileIO | TextIO) -> None:
+    """Discard what was not written yet: Python would complain of it at exit, with the code 120."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def colour_wish() -> bool | None:
@@ -73,6 +113,7 @@ def print_errors(problems: Iterable[Problem], form: Format) -> None:
     """
     from gitops_prefix.publish.scrub import redact  # noqa: PLC0415  only errors need it
 
+    outlive_readers()
     problems = [replace(problem, message=redact(problem.message)) for problem in problems]
     if form is Format.JSON:
         errors = [problem for problem in problems if problem.severity is Severity.ERROR]

@@ -21,14 +21,13 @@ from gitops_prefix.render.files import (
     MOST_BYTES,
     NEEDLES,
     TOO_LONG,
+    YAML,
     IgnoredPaths,
     RepositoryFiles,
     SkippedFile,
     ignore_lines,
     is_annotated_json,
-    is_binary,
     is_gits_own,
-    is_yaml,
     looks_managed,
     may_be_marked,
     unsearched,
@@ -38,6 +37,8 @@ from gitops_prefix.render.settings import SETTINGS_FILE, read_settings
 _MOST_ARGUMENTS = 1000
 _REMEMBERED_COMMITS = 4
 _OWN_FILES = {SETTINGS_FILE, IGNORE_FILE}
+_WIDE = "[^ -~]".join("dynamic")
+"""What UTF-16 makes of a part of each needle: a command line holds no NUL."""
 _MISSING = ("rev-list", "--quiet", "--objects", "--missing=print")
 
 
@@ -78,6 +79,13 @@ class Scope:
         folder = "" if below == "." else re.sub(r"([*?\[\\])", r"\\\1", below) + "/"
         others = (f":(top,exclude)*{end}" for end in unsearched())
         return [f":(top,glob){folder}**" if folder else ":(top)", *others]
+
+    @property
+    def yaml_pathspecs(self) -> list[str]:
+        """Those of YAML alone, and perhaps of directories that differ by case."""
+        first, *others = self.pathspecs
+        below = first.partition(")")[2].removesuffix("**")
+        return [*(f":(top,glob,icase){below}**/*{end}" for end in YAML), *others]
 
     @property
     def outside(self) -> bool:
@@ -177,7 +185,7 @@ def _sort(
     """The files that count, and those that would if they were not ignored."""
     found, skipped = {}, []
     for path, content in read.items():
-        if not _is_found(content, path, named):
+        if not (named.match_file(path) or looks_managed(content, path)):
             if is_annotated_json(content, path) and not ignored.match_file(path):
                 skipped.append(SkippedFile(path, AS_JSON))
             continue
@@ -239,13 +247,6 @@ def read_changes(
     return ManagedFiles(files, known.ignored, known.named)
 
 
-def _is_found(content: bytes, path: str, named: IgnoredPaths) -> bool:
-    """Whether a file counts; of YAML, only what is no binary file."""
-    if named.match_file(path):
-        return True
-    return looks_managed(content, path) and not (is_yaml(path) and is_binary(content))
-
-
 def read_modes(git: Git, commit: str, paths: Iterable[str]) -> dict[str, str]:
     """The modes of those files that the commit has, as git writes them."""
     wanted = sorted(paths)
@@ -266,8 +267,15 @@ def _own_files(git: Git, commit: str) -> list[str]:
 
 def _search(git: Git, commit: str, scope: Scope) -> list[str]:
     needles = [word for needle in NEEDLES for word in ("-e", needle.decode())]
-    options = ("-l", "-z", "-F", *needles)
-    found = git.ask("grep", *options, commit, "--", *scope.pathspecs)
+    found = _grep(git, "-F", *needles, commit, "--", *scope.pathspecs)
+    # An expression costs several times what fixed strings do, so few files are searched by it.
+    wide = _grep(git, "-E", "-e", _WIDE, commit, "--", *scope.yaml_pathspecs)
+    return [*found, *wide]
+
+
+def _grep(git: Git, *words: str) -> list[str]:
+    """The files of a commit in which git finds something, binary files too."""
+    found = git.ask("grep", "-l", "-z", *words)
     # Status 1 means "nothing found". git reports an unreadable blob and skips it.
     if found.status not in {0, 1} or "error:" in found.stderr:
         raise GitFailedError("grep", found)

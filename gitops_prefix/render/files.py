@@ -60,7 +60,7 @@ NESTED = (
 _MOST_IGNORE_BYTES = 64 * 1024
 _BINARY_BYTES = 8000
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_YAML = (".yaml", ".yml")
+YAML = (".yaml", ".yml")
 _BINARY = (
     *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".ttf", ".woff", ".woff2"),
     *(".zip", ".gz", ".tgz", ".tar", ".bin", ".mp4"),
@@ -154,7 +154,7 @@ class RepositoryFiles(dict[str, bytes]):
 
 def is_yaml(path: str) -> bool:
     """Whether a file is read by the rules of YAML; any other is a text."""
-    return path.lower().endswith(_YAML)
+    return path.lower().endswith(YAML)
 
 
 def unsearched() -> tuple[str, ...]:

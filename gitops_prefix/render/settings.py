@@ -14,7 +14,7 @@ from gitops_prefix.render.files import (
     is_yaml,
     looks_managed,
 )
-from gitops_prefix.render.node import nearest_node
+from gitops_prefix.render.node import MappingNode, Node, key_text, nearest_node
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import Source
 
@@ -66,7 +66,7 @@ def read_settings(content: bytes | None) -> Settings:
         return Settings()
     try:
         source = Source.decode(SETTINGS_FILE, content)
-        root = locate(source.text)
+        root = locate_settings(source)
         value = plain_value(root)
     except NotYamlError as error:
         problem = Problem("config-not-yaml", f"is not YAML: {error}", source.place(error.offset))
@@ -114,6 +114,29 @@ def read_settings(content: bytes | None) -> Settings:
     if problems:
         raise InputError(*problems)
     return Settings(prefixes, rewrites, lists)
+
+
+def locate_settings(source: Source) -> Node | None:
+    """The root node of settings, or None when they are empty.
+
+    A manifest may have the same name, and any number of documents.
+
+    Raises:
+        InputError: there is a second document, which nothing would read.
+        NotYamlError: as `locate` does.
+    """
+    root = locate(source.text)
+    entries = root.entries if isinstance(root, MappingNode) else ()
+    if {"apiVersion", "kind"} <= {key_text(entry.key) for entry in entries}:
+        return root
+    for span in [*source.documents()][1:]:
+        if locate(source.text[span.start : span.end]) is not None:
+            message = (
+                "a second document begins here, and only one is read: write all settings into one, "
+                "and remove this line"
+            )
+            raise InputError(Problem("config-second-document", message, source.place(span.start)))
+    return root
 
 
 def _refuse_empty(fields: Fields, *keys: str) -> None:

@@ -101,6 +101,10 @@ def test_where_nothing_can_be_written_is_the_outside(words, nowhere, capsys):
 
 CONFIGS = {
     "no YAML": ("output: [\n", "gitops-prefix.yaml:2:1: error: is no YAML"),
+    "a second document": (
+        "branch: main\n---\nexclude: x\n",
+        "gitops-prefix.yaml:2:1: error: a second document begins here",
+    ),
     "no mapping": ("- a\n", "gitops-prefix.yaml:1:1: error: must hold options"),
     "a key that no command has": ("push-brnch: x\n", 'gitops-prefix.yaml:1:1: error: "push-brnch" is no option of any command. Did you mean "push-branch"?'),
     "a flag that is a number": ("verbose: 1\n", 'gitops-prefix.yaml:1:1: error: "verbose" must be true or false'),
@@ -249,6 +253,12 @@ def test_an_answer_that_cannot_be_written_is_a_failure_outside(words, nowhere):
     assert (answer.returncode, answer.stderr) == (3, words)
 
 
+STATIC = """\
+apiVersion: dynamic-prefix.io/v1alpha1
+kind: DynamicPrefix
+metadata: {{name: home}}
+spec: {{acquisition: {{static: {{prefix: "{}"}}}}}}
+"""
 STREAMS = {
     "both are full": (">/dev/full 2>&1", ["status"], 3),
     "no answer is read, and words have no room": (">&- 2>/dev/full", ["status", "nowhere"], 3),
@@ -257,12 +267,24 @@ STREAMS = {
     "nothing is open, for an error": ("<&- >&- 2>&-", ["status", "nowhere"], 2),
     "nothing is open, for a daemon": ("<&- >&- 2>&-", ["run", "--once", "--repo", "x.git"], 2),
     "a reader of one line": ("| head -1", ["run", "--help"], 0),
+    "nobody reads an answer": ("| :", ["status"], 0),
+    "nobody reads of an error": ("2>&1 | :", ["validate", "nowhere"], 2),
+    "nobody reads of an error in JSON": ("| :", ["validate", "nowhere", "--output", "json"], 2),
+    "nobody reads of an error in usage": ("2>&1 | :", ["run", "--nothing"], 2),
+    "nobody reads of a command that is none": ("2>&1 | :", ["nothing"], 2),
+    "nobody reads of files that are wrong": ("| :", ["validate", "wrong", "--output", "github"], 2),
+    "nobody reads what is wrong": ("2>&1 | :", ["validate", "wrong"], 2),
+    "nobody reads the diff": ("| :", ["render", "--check", "--diff", "old"], 1),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("streams", "words", "code"), STREAMS.values(), ids=STREAMS)
 def test_a_stream_that_is_full_or_closed_leaves_the_exit_code_true(streams, words, code, nowhere):
     """Python itself would leave with 120, and a socket would get the number of a closed stream."""
+    for name, prefix in (("wrong", "2001:db8::1/64"), ("old", "2001:db8::/64")):
+        if name in words:
+            (nowhere / name).mkdir()
+            (nowhere / name / "prefix.yaml").write_text(STATIC.format(prefix))
     command = f'set -o pipefail; "{sys.executable}" -m gitops_prefix {" ".join(words)} {streams}'
     answer = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120

@@ -200,8 +200,6 @@ LEFT_ALONE = {
     },
     "attributes": {".gitattributes": ("100644", b"* filter=x diff=x merge=x working-tree-encoding=UTF-16 ident export-subst\n")},
     "a pointer of LFS": {"a.yaml": ("100644", b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 9\n" % (b"0" * 64))},
-    "UTF-16": {"a.yaml": ("100644", POOL_A.decode().encode("utf-16"))},
-    "a NUL": {"a.yaml": ("100644", POOL_A + b"\0")},
     "100 MiB": {"a.yaml": ("100644", POOL_A + bytes(100 << 20)), "b.yaml": ("100644", POOL_A + b"#" * (6 << 20))},
     "options that a repository does not set": {
         "gitops-prefix.yaml": ("100644", b"repo: ext::sh -c touch% ran\nbranch: other\nclone-dir: /ran\nssh-key: /etc/shadow\n"
@@ -236,6 +234,9 @@ HELD_BACK = {
     "a deep marker": ({"a.yaml": b'a: x # {"$dynamicprefix": ' + b"[" * 100000 + b"}\n"}, "marker-not-json", "is not JSON"),
     "an annotation of a MiB": ({"a.yaml": POOL_A.replace(b"loadbalancers", b"l" * (1 << 20))}, "unknown-address-range", "[...]"),
     "an annotation that a terminal obeys": ({"a.yaml": POOL_A.replace(b"loadbalancers", b'"\\e[2J\\n::error::x"')}, "unknown-address-range", "\\x1b[2J\\n::error"),
+    "UTF-16": ({"a.yaml": POOL_A.decode().encode("utf-16")}, "not-utf8", "is UTF-16"),
+    "UTF-16 without its mark": ({"a.yml": POOL_A.decode().encode("utf-16-le")}, "not-utf8", "is UTF-16"),
+    "a NUL": ({"a.yaml": POOL_A + b"\0"}, "not-yaml", "a character that YAML does not allow"),
     "a surrogate": ({"a.yaml": POOL_A + b"x: \xed\xa0\x80\n"}, "not-utf8", "is not UTF-8"),
     "a written surrogate": ({"a.yaml": POOL_A.replace(b"pool-1", b'"\\ud800"')}, "not-yaml", "invalid Unicode character"),
     "more values than anybody reads": ({"a.yaml": MARKED + b"b: [%s]" % (b"x," * 300000)}, "not-yaml", "more than 200000 values"),

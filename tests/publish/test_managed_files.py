@@ -24,6 +24,9 @@ READ = {
     "a marker": ("a.yaml", b'a: x # {"$dynamicprefix": "home:prefix"}\n'),
     "the shorter suffix": ("a.yml", MANAGED),
     "a byte order mark": ("a.yaml", b"\xef\xbb\xbf" + MANAGED),
+    "a NUL": ("a.yaml", MANAGED + b"\0"),
+    "UTF-16": ("wide.YAML", MANAGED.decode().encode("utf-16")),
+    "UTF-16 of the other order, without its mark": ("a.yml", MANAGED.decode().encode("utf-16-be")),
     "bytes that are no UTF-8": ("a.yaml", b"# \xff\n" + MANAGED),
     "no line break at the end": ("a.yaml", MANAGED.rstrip()),
     "exactly 5 MiB": ("a.yaml", MANAGED.ljust(MOST_BYTES, b"#")),
@@ -44,7 +47,7 @@ LEFT = {
     "an empty file": ("a.yaml", b""),
     "another suffix": ("a.md", MANAGED),
     "a template's suffix": ("a.yaml.tpl", MANAGED),
-    "a binary file": ("a.yaml", b"\0" + MANAGED),
+    "UTF-16, and nothing managed": ("a.yaml", "dynamics: 1\n".encode("utf-16")),
     "more than 5 MiB": ("a.yaml", MANAGED.ljust(MOST_BYTES + 1, b"#")),
     "a name of two lines": ("a\nb.yaml", MANAGED),
 }

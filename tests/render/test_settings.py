@@ -14,6 +14,11 @@ READ = {
     "no prefixes": (b"externalDNS: {annotationPrefixes: []}\n", DEFAULT),
     "nothing below": (b"externalDNS: {}\nrewrite: []\nlists: []\n", DEFAULT),
     "a prefix without its slash": (b"externalDNS: {annotationPrefixes: [a.b-c]}\n", ("a.b-c/",)),
+    "a manifest of that name": (
+        b"apiVersion: v1\nkind: Namespace\n---\napiVersion: v1\nkind: Service\n",
+        DEFAULT,
+    ),
+    "marks of an only document": (b"# a\n---\nbranch: main\n...\n# b\n---\n---\n", DEFAULT),
     "prefixes": (b"externalDNS:\n  annotationPrefixes: [a/, b/]\n", ("a/", "b/")),
 }
 
@@ -25,6 +30,14 @@ def test_the_prefixes_of_external_dns_are_read(content: bytes | None, prefixes: 
 
 REFUSED = {
     "no YAML": (b"a: [\n", "gitops-prefix.yaml:2:1: is not YAML: "),
+    "a second document": (
+        b"a: 1\n---\n# none\n---\nlists: []\n",
+        "gitops-prefix.yaml:4:1: a second document begins here, and only one is read",
+    ),
+    "a document behind an empty one": (
+        b"---\n---\nlists: []\n",
+        "gitops-prefix.yaml:2:1: a second",
+    ),
     "an alias without an anchor": (b"a: *x\n", "gitops-prefix.yaml: is not YAML: *x has no anchor"),
     "a wrong type": (
         b"externalDNS: {annotationPrefixes: text}\n",
