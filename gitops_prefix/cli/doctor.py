@@ -256,10 +256,9 @@ def _repository(
             return None
         words = f"{repository.branch} is at {tip[:12]}, with {len(files)} managed files"
         yield Check("remote", Finding.OK, words)
-        if below and not files and not repository.has_directory(below):
-            words = f'--path "{below}" is no directory of the branch {repository.branch}'
+        if below and not files and (reason := repository.why_no_directory(below)):
             remedy = "name a directory that is there, from the root of the repository"
-            yield Check("path", Finding.WRONG, words, remedy)
+            yield Check("path", Finding.WRONG, f'--path "{below}" {reason}', remedy)
         if signers is not None:
             fault = repository.fault_of_tip()
             yield Check(

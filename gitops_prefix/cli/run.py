@@ -161,9 +161,8 @@ def _refuse_what_is_missing(
     """
     problems = _missing_links(watched)
     path = settings.repository.path
-    if path and not watched and not repository.has_directory(path):
-        message = f'--path "{path}" is not a directory on {repository.branch}'
-        problems.append(Problem("invalid-path", message))
+    if path and not watched and (reason := repository.why_no_directory(path)):
+        problems.append(Problem("invalid-path", f'--path "{path}" {reason}'))
     if problems:
         raise InputError(*problems)
 

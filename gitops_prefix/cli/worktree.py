@@ -23,6 +23,7 @@ from gitops_prefix.render.files import (
     MARKER,
     MOST_BYTES,
     NESTED,
+    NOT_CHECKED_OUT,
     TOO_LONG,
     IgnoredPaths,
     RepositoryFiles,
@@ -94,9 +95,11 @@ def read_managed_files(  # noqa: PLR0913  each is one filter
     ignored = IgnoredPaths([*ignore_lines(read_own_file(root / IGNORE_FILE)), *exclude])
     cut = len(f"{root}/")
     found: dict[str, bytes] = {}
-    skipped: list[SkippedFile] = []
+    skipped = [
+        SkippedFile(path[cut:], NOT_CHECKED_OUT) for path in _empty_submodules(start, listed)
+    ]
     links: list[str] = []
-    nested: list[str] = []
+    nested = [*_other_repositories(start, root, listed)]
     for path in walk(
         str(start), listed, links, lambda path: ignored.match_file(path[cut:]), nested
     ):
@@ -132,6 +135,19 @@ def read_managed_files(  # noqa: PLR0913  each is one filter
             if _leads_out(link, root) and not ignored.match_file(link[cut:])
         ),
     )
+
+
+def _other_repositories(start: Path, root: Path, listed: set[str] | None) -> Iterator[str]:
+    """The directory where a search of a work tree starts, if a submodule or the like has it."""
+    below = itertools.takewhile(lambda folder: folder != root, (start, *start.parents))
+    if listed is not None and any(os.path.lexists(folder / ".git") for folder in below):
+        yield str(start)
+
+
+def _empty_submodules(start: Path, listed: set[str] | None) -> Iterator[str]:
+    """The same, if it is a submodule without files; git lists no other empty directory."""
+    if listed is not None and str(start) in listed and not _entries(str(start)):
+        yield str(start)
 
 
 def _first_managed(folder: str) -> str | None:

@@ -4,6 +4,7 @@ Two references matter: the branch as it was last seen, and our commit that is no
 branch yet. A crash at any moment leaves nothing else behind.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -237,12 +238,19 @@ class Repository:
                 self._files.read(commit)
         return self._files.of(commit)
 
-    def has_directory(self, path: str) -> bool:
-        """Whether the branch, as it was last seen, has this directory."""
+    def why_no_directory(self, path: str) -> str:
+        """What a path of the branch is, as it was last seen, if no directory; else nothing."""
+        none = f"is not a directory on {self.branch}"
         if self.tip is None:
-            return False
-        answer = self._git.ask("cat-file", "-t", f"{self.tip}:{path.strip('/')}")
-        return answer.stdout.strip() == b"tree"
+            return none
+        wanted = path.strip("/")
+        if self._git.ask("cat-file", "-t", f"{self.tip}:{wanted}").stdout.strip() == b"tree":
+            return ""
+        above = itertools.accumulate(wanted.split("/"), "{}/{}".format)
+        listed = self._git.ask("--literal-pathspecs", "ls-tree", "--full-tree", self.tip, *above)
+        if b" commit " not in listed.stdout:
+            return none
+        return f"is in a Git submodule of {self.branch}: let a run of that repository write it"
 
     def changed_paths(self, before: str, after: str) -> list[str]:
         """The files that differ between two commits; empty if one of them is unknown."""

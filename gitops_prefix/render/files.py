@@ -56,6 +56,11 @@ NESTED = (
     "has a managed field, and is in another Git repository inside of this one, such as a "
     "submodule, so it stays as it is: let a run of that repository write it, or move the file here"
 )
+NOT_CHECKED_OUT = (
+    "is a Git submodule without its files, which are another repository's: let a run of that "
+    "repository write them"
+)
+WHOLE_REASONS = frozenset({AS_JSON, NESTED, NOT_CHECKED_OUT})
 """What is said of a file that is not read, as a whole sentence behind its place."""
 _MOST_IGNORE_BYTES = 64 * 1024
 _BINARY_BYTES = 8000

@@ -10,9 +10,8 @@ from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.binding import Binding, Bound, Surroundings, Target
 from gitops_prefix.render.dynamic_prefix import DynamicPrefixDocument, read_dynamic_prefix
 from gitops_prefix.render.files import (
-    AS_JSON,
     MARKER,
-    NESTED,
+    WHOLE_REASONS,
     RepositoryFiles,
     is_binary,
     is_wide,
@@ -193,7 +192,7 @@ def _skipped(files: Mapping[str, bytes]) -> Iterator[Problem]:
     """A word for each file with a marker that is not read."""
     for path, reason in RepositoryFiles.of(files).skipped:
         why = f"holds a marker or is named in the settings, and is skipped: {reason}"
-        message = reason if reason in {AS_JSON, NESTED} else why
+        message = reason if reason in WHOLE_REASONS else why
         yield Problem("skipped-file", message, Place(path, 1, 1), Severity.WARNING)
 
 

@@ -75,7 +75,7 @@ WRONG = {
     "a remote without a host": (["--repo", "https://"], "options", "names no host"),
     "no such branch": (["--branch", "nope"], "remote", 'no branch "nope"'),
     "a path without any": (["--path", "nope"], "manifests", "no DynamicPrefix"),
-    "a path that is not there": (["--path", "nope"], "path", "is no directory of the branch main"),
+    "a path that is not there": (["--path", "nope"], "path", "is not a directory on main"),
     "a key that signs nothing": (["--signing-key", "gone"], "options", "--signing-key gone"),
 }
 

@@ -59,6 +59,19 @@ def test_a_path_that_is_not_there_is_bad_input(tmp_path, bare):
     assert call(tmp_path, *words, "--path", "empty/").returncode == 0
 
 
+def test_a_path_in_a_submodule_is_bad_input(tmp_path, bare):
+    tree = tmp_path / "tree"
+    tip = git(tree, "rev-parse", "HEAD").strip()
+    git(tree, "update-index", "--add", "--cacheinfo", f"160000,{tip},house/infra")
+    git(tree, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x")
+    git(tree, "push", "-q", "origin", "main")
+    words = ["--repo", str(bare), "--path", "house/infra/network/"]
+    for command in (["run", "--once", "--wait", "0s"], ["doctor", "--wait", "0s"]):
+        answer = call(tmp_path, *command, *words)
+        assert answer.returncode == (1 if command[0] == "doctor" else 2)
+        assert "is in a Git submodule of main: let a run of" in answer.stdout + answer.stderr
+
+
 def test_a_dry_run_says_what_it_would_publish_and_leaves_no_trace(tmp_path, bare):
     """Neither on the branch nor in the clone: the run without it publishes."""
     before = commits(bare)

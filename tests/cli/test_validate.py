@@ -452,3 +452,24 @@ def test_a_managed_manifest_in_a_submodule_is_named_with_its_remedy(tmp_path, ca
         assert "such as a submodule" in out + err
     assert enter(["validate", str(outer), "--exclude", "infra/"]) == 0
     assert "infra" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["validate"], ["render", "--check"]], ids=" ".join)
+def test_a_path_in_a_submodule_is_named_as_the_cause(words, tmp_path, capsys):
+    """With its files, and as most pipelines check it out, without."""
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    (inner / "deep").mkdir(parents=True)
+    (inner / "deep" / "pool.yaml").write_text(POOL)
+    commit_all(inner)
+    outer.mkdir()
+    (outer / "prefix.yaml").write_text(HOME)
+    commit_all(outer)
+    git(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "infra")
+    commit_all(outer)
+    for path in ("infra", "infra/deep/"):
+        assert enter([*words, str(outer), "--path", path]) == 2
+        said = capsys.readouterr().err
+        assert "infra/deep/pool.yaml: has a managed field, and is in another Git repository" in said
+    git(outer, "submodule", "--quiet", "deinit", "-f", "infra")
+    assert enter([*words, str(outer), "--path", "infra"]) == 2
+    assert "is read: infra: is a Git submodule without its files" in capsys.readouterr().err
