@@ -104,7 +104,15 @@ class Command(click.Command):
         wrong: list[click.UsageError] = ctx.meta.get(_WRONG, [])
         keys: list[Problem] = ctx.meta.get(WRONG_KEYS, [])
         if wrong or keys:
-            problems = [*self.check(ctx.params)] if self.check else []
+            # A wrong option counts as not given, so nothing that names it is known to be true.
+            flags = {
+                flag
+                for error in wrong
+                if isinstance(error, click.BadParameter) and error.param
+                for flag in error.param.opts
+            }
+            found = self.check(ctx.params) if self.check else ()
+            problems = [each for each in found if flags.isdisjoint(_words(each.message))]
             if len(wrong) == 1 and not keys and not problems:
                 raise wrong[0]
             usage = [Problem("usage", error.format_message()) for error in wrong]
@@ -124,6 +132,10 @@ class Command(click.Command):
                 formatter.write_dl(records)
         with formatter.section("Options"):
             formatter.write_dl(everywhere)
+
+
+def _words(text: str) -> set[str]:
+    return {word.rstrip(":,.;") for word in text.split()}
 
 
 def variable_of(flag: str) -> str:

@@ -5,7 +5,8 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from math import ceil, inf, isinf
 from typing import TextIO
@@ -22,7 +23,7 @@ from gitops_prefix.daemon.outcome import (
     Result,
 )
 from gitops_prefix.decide.fields import format_duration
-from gitops_prefix.errors import Severity
+from gitops_prefix.errors import Problem, Severity
 from gitops_prefix.plan.occasion import StatusChange
 from gitops_prefix.publish.message import change_line
 from gitops_prefix.publish.scrub import redact
@@ -32,8 +33,10 @@ log = logging.getLogger(__name__)
 _HOUR = 3600.0
 _MOST_WORDS = 64
 """Failures of one outage that are remembered; a server may say something new each time."""
-_NUMBERS = re.compile(r"[0-9a-f]{7,}|[0-9]+")
-"""Commit ids and counts: with others the words are the same words."""
+_MOST_PROBLEMS = 10_000
+"""Of the repository; with more of them, those that are forgotten are logged again at each pass."""
+_VARIES = re.compile(r"tmp_[\w.-]+|[0-9a-f]{7,}|[\w:-]*[0-9][\w:-]*")
+"""Commit ids, counts, the names of requests and temporary files: with others it is the same."""
 _COMMAND = re.compile(r"\bgit [a-z-]+: ")
 """Which call failed: a push and the looks after it fail in the same words for the same reason."""
 
@@ -117,39 +120,49 @@ class OncePerMinute:
 
 
 class _Repeated:
-    """Says when words that come again and again are worth a line: when new, then once an hour."""
+    """Says when what comes again and again is worth a line: when new, then once an hour."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self._logged: dict[str, float] = {}
+        self._most = most
 
-    def admit(self, words: str, now: float) -> bool:
-        """Whether to log the words now."""
-        key = _same(words)
+    def admit(self, key: str, now: float) -> bool:
+        """Whether to log it now."""
         at = self._logged.get(key)
         if at is not None and now - at < _HOUR:
             return False
         self._logged.pop(key, None)
         self._logged[key] = now
-        if len(self._logged) > _MOST_WORDS:
+        if len(self._logged) > self._most:
             del self._logged[next(iter(self._logged))]
         return True
 
-    def keep(self, words: Iterable[str]) -> None:
+    def keep(self, keys: Iterable[str]) -> None:
         """Forget what is not said any more: when it comes back, it is news."""
-        kept = set(map(_same, words))
+        kept = set(keys)
         self._logged = {key: at for key, at in self._logged.items() if key in kept}
 
 
 def _same(words: str) -> str:
     """The words without what differs between two tries that fail for one reason."""
-    return _NUMBERS.sub("#", _COMMAND.sub("", words))
+    return _VARIES.sub("#", _COMMAND.sub("", words))
+
+
+def _with_keys(problems: Iterable[Problem]) -> Iterator[tuple[str, Problem]]:
+    """Each problem with a key that stays when its line moves, and that no other problem has."""
+    seen: Counter[str] = Counter()
+    for problem in problems:
+        path = problem.place.path if problem.place else ""
+        key = f"{path}: {problem.code}: {_same(problem.message)}"
+        seen[key] += 1
+        yield f"{key} {seen[key]}", problem
 
 
 class _Outage:
     """The passes that failed in a row: what is logged of them, and of their end."""
 
     def __init__(self) -> None:
-        self._words = _Repeated()
+        self._words = _Repeated(_MOST_WORDS)
         self._began: float | None = None
         self._result: Result | None = None
         self._tries = 0
@@ -161,7 +174,7 @@ class _Outage:
         self._tries += 1
         self._result = result
         line = f"{result}: {words}"
-        if not self._words.admit(line, now):
+        if not self._words.admit(_same(line), now):
             return None
         return line if self._tries == 1 else f"{line} ({self._lasted(now)})"
 
@@ -191,7 +204,8 @@ class PassLog:
     def __init__(self, branch: str, clock: Callable[[], float]) -> None:
         """Log passes over this branch."""
         self._branch, self._clock = branch, clock
-        self._outage, self._problems, self._others = _Outage(), _Repeated(), OncePerMinute()
+        self._outage, self._problems = _Outage(), _Repeated(_MOST_PROBLEMS)
+        self._others = OncePerMinute()
         self._follows = False
         # What our waiting commits change: by DynamicPrefix, and by field.
         self._waiting: dict[str, StatusChange] = {}
@@ -225,13 +239,14 @@ class PassLog:
                 log.log(level, "%s%s", line, _next_try(outcome, next_try_in))
 
     def _report_problems(self, outcome: Outcome, now: float) -> None:
-        for problem in outcome.problems:
-            if self._problems.admit(str(problem), now):
+        found = tuple(_with_keys(outcome.problems))
+        for key, problem in found:
+            if self._problems.admit(key, now):
                 wrong = problem.severity is Severity.ERROR
                 level = logging.ERROR if wrong else logging.WARNING
                 log.log(level, "%s [%s]", problem, problem.code)
         if outcome.decided is not None and outcome.failed is None:
-            self._problems.keep(map(str, outcome.problems))
+            self._problems.keep(key for key, _ in found)
 
     def _report_decided(
         self, outcome: Outcome, decided: Decided, now: float, *, watches: bool

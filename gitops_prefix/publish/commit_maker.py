@@ -21,6 +21,10 @@ _CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
 _PLAIN_FILE = "100644"
 _UNSIGNED = "refs/gitops-prefix/unsigned"
 """Points at a commit that is not signed yet; it is never pushed."""
+_LEFT_AS_IT_IS = (
+    ", and nothing is built on it (--require-signed-parent): look at it, and put a signed commit "
+    "on the branch"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +204,7 @@ class CommitMaker:
         said = " ".join(answer.stderr.split())[:500]
         return (
             f"{commit[:12]} is not signed by a key in {self._signers.file}"
-            f"{f' ({said})' if said else ''}, and nothing is built on it "
-            "(--require-signed-parent): look at it, and put a signed commit on the branch"
+            f"{f' ({said})' if said else ''}{_LEFT_AS_IT_IS}"
         )
 
     def _modes_of(self, wanted: Wanted) -> dict[str, str]:
@@ -230,7 +233,8 @@ class CommitMaker:
         if fault := self.fault_of(tried):
             message = (
                 "the public half of --signing-key has to be in the file of "
-                f"--require-signed-parent, or nothing is built on our own commits: {fault}"
+                "--require-signed-parent, or nothing is built on our own commits: a try "
+                f"{fault.removesuffix(_LEFT_AS_IT_IS)}"
             )
             raise InputError(Problem("invalid-signers", message))
 

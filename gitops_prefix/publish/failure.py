@@ -6,7 +6,7 @@ kind, which says what helps: make the commit anew, act, or wait.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -286,6 +286,15 @@ _OF_OUR_DISK = (
 )
 _BY_CHANCE = re.compile(r"(?<=\btmp_)(pack|obj|idx|rev)_\w+")
 """git's names for files that it is writing; each try has another one."""
+_NO_REASON = (
+    "hint:",
+    "To ",
+    "Done",
+    "fast-import: dumping crash report",
+    # Each fetch asks for what is small alone; a server that gives everything is no trouble.
+    "warning: filtering not recognized by server",
+)
+"""How lines begin that are no part of the reason."""
 _LOCAL_STAGES = {Stage.READ, Stage.RENDER, Stage.COMMIT}
 """Stages that use only our own disk."""
 
@@ -320,8 +329,11 @@ def read_failure(
         status: git's exit status, shown if there are no words.
         otherwise: the reason if no row of the table matches.
     """
-    words = (_clean(said) or f"exit status {status}") + _remedy(said)
-    return Failed(_look_up(_ADDRESS.sub("", said)) or otherwise, words, stage)
+    reason = _look_up(_ADDRESS.sub("", said)) or otherwise
+    remedies = (*_REMEDIES, *_OF_OUR_DISK) if reason is Reason.LOCAL else _REMEDIES
+    return Failed(
+        reason, (_clean(said) or f"exit status {status}") + _remedy(said, remedies), stage
+    )
 
 
 def failed_by(error: Exception, stage: Stage) -> Failed:
@@ -358,17 +370,16 @@ def words_of_git(said: str) -> str:
 
     Two tries that fail alike say the same words.
     """
-    found = (words for pattern, words in _OF_OUR_DISK if pattern.search(said))
-    return _BY_CHANCE.sub(r"\1_", _clean(said)) + "".join(f" ({words})" for words in found)
+    return _BY_CHANCE.sub(r"\1_", _clean(said)) + _remedy(said, _OF_OUR_DISK)
 
 
 def _look_up(text: str) -> Reason | None:
     return next((reason for reason, pattern in _TABLE if pattern.search(text)), None)
 
 
-def _remedy(text: str) -> str:
+def _remedy(text: str, remedies: Iterable[tuple[re.Pattern[str], str]] = _REMEDIES) -> str:
     """Return what to do, where git or ssh only says what is missing."""
-    found = (words for pattern, words in _REMEDIES if pattern.search(text))
+    found = (words for pattern, words in remedies if pattern.search(text))
     return "".join(f" ({words})" for words in found)
 
 
@@ -381,6 +392,6 @@ def _clean(text: str) -> str:
 
 def _says_something(line: str) -> bool:
     """Return whether a line has words; forges draw boxes around theirs."""
-    if line.startswith(("hint:", "To ", "Done", "fast-import: dumping crash report")):
+    if line.startswith(_NO_REASON):
         return False
     return any(character.isalnum() for character in line.removeprefix("remote:"))

@@ -244,6 +244,24 @@ def test_values_that_cannot_be_read_are_reported_beside_the_others(capsys):
     assert "Missing option '--repo'" in lines[2]
 
 
+NOT_READ = {
+    "ssh": ("--ssh-key", "--known-hosts", "k"),
+    "the door for updates": ("--webhook-key", "--webhook-cert", "k"),
+    "the App": ("--github-app-key-file", "--github-app-id", "1"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "given", "value"), NOT_READ.values(), ids=NOT_READ)
+def test_an_option_that_was_given_and_is_wrong_is_not_called_missing(
+    tmp_path, capsys, wrong, given, value
+):
+    words = ["--repo", "https://git.example.com/home.git", wrong, str(tmp_path), given, value]
+    assert enter(["run", *words]) == 2
+    reported = capsys.readouterr().err
+    assert wrong in reported and "is a directory" in reported
+    assert "give both" not in reported
+
+
 def test_wrong_keys_of_the_file_are_reported_beside_the_others(tmp_path, capsys):
     config = tmp_path / "options.yaml"
     config.write_text("branch: [a]\nonce: perhaps\nwait: soon\nlisten: nowhere\nlistn: x\n")

@@ -24,7 +24,7 @@ from gitops_prefix.daemon.outcome import (
 )
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.status import PrefixSource, Status
-from gitops_prefix.errors import Problem
+from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.plan.occasion import Occasion, StatusChange
 from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.stages import Stage
@@ -41,6 +41,15 @@ IDENTITY = Failed(Reason.IDENTITY, "Host key verification failed", Stage.LOOK)
 ERRORS = Failed(Reason.INVALID, "the repository has errors", Stage.RENDER)
 DRY = Failed(Reason.REHEARSED, "a dry run: 1 field would change (pool.yaml)", Stage.PUSH)
 WRONG = Problem("yaml-syntax", "what is this")
+
+
+def lost(line: int) -> Problem:
+    return Problem(
+        "ipv4-would-be-lost",
+        "the Service would lose its IPv4",
+        Place("svc.yaml", line, 5),
+        Severity.WARNING,
+    )
 
 
 def status(prefix: Prefix) -> Status:
@@ -150,6 +159,19 @@ BY_FAULT: dict[str, tuple[Passes, list[str]]] = {
             "WARNING invalid: the repository has errors",
         ],
     ),
+    "two Services with one fault, which are moved down, and one of them mended": (
+        [
+            (0, UpToDate(replace(NOTHING, problems=(lost(4), lost(9))))),
+            (300, UpToDate(replace(NOTHING, problems=(lost(5), lost(10))))),
+            (600, UpToDate(replace(NOTHING, problems=(lost(10),)))),
+            (900, UpToDate(replace(NOTHING, problems=(lost(5), lost(10))))),
+        ],
+        [
+            "WARNING svc.yaml:4:5: the Service would lose its IPv4 [ipv4-would-be-lost]",
+            "WARNING svc.yaml:9:5: the Service would lose its IPv4 [ipv4-would-be-lost]",
+            "WARNING svc.yaml:10:5: the Service would lose its IPv4 [ipv4-would-be-lost]",
+        ],
+    ),
     "a branch of ours that others merge": (
         [(0, Proposed(moving(A, B, "spec.x"), OURS))],
         [f"INFO home: {A} -> {B} is proposed", "INFO proposed 111111111111: 1 field"],
@@ -216,6 +238,42 @@ def test_a_refusal_says_when_the_next_try_is(caplog, outcome, seconds, line):
     log.report(outcome, watches=True, next_try_in=seconds)
     log.report(outcome, watches=True, next_try_in=seconds / 2)
     assert caplog.messages == [line]
+
+
+SAME = {
+    "git's own names for what it writes": (
+        "fatal: unable to write /c/pack/tmp_pack_BpqitY: No space left",
+        "fatal: unable to write /c/pack/tmp_pack_tZxNPH: No space left",
+    ),
+    "the server's": (
+        "remote: unable to migrate objects/tmp_objdir-incoming-CaQ6ez to permanent storage",
+        "remote: unable to migrate objects/tmp_objdir-incoming-pwQPNo to permanent storage",
+    ),
+    "the id of a request": (
+        "remote: Internal Server Error. Request ID: D3C5:2B1C:3F2A",
+        "remote: Internal Server Error. Request ID: 6D1A:9C:1AC3F",
+    ),
+    "how long it took": (
+        "Failed to connect to git.example.com port 443 after 3 ms",
+        "Failed to connect to git.example.com port 443 after 131 ms",
+    ),
+}
+
+
+@pytest.mark.parametrize("tries", SAME.values(), ids=SAME)
+def test_what_differs_at_each_try_is_no_news(caplog, tries):
+    log = PassLog("main", lambda: 0.0)
+    for words in tries:
+        log.report(Unconfirmed(NOTHING, replace(DNS, words=words)), watches=True)
+    assert len(caplog.records) == 1
+
+
+def test_many_warnings_are_not_logged_again_at_each_pass(caplog):
+    log = PassLog("main", lambda: 0.0)
+    many = tuple(lost(line) for line in range(300))
+    for _ in range(3):
+        log.report(UpToDate(replace(NOTHING, problems=many)), watches=True)
+    assert len(caplog.records) == 300
 
 
 def test_a_server_that_says_something_new_each_time_fills_no_memory(caplog):

@@ -119,6 +119,21 @@ def test_what_git_says_of_our_disk_is_one_line_and_the_same_at_each_try(said, re
     assert words.count("/c/") <= 1
 
 
+def test_a_fetch_that_fails_for_our_own_disk_says_what_to_do():
+    """The server's word about what it cannot leave out is no part of the reason."""
+    said = (
+        "warning: filtering not recognized by server, ignoring\n"
+        "fatal: failed to write to /c/shallow.lock: No space left on device\n"
+    )
+    failed = read_failure(Stage.FETCH, said)
+    assert failed.words == (
+        "fatal: failed to write to /c/shallow.lock: No space left on device "
+        "(make room on the disk of --clone-dir)"
+    )
+    theirs = read_failure(Stage.PUSH, "remote: fatal: write error: No space left on device")
+    assert "--clone-dir" not in theirs.words
+
+
 HTTPS = {
     "fatal: unable to access 'https://x/': The requested URL returned error: 401": "--token-file",
     "fatal: Authentication failed for 'https://x/home.git/'": "may have expired",

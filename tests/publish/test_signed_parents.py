@@ -194,8 +194,9 @@ def test_a_signature_of_gpg_is_never_good_where_ssh_keys_are_named(
 def test_a_daemon_whose_own_key_is_not_named_does_not_start(tmp_path, remote, bot, ada, signers):
     signers.file.write_text(ada.allowed)
     opening = opened_by(tmp_path, remote, bot, signers)
-    with pytest.raises(InputError, match="public half of --signing-key"), opening:
+    with pytest.raises(InputError, match="public half of --signing-key") as raised, opening:
         pass
+    assert "put a signed commit on the branch" not in str(raised.value), "that is no remedy here"
 
 
 WRONG = {
