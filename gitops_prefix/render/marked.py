@@ -44,7 +44,6 @@ from gitops_prefix.render.node import (
     SequenceNode,
     Value,
     at_path,
-    scalars_in,
     value_at,
 )
 from gitops_prefix.render.positions import MarkerComment, Position, find_marker_comments, walk
@@ -137,7 +136,7 @@ def _bind_lines(
             )
         ]
         for position in found:
-            edit = partial(_edit_with_aliases, partial(_edit_quietly, position), position)
+            edit = partial(_edit_quietly, position)
             name = region.dynamic_prefix
             bindings.append(
                 Binding(manifest, position.path, name, edit, at=position.node, alone=True)
@@ -184,7 +183,7 @@ def _bind(manifest: Manifest, comment: MarkerComment, surroundings: Surroundings
     name = marker.reference.dynamic_prefix
     _check_key(manifest, position)
     if marker.field == REWRITE and not isinstance(position.node, AliasNode):
-        edit = partial(_edit_with_aliases, partial(_edit_rewritten, position), position)
+        edit = partial(_edit_rewritten, position)
         at, alone = position.key or position.node, _is_alone(position, comment.text)
         return Binding(manifest, position.path, name, edit, at=at, alone=alone)
     _check_replaceable(position, name)
@@ -196,7 +195,6 @@ def _bind(manifest: Manifest, comment: MarkerComment, surroundings: Surroundings
         _check_overwriting(position, marker)
     key = position.key if is_null(position.node) else None
     edit = partial(_edit_of(position, marker), position, marker)
-    edit = partial(_edit_with_aliases, edit, position)
     claim = _claim(manifest, position.path, marker)
     at, alone = key or position.node, _is_alone(position, comment.text)
     return Binding(manifest, position.path, name, edit, claim, at=at, alone=alone)
@@ -276,32 +274,6 @@ def _edit_of(
     if is_null(position.node) and marker.field in LISTS:
         return _edit_list
     return _edit_addresses if marker.field == "addresses" else _edit_scalar
-
-
-def _edit_with_aliases(
-    edit: Callable[[Binding, Following], FieldEdit],
-    position: Position,
-    binding: Binding,
-    following: Following,
-) -> FieldEdit:
-    """An edit, with the places of the aliases that repeat what is edited."""
-    edited = edit(binding, following)
-    manifest, path = binding.manifest, position.path
-    if not edited.edits or "*" not in manifest.text:
-        return edited
-    anchors = {
-        other.node.anchor
-        for other in walk(manifest.root)
-        # What holds the value, and what is inside of it.
-        if other.path[: len(path)] == path[: len(other.path)]
-        and not isinstance(other.node, AliasNode)
-    }
-    aliases = (
-        manifest.place(node)
-        for node in scalars_in(manifest.root)
-        if isinstance(node, AliasNode) and node.anchor in anchors
-    )
-    return edited._replace(aliases=tuple(aliases))
 
 
 def _values(

@@ -13,8 +13,9 @@ from gitops_prefix.errors import Problem
 from gitops_prefix.render.address_text import list_entry
 from gitops_prefix.render.binding import FieldEdit, SiblingEdit
 from gitops_prefix.render.manifest import Manifest
-from gitops_prefix.render.node import Value, value_at
+from gitops_prefix.render.node import AliasNode, Value, value_at
 from gitops_prefix.render.parse import NotYamlError, locate, plain_value
+from gitops_prefix.render.positions import walk
 from gitops_prefix.render.source import DocumentSpan, Edit, Source, newline_of, splice
 
 _AMBIGUOUS = re.compile("\r(?!\n)|[\x85\u2028\u2029\ufeff]")
@@ -119,9 +120,23 @@ def _is_proved(manifest: Manifest, fields: Sequence[FieldEdit]) -> bool:
     if any(value_at(content, field.binding.field_path) != field.wanted for field in fields):
         return False
     if any(field.aliases for field in fields):
+        if _aliased(manifest.text) != _aliased(after):
+            return False
         content = _parse(after, unfollowed=True)
         before = plain_value(manifest.root, unfollowed=True)
     return _without(content, paths) == _without(before, paths)
+
+
+def _aliased(text: str) -> list[tuple[str, bool]]:
+    """The aliases of a text and their anchors, in order: an alias has the last anchor before it."""
+    root = locate(text)
+    nodes = [position.node for position in walk(root)] if root is not None else []
+    named = {node.anchor for node in nodes if isinstance(node, AliasNode)}
+    return [
+        (node.anchor, isinstance(node, AliasNode))
+        for node in nodes
+        if node.anchor is not None and node.anchor in named
+    ]
 
 
 def _parse(text: str, *, unfollowed: bool = False) -> Value:

@@ -41,7 +41,8 @@ from gitops_prefix.render.inventory import (
 )
 from gitops_prefix.render.load_balancers import find_pool_problems
 from gitops_prefix.render.manifest import SUFFIX, Manifest
-from gitops_prefix.render.node import Value
+from gitops_prefix.render.node import AliasNode, Value, scalars_in
+from gitops_prefix.render.positions import walk
 from gitops_prefix.render.proof import prove_edits, splice_files
 
 _ADDRESS = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+"
@@ -233,12 +234,48 @@ def _edit_bindings(
         elif binding.claim is not None and not (binding.claim.marked and binding.claim.suffix):
             continue
         try:
-            edit = binding.edit(binding, following)
+            edit = _with_aliases(binding.edit(binding, following))
         except RefusedEditError as error:
             problems.append(replace(refused(binding.manifest, error), alone=binding.alone))
         else:
             problems.extend(replace(problem, alone=binding.alone) for problem in edit.problems)
             yield edit
+
+
+def _with_aliases(edit: FieldEdit) -> FieldEdit:
+    """An edit, with the places of the aliases that repeat what is edited.
+
+    An alias of what holds a Service's address is not repeated knowingly: it may be a second
+    Service, which must not get the address of the first. Without its place the proof fails.
+    """
+    binding = edit.binding
+    manifest, paths = binding.manifest, binding.fields_in_cluster
+    if not edit.edits or manifest.is_text or "*" not in manifest.text:
+        return edit
+    anchored = [
+        position
+        for position in walk(manifest.root)
+        if not isinstance(position.node, AliasNode) and position.node.anchor is not None
+    ]
+    around = {
+        position.node.anchor
+        for position in anchored
+        if any(path[: len(position.path)] == position.path != path for path in paths)
+    }
+    inside = {
+        position.node.anchor
+        for position in anchored
+        if any(position.path[: len(path)] == path for path in paths)
+    }
+    aliases = [
+        node
+        for node in scalars_in(manifest.root)
+        if isinstance(node, AliasNode) and node.anchor in around | inside
+    ]
+    is_of_one_service = binding.claim is not None and not binding.claim.marked
+    if is_of_one_service and any(node.anchor in around for node in aliases):
+        return edit
+    return edit._replace(aliases=tuple(manifest.place(node) for node in aliases))
 
 
 def _imagine(inventory: Inventory) -> dict[str, Following]:

@@ -31,7 +31,7 @@ CASES = {
     ),
     "a file that is no text": ({"pool.yaml": b"\xff # dynamic-prefix.io/"}, REST, set()),
     "a field that cannot be edited": (
-        {"pool.yaml": GROUP + "spec:\n  externalCIDRs: &x [10.0.0.0/8]\nother: *x\n"},
+        {"pool.yaml": GROUP + "spec:\n  externalCIDRs: [10.0.0.0/8]\nother: 'a\u2028b'\n"},
         REST, {"pool.yaml"},
     ),
     "an edit that is refused": (
