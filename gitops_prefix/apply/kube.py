@@ -21,8 +21,8 @@ from gitops_prefix.errors import OutsideError
 _DEFAULT_NAMESPACE = "default"
 _SECONDS = (5.0, 20.0)
 """To connect, and to wait for an answer."""
-_LISTED_SECONDS, _REFUSED_SECONDS, _LIST_SECONDS = 30.0, 600.0, 2.0
-"""How long a list is good for, and that it was refused; and how long it may take."""
+_LISTED_SECONDS, _REFUSED_SECONDS, _FAILED_SECONDS, _LIST_SECONDS = 30.0, 600.0, 5.0, 2.0
+"""How long a list is good for, that it was refused, and that it failed; how long it may take."""
 _MOST_WORDS = 500
 _A_PAGE = 500
 _NO_OBJECT = "the API server's answer is no object: does the kubeconfig's server lead to one?"
@@ -102,7 +102,7 @@ class Connection:
         self._ends, self._leads_until = inf, inf
         self.namespace = _namespace(kubeconfig, context)
         self._served: dict[tuple[str, str], Served] = {}
-        self._lists: dict[str, tuple[float, list[Object]]] = {}
+        self._lists: dict[str, tuple[float, list[Object] | OutsideError]] = {}
 
     def limited(self, seconds: float = inf, leads_until: float = inf) -> "Connection":
         """The same connection for one piece of work.
@@ -158,18 +158,28 @@ class Connection:
             raise
 
     def list_if_allowed(self, path: str) -> list[Object]:
-        """The items of a list of half a minute ago at most; none when they are not to be had."""
-        until, items = self._lists.get(path, (-inf, []))
+        """The items of a list of half a minute ago at most; none where there is no right to them.
+
+        Raises:
+            ApiError, OutsideError: the server did not say, and never did.
+        """
+        until, known = self._lists.get(path, (-inf, None))
         if time.monotonic() > until:
             good_for = _LISTED_SECONDS
             try:
-                items = self.limited(_LIST_SECONDS).request("get", path).get("items") or []
+                known = self.limited(_LIST_SECONDS).request("get", path).get("items") or []
             except OutsideError as error:
-                refused = isinstance(error, ApiError) and error.status == 403
-                good_for = _REFUSED_SECONDS if refused else _LISTED_SECONDS
-                items = []
-            self._lists[path] = time.monotonic() + good_for, items
-        return items
+                status = error.status if isinstance(error, ApiError) else 0
+                if status in {403, 404}:
+                    good_for, known = _REFUSED_SECONDS if status == 403 else _LISTED_SECONDS, []
+                else:
+                    # An answer that is older says more than none.
+                    good_for = _FAILED_SECONDS
+                    known = known if isinstance(known, list) else error
+            self._lists[path] = time.monotonic() + good_for, known
+        if isinstance(known, OutsideError):
+            raise known
+        return known or []
 
     def apply(
         self, served: Served, body: Object, *, force: bool, dry_run: bool, manager: str = ""

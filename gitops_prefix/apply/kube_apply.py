@@ -9,7 +9,7 @@
   reconciler has the commit: else the reconciler would put the old value back.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -188,7 +188,8 @@ def _try(
         return report, live
     after = connection.apply(served, body, force=force, dry_run=False)
     if holds:
-        message = "; ".join(filter(None, (message, _several(_kustomizations(connection, live)))))
+        several = _several(_kustomizations(connection, live)[0])
+        message = "; ".join(filter(None, (message, several)))
     return _report(wanted, ObjectResult.APPLIED, after, message, changes, owned_by), after
 
 
@@ -333,33 +334,29 @@ def _release(
         if report.result is ObjectResult.REFUSED and release.commit:
             return report
     reconciled = _waited_for(claim, release.asked)
-    absent = ""
-    every = _kustomizations(connection, live) or tuple(filter(None, (reconciled,)))
-    for reconciled in every if release.commit else ():
-        behind = _behind(connection, reconciled, release, now)
-        if behind is None:
-            absent = f"released; there is no {reconciled}, so that nobody was waited for"
-            if reconciled.kind == "Application":
-                absent += ": name it by --request-reconcile application:NAMESPACE/NAME"
-        elif behind:
-            words = f"held until {reconciled} has {release.commit[:12]}: {behind}"
-            report = _report(wanted, ObjectResult.WAITING, live, words)
-            return replace(report, waits_for=str(reconciled))
+    every, fault = _kustomizations(connection, live)
+    every = every or tuple(filter(None, (reconciled,)))
+    waited, words = (
+        _find_behind(connection, every, fault, release, now) if release.commit else (None, "")
+    )
+    if waited is not None:
+        report = _report(wanted, ObjectResult.WAITING, live, words)
+        return replace(report, waits_for=str(waited))
     held = bool(our_holds(live))
     namespace = live["metadata"].get("namespace", "")
     patch, content_type = release_patch(live), "application/json-patch+json"
     connection.patch(found.served, wanted.name, namespace, patch, content_type)
     if release.left and claim is not None:
         where = f" --namespace {namespace}" if namespace else ""
-        words = (
+        left = (
             f"was held while its file {wanted.file} left the repository or ceased to be managed, "
             "and was released. If the file is gone, the reconciler does not delete the object: "
             f"kubectl delete {found.served.plural}.{found.served.group}".rstrip(".")
             + f" {wanted.name}{where}"
         )
-        return _nothing_held(report_on(wanted, ObjectResult.LEFT, words))
-    said = [absent, _several(every)]
-    if held and not absent:
+        return _nothing_held(report_on(wanted, ObjectResult.LEFT, left))
+    said = [words, _several(every)]
+    if held and not words:
         asked = (each for each in every if each.kind == "Kustomization")
         said += [_ask_to_reconcile(connection, each, now()) for each in asked]
     message = "; ".join(filter(None, said))
@@ -379,24 +376,56 @@ def _waited_for(claim: ReconcilerClaim | None, asked: Iterable[Reconciled]) -> R
     return next(named, found)
 
 
-def _kustomizations(connection: Connection, live: Object) -> tuple[Reconciled, ...]:
+def _find_behind(
+    connection: Connection,
+    every: Sequence[Reconciled],
+    fault: str,
+    release: ReleaseObjects,
+    now: Callable[[], datetime],
+) -> tuple[Reconciled | None, str]:
+    """The first reconciler to wait for, and why; else None, and what to say of one that is gone.
+
+    With a fault, there may be more than those that are known to apply the object.
+    """
+    absent = ""
+    for reconciled in every:
+        behind = _behind(connection, reconciled, release, now)
+        if behind is None:
+            absent = f"released; there is no {reconciled}, so that nobody was waited for"
+            if reconciled.kind == "Application":
+                absent += ": name it by --request-reconcile application:NAMESPACE/NAME"
+        elif behind:
+            return reconciled, f"held until {reconciled} has {release.commit[:12]}: {behind}"
+    if fault:
+        return every[0], f"held until the Kustomizations beside {every[0]} can be listed: {fault}"
+    return None, absent
+
+
+def _kustomizations(connection: Connection, live: Object) -> tuple[tuple[Reconciled, ...], str]:
     """The Kustomization that claims an object, and all that have the object in their inventory.
 
     Each of them applies the object. To list them is a right that we need not have.
+
+    Returns:
+        Them, and why the server does not say now which there are.
     """
     claim = claim_of(live)
     own = claim.reconciled if claim is not None else None
     if own is None or own.kind != "Kustomization":
-        return ()
+        return (), ""
     named = inventory_id(live)
     path = f"/apis/{own.api_version}/namespaces/{own.namespace}/{own.plural}"
+    try:
+        listed = connection.list_if_allowed(path)
+    except OutsideError as error:
+        return (own,), str(error)
     found = (
         replace(own, name=each["metadata"]["name"])
-        for each in connection.list_if_allowed(path)
+        for each in listed
         for entry in ((each.get("status") or {}).get("inventory") or {}).get("entries") or ()
         if entry.get("id") == named
     )
-    return tuple(dict.fromkeys((own, *found)))
+    return tuple(dict.fromkeys((own, *found))), ""
 
 
 def _several(kustomizations: tuple[Reconciled, ...]) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +42,7 @@ from gitops_prefix.cli.worktree import list_manifests, read_own_file, shipped, w
 from gitops_prefix.decide.prefix import GLOBAL_UNICAST
 from gitops_prefix.decide.reading import read_specification
 from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.render.files import NEEDLES
 from gitops_prefix.render.inventory import Inventory
 
 _SHAPES = {
@@ -57,6 +58,7 @@ _SOURCE = re.compile(
 )
 """What `flux bootstrap` writes; a second one of that name would stop all of Flux."""
 _UNREAD = {"not-yaml", "not-utf8"}
+_OBJECTS = {"prefix.yaml": "DynamicPrefix", "pool.yaml": "pool", "cidr-group.yaml": "CIDR group"}
 _POOLS = {"CiliumLoadBalancerIPPool", "IPAddressPool"}
 
 
@@ -183,8 +185,10 @@ def command(  # noqa: PLR0913  one parameter an option
         click.echo(f"{did} {directory / path}")
     for path in edited_above:
         click.echo(f"edited {path}")
-    _say_what_is_left(directory, left_out, {p: a for p, a in added.items() if p not in edited})
-    _say_what_is_left(Path(), {}, {p: a for p, a in above.items() if p not in edited_above})
+    _say_what_stays(directory, values["name"], left_out, [p for p in files if p not in new])
+    or_else = ": it is no list with a line an item" if edit else ", or give --edit"
+    _say_what_is_left(directory, {p: a for p, a in added.items() if p not in edited}, or_else)
+    _say_what_is_left(Path(), {p: a for p, a in above.items() if p not in edited_above}, or_else)
     if source and FLUX_SYNC in new:
         click.echo(f"skip  GitRepository flux-system: {source} has it")
     if remote.note and new:
@@ -382,15 +386,25 @@ def _edited(directory: Path, added: Mapping[str, list[str]]) -> dict[str, bytes]
     return {path: text.encode() for path, text in edited.items() if text is not None}
 
 
-def _say_what_is_left(
-    directory: Path, left_out: Mapping[str, str], added: Mapping[str, list[str]]
+def _say_what_stays(
+    directory: Path, name: str, left_out: Mapping[str, str], kept: Sequence[str]
 ) -> None:
+    """Name what another file has, and each file that is kept and has something else."""
     for path, other in left_out.items():
         click.echo(f"skip  {directory / path}: {other} has what it would hold")
+    for path, what in _OBJECTS.items():
+        if path in kept and NEEDLES[0].decode() not in text_of(directory / path):
+            click.echo(
+                f"note: {directory / path} has something else, so there is no {what} of {name} "
+                "yet: rename that file, and run `init` again",
+                err=True,
+            )
+
+
+def _say_what_is_left(directory: Path, added: Mapping[str, list[str]], or_else: str) -> None:
     for path, lines in added.items():
         click.echo(
-            f"\n{directory / path} does not list these; add them to its `resources`, "
-            "or give --edit:",
+            f"\n{directory / path} does not list these; add them to its `resources`{or_else}:",
             err=True,
         )
         for line in lines:

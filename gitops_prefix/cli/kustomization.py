@@ -21,6 +21,7 @@ from gitops_prefix.render.parse import NotYamlError, locate, plain_value
 from gitops_prefix.render.source import line_start
 
 _REPO = "ssh://git@git.example.com/home-ops.git"
+_TAKEN = "write the URL that they and the daemon reach, as in ssh://git@git.example.com/home.git"
 _SCP_LIKE = re.compile(r"(?:([^/:@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+):(?!//)/?(\S+)")
 """`git@host:path`, as the copy button of a forge has it (git-clone(1))."""
 FLUX_SYNC = "flux-sync.yaml"
@@ -277,12 +278,14 @@ def remote_of(checkout: Checkout, given: str | None) -> Origin:
     if "://" not in url or url.startswith("file:"):
         if given is None:
             return Origin(_REPO, f"origin is a path on this machine: {_REPO} is a placeholder")
-        return Origin(url)
+        return Origin(url, f"{url} is a path on this machine, where no reconciler looks; {_TAKEN}")
     scheme, _, rest = url.partition("://")
     if scheme not in {"http", "https"}:
-        return Origin(url)
+        return Origin(url, "" if scheme == "ssh" else f"no reconciler takes {scheme}://; {_TAKEN}")
     userinfo, _, place = rest.rpartition("@") if "@" in rest.partition("/")[0] else ("", "", rest)
-    note = "the deployment takes an ssh key, and this is https: docs/auth.md has the token's way"
+    note = (
+        f"the deployment takes an ssh key, and this is {scheme}: docs/auth.md has the token's way"
+    )
     # A token in it would be in the repository for everybody.
     return Origin(f"{scheme}://{place}", note if not userinfo else f"{note}; userinfo left out")
 

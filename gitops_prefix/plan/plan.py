@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import USUAL_LENGTH
-from gitops_prefix.decide.specification import MOST_HISTORY, Specification
+from gitops_prefix.decide.specification import MOST_HISTORY, Acquisition, Specification
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice, advance, imagined_prefix, replay, settle
 from gitops_prefix.errors import InputError, Place, Problem, Severity
@@ -229,12 +229,20 @@ def _imagine_next(
             # A choice with a prefix is never without a status after it.
             following[name] = cast("Status", advance(specification, before, choice, moment))
         except ValueError as error:
-            message = (
-                f"{error}; a link's prefix is a /{length}: set "
-                "routerAdvertisement.delegatedPrefixLength to what the ISP delegates"
-            )
+            message = f"{error}; {_remedy(specification.acquisition, length)}"
             misfits.append(Problem("may-not-fit", message, document.place, Severity.WARNING))
     return following, misfits
+
+
+def _remedy(acquisition: Acquisition, length: int) -> str:
+    """What gives a prefix the room that one of this length, the likely one, has not."""
+    if acquisition.watched_links or acquisition.watched_kernel:
+        words = "set routerAdvertisement.delegatedPrefixLength to what the ISP delegates"
+        return f"a link's prefix is a /{length}: {words}"
+    if acquisition.watched_delegation:
+        words = "write dhcpv6pd.requestedPrefixLength, as in 56, or a smaller offset"
+        return f"a /{length} is asked for: {words}"
+    return f"the source has to say a shorter prefix than a /{length}, or write a smaller offset"
 
 
 def _refuses(problem: Problem) -> bool:

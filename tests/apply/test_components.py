@@ -111,7 +111,8 @@ def test_its_role_is_for_that_namespace_alone(cluster, namespace, tmp_path):
 
 ALLOWED = {
     "reconcile-flux": ["--request-reconcile=gitrepository:flux-system/flux-system"],
-    "reconcile-argocd": [
+    "reconcile-argocd": ["--request-reconcile=application:argocd/gitops-prefix"],
+    "direct-apply-argocd": [
         "--request-reconcile=application:argocd/gitops-prefix",
         "--apply=fallback",
     ],
@@ -129,7 +130,9 @@ ALLOWED = {
 def test_doctor_finds_the_rights_of_a_component(cluster, namespace, tmp_path, component):
     """The roles name the objects, so doctor asks about them by name."""
     names = [component, *(["direct-apply"] if "--apply=fallback" in ALLOWED[component] else [])]
-    names += ["reconcile-flux"] * (component == "direct-apply-flux")
+    names += [component.replace("direct-apply", "reconcile")] * (
+        "--apply=fallback" in ALLOWED[component]
+    )
     (user, *_) = [grant(cluster, name) for name in names]
     files = {"prefix.yaml": STATIC_PREFIX.encode(), "pool.yaml": POOL.encode()}
     remote = bare_repository(tmp_path, files)

@@ -1,5 +1,8 @@
 """Giving back: nothing is ever deleted or empty on the way, and reconcilers go on as before."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from gitops_prefix.apply.fields import ObjectResult
@@ -188,6 +191,35 @@ def test_several_kustomizations_on_one_object_are_named_and_all_waited_for(clust
     for name in ("apps", "more"):
         found = cluster.get("kustomizations", name, namespace)
         assert "reconcile.fluxcd.io/requestedAt" in found["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("listed_before", [False, True])
+def test_kustomizations_that_cannot_be_listed_now_are_not_passed_over(
+    cluster, namespace, listed_before, monkeypatch
+):
+    """One that is not seen would put the old value back; the list of before still counts."""
+    files = {"pool.yaml": FOLLOWED}
+    sync(cluster, namespace, files, A)
+    cluster.apply(kustomization(namespace, "apps", NEW), kustomization(namespace, "more", OLD))
+    (wanted,) = configurations(files, namespace, A, B)
+
+    class Failing(Connection):
+        fails = not listed_before
+
+        def request(self, method, path, **parameters):
+            if path.endswith("/kustomizations") and self.fails:
+                raise ApiError(503, "busy", ())
+            return super().request(method, path, **parameters)
+
+    connection = Failing(str(cluster.kubeconfig("admin")))
+    assert apply_object(connection, wanted, FALLBACK).result is ObjectResult.APPLIED
+    connection.fails = True
+    later = SimpleNamespace(monotonic=lambda: time.monotonic() + 60)
+    monkeypatch.setattr("gitops_prefix.apply.kube.time", later)
+    report = release(connection, wanted, NEW)
+    assert report.result is ObjectResult.WAITING
+    assert ("more has" if listed_before else "can be listed: busy") in report.message
+    assert release(connection, wanted).result is ObjectResult.RELEASED, "at the end of the patience"
 
 
 def test_a_right_to_read_kustomizations_is_not_needed(cluster, namespace):

@@ -103,7 +103,8 @@ def test_the_role_names_every_kind_that_follows_by_annotation_and_no_other():
         "direct-apply-flux": {"get", "list", "patch"},
         "events": {"create"},
         "leader-election": {"create", "get", "update"},
-        "reconcile-argocd": {"get", "patch"},
+        "direct-apply-argocd": {"get"},
+        "reconcile-argocd": {"patch"},
         "reconcile-flux": {"patch"},
     }.items(),
 )

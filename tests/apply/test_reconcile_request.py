@@ -42,7 +42,7 @@ def rule(kind: str) -> dict:
         "apiGroups": [document["apiVersion"].partition("/")[0]],
         "resources": [parse_reconciled(f"{kind}:a/b").plural],
         "resourceNames": [name],
-        "verbs": ["get", "patch"] if kind == "application" else ["patch"],
+        "verbs": ["patch"],
     }
 
 

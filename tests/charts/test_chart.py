@@ -67,7 +67,7 @@ MODES = {
     },
     ("events",): {"events": True},
     ("reconcile-flux",): {"requestReconcile": ["gitrepository:flux-system/flux-system"]},
-    ("direct-apply", "reconcile-argocd"): {
+    ("direct-apply", "reconcile-argocd", "direct-apply-argocd"): {
         "apply": {"mode": "fallback"},
         "requestReconcile": ["application:argocd/gitops-prefix"],
     },

@@ -183,6 +183,8 @@ NOTES = {
     "none": (None, "no remote origin"),
     "a path": ("/srv/home.git", "a path on this machine"),
     "https": ("https://git.example.com/me/home", "docs/auth.md"),
+    "http": ("http://git.example.com/me/home", "and this is http:"),
+    "git": ("git://git.example.com/me/home", "no reconciler takes git://"),
 }
 
 
@@ -288,6 +290,35 @@ def test_a_kustomization_that_is_there_gets_its_lines_printed(repository, capsys
     assert enter(["init", "--edit", DIRECTORY]) == 0
     assert "does not list" not in capsys.readouterr().err
     assert snapshot(repository) == before
+
+
+def test_a_file_of_that_name_with_something_else_is_named(repository, capsys):
+    """It stays, so the range has no pool."""
+    pool = repository / DIRECTORY / "pool.yaml"
+    pool.parent.mkdir(parents=True)
+    pool.write_text("kind: CiliumLoadBalancerIPPool\nspec: {blocks: [{cidr: 10.9.0.0/24}]}\n")
+    assert enter(["init", DIRECTORY]) == 0
+    said = capsys.readouterr().err
+    assert f"note: {Path(DIRECTORY)}/pool.yaml has something else, so there is no pool of" in said
+    pool.unlink()
+    for _ in range(2):
+        assert enter(["init", DIRECTORY]) == 0
+        assert "something else" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reconciler", "asked"),
+    [("flux", "gitrepository:flux-system/flux-system"), ("argocd", "application:argocd/")],
+)
+def test_the_daemon_asks_beside_a_kustomization_that_is_kept(repository, reconciler, asked):
+    """What lets it ask is no part of the file that somebody else wrote."""
+    file = repository / DIRECTORY / "kustomization.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("resources: []\n")
+    assert enter(["init", "--for", reconciler, DIRECTORY]) == 0
+    [daemon] = documents(file.parent / "gitops-prefix" / "kustomization.yaml")
+    [patch] = daemon["patches"]
+    assert f"value: {asked}" in patch["patch"]
 
 
 EDITS = {

@@ -148,7 +148,7 @@ def test_the_daemon_knows_each_option(container):
 
 @pytest.mark.parametrize("name", [*DEPLOYED, "kustomize"])
 def test_an_example_deploys_the_daemon_as_init_writes_it(name, tmp_path):
-    written = init(tmp_path) / "gitops-prefix"
+    written = init(tmp_path, "--no-request-reconcile") / "gitops-prefix"
     (directory,) = [
         path for path in kustomizations(example(name)) if path.name in {"gitops-prefix", "base"}
     ]

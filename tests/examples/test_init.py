@@ -80,7 +80,8 @@ def test_both_reconcilers_differ_only_in_what_tells_them(tmp_path):
     flux, argocd = (_files(init(tmp_path / name, "--for", name)) for name in RECONCILERS)
     assert flux.keys() - argocd.keys() == {"flux-sync.yaml"}
     assert argocd.keys() - flux.keys() == {"application.yaml"}
-    common = flux.keys() & argocd.keys() - {"kustomization.yaml", "reconcile.yaml"}
+    asking = {"kustomization.yaml", "reconcile.yaml", "gitops-prefix/kustomization.yaml"}
+    common = flux.keys() & argocd.keys() - asking
     assert {path: flux[path] for path in common}.items() <= argocd.items()
 
 

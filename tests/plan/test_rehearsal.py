@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gitops_prefix.errors import Problem
 from gitops_prefix.plan.plan import advance_all, read_repository, rehearse
 from gitops_prefix.render.rendering import render
 from tests.plan.repository import HOME
@@ -30,14 +31,19 @@ NEXT = 'spec:\n  addresses: ["3ffe:0:1::/48"]\n'
 """Addresses of the user's own, in the first prefix that is imagined."""
 
 
-def foreseen(**texts: str) -> list[tuple[str, str, int]]:
-    """What a rehearsal finds: code, file and line."""
+def rehearsed(**texts: str) -> tuple[Problem, ...]:
+    """What a rehearsal finds."""
     files = {f"{name}.yaml": text.encode() for name, text in texts.items()}
     inventory = read_repository(files)
     before = {name: each.status for name, each in inventory.dynamic_prefixes.items()}
     advanced = advance_all(inventory, before, {}, NOON)
     rendering = render(inventory, advanced.statuses)
-    problems = rehearse(inventory, advanced.statuses, rendering.problems)
+    return rehearse(inventory, advanced.statuses, rendering.problems)
+
+
+def foreseen(**texts: str) -> list[tuple[str, str, int]]:
+    """Code, file and line of that."""
+    problems = rehearsed(**texts)
     return [(problem.code, problem.place.path, problem.place.line) for problem in problems]
 
 
@@ -124,3 +130,22 @@ ROWS = {
 @pytest.mark.parametrize(("texts", "expected"), ROWS.values(), ids=ROWS)
 def test_the_next_prefix_is_refused_before_it_comes(texts, expected):
     assert foreseen(**texts) == expected
+
+
+REMEDIES = {
+    "routerAdvertisement: {interface: eth0}": "set routerAdvertisement.delegatedPrefixLength to",
+    "kernel: {interface: eth0}": "set routerAdvertisement.delegatedPrefixLength to",
+    "dhcpv6pd: {interface: eth0}": "write dhcpv6pd.requestedPrefixLength",
+    "dhcpv6pd: {interface: eth0, requestedPrefixLength: 62}": "a /62 is asked for: write dhcpv6pd.",
+    "fritzbox: {address: fritz.box}": "the source has to say a shorter prefix than a /64",
+    "webhook: {}": "the source has to say a shorter prefix than a /64",
+    "file: {path: /run/prefix}": "the source has to say a shorter prefix than a /64",
+}
+
+
+@pytest.mark.parametrize(("source", "words"), REMEDIES.items(), ids=REMEDIES)
+def test_what_may_not_fit_has_the_remedy_of_its_source(source, words):
+    text = HOME.replace("routerAdvertisement: {interface: eth0}", source)
+    text += "  subnets: [{name: far, offset: 9, prefixLength: 64}]\n"
+    found = {problem.code: problem.message for problem in rehearsed(home=text)}
+    assert words in found["may-not-fit"]

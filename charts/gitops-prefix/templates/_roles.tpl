@@ -50,6 +50,26 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
       verbs: [get, list, patch]
 {{- end }}
 {{- end }}
+{{- $argocd := list }}
+{{- range .Values.requestReconcile }}
+{{- if and (hasPrefix "application:" .) (ne $.Values.apply.mode "never") }}
+{{- $argocd = append $argocd (regexFind ":[^/]+" . | trimPrefix ":") | uniq }}
+{{- end }}
+{{- end }}
+{{- range $namespace := $argocd }}
+- name: direct-apply-argocd
+  namespace: {{ $namespace | quote }}
+  # A field is released when its Application has the commit.
+  rules:
+    {{- range $.Values.requestReconcile }}
+    {{- if hasPrefix (printf "application:%s/" $namespace) . }}
+    - apiGroups: [argoproj.io]
+      resources: [applications]
+      resourceNames: [{{ regexFind "[^/]+$" . | quote }}]
+      verbs: [get]
+    {{- end }}
+    {{- end }}
+{{- end }}
 {{- $groups := dict "gitrepository" "source.toolkit.fluxcd.io" "kustomization" "kustomize.toolkit.fluxcd.io" "application" "argoproj.io" }}
 {{- $resources := dict "gitrepository" "gitrepositories" "kustomization" "kustomizations" "application" "applications" }}
 {{- $namespaces := list }}
@@ -67,8 +87,7 @@ examples/kustomize, and a test compares. Empty without such a mode; then the pod
     - apiGroups: [{{ get $groups $kind }}]
       resources: [{{ get $resources $kind }}]
       resourceNames: [{{ regexFind "[^/]+$" . | quote }}]
-      {{- /* Direct apply waits until an Application has the commit. */}}
-      verbs: [{{ if and (eq $kind "application") (ne $.Values.apply.mode "never") }}get, {{ end }}patch]
+      verbs: [patch]
     {{- end }}
     {{- end }}
 {{- end }}
