@@ -28,7 +28,14 @@ from gitops_prefix.plan.ears import Advertised, Ears, LinkChanged, Watched
 from gitops_prefix.watch.advertisements import AdvertisementSource
 from gitops_prefix.watch.codec import Rejected, RejectReason, checksum_is_right, decode
 from gitops_prefix.watch.pcap import CapturedPacket, read_capture
-from gitops_prefix.watch.watcher import Dropped, Event, Solicit, Solicited, Watcher
+from gitops_prefix.watch.watcher import (
+    AnswersRead,
+    Dropped,
+    Event,
+    Solicit,
+    Solicited,
+    Watcher,
+)
 
 MOST_WAITING = 10_000
 """Events that wait to be shown; beyond them the kernel drops, and memory stays flat."""
@@ -61,7 +68,7 @@ class Sighting(NamedTuple):
         return str(self.event.rejected) if isinstance(self.event, Dropped) else ""
 
 
-Seen = Sighting | LinkChanged | Solicited | None
+Seen = Sighting | LinkChanged | Solicited | AnswersRead | None
 """What a link shows; None is time that passed, or a wish to be drawn anew."""
 Events = queue.SimpleQueue[Event | Exception | None]
 
@@ -155,7 +162,7 @@ def _seen(event: Event | Exception | None) -> Seen:
             raise OutsideError(f"cannot listen any more: {event}") from event
         case Advertised() | Dropped():
             return Sighting(datetime.now(UTC), event)
-        case LinkChanged() | Solicited():
+        case LinkChanged() | Solicited() | AnswersRead():
             return event
         case _:
             # What only a daemon causes: floods with vouched routers, requests, the kernel.
@@ -222,7 +229,10 @@ class Observation:
             self.ears = self.ears.hear(seen)
             self._forget()
         if isinstance(seen, Solicited):
-            self.ears = self.ears.asked(seen.interface, seen.at, sent=not seen.refused)
+            sent = not seen.refused
+            self.ears = self.ears.asked(seen.interface, seen.at, sent=sent, read=False)
+        if isinstance(seen, AnswersRead):
+            self.ears = self.ears.heard_out(seen.interface, seen.asked_at)
         if not isinstance(seen, Sighting):
             self.look(time.monotonic())
             return None

@@ -14,16 +14,17 @@ from math import inf
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from gitops_prefix.daemon.logs import OncePerMinute
+from gitops_prefix.daemon.logs import OnceEvery
 from gitops_prefix.daemon.metrics import Metrics
 from gitops_prefix.decide.advertisement import KERNEL, PrefixInformation, Router
 from gitops_prefix.decide.policy import Verdict, sources_of
 from gitops_prefix.decide.routers import MOST_ROUTERS, Routers
-from gitops_prefix.decide.selection import Decision, Standing
+from gitops_prefix.decide.selection import HOUR, Decision, Standing
 from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.plan.ears import Accepted, Advertised, Ears, Given, LinkChanged, Watched
 from gitops_prefix.watch.links import Reach, reach
 from gitops_prefix.watch.watcher import (
+    AnswersRead,
     Deaf,
     Dropped,
     Event,
@@ -117,7 +118,8 @@ class Decisions:
         self._clock = clock
         self._wake = wake
         self._lock = threading.Lock()
-        self._once = OncePerMinute()
+        self._once, self._once_an_hour = OnceEvery(), OnceEvery(HOUR)
+        self._unasked: set[str] = set()
         self._ears = Ears()
         self._labelled: set[Router] = set()
         self._links: dict[str, WatchedLink] = {}
@@ -142,6 +144,7 @@ class Decisions:
             Deaf: self._note_kernel,
             SwitchedOff: self._note_switch,
             Solicited: self._note_solicitation,
+            AnswersRead: self._note_silence,
         }
         takers[type(event)](event)
 
@@ -308,15 +311,29 @@ class Decisions:
             gauge.labels(event.name).set_function(partial(_left, at, self._clock))
 
     def _note_solicitation(self, event: Solicited) -> None:
+        link = event.interface
         if not event.refused:
-            log.debug("solicited the routers of %s", event.interface)
-        elif self._once.admit(f"{event.interface} {event.refused}", event.at) is not None:
-            words = "cannot solicit the routers of %s: %s; their prefixes count to their ends"
-            log.warning(words, event.interface, event.refused)
+            log.debug("solicited the routers of %s", link)
+            if link in self._unasked:
+                self._unasked.discard(link)
+                log.info("the routers of %s are solicited again", link)
+        else:
+            held_back = self._once_an_hour.admit(f"{link} {event.refused}", event.at)
+            if held_back is not None:
+                self._unasked.add(link)
+                words = "cannot solicit the routers of %s: %s; their prefixes count to their ends"
+                log.warning(words, link, event.refused, extra={"held_back": held_back})
         with self._lock:
-            self._ears = self._ears.asked(event.interface, event.at, sent=not event.refused)
+            sent = not event.refused
+            self._ears = self._ears.asked(event.interface, event.at, sent=sent, read=False)
             self._decide(event.at)
         # The loop has to look at the decision when the answer is overdue.
+        self._wake()
+
+    def _note_silence(self, event: AnswersRead) -> None:
+        with self._lock:
+            self._ears = self._ears.heard_out(event.interface, event.asked_at)
+            self._decide(event.at)
         self._wake()
 
     def _follow_link(self, event: LinkChanged) -> None:
@@ -325,6 +342,7 @@ class Decisions:
             known = self._links.get(event.interface)
             if known is not None and (known.present, known.up) == (event.present, event.up):
                 # The watcher was made anew, and reports every link.
+                self._ears = self._ears.hear(event)
                 return
             self._links = {**self._links, event.interface: link}
             self._ears = self._ears.hear(event)

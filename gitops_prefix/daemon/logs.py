@@ -99,20 +99,21 @@ def configure(stream: TextIO = sys.stderr, *, verbose: bool = False) -> None:
     logger.propagate = False
 
 
-class OncePerMinute:
-    """Lets one line a minute through for each key, and counts the others.
+class OnceEvery:
+    """Lets one line through for each key in so many seconds, and counts the others.
 
     A link can send thousands of bad packets a second; the log stays readable.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 60.0) -> None:
+        self._seconds = seconds
         self._since: dict[str, float] = {}
         self._suppressed: dict[str, int] = {}
 
     def admit(self, key: str, now: float) -> int | None:
         """How many were held back since the last line for `key`, or None to hold this one."""
         since = self._since.get(key)
-        if since is not None and now - since < 60:
+        if since is not None and now - since < self._seconds:
             self._suppressed[key] = self._suppressed.get(key, 0) + 1
             return None
         self._since[key] = now
@@ -205,7 +206,7 @@ class PassLog:
         """Log passes over this branch."""
         self._branch, self._clock = branch, clock
         self._outage, self._problems = _Outage(), _Repeated(_MOST_PROBLEMS)
-        self._others = OncePerMinute()
+        self._others = OnceEvery()
         self._follows = False
         # What our waiting commits change: by DynamicPrefix, and by field.
         self._waiting: dict[str, StatusChange] = {}

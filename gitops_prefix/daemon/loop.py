@@ -47,7 +47,7 @@ from gitops_prefix.publish.failure import Failed, Reason
 from gitops_prefix.publish.refs import Refs
 from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.inventory import Inventory
-from gitops_prefix.watch.watcher import Solicit, Solicited
+from gitops_prefix.watch.watcher import AnswersRead, Solicit, Solicited
 
 log = logging.getLogger(__name__)
 
@@ -434,7 +434,9 @@ class Loop:
             if self._listening is not None and interface in ours:
                 self._listening.request(Solicit(interface))
             else:
-                self.decisions.take(Solicited(interface, "", self._clocks.monotonic()))
+                now = self._clocks.monotonic()
+                self.decisions.take(Solicited(interface, "", now))
+                self.decisions.take(AnswersRead(interface, now, now))
 
     def _prepare(
         self, seen: Seen, inventory: Inventory, *, settle: bool

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from gitops_prefix.daemon.logs import OncePerMinute
+from gitops_prefix.daemon.logs import OnceEvery
 from gitops_prefix.decide.advertisement import WEBHOOK, Router
 from gitops_prefix.decide.policy import refusal
 from gitops_prefix.decide.prefix import BITS, Prefix, parse_address
@@ -149,7 +149,7 @@ class Updates:
         self._clock, self._leads, self._count = clock, leads, count
         self._said: dict[str, Prefix] = {}
         self._asked_at: dict[str, deque[float]] = {}
-        self._once = OncePerMinute()
+        self._once = OnceEvery()
         self._lock = threading.Lock()
 
     def answer(self, update: Update) -> UpdateAnswer:

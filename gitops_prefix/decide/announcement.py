@@ -4,11 +4,12 @@ Lifetimes are kept as advertised, beside the moment they were heard. "Now" is an
 of every question. Times are seconds of a clock that only goes forward.
 
 Nothing follows from silence alone. A router is asked first: `ROUNDS` solicitations,
-`ANSWER` seconds apart. Only when they stay unanswered does the silence count.
+`ANSWER` seconds apart. Only when they stay unanswered does the silence count (`Asked`).
 """
 
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
 from gitops_prefix.decide.prefix import is_usable
@@ -41,28 +42,66 @@ SHRINK = 0.9
 SLACK = 2.0
 """Seconds by which the end of a lifetime may move without having been renewed."""
 
-Asked = tuple[float, ...]
-"""When solicitations were sent for one question, at most ROUNDS of them."""
+
+class Asked(NamedTuple):
+    """The solicitations for one question: whether a router, or a prefix, is still there.
+
+    A round counts once it was sent, ANSWER seconds went by, and all that came by then was read:
+    a machine that stood still finds the answer in its socket. Where nothing can be sent (IPv6
+    that was switched off, a firewall), two tries in a row count in its place.
+
+    Attributes:
+        sent: when one was sent.
+        refused: when one could not be sent, since the last that was.
+        unread: whether the answers to the last one are still to be read.
+    """
+
+    sent: tuple[float, ...] = ()
+    refused: tuple[float, ...] = ()
+    unread: bool = False
+
+    @property
+    def began_at(self) -> float | None:
+        """When the first was tried; None before that."""
+        return min((*self.sent[:1], *self.refused[:1]), default=None)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no further solicitation is needed."""
+        return ROUNDS in {len(self.sent), len(self.refused)}
+
+    def due_at(self, since: float) -> float:
+        """When the next one is due for a question that begins at `since`; inf if none is."""
+        return inf if self.is_complete or self.unread else self._step_at(since)
+
+    def proven(self, now: float) -> bool:
+        """Whether all stayed unanswered."""
+        return self.is_complete and not self.unread and now >= self._step_at(inf)
+
+    def waits_for(self, since: float, now: float) -> float:
+        """When time alone takes the question one step further; inf if it never will."""
+        step_at = self._step_at(since)
+        if step_at > now:
+            return step_at
+        return inf if self.is_complete or self.unread else now + ANSWER
+
+    def again(self, now: float, *, sent: bool, read: bool) -> "Asked":
+        """One more was sent, or could not be sent; `read` is whether its answers were."""
+        if sent:
+            return Asked((*self.sent, now), unread=not read)
+        return self._replace(refused=(*self.refused, now))
+
+    def read(self, until: float) -> "Asked":
+        """The answers to what was sent by then are read."""
+        is_read = self.unread and self.sent[-1] <= until
+        return self._replace(unread=False) if is_read else self
+
+    def _step_at(self, since: float) -> float:
+        tried = (*self.sent[-1:], *self.refused[-1:])
+        return max(tried) + ANSWER if tried else since
 
 
-def ask_at(since: float, asked: Asked) -> float:
-    """When the next solicitation is due for a question that begins at `since`; inf if none is."""
-    if len(asked) == ROUNDS:
-        return inf
-    return asked[-1] + ANSWER if asked else since
-
-
-def proven(asked: Asked, now: float) -> bool:
-    """Whether all solicitations stayed unanswered."""
-    return len(asked) == ROUNDS and now >= asked[-1] + ANSWER
-
-
-def waits_for(since: float, asked: Asked, now: float) -> float:
-    """When time alone takes the question one step further; inf if it never will."""
-    step = asked[-1] + ANSWER if asked else since
-    if step > now:
-        return step
-    return inf if len(asked) == ROUNDS else now + ANSWER
+NOT_ASKED = Asked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +134,7 @@ class Announcement:
     countdowns: int = 0
     deprecated_at: float | None = None
     snac_router: bool = False
-    asked: Asked = ()
+    asked: Asked = NOT_ASKED
 
     @property
     def newest(self) -> bool:
@@ -164,7 +203,7 @@ class Announcement:
 
     def is_in_turn(self, now: float) -> bool:
         """Whether it may still be heard in its turn."""
-        unproven = self.came_back and not proven(self.asked, now)
+        unproven = self.came_back and not self.asked.proven(now)
         return self.newest or now < self.overdue_at or unproven
 
     def outlived_by(self, sibling: "Announcement") -> bool:

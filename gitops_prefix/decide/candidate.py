@@ -34,6 +34,8 @@ class Candidate:
         gone: whether its router was a default router and no longer is.
         silent: whether that router does not announce the prefix either.
         left_out: whether its router, which spreads its prefixes, announced another since.
+        unanswered: whether its lifetime ran out, and its router, which spreads its prefixes and
+            was asked for it, said nothing.
     """
 
     prefix: Prefix
@@ -47,6 +49,7 @@ class Candidate:
     gone: bool
     silent: bool
     left_out: bool
+    unanswered: bool = False
 
 
 def _is_outlived(item: Heard, now: float) -> bool:
@@ -92,6 +95,9 @@ LIFE: tuple[End, ...] = (
 )
 
 
+_RAN_OUT = frozenset({Verdict.EXPIRED, Verdict.PREFERENCE_EXPIRED})
+
+
 def judge(routers: Routers, acquisition: Acquisition, now: float) -> tuple[Candidate, ...]:
     """Every announced prefix with its verdict at `now`, by router and prefix."""
     return tuple(judge_one(item, acquisition, now) for item in heard(routers))
@@ -116,6 +122,7 @@ def judge_one(item: Heard, acquisition: Acquisition, now: float) -> Candidate:
         gone=state.is_gone(now),
         silent=state.is_silent(announcement, now),
         left_out=not announcement.newest,
+        unanswered=verdict in _RAN_OUT and state.is_mute(announcement, now),
     )
 
 

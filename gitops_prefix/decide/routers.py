@@ -13,8 +13,9 @@ local) with a preferred lifetime:
   stand, and one is gone only after three intervals without it.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from typing import NamedTuple, TypeAlias
 
@@ -29,15 +30,13 @@ from gitops_prefix.decide.announcement import (
     ANSWER,
     INTERVALS,
     LONGEST_INTERVAL,
+    NOT_ASKED,
     SAME_BURST,
     SHRINK,
     Announcement,
     Asked,
-    ask_at,
     hear_again,
     hear_first,
-    proven,
-    waits_for,
 )
 from gitops_prefix.decide.prefix import Prefix, is_global, is_usable
 
@@ -99,7 +98,7 @@ class RouterState:
     default_until: float = -inf
     spoke_at: float = -inf
     farewell_at: float | None = None
-    asked: Asked = ()
+    asked: Asked = NOT_ASKED
     solicited_at: float = -inf
     zeros: int = 0
     zero_at: float = -inf
@@ -132,11 +131,18 @@ class RouterState:
 
     def is_gone(self, now: float) -> bool:
         """Whether it was a default router and, asked twice, did not say that it still is."""
-        return proven(self.asked, now)
+        return self.asked.proven(now)
 
     def is_silent(self, announcement: Announcement, now: float) -> bool:
         """Whether it is gone, and did not answer with this prefix either."""
-        return self.is_gone(now) and announcement.heard_at <= self.asked[0]
+        began_at = self.asked.began_at
+        return self.is_gone(now) and began_at is not None and announcement.heard_at <= began_at
+
+    def is_mute(self, announcement: Announcement, now: float) -> bool:
+        """Whether it was asked for one of the prefixes that it spreads, and said nothing at all."""
+        asked = announcement.asked
+        unanswered = bool(asked.sent) and asked.proven(now) and self.heard_at <= asked.sent[0]
+        return announcement.came_back and (unanswered or self.is_silent(announcement, now))
 
     def stands_by(self, announcement: Announcement, now: float) -> bool:
         """Whether the router still announces the prefix, as far as was heard."""
@@ -144,11 +150,20 @@ class RouterState:
             return True
         if not announcement.came_back:
             return False
-        return now < announcement.overdue_at or not self.is_proven(announcement, now)
+        return now < announcement.overdue_at or not self._left_out_for_good(announcement, now)
 
     def is_proven(self, announcement: Announcement, now: float) -> bool:
-        """Whether silence about a prefix that is overdue, or ran out, counts."""
-        return not self.answers or proven(announcement.asked, now) or self.is_gone(now)
+        """Whether silence about a prefix that ran out counts."""
+        return not self.answers or announcement.asked.proven(now) or self.is_gone(now)
+
+    def _left_out_for_good(self, announcement: Announcement, now: float) -> bool:
+        """Whether it speaks, and when it was asked said nothing of a prefix that is overdue.
+
+        Who says nothing at all takes nothing back: that is a question about the router.
+        """
+        began_at = announcement.asked.began_at
+        spoke = began_at is not None and self.heard_at > began_at
+        return not self.answers or (spoke and announcement.asked.proven(now))
 
     def waits_for(self, announcement: Announcement, now: float) -> float:
         """When time alone may change what is true of the prefix."""
@@ -156,8 +171,8 @@ class RouterState:
             ends = (announcement.doubtful_at, announcement.valid_until)
             return min((end for end in ends if end > now), default=inf)
         return min(
-            waits_for(announcement.doubtful_at, announcement.asked, now),
-            waits_for(self.doubtful_at, self.asked, now),
+            announcement.asked.waits_for(announcement.doubtful_at, now),
+            self.asked.waits_for(self.doubtful_at, now),
         )
 
     def to_ask_at(self, announcement: Announcement) -> float:
@@ -165,13 +180,13 @@ class RouterState:
         if not self.answers:
             return inf
         return min(
-            ask_at(announcement.doubtful_at, announcement.asked),
-            ask_at(self.doubtful_at, self.asked),
+            announcement.asked.due_at(announcement.doubtful_at),
+            self.asked.due_at(self.doubtful_at),
         )
 
     def is_renewed_by(self, advertisement: RouterAdvertisement, now: float) -> bool:
         """Whether an advertisement says only what is known, and beyond doubt: it is no news."""
-        if self.asked or now >= self.doubtful_at:
+        if self.asked != NOT_ASKED or now >= self.doubtful_at:
             return False
         if advertisement.router_lifetime:
             if advertisement.preference is not self.preference:
@@ -185,7 +200,7 @@ class RouterState:
                 old is None
                 or old.information != information
                 or old.left_at is not None
-                or old.asked
+                or old.asked != NOT_ASKED
                 or now >= old.doubtful_at
             ):
                 return False
@@ -245,16 +260,56 @@ def observe(
     return after
 
 
-def solicited(routers: Routers, interface: str, now: float, *, sent: bool = True) -> Routers:
+def solicited(
+    routers: Routers, interface: str, now: float, *, sent: bool = True, read: bool = True
+) -> Routers:
     """The routers, after a solicitation was sent on a link: it asked each one that is in doubt.
 
     Where none can be sent (IPv6 that was switched off, a firewall), nobody answers. Silence is
     no proof there, but a lifetime that ran out is, as it is for a host (RFC 4861 6.3.5).
+
+    Args:
+        routers: what was heard.
+        interface: the link.
+        now: when it was sent.
+        sent: whether it could be.
+        read: whether every answer is heard in time; else the silence counts only after
+            `answers_read`.
     """
+    ask = partial(_ask, now=now, sent=sent, read=read)
+    return _on_link(routers, interface, ask)
+
+
+def answers_read(routers: Routers, interface: str, asked_at: float) -> Routers:
+    """The routers, once all is read that came in answer to what was sent by `asked_at`."""
+    return _on_link(
+        routers, interface, partial(_map_asked, change=lambda asked: asked.read(asked_at))
+    )
+
+
+def ask_anew(routers: Routers, interface: str) -> Routers:
+    """The routers, after a socket was opened anew: answers that waited in the old one are lost."""
+    return _on_link(routers, interface, partial(_map_asked, change=_forget_unread))
+
+
+def _forget_unread(asked: Asked) -> Asked:
+    return NOT_ASKED if asked.unread else asked
+
+
+def _on_link(
+    routers: Routers, interface: str, change: Callable[[RouterState], RouterState]
+) -> Routers:
     return {
-        router: _ask(state, now, sent=sent) if router.interface == interface else state
+        router: change(state) if router.interface == interface else state
         for router, state in routers.items()
     }
+
+
+def _map_asked(state: RouterState, *, change: Callable[[Asked], Asked]) -> RouterState:
+    announcements = {
+        prefix: replace(old, asked=change(old.asked)) for prefix, old in state.announcements.items()
+    }
+    return replace(state, asked=change(state.asked), announcements=announcements)
 
 
 def forget(routers: Routers, interface: str) -> Routers:
@@ -292,20 +347,23 @@ def _surplus(
     return sorted((known for known in on_link if known not in vouched), key=worth)[:surplus]
 
 
-def _ask(state: RouterState, now: float, *, sent: bool) -> RouterState:
+def _ask(state: RouterState, *, now: float, sent: bool, read: bool) -> RouterState:
     if not state.answers:
         return state
+
+    def again(asked: Asked, doubtful_at: float, ends_at: float) -> Asked:
+        is_due = now >= asked.due_at(doubtful_at) and (sent or now >= ends_at)
+        return asked.again(now, sent=sent, read=read) if is_due else asked
+
     announcements = {
-        prefix: replace(old, asked=(*old.asked, now))
+        prefix: replace(old, asked=again(old.asked, old.doubtful_at, old.preferred_until))
         for prefix, old in state.announcements.items()
-        if now >= ask_at(old.doubtful_at, old.asked) and (sent or now >= old.preferred_until)
     }
-    is_due = now >= ask_at(state.doubtful_at, state.asked) and (sent or now >= state.default_until)
     return replace(
         state,
-        asked=(*state.asked, now) if is_due else state.asked,
+        asked=again(state.asked, state.doubtful_at, state.default_until),
         solicited_at=now if sent else state.solicited_at,
-        announcements={**state.announcements, **announcements},
+        announcements=announcements,
     )
 
 
@@ -347,9 +405,9 @@ def _hear(before: RouterState, advertisement: RouterAdvertisement, now: float) -
         swaps,
         swapped_at,
     )
-    if state.asked and now < state.doubtful_at:
+    if state.asked != NOT_ASKED and now < state.doubtful_at:
         # It answered.
-        return replace(state, asked=())
+        return replace(state, asked=NOT_ASKED)
     return state
 
 
@@ -394,7 +452,7 @@ def _interval(before: RouterState, advertisement: RouterAdvertisement, now: floa
     if is_default and not advertisement.router_lifetime:
         return before.every
     gap = now - (before.spoke_at if is_default else before.heard_at)
-    if before.asked and gap > before.silence:
+    if before.asked != NOT_ASKED and gap > before.silence:
         # It was asked because it was silent, and it is there: it only speaks less often than
         # was observed. At its start a router sends three, 16 s apart (RFC 4861 6.2.4).
         return min(gap, LONGEST_INTERVAL)

@@ -30,7 +30,7 @@ from gitops_prefix.decide.candidate import (
 )
 from gitops_prefix.decide.policy import Verdict, likely_source, source_of
 from gitops_prefix.decide.prefix import Prefix, is_global
-from gitops_prefix.decide.routers import Heard, Routers, heard
+from gitops_prefix.decide.routers import Heard, Routers, RouterState, heard
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.decide.transition import Choice
@@ -290,6 +290,7 @@ def select(
         standing = Standing.CONTESTED
     ends_in = _longest(announced, now)
     current = _current(selection)
+    home = _doubted_home(selection, routers, standing)
     # A file and a router may have the same prefix: the source that counts is named.
     announcing = current and (announcer(eligible, current) or announcer(candidates, current))
     return Decision(
@@ -307,10 +308,11 @@ def select(
         min(
             _look_again_at(selection, specification, candidates, standing, now),
             listening_until if standing is Standing.LISTENING else inf,
+            home.state.asked.waits_for(home.state.doubtful_at, now) if home else inf,
             # A lifetime that ends may end a past prefix (`retention: lifetime`).
             min((now + seconds for _, seconds in ends_in if seconds > 0), default=inf),
         ),
-        _solicit(candidates, now),
+        _solicit(candidates, home, now),
         (*warnings(believed, now), *excluded(specification, announced, current)),
     )
 
@@ -389,12 +391,15 @@ def _eligible(
     is announced now or not. Only a policy that admits no global prefix says otherwise.
     """
     current, home = selection.current, selection.home
+    # Of a router that does not answer any more, no other prefix takes over: it is about to be gone.
+    mute = {found.router for found in candidates if found.prefix == current and found.unanswered}
     counting = [
         found
         for found in candidates
         # The prefix of a router that is gone may stay, but it replaces no other router's.
         if found.verdict is Verdict.CANDIDATE
         and (not found.silent or current in {None, found.prefix} or found.router == home)
+        and (found.prefix == current or found.router not in mute)
     ]
     if current is None or not is_global(current) or not acquisition.admits_global:
         return counting
@@ -537,15 +542,35 @@ def _gone(
     return Standing.GONE if home and home.is_gone(now) else standing
 
 
-def _solicit(candidates: tuple[Candidate, ...], now: float) -> tuple[Question, ...]:
+class _Doubted(NamedTuple):
+    """The router of the current prefix."""
+
+    router: Router
+    state: RouterState
+
+
+def _doubted_home(selection: Selection, routers: Routers, standing: Standing) -> _Doubted | None:
+    """The router of a current prefix that is announced no more; None if it need not be asked.
+
+    Whether the router is gone, or only its prefix, is for the standing to say.
+    """
+    home = routers.get(selection.home) if selection.home else None
+    if selection.home is None or home is None or standing is not Standing.FAILED_STATIC:
+        return None
+    return _Doubted(selection.home, home) if home.answers else None
+
+
+def _solicit(
+    candidates: tuple[Candidate, ...], home: _Doubted | None, now: float
+) -> tuple[Question, ...]:
     """The solicitations that are due; one on a link serves all its routers."""
+    asked = [(found.router, found.ask_at) for found in candidates]
+    if home is not None:
+        asked.append((home.router, home.state.asked.due_at(home.state.doubtful_at)))
     due: dict[str, Question] = {}
-    for found in candidates:
-        if found.ask_at <= now:
-            due.setdefault(
-                found.router.interface,
-                Question(found.router.interface, found.router, found.ask_at),
-            )
+    for router, ask_at in asked:
+        if ask_at <= now:
+            due.setdefault(router.interface, Question(router.interface, router, ask_at))
     return tuple(due.values())
 
 

@@ -23,7 +23,15 @@ from gitops_prefix.decide.candidate import Followed, vouched
 from gitops_prefix.decide.other_sources import KernelPrefix, accept, given
 from gitops_prefix.decide.policy import Verdict, refusal
 from gitops_prefix.decide.prefix import Prefix
-from gitops_prefix.decide.routers import MOST_ROUTERS, Routers, forget, observe, solicited
+from gitops_prefix.decide.routers import (
+    MOST_ROUTERS,
+    Routers,
+    answers_read,
+    ask_anew,
+    forget,
+    observe,
+    solicited,
+)
 from gitops_prefix.decide.selection import Decision, Selection, adopt, select
 from gitops_prefix.decide.specification import Specification
 from gitops_prefix.decide.status import PrefixSource, Status
@@ -151,11 +159,14 @@ class Ears:
             for name, followed in watched.items()
         }
         acquisitions = [each.specification.acquisition for each in watched.values()]
-        # A file that is watched no more must not count by what it once held.
+        links = frozenset[str]().union(*(each.links for each in acquisitions))
+        # A file or a link that is watched no more must not count by what it once said, should it
+        # be watched again.
         routers = {
             router: state
             for router, state in self.routers.items()
-            if not router.gives or any(each.hears(router) for each in acquisitions)
+            if any(each.hears(router) for each in acquisitions)
+            or (router.advertises and router.interface in links)
         }
         known = _recall(routers, self._outrun(watched), watched.values())
         return replace(self, watched=dict(watched), selections=selections, routers=known)
@@ -197,8 +208,9 @@ class Ears:
             case LinkChanged(up=False):
                 # After a router was unplugged, what it said before is out of date.
                 return replace(self, routers=forget(self.routers, event.interface))
-            case _:
-                return self
+            case LinkChanged():
+                routers = ask_anew(self.routers, event.interface)
+                return self if routers == self.routers else replace(self, routers=routers)
 
     def is_news(self, event: Advertised) -> bool:
         """Whether an advertisement may change a decision, and does not merely renew lifetimes."""
@@ -216,9 +228,17 @@ class Ears:
             return False
         return router in self.vouched and state.doubtful_at < self.look_again_at
 
-    def asked(self, interface: str, at: float, *, sent: bool = True) -> "Ears":
-        """Note that a solicitation was sent on a link: from now on silence means something."""
-        return replace(self, routers=solicited(self.routers, interface, at, sent=sent))
+    def asked(self, interface: str, at: float, *, sent: bool = True, read: bool = True) -> "Ears":
+        """Note that a solicitation was sent on a link: from now on silence means something.
+
+        Where answers may wait unread in a socket, it means something only after `heard_out`.
+        """
+        routers = solicited(self.routers, interface, at, sent=sent, read=read)
+        return replace(self, routers=routers)
+
+    def heard_out(self, interface: str, asked_at: float) -> "Ears":
+        """Note that all was read that came in answer to what was sent by `asked_at`."""
+        return replace(self, routers=answers_read(self.routers, interface, asked_at))
 
     def decide(self, now: float) -> "Ears":
         """Decide for each DynamicPrefix at `now`: the answer is in `decisions`."""

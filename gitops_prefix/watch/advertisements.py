@@ -11,6 +11,7 @@ from math import inf, isinf
 from typing import NamedTuple
 
 from gitops_prefix.decide.advertisement import Router, RouterAdvertisement
+from gitops_prefix.decide.announcement import ANSWER
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.routers import MOST_ROUTERS
 from gitops_prefix.plan.ears import Advertised
@@ -100,7 +101,7 @@ class Solicit(NamedTuple):
 
 
 class Solicited(NamedTuple):
-    """A requested solicitation was sent: from now on, silence means something.
+    """A requested solicitation was sent: after `AnswersRead`, silence means something.
 
     Attributes:
         refused: why it could not be sent; empty if it was.
@@ -110,6 +111,27 @@ class Solicited(NamedTuple):
     router: str
     at: float
     refused: str = ""
+
+
+class AnswersRead(NamedTuple):
+    """The time for the answers to a solicitation is over, and all that came was read.
+
+    A machine that stood still finds the answer in the socket, however late it looks.
+
+    Attributes:
+        asked_at: when the solicitation was sent, as `Solicited` has it.
+    """
+
+    interface: str
+    asked_at: float
+    at: float
+
+
+class _Unread(NamedTuple):
+    """A solicitation whose answers are still to be read; `until` when, from the next turn on."""
+
+    asked_at: float
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +274,7 @@ class _Ear:
 
     Attributes:
         off: whether IPv6 was switched off on the link when it was looked at.
+        unread: the solicitations whose answers are waited for.
     """
 
     hearing: Hearing
@@ -259,10 +282,28 @@ class _Ear:
     off: bool = False
     backoff: Solicitation = field(default_factory=Solicitation)
     requested: Requested = field(default_factory=Requested)
+    unread: tuple[_Unread, ...] = ()
 
     @property
     def at(self) -> float:
-        return min(self.backoff.at, self.requested.at) if self.index else inf
+        unread = [-inf if waiting.until is None else waiting.until for waiting in self.unread]
+        return min(self.backoff.at, self.requested.at, *unread) if self.index else inf
+
+    def wait_for_answers(self, now: float) -> None:
+        """Begin to wait: what was sent in the last turn was sent before `now`."""
+        self.unread = tuple(
+            waiting if waiting.until is not None else waiting._replace(until=now + ANSWER)
+            for waiting in self.unread
+        )
+
+    def read_answers(self, interface: str, now: float) -> Iterator[AnswersRead]:
+        """The socket is empty: what came by `now` was read."""
+        over = [
+            waiting for waiting in self.unread if waiting.until is not None and waiting.until <= now
+        ]
+        self.unread = tuple(waiting for waiting in self.unread if waiting not in over)
+        for waiting in over:
+            yield AnswersRead(interface, waiting.asked_at, now)
 
 
 class AdvertisementSource:
@@ -323,7 +364,7 @@ class AdvertisementSource:
                 self._packets.join(link.index)
             ear.index = link.index
         ear.hearing.forget()
-        ear.requested = Requested()
+        ear.requested, ear.unread = Requested(), ()
         backoff = Solicitation()
         ear.backoff = backoff.start(now, self._chance) if link.up else backoff
         return _look(ear, link.interface, now) if link.up else ()
@@ -341,9 +382,14 @@ class AdvertisementSource:
 
     def ready(
         self, now: float
-    ) -> Iterator["Advertised | Dropped | Flooded | Solicited | SwitchedOff"]:
+    ) -> Iterator["Advertised | Dropped | Flooded | Solicited | AnswersRead | SwitchedOff"]:
         """Read a batch of packets, and send the solicitations that are due."""
+        for ear in self._ears.values():
+            ear.wait_for_answers(now)
         yield from self._hear(now)
+        if not self._in_a_row:
+            for name, ear in self._ears.items():
+                yield from ear.read_answers(name, now)
         yield from self._solicit(now)
         if self._respite_until <= now:
             self._packets.hear_all()
@@ -399,6 +445,7 @@ class AdvertisementSource:
                     chance = self._chance
                     ear.backoff = backoff.unsent(now) if refused else backoff.asked(now, chance)
                 if requested:
+                    ear.unread += () if refused else (_Unread(now),)
                     yield Solicited(name, router, now, refused)
 
     def _send(self, index: int, router: str) -> str:

@@ -16,11 +16,12 @@ from typing import NamedTuple, Protocol, TypeAlias
 from gitops_prefix.decide.advertisement import Router
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.plan.ears import Accepted, Advertised, Given, LinkChanged
-from gitops_prefix.watch.advertisements import Dropped, Flooded, Solicit, Solicited
+from gitops_prefix.watch.advertisements import AnswersRead, Dropped, Flooded, Solicit, Solicited
 from gitops_prefix.watch.learnt import Deaf, SwitchedOff
 from gitops_prefix.watch.links import Links, LinkState
 
 __all__ = [
+    "AnswersRead",
     "Deaf",
     "Dropped",
     "Event",
@@ -90,6 +91,7 @@ Event: TypeAlias = (
     | Dropped
     | Flooded
     | Solicited
+    | AnswersRead
     | Accepted
     | Deaf
     | SwitchedOff

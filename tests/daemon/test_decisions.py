@@ -13,7 +13,7 @@ from gitops_prefix.decide.specification import Acquisition, Delegation, Specific
 from gitops_prefix.decide.status import PrefixSource, Status
 from gitops_prefix.plan.ears import MOST_STRANGERS, Advertised, LinkChanged, Watched
 from gitops_prefix.watch.links import Reach
-from gitops_prefix.watch.watcher import Flooded, Solicited
+from gitops_prefix.watch.watcher import AnswersRead, Flooded, Solicited
 from tests.decide.routers_saying import FIRST, LOCAL, SECOND, A, B, C, pio, saying, watching
 
 NAMED = watching(routers=(FIRST.address,))
@@ -204,6 +204,50 @@ def test_a_daemon_without_any_link_that_is_up_hears_nobody():
     assert decisions.has_link()
 
 
+def ask(daemon: Daemon, now: float) -> None:
+    """A solicitation is sent, and what is in the socket is read."""
+    daemon.decisions.take(Solicited("eth0", "", now))
+    daemon.decisions.take(AnswersRead("eth0", now, now))
+
+
+def test_a_router_whose_answer_waits_in_the_socket_is_not_gone(caplog):
+    """The machine stood still for a minute right after it asked."""
+    daemon = Daemon(watching())
+    daemon.hear(FIRST, A)
+    daemon.write()
+    daemon.hear(SECOND, B, at=1799.0)
+    daemon.now = 1800.0
+    ask(daemon, 1800.0)
+    daemon.decisions.take(Solicited("eth0", "", 1804.0))
+    daemon.now = 1864.0
+    assert daemon.decisions.decide()["home"].current == A
+    # The other router answered first.
+    daemon.hear(SECOND, B, C, at=1864.0)
+    daemon.hear(FIRST, A, at=1864.0)
+    daemon.decisions.take(AnswersRead("eth0", 1804.0, 1864.0))
+    assert daemon.decisions.decide()["home"].current == A
+    assert "is gone" not in caplog.text
+
+
+def test_answers_that_waited_in_a_socket_that_was_closed_are_asked_for_anew():
+    """The watcher is made anew when the links change, and reports every link."""
+    daemon = Daemon(watching())
+    daemon.decisions.take(LinkChanged("eth0", True, True, 0.0))
+    daemon.hear(FIRST, A)
+    daemon.write()
+    daemon.now = 1800.0
+    ask(daemon, 1800.0)
+    daemon.decisions.take(Solicited("eth0", "", 1804.0))
+    daemon.decisions.take(LinkChanged("eth0", True, True, 1805.0))
+    daemon.now = 1810.0
+    daemon.decisions.decide()
+    assert daemon.decisions.solicitations() == ("eth0",)
+    for now in (1810.0, 1814.0):
+        ask(daemon, now)
+    daemon.now = 1818.0
+    assert daemon.decisions.decide()["home"].standing is Standing.GONE
+
+
 def test_a_router_that_goes_is_logged_once_with_the_kernels_opinion(caplog):
     caplog.set_level(logging.INFO)
     daemon = Daemon(watching())
@@ -212,7 +256,7 @@ def test_a_router_that_goes_is_logged_once_with_the_kernels_opinion(caplog):
     for now in (1800.0, 1804.0):
         daemon.now = now
         daemon.decisions.decide()
-        daemon.decisions.take(Solicited("eth0", "", now))
+        ask(daemon, now)
     daemon.now = 1808.0
     daemon.decisions.decide()
     daemon.decisions.decide()
@@ -241,6 +285,23 @@ def test_a_router_that_cannot_be_asked_counts_to_the_end_of_its_lifetime(caplog)
     assert [record.message for record in caplog.records].count(words) == 1
 
 
+def test_that_nobody_can_be_asked_is_logged_once_an_hour_and_its_end_once(caplog):
+    caplog.set_level(logging.INFO)
+    daemon = Daemon(watching())
+    refused = "Operation not permitted"
+    for second in range(0, 3604, 4):
+        daemon.decisions.take(Solicited("eth0", "", float(second), refused))
+    ask(daemon, 3604.0)
+    ask(daemon, 3608.0)
+    daemon.decisions.take(Solicited("eth0", "", 3612.0, refused))
+    ask(daemon, 3616.0)
+    words = f"cannot solicit the routers of eth0: {refused}; their prefixes count to their ends"
+    again = "the routers of eth0 are solicited again"
+    lines = [record for record in caplog.records if "solicit" in record.message]
+    assert [line.message for line in lines] == [words, words, again]
+    assert [line.held_back for line in lines[:2]] == [0, 899]
+
+
 def test_a_router_of_a_link_that_went_down_is_not_reported_as_back(caplog):
     caplog.set_level(logging.INFO)
     daemon = Daemon(watching())
@@ -249,7 +310,7 @@ def test_a_router_of_a_link_that_went_down_is_not_reported_as_back(caplog):
     for now in (1800.0, 1804.0, 1808.0):
         daemon.now = now
         daemon.decisions.decide()
-        daemon.decisions.take(Solicited("eth0", "", now))
+        ask(daemon, now)
     daemon.decisions.take(LinkChanged("eth0", up=False, present=True, at=1900.0))
     daemon.decisions.decide()
     daemon.hear(FIRST, A, at=2000.0)

@@ -1,5 +1,6 @@
 """What each router said last, and what it still stands by."""
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitops_prefix.decide.advertisement import INFINITY, Preference, Router, UnknownOption
-from gitops_prefix.decide.announcement import Announcement
+from gitops_prefix.decide.announcement import NOT_ASKED, Announcement, Asked
 from gitops_prefix.decide.candidate import Oddity, RouterWarning, warnings
 from gitops_prefix.decide.other_sources import KernelPrefix, accept
 from gitops_prefix.decide.prefix import Prefix
@@ -15,6 +16,8 @@ from gitops_prefix.decide.routers import (
     LONGEST_INTERVAL,
     MOST_LEFT_OUT,
     MOST_ROUTERS,
+    answers_read,
+    ask_anew,
     forget,
     heard,
     observe,
@@ -74,7 +77,18 @@ PAIRS = [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,))]
         pytest.param(
             [(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,))], 69, {A, B}, id="then it is asked"
         ),
-        pytest.param([(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,))], 70, {B}, id="and gone"),
+        pytest.param(
+            [(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,))],
+            71,
+            {A, B},
+            id="who does not answer at all takes nothing back",
+        ),
+        pytest.param(
+            [(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,)), (62.5, (B,))],
+            70,
+            {B},
+            id="who answers without it does",
+        ),
         pytest.param(
             [(0, (A,)), (1, (B,)), (2, (A,)), (3, (B,)), (4, (C,))],
             4,
@@ -102,7 +116,12 @@ PAIRS = [(0, (A,)), (0.1, (B,)), (600, (A,)), (600.1, (B,))]
         pytest.param(
             [*PAIRS, (1200, (A,))], 2400, {A, B}, id="one of which is lost: it has three intervals"
         ),
-        pytest.param([*PAIRS, (1200, (A,))], 2408.2, {A}, id="and no more, if asked twice in vain"),
+        pytest.param(
+            [*PAIRS, (1200, (A,)), (1800, (A,)), (2400.2, (A,))],
+            2408.2,
+            {A},
+            id="and no more, if asked twice in vain",
+        ),
         pytest.param(
             [(0, (A, B)), (1, (A,)), (2, (A, B)), (3, (A,))],
             3,
@@ -437,10 +456,55 @@ def test_where_nobody_can_be_asked_a_lifetime_that_ran_out_counts_and_silence_do
     assert routers[FIRST].is_gone(1808)
     assert routers[FIRST].solicited_at == -inf
     announcement = routers[FIRST].announcements[A]
-    assert not announcement.asked
+    assert announcement.asked == NOT_ASKED
     for now in (6999, 7000, 7004):
         routers = solicited(routers, "eth0", now, sent=False)
-    assert routers[FIRST].announcements[A].asked == (7000, 7004)
+    assert routers[FIRST].announcements[A].asked == Asked(refused=(7000, 7004))
+
+
+TRIES = {
+    "two were sent": ("ss", 1808),
+    "the first could not be sent": ("rss", 1812),
+    "nor could the second": ("rr", 1808),
+    "one could not be sent in between": ("srs", 1812),
+    "nor the next two": ("srr", 1812),
+}
+
+
+@pytest.mark.parametrize(("tries", "gone_at"), TRIES.values(), ids=TRIES)
+def test_a_solicitation_that_could_not_be_sent_is_no_round_of_those_that_were(tries, gone_at):
+    routers = heard_after(Says(0, saying(A)))
+    for place, letter in enumerate(tries):
+        now = 1800 + 4 * place
+        assert not routers[FIRST].is_gone(now)
+        assert routers[FIRST].asked.due_at(1800) == now
+        routers = solicited(routers, "eth0", now, sent=letter == "s")
+    assert not routers[FIRST].is_gone(gone_at - 1)
+    assert routers[FIRST].is_gone(gone_at)
+
+
+def test_silence_counts_only_once_the_answers_were_read():
+    """A machine that stood still finds the answer in the socket, however late it looks."""
+    routers = heard_after(Says(0, saying(A)))
+    for now in (1800, 1804):
+        routers = solicited(routers, "eth0", now, read=False)
+        assert routers[FIRST].asked.due_at(1800) == inf
+        assert routers[FIRST].asked.waits_for(1800, now + 9) == inf
+        assert not routers[FIRST].is_gone(now + 9)
+        assert answers_read(routers, "eth0", now - 1) == routers
+        assert answers_read(routers, "eth1", now) == routers
+        read = answers_read(routers, "eth0", now)
+        assert routers[FIRST].asked.unread and not read[FIRST].asked.unread
+        if now == 1800:
+            assert read[FIRST].asked.due_at(1800) == 1804
+            routers = read
+    assert read[FIRST].is_gone(1808)
+    assert ask_anew(read, "eth0") == read
+    anew = ask_anew(routers, "eth0")
+    assert anew[FIRST].asked == NOT_ASKED
+    assert anew == heard_after(Says(0, saying(A))) | {
+        FIRST: replace(anew[FIRST], asked=NOT_ASKED, solicited_at=1804)
+    }
 
 
 def test_a_router_that_was_asked_for_its_farewell_keeps_its_interval():

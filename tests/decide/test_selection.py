@@ -244,6 +244,45 @@ def test_the_current_prefix_follows_the_rules(scenario):
     assert decisions[-1].standing is scenario.standing
 
 
+GONE_SPREADING = {
+    "overdue, before the router is": (saying(A), saying(B), 30, 14400),
+    "lifetimes that run out first": (saying(pio(A, 90)), saying(pio(B, 90)), 30, 14400),
+    "lifetimes that run out long before": (
+        saying(pio(A, 900), lifetime=9000),
+        saying(pio(B, 900), lifetime=9000),
+        600,
+        14400,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "interval", "until"), GONE_SPREADING.values(), ids=GONE_SPREADING
+)
+@pytest.mark.parametrize("apart", [0.1, 14])
+def test_a_router_that_spreads_its_prefixes_and_goes_moves_nothing(
+    one, other, interval, until, apart
+):
+    """Its silence about one of them is its silence about all; another router takes over at once."""
+    for rival in (False, True):
+        walker = Walker(watching(), Selection(current=A))
+        walker.take(Says(-20, other))
+        for turn in range(10):
+            walker.take(Says(interval * turn, one))
+            walker.take(Says(interval * turn + apart, other))
+        if rival:
+            walker.take(Says(interval * 9 + apart, saying(C), SECOND))
+            walker.answers[SECOND] = (saying(C),)
+        before, current = len(walker.decisions), walker.selection.current
+        walker.wait(until)
+        held = [decision.current for decision in walker.decisions[before:]]
+        moves = [
+            prefix for last, prefix in zip([current, *held], held, strict=False) if prefix != last
+        ]
+        assert moves == ([C] if rival else [])
+        assert walker.decisions[-1].standing is (Standing.CURRENT if rival else Standing.GONE)
+
+
 def test_a_failed_prefix_is_still_remembered_as_the_current_one():
     decisions = walk(watching(), Says(0, saying(A)), LinkDown(1), Says(2, saying(B, A)))
 
@@ -300,7 +339,7 @@ SHORT = watching(Transition(stabilization_window=timedelta(seconds=0.1)))
         ),
         pytest.param(
             watching(),
-            (*SPREADING, *(Says(at, saying(A)) for at in range(120, 180, 10)), Look(175)),
+            (*SPREADING, *(Says(at, saying(A)) for at in (*range(120, 180, 10), 175))),
             178,
             A,
             id="a router that spread its prefixes is silent about one",
@@ -360,4 +399,4 @@ def test_the_prefix_of_a_router_that_is_gone_replaces_no_other():
     assert walker.decisions[-1].current == B
 
     last = walker.take(Look(2200))
-    assert (last.current, last.standing) == (B, FAILED)
+    assert (last.current, last.standing) == (B, Standing.GONE)

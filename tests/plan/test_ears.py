@@ -100,6 +100,33 @@ def test_a_link_that_goes_down_forgets_its_routers_and_one_that_comes_up_does_no
     assert down.routers == {}
 
 
+def test_what_a_link_said_before_it_was_watched_no_more_is_not_believed_when_it_is_again():
+    """A DynamicPrefix that moves to another link and back; a link that others watch is heard on."""
+    eth1 = Acquisition(interfaces=("eth1",))
+    heard = ears(home=ETH0, other=eth1).hear(says(A)).decide(0)
+    status = Status(A, PrefixSource.ROUTER_ADVERTISEMENT, None)
+
+    def watching(**acquisitions):
+        named = acquisitions.items()
+        return {name: Watched(Specification(name, one), status) for name, one in named}
+
+    moved = heard.follow(watching(home=eth1, other=eth1))
+    assert not moved.routers
+    back = moved.follow(watching(home=ETH0, other=eth1)).decide(1)
+    assert back.decisions["home"].standing is Standing.FAILED_STATIC
+    assert back.hear(says(A, at=2)).decide(2).decisions["home"].standing is Standing.CURRENT
+
+    swapped = heard.follow(watching(home=eth1, other=ETH0)).follow(watching(home=ETH0))
+    assert swapped.decide(1).decisions["home"].standing is Standing.CURRENT
+
+
+def test_what_routers_say_on_the_link_of_a_delegation_is_kept():
+    """It is shown, and a change of it makes the delegation renewed."""
+    leased = Acquisition(delegation=Delegation("home", "eth0", 56))
+    heard = ears(home=leased).hear(says(A))
+    assert heard.follow(heard.watched).routers == heard.routers
+
+
 def test_the_kernel_is_heard():
     kernel = ears(home=Acquisition(kernel_interface="eth0"))
     assert kernel.hear(has(A)).decide(0).choices["home"].prefix == A

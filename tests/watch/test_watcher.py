@@ -22,7 +22,14 @@ from gitops_prefix.watch.codec import RejectReason
 from gitops_prefix.watch.learnt import SwitchedOff
 from gitops_prefix.watch.links import LinkState
 from gitops_prefix.watch.raw_socket import RouterAdvertisementSocket
-from gitops_prefix.watch.watcher import Dropped, Flooded, Solicit, Solicited, Watcher
+from gitops_prefix.watch.watcher import (
+    AnswersRead,
+    Dropped,
+    Flooded,
+    Solicit,
+    Solicited,
+    Watcher,
+)
 from tests import netns
 from tests.gitrepo import ROOT
 from tests.lab_router import SOURCE, header, lab_router, says
@@ -266,6 +273,34 @@ def test_a_requested_solicitation_goes_to_one_router_or_to_all(lab, router):
         assert router.solicited().dst == "ff02::2"
 
 
+def test_answers_are_over_only_once_all_that_came_in_their_time_was_read(lab, router):
+    """A machine that stood still after it asked finds the answer, however late it looks."""
+    with lab.node.inside():
+        source = AdvertisementSource(["eth0"], chance=lambda: 0.0)
+        link = LinkState("eth0", socket.if_nametoindex("eth0"), up=True)
+    with contextlib.closing(source):
+        source.follow(link, 0.0)
+        source.take(Solicit("eth0"), 0.0)
+        assert [*source.ready(0.0)] == [Solicited("eth0", "", 0.0)]
+        assert source.next_at() < 0, "the time of the answers begins after it was sent"
+        router.advertise(A)
+        netns.until(lambda: select.select(source.filenos(), [], [], 0)[0], "an advertisement")
+        # It stood still for a minute between sending and this turn.
+        assert [type(event) for event in source.ready(60.0)] == [Advertised]
+        assert source.next_at() == 64.0
+        router.advertise(B)
+        netns.until(lambda: select.select(source.filenos(), [], [], 0)[0], "another one")
+        # And once more.
+        heard, read = source.ready(120.0)
+        assert isinstance(heard, Advertised)
+        assert read == AnswersRead("eth0", 0.0, 120.0)
+        assert [*source.ready(180.0)] == []
+        source.take(Solicit("eth0"), 200.0)
+        assert [*source.ready(200.0)] == [Solicited("eth0", "", 200.0)]
+        source.follow(LinkState("eth0", link.index), 201.0)
+        assert [*source.ready(300.0)] == [], "nobody answers on a link that is down"
+
+
 def test_requests_are_not_sent_more_often_than_rfc_4861_lets_a_host(lab, router):
     """RTR_SOLICITATION_INTERVAL is 4 s; what was asked twice meanwhile is asked once."""
     with watching(lab.node) as seen:
@@ -398,6 +433,7 @@ def test_a_link_without_an_address_is_asked_soon_after_it_has_one():
             source.take(Solicit("eth0"), 1.5)
             assert [*source.ready(10.0)] == [Solicited("eth0", "", 10.0)]
             assert router.solicited().src == "fe80::5"
+            assert [*source.ready(10.1)] == []
             assert source.next_at() == 13.6
 
 
