@@ -130,6 +130,8 @@ PushReport = Published | Failed
 # Reasons and patterns; case does not matter. Addresses are removed first, so that a
 # repository called /denied/home.git denies nothing.
 _ROWS: tuple[tuple[Reason, tuple[str, ...]], ...] = (
+    # The lock of such a reference fails at each try.
+    (Reason.REFUSED, (r"directory file conflict|cannot lock ref\b[^\n]*exists; cannot create",)),
     # git's own line about the branch; no hook can write it.
     (
         Reason.CONTESTED,
@@ -229,6 +231,10 @@ _ADDRESS = re.compile(r"'[^'\s]*[:/][^'\s]*'|\b[a-z+]+://\S+")
 _NOT_STARTED = re.compile(r"cannot fork\(\)|git cannot be started")
 # The option that gives what git or ssh would ask a person for.
 _REMEDIES = (
+    (
+        re.compile(r"directory file conflict|exists; cannot create", re.IGNORECASE),
+        "git has no branch below another one: give another --push-branch, or delete that branch",
+    ),
     (re.compile(r"could not read username", re.IGNORECASE), "give --token-file"),
     (
         re.compile(r"certificate verification failed|certificate problem", re.IGNORECASE),

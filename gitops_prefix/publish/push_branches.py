@@ -230,12 +230,23 @@ def check_pattern(pattern: str, base: str) -> None:
             'with a word of its own: write "gitops-prefix/{name}"'
         )
         raise InputError(Problem("invalid-branch", message))
+    if _is_in_the_way(base, pattern):
+        message = (
+            f'--push-branch "{pattern}" and --branch "{base}" cannot both be there: git has no '
+            'branch below another one: write "gitops-prefix/{name}"'
+        )
+        raise InputError(Problem("invalid-branch", message))
+
+
+def _is_in_the_way(base: str, branch: str) -> bool:
+    """Whether one name is a folder of the other (git-check-ref-format(1), "hierarchical")."""
+    return base.startswith(f"{branch}/") or branch.startswith(f"{base}/")
 
 
 def problem_of(branches: Mapping[str, str], base: str) -> Problem | None:
     """The first branch that is invalid, or the managed branch itself; by DynamicPrefix."""
     for name, branch in sorted(branches.items()):
-        if branch == base or not is_branch_name(branch):
+        if branch == base or _is_in_the_way(base, branch) or not is_branch_name(branch):
             message = (
                 f'the DynamicPrefix "{name}" would have the branch "{branch}", which cannot be: '
                 "rename it, or give another --push-branch"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -285,7 +286,9 @@ def test_an_object_has_a_limit_for_all_its_requests(tmp_path):
         whole.request("get", "/api/v1")
         ends = time.monotonic() + 3.0
         connection = whole.limited(3.0)
-        connection.request("get", "/api/v1")
+        # A loaded machine may need all of it for the first.
+        with suppress(OutsideError):
+            connection.request("get", "/api/v1")
         until(lambda: time.monotonic() > ends, "the end of its time")
         with pytest.raises(OutsideError, match="too long"):
             connection.request("get", "/api/v1")

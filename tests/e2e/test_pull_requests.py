@@ -211,6 +211,8 @@ BAD = [
     (["--notify", "flux=http://127.0.0.1/hook"], "--notify-secret-file"),
     (["--notify", "fluxx=http://127.0.0.1/hook"], "KIND=URL"),
     (["--push-branch", "main"], "another branch"),
+    (["--push-branch", "main/{name}"], "no branch below another one"),
+    (["--branch", "release/1", "--push-branch", "release"], "no branch below another one"),
     (["--push-branch", ""], "names no branch"),
     (["--push-branch", "x", "--notify", "argocd=http://127.0.0.1/"], "others merge there"),
     (["--notify-secret-file", "/nowhere", "--notify", "hmac=http://x/"], "/nowhere"),

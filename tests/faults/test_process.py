@@ -222,7 +222,7 @@ def test_a_name_that_is_not_resolved(tmp_path):
     assert git(remote, "log", "-1", "--format=%s", "main").strip() == first(A)
 
 
-@pytest.mark.parametrize(("limit", "code"), [("10s", 3), ("30s", 0)])
+@pytest.mark.parametrize(("limit", "code"), [("10s", 3), ("5m", 0)])
 def test_a_hook_slower_than_the_push_timeout(tmp_path, limit, code):
     """With a limit that is long enough the same hook lets the change in."""
     remote = remote_home(tmp_path)
@@ -230,7 +230,7 @@ def test_a_hook_slower_than_the_push_timeout(tmp_path, limit, code):
     hook(remote, "pre-receive", "sleep 12")
     words = [sys.executable, "-m", "gitops_prefix", "run", "--once", "--repo", str(remote)]
     words += ["--clone-dir", str(tmp_path / "clone"), "--push-timeout", limit]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=90)
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=360)
     assert ended.returncode == code, ended.stderr
     assert ("no answer within 10 s" in ended.stderr) == (code == 3)
 

@@ -23,6 +23,13 @@ WORDS = [
     ("[remote rejected] (protected branch hook declined)", Reason.PROTECTED),
     ("remote: error: GH006: Protected branch update failed; [remote rejected]", Reason.PROTECTED),
     ("[remote rejected] (pre-receive hook declined); remote: only on weekdays", Reason.HOOK),
+    (
+        "[remote rejected] (failed to update ref)\n"
+        "remote: error: cannot lock ref 'refs/heads/p/x': 'refs/heads/p' exists; cannot create "
+        "'refs/heads/p/x'",
+        Reason.REFUSED,
+    ),
+    ("! [remote rejected] p/x -> p/x (directory file conflict)", Reason.REFUSED),
     ("Host key verification failed.; fatal: Could not read from remote", Reason.IDENTITY),
     ("fatal: unable to access 'https://x/': SSL certificate problem: self-signed", Reason.IDENTITY),
     ("No ED25519 host key is known for [127.0.0.1]:22 and you have requested", Reason.IDENTITY),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gitops_prefix.publish.commit_maker import Identity
-from gitops_prefix.publish.failure import Published, Reason
+from gitops_prefix.publish.failure import Failed, Kind, Published, Reason
 from gitops_prefix.publish.message import PROPOSED_TO
 from gitops_prefix.publish.push_branches import PushBranches
 from gitops_prefix.publish.repository import Repository
@@ -191,6 +191,20 @@ def test_branches_of_others_beside_ours_are_looked_at_and_left(tmp_path, remote)
         branches.look()
         assert set(branches.seen()) == {BRANCH, "ours/other"}
         assert branches.name_of("ours/other") == "other"
+
+
+def test_a_branch_in_the_way_is_a_refusal_that_says_what_to_do(tmp_path, remote):
+    """Its lock would fail at each try, and a race would be tried again for ever."""
+    git(remote, "branch", "ours", "main")
+    with fetched(tmp_path / "clone", remote, scope=APPS) as repository:
+        branches = repository.push_branches("ours/{name}")
+        branches.look()
+        propose(repository, branches, {"apps/a.yaml": MANAGED + b"new\n"})
+        answer = branches.push(BRANCH)
+        assert isinstance(answer, Failed) and answer.kind is Kind.REFUSED
+        assert "another --push-branch" in answer.words
+        git(remote, "branch", "-D", "ours")
+        assert isinstance(branches.push(BRANCH), Published)
 
 
 def test_the_branch_itself_is_never_forced(tmp_path, remote):
