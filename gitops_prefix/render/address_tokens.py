@@ -34,8 +34,9 @@ _NIBBLES = re.compile(r"(?:(?<![\w-])|(?<=\\[nrt]))(?:[0-9a-fA-F]\.)+\Z")
 _LABEL = re.compile(r"(?<![\w.-])([\w.-]*):\Z")
 _BEFORE_DASH = re.compile(
     r"(?:^|[^\w.:-]|\.\.|\\[nrt]|%5[Bb])(?:(?:[0-9a-fA-F]{0,4}:){2,}[0-9a-fA-F.]*(?:%[\w.]+)?\]?(?:/[0-9]{1,3})?)?-\Z"
+    r"|\$\{\w+:?-\Z"
 )
-"""A dash of `first-last`, or one that follows no word."""
+"""A dash of `first-last`, one that follows no word, or that of `${NAME:-default}`."""
 _PADDED = re.compile(r"(?:^|:)0[0-9a-fA-F]")
 _SHORT = re.compile(r"(?:^|:)(?:0|[1-9a-fA-F][0-9a-fA-F]{0,2})(?=:|\Z)")
 _EUI_64 = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){7}")

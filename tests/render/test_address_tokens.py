@@ -84,6 +84,8 @@ MOVED = {
     "the end of a sentence": ("It is 2001:db8:a::1.", "It is 2001:db8:b:1::1."),
     "a key": ("2001:db8:a::1: here", "2001:db8:b:1::1: here"),
     "a network for a key": ("2001:db8:a:::", "2001:db8:b:1:::"),
+    "a default of a shell": ("${LAN_IP6:-2001:db8:a::1}", "${LAN_IP6:-2001:db8:b:1::1}"),
+    "a default for what is unset": ("[${A-2001:db8:a::}]", "[${A-2001:db8:b:1::}]"),
     "an assignment": ("A=2001:db8:a::1", "A=2001:db8:b:1::1"),
     "an escape of JSON": (r'{"a": "x\n2001:db8:a::1\n"}', r'{"a": "x\n2001:db8:b:1::1\n"}'),
     "a reverse zone": (
