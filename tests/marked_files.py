@@ -10,6 +10,7 @@ FILES = {
     "Corefile": MARKED,
     "x/a.j2": b"\xff" + MARKED,
     "x/binary": b"\0" + MARKED,
+    "x/marked.bin": b"\0" + MARKED,
     "x/plain.conf": b"2001:db8:a::1\n",
     "x/annotated.conf": b"dynamic-prefix.io/name\n",
     "x/named.json": b"{}\n",
@@ -25,11 +26,20 @@ FILES = {
     "picture.png": MARKED,
     ".gitops-prefixignore": b"ignored/\n",
     "gitops-prefix.yaml": (
-        b'rewrite:\n- {path: "*.json", dynamicPrefix: home}\n- {path: x/*.bin, dynamicPrefix: home}\n'
+        b'rewrite:\n- {path: "*.json", dynamicPrefix: home}\n- {path: x/n*.bin, dynamicPrefix: home}\n'
         b"lists: [{path: x/list.txt, dynamicPrefix: home}]\n"
     ),
 }
-READ = {"pool.yaml", "Corefile", "x/a.j2", "x/binary", "x/named.json", "x/named.bin", "x/list.txt"}
+READ = {
+    "pool.yaml",
+    "Corefile",
+    "x/a.j2",
+    "x/binary",
+    "x/marked.bin",
+    "x/named.json",
+    "x/named.bin",
+    "x/list.txt",
+}
 SKIPPED = {
     ("long.txt", TOO_LONG),
     ("long.json", TOO_LONG),

@@ -68,7 +68,7 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 YAML = (".yaml", ".yml")
 _BINARY = (
     *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".pdf", ".ttf", ".woff", ".woff2"),
-    *(".zip", ".gz", ".tgz", ".tar", ".bin", ".mp4"),
+    *(".zip", ".gz", ".tgz", ".tar", ".mp4"),
 )
 """Formats without comments: their contents are not searched."""
 _SLASH = ord("/")

@@ -58,6 +58,8 @@ _MANAGES = re.compile(rf"(?m)^[^#\n]*{re.escape(ANNOTATIONS)}|{re.escape(MARKER)
 """An annotation of ours that is in no comment, or a marker."""
 _ANNOTATIONS = ("metadata", "annotations")
 _SAME_NAME = "duplicate-dynamic-prefix"
+_HIDES_NO_PREFIX = frozenset({"binary-file", "rewrite-managed"})
+"""Errors about files in which no DynamicPrefix is."""
 
 
 def read_inventory(files: Mapping[str, bytes], settings: Settings) -> Inventory:
@@ -290,7 +292,10 @@ def _read_dynamic_prefixes(
     manifests: Iterable[Manifest], problems: list[Problem]
 ) -> tuple[dict[str, DynamicPrefixDocument], bool]:
     """The DynamicPrefixes, and whether no other one may be in what cannot be read."""
-    complete = not any(problem.severity is Severity.ERROR for problem in problems)
+    complete = not any(
+        problem.severity is Severity.ERROR and problem.code not in _HIDES_NO_PREFIX
+        for problem in problems
+    )
     documents: dict[str, DynamicPrefixDocument] = {}
     places: dict[str, Place] = {}
     for manifest in filter(_is_dynamic_prefix, manifests):

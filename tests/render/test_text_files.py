@@ -250,6 +250,14 @@ def test_a_file_that_is_named_and_managed_stays_as_it_is():
     assert files["a.yaml"] == pool
 
 
+def test_an_unknown_name_is_an_error_beside_a_file_that_is_named_in_vain():
+    """No DynamicPrefix is in what such an error is about."""
+    pool = b'a: ""  # {"$dynamicprefix": "home:prefix"}\n'
+    wrong = b'2001:db8:a::1 # {"$dynamicprefix": "hom:rewrite"}\n'
+    _, problems = rendered({"a.yaml": pool, "b.conf": wrong, SETTINGS: named("a.yaml")})
+    assert {problem.code for problem in problems} == {"rewrite-managed", "unknown-dynamic-prefix"}
+
+
 def test_an_unmanaged_yaml_file_may_be_named():
     text = b"a: 2001:db8:a::1\nb: {{ x }}\n"
     files, problems = rendered({"a.yaml": text, SETTINGS: named("a.yaml")})
