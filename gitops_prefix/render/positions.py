@@ -199,16 +199,23 @@ def _before(text: str, offset: int, ends: list[tuple[int, Position]]) -> Positio
 
 
 def _ends(root: Node) -> Iterator[tuple[int, Position]]:
-    """Where a marker of each value may begin: behind the value, or behind its key."""
+    """Where a marker of each value may begin: behind the value, its key, or what opens it."""
     for position in walk(root):
         node = position.node
         beside = isinstance(node, AliasNode | ScalarNode) or node.flow
         if beside and node.end > node.start:
             yield node.end, position
-        if isinstance(node, ScalarNode) and node.style in {"|", ">"}:
+        if _opens(node):
             yield node.start + 1, position
         if position.key is not None and (not beside or is_null(node)):
             yield position.key.end, position
+
+
+def _opens(node: Node) -> bool:
+    """Whether a value begins with a sign of its own that may end the line: `|`, `>`, `[`, `{`."""
+    if isinstance(node, ScalarNode):
+        return node.style in {"|", ">"}
+    return not isinstance(node, AliasNode) and node.flow
 
 
 def walk(root: Node) -> Iterator[Position]:

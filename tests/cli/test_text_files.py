@@ -22,7 +22,13 @@ status:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     for path, content in FILES.items():
-        if path not in {"pool.yaml", "ignored/pool.yaml", "x/named.bin", "x/binary", "x/marked.bin"}:
+        if path not in {
+            "pool.yaml",
+            "ignored/pool.yaml",
+            "x/named.bin",
+            "x/binary",
+            "x/marked.bin",
+        }:
             (tmp_path / path).parent.mkdir(exist_ok=True)
             (tmp_path / path).write_bytes(content)
     (tmp_path / "home.yaml").write_text(PREFIX)

@@ -167,6 +167,14 @@ PLACED = {
         "b: [{a: [ # none\r\n    # x\r\n ] <home:all-cidrs>\r\n}]\r\n",
         'b: [{a: [ # none\r\n    # x\r\n    "2001:db8:b::/64", "2001:db8:a::/64"\r\n ] <home:all-cidrs>\r\n}]\r\n',
     ),
+    "behind the bracket that opens a list": (
+        "a: [ <home:cidrs>\n  # b\n  192.0.2.0/24,\n]\nc: &x [ <home:cidrs>\n]\n",
+        'a: [ <home:cidrs>\n  # b\n  "2001:db8:b::/64", 192.0.2.0/24,\n]\nc: &x [ <home:cidrs>\n  "2001:db8:b::/64"\n]\n',
+    ),
+    "behind the bracket that opens an inner list": (
+        "a: {b: [ <home:cidrs>\n  ], c: 1}\n",
+        'a: {b: [ <home:cidrs>\n    "2001:db8:b::/64"\n  ], c: 1}\n',
+    ),
     "a number for a key": ("80: 0::/0 <home:prefix>\n", "80: 2001:db8:b::/64 <home:prefix>\n"),
 }
 
@@ -228,6 +236,10 @@ REWRITTEN = {
     "braces": (
         "a: {b: '2001:db8:a::1', c: ~} <home:rewrite>\n",
         "a: {b: '2001:db8:b::1', c: ~} <home:rewrite>\n",
+    ),
+    "the brace that opens a mapping": (
+        "a: { <home:rewrite>\n  b: '2001:db8:a::1', c: [x 2001:db8:a::2]}\n",
+        "a: { <home:rewrite>\n  b: '2001:db8:b::1', c: [x 2001:db8:b::2]}\n",
     ),
     "a plain string over two lines": (
         "a: <home:rewrite>\n  - x 2001:db8:a::1\n    2001:db8:a::2\n",
