@@ -3,7 +3,7 @@
 Is it right, and what does it hold? A running daemon can answer the second one, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import click
 from gitops_prefix.cli.manifests import (
     Directory,
     find_problems,
+    has_errors,
     problems_document,
     refuse_errors,
     refuse_nothing,
@@ -114,13 +115,17 @@ def command(  # noqa: PLR0913  each is one option
 ) -> int:
     """Show each DynamicPrefix below DIR: current, since when, history, what is bound to it.
 
-    With --url, a running daemon answers: also what the link says, and the last publication.
+    What is wrong is reported behind those that are right. With --url, a running daemon answers:
+    also what the link says, and the last publication.
     """
-    answer = _ask(url, listen_token_file) if url else _read(Directory(directory, path, exclude))
+    answer, problems = (
+        (_ask(url, listen_token_file), ()) if url else _read(Directory(directory, path, exclude))
+    )
+    code = BAD_INPUT if problems else DONE
     if form is Format.JSON:
-        print_json(answer)
-        return DONE
-    if not answer["prefixes"]:
+        print_json({**answer, **(problems_document(problems) if problems else {})})
+        return code
+    if not answer["prefixes"] and not problems:
         click.echo("no DynamicPrefix here; `gitops-prefix init` writes one", err=True)
     try:
         lines = _lines(answer)
@@ -130,7 +135,8 @@ def command(  # noqa: PLR0913  each is one option
     for line in lines:
         first, space, rest = printable(line).partition("  ")
         click.echo(f"{click.style(first, bold=bool(first))}{space}{rest}", color=colour_wish())
-    return DONE
+    print_problems(problems, form)
+    return code
 
 
 def _lines(answer: Document) -> list[str]:
@@ -143,10 +149,17 @@ def _lines(answer: Document) -> list[str]:
     return lines + (_publication_lines(answer["publication"]) if "publication" in answer else [])
 
 
-def _read(directory: Directory) -> Document:
+def _read(directory: Directory) -> tuple[Document, Sequence[Problem]]:
+    """What is there, and every problem when one is an error.
+
+    Raises:
+        InputError: nothing can be told apart.
+    """
     _, inventory = directory.read()
-    refuse_errors(inventory.problems)
-    return {"prefixes": [described.document() for described in describe(inventory)]}
+    if inventory.stopped:
+        refuse_errors(inventory.problems)
+    document = {"prefixes": [described.document() for described in describe(inventory)]}
+    return document, inventory.problems if has_errors(inventory.problems) else ()
 
 
 def _ask(url: str, token_file: Path | None) -> Document:

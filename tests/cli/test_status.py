@@ -105,6 +105,27 @@ def test_nothing_there_is_said_and_is_0(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == {"prefixes": []}
 
 
+def test_what_is_wrong_hides_nothing_that_is_right(home, capsys):
+    """One of several is wrong: it holds itself back alone."""
+    (home / "q.yaml").write_bytes(PREFIX.replace(b"name: home", b"name: O.K"))
+    assert enter(["status"]) == 2
+    out, err = capsys.readouterr()
+    assert "home  (p.yaml)" in out and f"current  {B} since" in out
+    assert "q.yaml:4:9: error: " in err
+    assert enter(["status", "--output", "json"]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    assert [prefix["name"] for prefix in answer["prefixes"]] == ["home"]
+    assert [error["path"] for error in answer["errors"]] == ["q.yaml"]
+
+
+def test_what_cannot_be_told_apart_is_not_shown(home, capsys):
+    (home / "q.yaml").write_bytes(PREFIX)
+    assert enter(["status", "--output", "json"]) == 2
+    answer = json.loads(capsys.readouterr().out)
+    assert [error["code"] for error in answer["errors"]] == ["duplicate-dynamic-prefix"]
+    assert "prefixes" not in answer
+
+
 def test_only_what_is_below_a_path_counts(home, capsys):
     (home / "sub").mkdir()
     (home / "q.yaml").rename(home / "sub" / "q.yaml")
