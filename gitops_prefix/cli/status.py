@@ -153,7 +153,7 @@ def _read(directory: Directory) -> tuple[Document, Sequence[Problem]]:
     """What is there, and every problem when one is an error.
 
     Raises:
-        InputError: nothing can be told apart.
+        InputError: two DynamicPrefixes have one name, or the like: nothing can be shown.
     """
     _, inventory = directory.read()
     if inventory.stopped:
