@@ -197,7 +197,8 @@ def test_what_the_log_says_of_a_fault_from_its_first_try_to_the_change(
     at = Place(forge, sshd, program, tmp_path)
     clock = [0.0]
     log = PassLog("main", lambda: clock[0])
-    limits = TimeLimits(ask=60.0, push=PUSH, silence=SILENCE)
+    hangs = "no answer" in fault.words
+    limits = TimeLimits(ask=60.0, push=PUSH, silence=SILENCE) if hangs else TimeLimits()
     with house(tmp_path / "clone", forge.url, forge.credentials, limits=limits) as ours:
         ours.lives(1)
         ours.hears(A)
