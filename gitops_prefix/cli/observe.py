@@ -28,7 +28,15 @@ from gitops_prefix.cli.options import (
     option,
     output_option,
 )
-from gitops_prefix.cli.output import DONE, NO, Format, colour_wish, printable
+from gitops_prefix.cli.output import (
+    DONE,
+    NO,
+    OUTSIDE_FAILED,
+    Format,
+    colour_wish,
+    print_errors,
+    printable,
+)
 from gitops_prefix.cli.sightings import (
     CHECKS,
     Events,
@@ -42,7 +50,7 @@ from gitops_prefix.cli.sightings import (
 from gitops_prefix.decide.prefix import Prefix, format_address, parse_address
 from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.specification import Acquisition, Specification
-from gitops_prefix.errors import InputError, Problem
+from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.plan.ears import LinkChanged
 from gitops_prefix.watch.raw_socket import Tap
 
@@ -145,14 +153,24 @@ def command(  # noqa: PLR0913  one parameter an option
 
 
 def _ask_servers(interfaces: tuple[str, ...], seconds: float, form: Format) -> int:
-    """Print what each DHCPv6 server would delegate; code 1 when none answers."""
+    """Print what each DHCPv6 server would delegate; code 1 when none answers.
+
+    A link where nobody can be asked is reported, and the others are asked all the same.
+    """
     from gitops_prefix.watch.dhcpv6 import ask_servers  # noqa: PLC0415  hashlib loads OpenSSL
 
-    came = False
+    came, failed = False, []
     for interface in interfaces:
-        for answer in ask_servers(interface, USUAL_DELEGATION, seconds, clock=time.monotonic):
-            came = True
-            print_server(answer, interface, form)
+        try:
+            for answer in ask_servers(interface, USUAL_DELEGATION, seconds, clock=time.monotonic):
+                came = True
+                print_server(answer, interface, form)
+        except OutsideError as error:
+            failed.append(Problem("outside", str(error)))
+    if len(failed) == len(interfaces) and not came:
+        print_errors(dict.fromkeys(failed), form)
+        return OUTSIDE_FAILED
+    print_errors(failed, Format.TEXT)
     if not came:
         click.echo(f"no DHCPv6 server answered within {seconds:g} s", err=True)
     return DONE if came else NO

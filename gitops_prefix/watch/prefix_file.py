@@ -14,7 +14,7 @@ import ctypes
 import os
 import stat
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -40,6 +40,8 @@ _BEGUN = _MODIFY | _CREATE
 _ENDED = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _DELETE
 _MASK = _BEGUN | _ENDED | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 _DIRECTORY_GONE = _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
+_MASK_ADD = 0x20000000
+_ABOVE = _DELETE_SELF | _MOVE_SELF | _ONLYDIR | _MASK_ADD
 _EVENT = struct.Struct("iIII")
 
 
@@ -161,12 +163,17 @@ class _Inotify:
         init = getattr(self._library, "inotify_init1", None)
         self.fileno = init(os.O_NONBLOCK | os.O_CLOEXEC) if init else -1
 
-    def add(self, directory: str) -> int | None:
+    def add(self, directory: Path, mask: int) -> int | None:
         """Watch a directory; its number, or None where it cannot be watched."""
         if self.fileno < 0:
             return None
-        number: int = self._library.inotify_add_watch(self.fileno, os.fsencode(directory), _MASK)
+        number: int = self._library.inotify_add_watch(self.fileno, os.fsencode(directory), mask)
         return number if number >= 0 else None
+
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Watch directories no more."""
+        for number in numbers:
+            self._library.inotify_rm_watch(self.fileno, number)
 
     def read(self) -> Iterator[tuple[int, int, str]]:
         """The number of the directory, what happened, and the name, for each event."""
@@ -192,6 +199,7 @@ class _Watched:
 
     Attributes:
         number: of its directory's watch; None while there is none.
+        above: of the watches of the directories above: one that is renamed takes the file along.
         ended: a writer closed it, or its name changed hands, and it was not read since.
         unfinished: a writer began, and did not close it since.
         looked: the version that was seen last, or why it does not count.
@@ -202,12 +210,17 @@ class _Watched:
 
     path: str
     number: int | None = None
+    above: frozenset[int] = frozenset()
     ended: bool = False
     unfinished: bool = False
     looked: tuple[int, ...] | str = ()
     looked_at: float = -inf
     given: tuple[int, ...] = ()
     refused: str = ""
+
+    @property
+    def watches(self) -> frozenset[int]:
+        return self.above if self.number is None else self.above | {self.number}
 
 
 class FileSource:
@@ -274,24 +287,33 @@ class FileSource:
             for file in self._files:
                 if mask & _OVERFLOW:
                     file.ended, file.unfinished = True, False
+                elif mask & _DIRECTORY_GONE and number in file.watches:
+                    stale = file.watches
+                    file.number, file.above, file.unfinished = None, frozenset(), False
+                    kept = frozenset[int]().union(*(other.watches for other in self._files))
+                    self._inotify.remove(stale - kept)
                 elif file.number != number:
                     continue
-                elif mask & _DIRECTORY_GONE:
-                    file.number, file.unfinished = None, False
                 elif name == Path(file.path).name:
                     file.ended = file.ended or bool(mask & _ENDED)
                     file.unfinished = bool(mask & _BEGUN)
 
     def _watch(self, file: _Watched) -> None:
-        """Have inotify watch the directory, unless links may change what the path means."""
-        file.number = None
+        """Have inotify watch the directories, unless links may change what the path means."""
+        file.number, file.above = None, frozenset()
         if self._source_dir is None or not Path(file.path).is_relative_to(self._source_dir):
             return
         real = Path(os.path.realpath(self._source_dir)) / Path(file.path).relative_to(
             self._source_dir
         )
         if os.path.realpath(real) == str(real):
-            file.number = self._inotify.add(str(real.parent))
+            # From the top: whoever renames one of them meanwhile is noticed.
+            *above, _ = reversed(real.parents)
+            numbers = [self._inotify.add(directory, _ABOVE) for directory in above[1:]]
+            watched = frozenset(number for number in numbers if number is not None)
+            if len(watched) == len(numbers):
+                file.above = watched
+                file.number = self._inotify.add(real.parent, _MASK)
 
     def _read(self, file: _Watched, now: float, *, ended: bool) -> Iterator[Given | SourceFailed]:
         """Report what a file holds, or why it does not count, if that is new.

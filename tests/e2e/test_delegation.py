@@ -148,6 +148,12 @@ def test_observe_and_doctor_ask_the_servers_and_take_nothing(link, house, tmp_pa
         assert line["prefixes"][0]["prefix"] == A
         assert line["duid"].startswith("00:01:")
         assert f"delegates {A}" in plain(in_node(link, *doctor))
+        link.node.run("ip", "link", "add", "eth1", "type", "bridge")
+        link.node.run("sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=1")
+        both = in_node(link, "observe", "--dhcpv6", "--interface", "eth1", *asked[2:])
+        assert both.returncode == 0, "one link where IPv6 is off hides no other"
+        assert A in both.stdout
+        assert "IPv6 is off on eth1" in both.stderr
         log = (tmp_path / "a" / "dhcpd.log").read_text()
     assert "Request message" not in log
     link.node.run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1")

@@ -160,6 +160,12 @@ class Told:
         assert isinstance(event, Given), event
         return [str(found.prefix) for found in event.prefixes]
 
+    def event_of(self, path: Path) -> str:
+        """What the next event of a file says: its prefix, or why it does not count."""
+        while (event := self.next()).source.interface != str(path):
+            pass
+        return event.reason if isinstance(event, SourceFailed) else str(event.prefixes[0].prefix)
+
     def refused(self) -> str:
         event = self.next()
         assert isinstance(event, SourceFailed), event
@@ -167,9 +173,9 @@ class Told:
 
 
 @contextmanager
-def watching(path: Path, source_dir: Path | None):
+def watching(path: Path, source_dir: Path | None, *others: Path):
     events = queue.SimpleQueue()
-    source = FileSource([str(path)], source_dir, calendar=time.time)
+    source = FileSource(map(str, (path, *others)), source_dir, calendar=time.time)
     watcher = Watcher([source], events.put, clock=time.monotonic)
     thread = threading.Thread(target=watcher.run)
     thread.start()
@@ -239,6 +245,24 @@ def test_a_directory_that_is_made_anew_is_watched_again(directory):
         path.parent.mkdir()
         path.write_text(f"{B}\n")
         assert told.prefixes() == [B]
+
+
+def test_a_directory_above_that_is_renamed_and_made_anew_is_noticed(directory):
+    source_dir = directory / "above" / "source"
+    path, other = source_dir / "of" / "isp" / "prefix", source_dir / "of" / "other"
+    path.parent.mkdir(parents=True)
+    other.write_text(f"{B}\n")
+    path.write_text(f"{A}\n")
+    with watching(path, source_dir, other) as told:
+        assert sorted(told.prefixes() + told.prefixes()) == [A, B]
+        # One below --source-dir, and one above it.
+        for above, prefix in ((1, B), (3, A)):
+            path.parents[above].rename(directory / f"old {above}")
+            path.parent.mkdir(parents=True)
+            path.write_text(f"{prefix}\n")
+            # It may be noticed before the file is there again.
+            while told.event_of(path) != prefix:
+                pass
 
 
 def test_a_link_that_is_moved_as_a_config_map_does_is_followed(directory):
