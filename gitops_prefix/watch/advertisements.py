@@ -275,6 +275,7 @@ class _Ear:
     Attributes:
         off: whether IPv6 was switched off on the link when it was looked at.
         unread: the solicitations whose answers are waited for.
+        stale: whether what waits in the socket may be from before the link went down.
     """
 
     hearing: Hearing
@@ -283,9 +284,12 @@ class _Ear:
     backoff: Solicitation = field(default_factory=Solicitation)
     requested: Requested = field(default_factory=Requested)
     unread: tuple[_Unread, ...] = ()
+    stale: bool = False
 
     @property
     def at(self) -> float:
+        if self.stale:
+            return -inf
         unread = [-inf if waiting.until is None else waiting.until for waiting in self.unread]
         return min(self.backoff.at, self.requested.at, *unread) if self.index else inf
 
@@ -357,6 +361,8 @@ class AdvertisementSource:
             # it for what a router says now: on a link that is down, no router can take it back.
             # What comes before the kernel reports a carrier is lost; it is asked for then.
             self._by_index[link.index] = ear
+        else:
+            ear.stale = True
         if ear.index != link.index:
             if ear.index:
                 self._packets.leave(ear.index)
@@ -405,9 +411,10 @@ class AdvertisementSource:
             packet = self._packets.receive()
             if packet is None:
                 self._in_a_row = 0
+                self._freshen()
                 return
             ear = self._by_index.get(packet.interface_index)
-            if ear is not None:
+            if ear is not None and not ear.stale:
                 event = ear.hearing.hear(packet, now)
                 if isinstance(event, Advertised):
                     _note_answer(ear, event)
@@ -415,8 +422,16 @@ class AdvertisementSource:
                         yield from _look(ear, event.router.interface, now)
                 yield event
         self._in_a_row += BATCH
+        if self._in_a_row >= FLOOD:
+            # No socket holds as much.
+            self._freshen()
         if self._in_a_row >= FLOOD and isinf(self._respite_until):
             yield from self._resist(now)
+
+    def _freshen(self) -> None:
+        """What comes from now on was sent after the links changed."""
+        for ear in self._ears.values():
+            ear.stale = False
 
     def _resist(self, now: float) -> Iterator[Flooded]:
         """Leave a flood to the kernel, so that the routers that count are heard in it.

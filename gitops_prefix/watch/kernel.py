@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
+from select import select
 from socket import AF_INET6, SO_RCVBUF, SOL_SOCKET
 from struct import Struct
 from typing import NamedTuple, TypeAlias
@@ -108,6 +109,13 @@ class KernelSocket:
         notices = map(self._follow, read_notices(messages))
         return [notice for notice in notices if notice is not None]
 
+    def read_all(self) -> Iterator[Notice]:
+        """Every notice that waits now."""
+        for _ in range(_MOST_STALE):
+            if not select([self._socket], [], [], 0)[0]:
+                return
+            yield from self.read()
+
     def _drain(self) -> None:
         """Drop the notices of before the loss: their addresses may be gone."""
         for _ in range(_MOST_STALE):
@@ -172,8 +180,8 @@ class KernelSource:
         return (self._socket.fileno(),)
 
     def next_at(self) -> float:
-        """Never: the kernel reports every change."""
-        return inf
+        """At once where a change is still to be reported: the kernel reports every change."""
+        return -inf if any(each.changed for each in self._interfaces.values()) else inf
 
     def overhear(self, event: object, now: float) -> None:
         """Nothing: the kernel heard it itself."""
@@ -186,7 +194,11 @@ class KernelSource:
         interface = self._interfaces.get(link.interface)
         if interface is None:
             return
+        # What was noticed before the link changed may still wait in the socket: nobody may take
+        # it for what the kernel has now. The other links' notices are as good as ever.
         self._by_index.pop(interface.index, None)
+        for notice in self._socket.read_all():
+            yield from self._learn(notice, now)
         if link.index:
             self._by_index[link.index] = interface
         interface.index, interface.up, interface.listed = link.index, link.up, False

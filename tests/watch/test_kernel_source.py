@@ -5,13 +5,15 @@ import queue
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 from gitops_prefix.plan.ears import Accepted, Advertised, LinkChanged
 from gitops_prefix.watch.advertisements import AdvertisementSource
-from gitops_prefix.watch.kernel import KernelSource
+from gitops_prefix.watch.kernel import KernelSocket, KernelSource
+from gitops_prefix.watch.learnt import KernelNotice
+from gitops_prefix.watch.links import LinkState
 from gitops_prefix.watch.watcher import Deaf, Watcher
 from tests import netns
 from tests.lab_router import header, lab_router, says
@@ -113,6 +115,42 @@ def test_an_on_link_prefix_without_addresses_is_told(lab):
         router.send(header() / message)
         [found] = seen.until(A).prefixes
     assert (found.information.on_link, found.information.autonomous) == (True, False)
+
+
+def test_a_notice_that_waits_when_its_link_was_down_for_a_moment_is_not_heard(lab):
+    """Both changes of the link are read at once by whoever stood still. The router may be another."""
+    message = says(A)
+    message.getlayer("ICMPv6NDOptPrefixInfo").A = 0
+    with lab.node.inside():
+        # The first listener is served last: what it has, the other one has, too.
+        witness = KernelSocket()
+        source = KernelSource(["eth0", "other"])
+        index = socket.if_nametoindex("eth0")
+    with closing(witness), closing(source), lab_router(lab.router) as router:
+        up, down = (LinkState("eth0", index, up=state) for state in (True, False))
+
+        def heard():
+            return [event for event in source.ready(1.0) if isinstance(event, Accepted)]
+
+        def advertise():
+            router.send(header() / message)
+            netns.until(
+                lambda: any(isinstance(each, KernelNotice) for each in witness.read()), "a notice"
+            )
+
+        assert [event for event in source.follow(up, 0.0) if isinstance(event, Accepted)]
+        netns.until(heard, "the list of addresses")
+        advertise()
+        for state in (down, up):
+            assert not prefixes([*source.follow(state, 1.0)])
+        assert not prefixes(netns.until(heard, "the list of addresses"))
+        advertise()
+        netns.until(lambda: A in prefixes(heard()), "the notice")
+        # A notice of another link is reported, though a link changes meanwhile.
+        advertise()
+        [*source.follow(LinkState("other"), 2.0)]
+        assert source.next_at() < 2.0
+        assert A in prefixes(heard())
 
 
 def test_what_was_there_before_is_told_at_the_start_with_its_age(lab):

@@ -411,6 +411,26 @@ def test_what_still_waits_in_the_socket_when_its_link_goes_down_is_not_heard(lab
         assert [str(found.prefix) for found in heard[0].advertisement.prefixes] == [B]
 
 
+def test_what_waits_in_the_socket_when_its_link_was_down_for_a_moment_is_not_heard(lab, router):
+    """Both changes of the link are read at once by whoever stood still. The router may be another."""
+    with lab.node.inside():
+        source = AdvertisementSource([lab.node.link], chance=lambda: 1.0)
+        index = socket.if_nametoindex(lab.node.link)
+    with contextlib.closing(source):
+        source.follow(LinkState(lab.node.link, index, up=True), 0.0)
+        router.advertise(A)
+        netns.until(lambda: select.select(source.filenos(), [], [], 0)[0], "an advertisement")
+        for up in (False, True):
+            source.follow(LinkState(lab.node.link, index, up=up), 1.0)
+        assert source.next_at() <= 1.0, "it is read before anything else comes"
+        assert list(source.ready(1.0)) == []
+        assert source.next_at() == 2.0
+        router.advertise(B)
+        netns.until(lambda: select.select(source.filenos(), [], [], 0)[0], "another one")
+        heard = [event for event in source.ready(1.5) if isinstance(event, Advertised)]
+        assert [str(found.prefix) for found in heard[0].advertisement.prefixes] == [B]
+
+
 def test_a_link_without_an_address_is_asked_soon_after_it_has_one():
     """Duplicate address detection takes a second or two, in which nothing can be sent."""
     require("netns")
