@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gitops_prefix.decide.fields import Path, dotted, nearest
+from gitops_prefix.decide.fields import NO_VALUE, Path, dotted, nearest, yaml_word
 from gitops_prefix.decide.specification import Reference, Specification
 from gitops_prefix.errors import Place, Problem, Severity
 from gitops_prefix.render.node import Node, ScalarNode, Value, nearest_node, value_at
@@ -219,7 +219,9 @@ def read_reference(
         if isinstance(value, str):
             annotations[str(key)] = value
         else:
-            message = f"{value!r} is not a string: write it in quotes"
+            message = f"{yaml_word(value)} is not a string: write it in quotes"
+            if value is None:
+                message = f"{NO_VALUE}: write one, or remove it"
             problems.append(_problem(manifest, str(key), "wrong-type", message))
     if problems:
         return None, tuple(problems)

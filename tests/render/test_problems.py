@@ -39,6 +39,16 @@ CASES = {
         "manifest.yaml:5:41 wrong-type: metadata.annotations: dynamic-prefix.io/name 5 is not a string: "
         "write it in quotes",
     ),
+    "a name that is a word of YAML": (
+        POOL.replace("name: home", "name: true"),
+        "manifest.yaml:5:41 wrong-type: metadata.annotations: dynamic-prefix.io/name true is not a string: "
+        "write it in quotes",
+    ),
+    "a name that was forgotten": (
+        POOL.replace("name: home", "name: "),
+        "manifest.yaml:5:41 wrong-type: metadata.annotations: dynamic-prefix.io/name has no value behind "
+        "its colon: write one, or remove it",
+    ),
     "YAML that does not parse": (
         POOL + "spec: [\n",
         "manifest.yaml:7:1 not-yaml: does not parse as YAML, and has a managed field: did not "
