@@ -19,9 +19,14 @@ NEAR_MISS = r"dynamic[-_.]?prefix(?:es)?(?:-operator)?(?:\.[a-z]{2,8})?(?:/|~1)"
 
 `~1` is the slash of a key in a JSON pointer (RFC 6901 section 3)."""
 NEAR_MARKER = re.compile(
-    r"\{[ \t]*[\"']?(?!(?-i:\$dynamicprefix)\b)(\$dynamic[-_.]?prefix)[\"']?[ \t]*:", re.IGNORECASE
+    r"\{[ \t]*[\"']?(?!(?-i:\$dynamicprefix)\b)"
+    r"(\$dynamic[-_.]?prefix|(?<=[\"'])dynamic[-_.]?prefix(?=[\"'][ \t]*:[ \t]*[\"'][a-z0-9.-]+:))"
+    r"[\"']?[ \t]*:",
+    re.IGNORECASE,
 )
-"""What begins as a marker does, but for the spelling of its key."""
+"""What begins as a marker does, but for the spelling of its key.
+
+Without the dollar a mapping may mean anything, unless its value is a marker's."""
 _NEAR_MISS = re.compile(
     rf"{NEAR_MISS}|kind: *[\"']?dynamicprefix|{NEAR_MARKER.pattern}", re.IGNORECASE
 )

@@ -39,10 +39,11 @@ _OF_YAML_1_1 = {
 """libyaml's errors at `[fd00::/64]` and `{a: /?b}`: strings to YAML 1.2 (7.3.3) and Kubernetes."""
 
 _BARE_ADDRESS = (
-    r"(?:[:,{\[-] *|^ *)([0-9A-Fa-f:]{0,40}::[0-9A-Fa-f:.]{0,40}(?:/[0-9]+)?)(?=[ ,}\]\r]|$)"
+    r"(?:[:-] +|[,{\[] *|^ *)([0-9A-Fa-f:]{0,40}::[0-9A-Fa-f:.]{0,40}(?:/[0-9]+)?)(?=[ ,}\]\r]|$)"
 )
 _AROUND = 100
 """An IPv6 address without quotes behind a key or a dash."""
+_GLUED_MARKER = re.compile(r"[^\s#]#+[ \t]*\{[ \t]*[\"']\$dynamicprefix\b")
 _ODD_ANCHOR = r"(?a)(?<![^\s,\[{])[&*][^\s,\[\]{}]*[^\w\s,\[\]{}-][^\s,\[\]{}]*"
 """An anchor or alias that YAML 1.2 allows (6.9.2), and the readers of Kubernetes do not."""
 _FORBIDDEN = r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -104,6 +105,8 @@ def _in_plain_words(text: str, offset: int, message: str) -> str:
     address = re.search(_BARE_ADDRESS, text[start : start + 2 * _AROUND].split("\n", 1)[0])
     if address:
         return f'quote the address, as in "{address[1]}": '
+    if _GLUED_MARKER.search(line):
+        return "write a blank before the # of the marker: "
     for anchor in re.finditer(_ODD_ANCHOR, line):
         if anchor.start() <= offset - line_begins <= anchor.end():
             words = "a name has letters, digits, - and _ alone; quote it if it is text"

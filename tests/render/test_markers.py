@@ -311,6 +311,7 @@ NO_MARKERS = {
     "a line that was commented out": marked("# a: 0::/0 <home:prefix>\nb: 1\n"),
     "a misspelt one in quotes": """a: '# {"$dynamicPrefix": "home:prefix"}'\n""",
     "in a text, without a blank before it": marked("a: |\n  x<home:prefix>\n"),
+    "a mapping of somebody else's": """a: x  # {"dynamicPrefix": "home"}\n""",
     "another program's": """a: x  # {"$imagepolicy": "a:b"} $dynamicprefix\n""",
 }
 
@@ -326,7 +327,10 @@ WARNED = {
             f'a: x # {{"{key}": "home:prefix"}}\n# other\n',
             "1:6 unknown-marker",
         )
-        for key in ("$dynamic-prefix", "$dynamicPrefix", "$DYNAMICPREFIX", "$dynamic_prefix")
+        for key in (
+            *("$dynamic-prefix", "$dynamicPrefix", "$DYNAMICPREFIX", "$dynamic_prefix"),
+            *("dynamicprefix", "dynamicPrefix"),
+        )
     },
     "words before it": (
         'a: x # the LAN {"$dynamicprefix": "home:prefix"}\n',

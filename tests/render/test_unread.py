@@ -273,6 +273,14 @@ NOT_YAML = {
         'quote the address, as in "2001:db8::"',
     ),
     "one in braces": ("spec: {start: ::f000:0:0:0, a: b}\n", 'as in "::f000:0:0:0"'),
+    "a quote inside of quotes": (
+        'a: "2001:db8::1 "b"\nc: d\n',
+        "has a managed field: did not find expected key",
+    ),
+    "a marker without a blank before it": (
+        'a: 2001:db8::1# {"$dynamicprefix": "home:prefix"}\n',
+        "write a blank before the #",
+    ),
     "a conflict of a merge": (
         "a:\n<<<<<<< HEAD\n  b: c\n=======\n  b: d\n>>>>>>> x\n",
         "both sides of a merge",
