@@ -43,13 +43,23 @@ from gitops_prefix.errors import InputError, OutsideError, Severity
 from gitops_prefix.plan.plan import read_repository
 from gitops_prefix.publish.clone import is_taken
 from gitops_prefix.publish.credentials import local_path
-from gitops_prefix.publish.failure import Failed
+from gitops_prefix.publish.failure import Failed, Reason, failed_by
 from gitops_prefix.publish.repository import Repository
 from gitops_prefix.publish.scrub import redact
+from gitops_prefix.publish.stages import Stage
 from gitops_prefix.render.inventory import Inventory
 
 _UNREAD = {"skipped-file", "annotation-elsewhere", "unknown-annotation", "unused-annotation"}
 """Warnings of what somebody meant for us, and that nothing reads."""
+
+
+_REMEDIES = {
+    Reason.DNS: "correct the host of --repo, or the name servers of this machine",
+    Reason.TIMEOUT: "look at the network and the firewall between here and that host",
+    Reason.UNREACHABLE: "look at the network and the firewall between here and that host",
+    Reason.SERVER: "ask again later: the Git host has trouble, or asks for fewer requests",
+}
+"""What else than the key or the token may keep a remote from being read."""
 
 
 class Finding(StrEnum):
@@ -252,9 +262,12 @@ def _repository(
             yield Check("remote", Finding.WRONG, str(error))
             return None
         except OutsideError as error:
-            yield Check("remote", Finding.WRONG, str(error), "docs/auth.md has each way to log in")
+            cause = failed_by(error, Stage.FETCH).reason
+            remedy = _REMEDIES.get(cause, "docs/auth.md has each way to log in")
+            yield Check("remote", Finding.WRONG, str(error), remedy)
             return None
-        words = f"{repository.branch} is at {tip[:12]}, with {len(files)} managed files"
+        counted = "1 managed file" if len(files) == 1 else f"{len(files)} managed files"
+        words = f"{repository.branch} is at {tip[:12]}, with {counted}"
         yield Check("remote", Finding.OK, words)
         if below and not files and (reason := repository.why_no_directory(below)):
             remedy = "name a directory that is there, from the root of the repository"
@@ -320,7 +333,8 @@ def _dynamic_prefixes(inventory: Inventory) -> Iterator[Check]:
             remedy = "annotate a manifest with dynamic-prefix.io/name (docs/annotations.md)"
             yield Check(name, Finding.WRONG, f"{source}; nothing follows it", remedy)
         else:
-            yield Check(name, Finding.OK, f"{source}; {bound} fields follow it")
+            counted = "1 field follows it" if bound == 1 else f"{bound} fields follow it"
+            yield Check(name, Finding.OK, f"{source}; {counted}")
 
 
 def _sources_of(acquisition: Acquisition) -> str:

@@ -56,7 +56,7 @@ def test_where_all_is_right_it_says_so_and_changes_nothing(tmp_path, capsys):
     assert {name: answer for name, (answer, _) in found.items()} == dict.fromkeys(
         ["git", "options", "remote", "push", "home"], "ok"
     )
-    assert "static 2001:db8:1::/64; 1 fields follow it" in found["home"][1]
+    assert "static 2001:db8:1::/64; 1 field follows it" in found["home"][1]
     assert snapshot(tmp_path) == before
 
 
@@ -74,6 +74,11 @@ WRONG = {
     "options": (["--trailer", "x", "--ssh-key", "k"], "options", "[no-known-hosts]"),
     "a remote without a host": (["--repo", "https://"], "options", "names no host"),
     "no such branch": (["--branch", "nope"], "remote", 'no branch "nope"'),
+    "a host that does not answer": (
+        ["--repo", "http://127.0.0.1:1/home.git"],
+        "remote",
+        "look at the network",
+    ),
     "a path without any": (["--path", "nope"], "manifests", "no DynamicPrefix"),
     "a path that is not there": (["--path", "nope"], "path", "is not a directory on main"),
     "a key that signs nothing": (["--signing-key", "gone"], "options", "--signing-key gone"),
