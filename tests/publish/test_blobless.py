@@ -41,10 +41,10 @@ def test_only_what_is_searched_comes(ours, store):
 
 
 def test_a_repository_of_manifests_comes_at_once(tmp_path, store):
-    """Where most is searched anyway, all of it is; but for what is longer than what is ever read."""
+    """Where most is searched anyway, all of it is; but for what is long, and of a kind that is never read."""
     files = {f"{number}.yaml": MANAGED + b"%d" % number for number in range(20)}
     long = bytes(5 * 1024 * 1024 + 1)
-    remote = generous(bare_repository(tmp_path, {**files, "a.md": b"a\n", "z.bin": long}))
+    remote = generous(bare_repository(tmp_path, {**files, "a.md": b"a\n", "z.zip": long}))
     with fetched(tmp_path / "clone", remote):
         assert held(store) == {*files, "a.md"}
 
