@@ -40,6 +40,7 @@ from gitops_prefix.render.load_balancers import (
     CILIUM,
     METALLB,
     LoadBalancer,
+    families_of,
     ipv4_of,
     keys_of,
     load_balancer_of,
@@ -281,7 +282,8 @@ def _not_present(service: _Written, present: Several | Outside | Nowhere) -> Pro
             "host-part-outside", message, severity=Severity.WARNING
         )
     message = (
-        f"{service} has no address in the current or a past prefix of {whole}; it stays as it is"
+        f"{service} has no address in the current or a past prefix of {whole}, so no {SUFFIX} is "
+        "written"
     )
     return service.manifest.annotation_problem(
         "no-present-address", message, severity=Severity.NOTE
@@ -366,15 +368,15 @@ def _edit(
 
 
 def _pinned(inventory: Inventory, service: _Written) -> dict[Path, str]:
-    """The addresses of a dual-stack Service that would lose its IPv4 address in mode `ha`.
+    """The addresses of a Service that would lose its IPv4 address in mode `ha`.
 
     They are what the Service holds now, so the annotation changes nothing in the cluster.
     """
     manifest, live = service.manifest, service.live
-    if live is None or not live.ipv4 or not may_be_dual_stack(manifest):
+    if live is None or not live.ipv4:
         return {}
     balancer = load_balancer_of(manifest, service.claim.reference, inventory.manifests)
-    if not isinstance(balancer, LoadBalancer):
+    if not isinstance(balancer, LoadBalancer) or not _wants_ipv4(manifest, balancer, live):
         return {}
     key, *_ = keys_of(manifest, balancer)
     before = manifest.annotations.get(key)
@@ -382,6 +384,17 @@ def _pinned(inventory: Inventory, service: _Written) -> dict[Path, str]:
         return {}
     held = entries(before) or [format_address(address) for address in live.held]
     return {(*manifest.annotated_at, key): ",".join([*held, *live.ipv4])}
+
+
+def _wants_ipv4(manifest: Manifest, balancer: LoadBalancer, live: LiveService) -> bool:
+    """Whether the IPv4 address of a Service is to stay: its manifest says so, or the cluster."""
+    if may_be_dual_stack(manifest):
+        return True
+    if families_of(manifest) == ["IPv6"]:
+        return False
+    # Charts, patches and defaults add families that no manifest shows. MetalLB gives a Service
+    # of one family no address with both in the annotation.
+    return balancer is LoadBalancer.CILIUM or bool(live.held)
 
 
 def _write(text: str, binding: Binding, _: Following) -> FieldEdit:

@@ -72,17 +72,29 @@ def test_every_address_is_kept_when_the_mode_becomes_ha(cluster, namespace, serv
     assert enter(["render", str(repository), "--prefix", "home=2001:db8:b::/64"]) == 0
     for name, host in (("plex", "10"), ("dns", "53")):
         both = f"2001:db8:b:0:f000::{host},2001:db8:a:0:f000::{host}"
+        both += ",192.0.2.7" if name == "plex" else ""
         assert f'lbipam.cilium.io/ips: "{both}"' in (repository / f"{name}.yaml").read_text()
     assert adopt(cluster, repository, "--check").return_value == 0, "again changes nothing"
 
 
-def test_nothing_but_one_line_is_added(cluster, services, repository):
-    before = (repository / "plex.yaml").read_text().splitlines(keepends=True)
+ADDED = {
+    "dns": ['    dynamic-prefix.io/suffix: "::f000:0:0:53"\n'],
+    "plex": [
+        '    dynamic-prefix.io/suffix: "::f000:0:0:10"\n',
+        '    lbipam.cilium.io/ips: "2001:db8:a:0:f000::10,192.0.2.7"\n',
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "lines"), ADDED.items(), ids=ADDED)
+def test_nothing_else_is_added(cluster, services, repository, name, lines):
+    """An IPv4 address that a Service holds is kept as well."""
+    path = repository / f"{name}.yaml"
+    before = path.read_text().splitlines(keepends=True)
     adopt(cluster, repository)
-    after = (repository / "plex.yaml").read_text().splitlines(keepends=True)
-    added = [line for line in after if line not in before]
-    assert added == ['    dynamic-prefix.io/suffix: "::f000:0:0:10"\n']
-    assert [line for line in after if line not in added] == before
+    after = path.read_text().splitlines(keepends=True)
+    assert [line for line in after if line not in before] == lines
+    assert [line for line in after if line not in lines] == before
 
 
 @pytest.mark.parametrize(("option", "code"), [("--check", 1), ("--diff", 0)])
@@ -99,6 +111,7 @@ def test_json_says_what_changed_and_what_was_told(cluster, namespace, services, 
     assert [(one["name"], one["after"]) for one in said["changed"]] == [
         ("dns", "::f000:0:0:53"),
         ("plex", "::f000:0:0:10"),
+        ("plex", "2001:db8:a:0:f000::10,192.0.2.7"),
     ]
     assert said["changed"][0]["field"] == "metadata.annotations.dynamic-prefix.io/suffix"
     assert {one["code"] for one in said["warnings"]} == {"not-in-repository"}

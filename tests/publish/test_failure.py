@@ -142,6 +142,8 @@ def test_a_fetch_that_fails_for_our_own_disk_says_what_to_do():
 
 
 HTTPS = {
+    "fatal: unable to access 'https://x/': server certificate verification failed": "wrong clock",
+    "fatal: unable to access 'https://x/': SSL certificate problem: not yet valid": "--ca-file",
     "fatal: unable to access 'https://x/': The requested URL returned error: 401": "--token-file",
     "fatal: Authentication failed for 'https://x/home.git/'": "may have expired",
     "remote: Invalid username or token. Password authentication is not supported": "expired",

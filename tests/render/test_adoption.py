@@ -421,10 +421,28 @@ def test_a_service_of_another_load_balancer_gets_no_list():
     assert b"192.0.2.7" not in after["0.yaml"]
 
 
-def test_a_service_of_one_family_gets_no_list():
-    files = repository(service(), mode="simple")
-    after = adopted(files, live(TEN)._replace(ipv4=("192.0.2.7",))).files
-    assert b"lbipam" not in after["0.yaml"]
+METALLB_POOL = "metallb.io/address-pool: home"
+NOT_SHOWN = {
+    "Cilium, and a policy that something else adds": (service(), live(TEN), f"{TEN},192.0.2.7"),
+    "Cilium, and a cluster of IPv4": (service(), live(), "192.0.2.7"),
+    "MetalLB, and a policy that something else adds": (
+        service(METALLB_POOL), live(TEN), f"{TEN},192.0.2.7"
+    ),
+    "MetalLB, and a cluster of IPv4: both families would take it away": (
+        service(METALLB_POOL), live(), None
+    ),
+    "IPv6 alone is meant": (service() + "  ipFamilies: [IPv6]\n", live(TEN), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("manifest", "found", "expected"), NOT_SHOWN.values(), ids=NOT_SHOWN)
+def test_the_cluster_says_what_families_a_service_has(manifest, found, expected):
+    """No manifest shows what charts, patches and defaults add."""
+    files = repository(manifest, mode="simple")
+    after = files | adopted(files, found._replace(ipv4=("192.0.2.7",))).files
+    annotations = YAML(typ="safe").load(after["0.yaml"])["metadata"]["annotations"]
+    lists = [annotations.get(key) for key in ("lbipam.cilium.io/ips", "metallb.io/loadBalancerIPs")]
+    assert [text for text in lists if text] == ([expected] if expected else [])
 
 
 def test_the_ipv4_of_a_live_service_is_read():
