@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from gitops_prefix.decide.advertisement import Router
+from gitops_prefix.decide.advertisement import DHCPV6_PD, Router
 from gitops_prefix.decide.announcement import Announcement
 from gitops_prefix.decide.policy import SOURCES, Verdict, refusal, source_of
 from gitops_prefix.decide.prefix import USUAL_LENGTH, Prefix, is_global
@@ -67,6 +67,16 @@ def _is_outlived(item: Heard, now: float) -> bool:
     )
 
 
+def _is_last_of_lease(item: Heard, now: float) -> bool:
+    """Whether it is of a lease whose server is away, without another one that is preferred.
+
+    A lease stands until its valid lifetime ends: a server that is away renumbers no house.
+    """
+    return item.router.address == DHCPV6_PD and not any(
+        sibling.preferred_for(now) > 0 for sibling in item.state.announcements.values()
+    )
+
+
 class End(NamedTuple):
     """A rule about what its router says of a prefix, and what time has done."""
 
@@ -89,6 +99,7 @@ LIFE: tuple[End, ...] = (
         lambda item, now: (
             now >= item.announcement.preferred_until
             and item.state.is_proven(item.announcement, now)
+            and not _is_last_of_lease(item, now)
         ),
     ),
     End(Verdict.OUTLIVED, _is_outlived),

@@ -208,7 +208,7 @@ class Ears:
             case LinkChanged(up=False):
                 # After a router was unplugged, what it said before is out of date.
                 return replace(self, routers=forget(self.routers, event.interface))
-            case LinkChanged():
+            case _:
                 routers = ask_anew(self.routers, event.interface)
                 return self if routers == self.routers else replace(self, routers=routers)
 

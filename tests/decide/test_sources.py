@@ -190,6 +190,33 @@ def test_a_part_of_a_prefix_that_is_not_current_is_nobodys_business():
     assert (decision.current, decision.warnings) == (HOOKED, ())
 
 
+OUTLASTING = {
+    "a server that is away: the lease stands to its end": ([pio(LEASED, 60, 120)], (119, LEASED)),
+    "the lease is over: the next source": ([pio(LEASED, 60, 120)], (120, B)),
+    "another one of the lease is preferred": (
+        [pio(LEASED, 60, 120), pio(HOOKED, 61, 120)], (60, HOOKED),
+    ),
+    "then no longer: the current one stands": (
+        [pio(LEASED, 60, 120), pio(HOOKED, 61, 120)], (61, HOOKED),
+    ),
+    "what the server deprecates does not": ([pio(LEASED, 0, 120)], (60, B)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lease", "then"), OUTLASTING.values(), ids=OUTLASTING)
+def test_a_lease_stands_until_its_valid_lifetime_ends(lease, then):
+    """RFC 8415 18.2.5: a server that does not answer must not renumber a house."""
+    routers = said.given(heard(Given(router=900)), GIVING["delegation"][0], lease, 0, 0)
+    at, current = then
+    selection, looked = Selection(LEASED), 0.0
+    while looked < at:
+        decision = select(selection, ALL, routers, looked)
+        selection = adopt(decision.selection, decision.current)
+        looked = min(at, decision.look_again_at)
+    decision = select(selection, ALL, routers, at)
+    assert (decision.current, decision.standing) == (current, Standing.CURRENT)
+
+
 def test_a_file_that_is_new_counts_at_once_and_again_after_a_withdrawal():
     routers, selection = heard(Given(router=900)), Selection(A)
     for at, has, current in (

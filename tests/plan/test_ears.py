@@ -127,6 +127,17 @@ def test_what_routers_say_on_the_link_of_a_delegation_is_kept():
     assert heard.follow(heard.watched).routers == heard.routers
 
 
+def test_silence_counts_once_all_is_read_and_answers_that_are_lost_are_asked_for_anew():
+    heard = ears().hear(says(A)).decide(0).written()
+    once = heard.asked("eth0", 1800, read=False).heard_out("eth0", 1800)
+    twice = once.asked("eth0", 1804, read=False)
+    assert twice.decide(1808).decisions["home"].standing is Standing.CURRENT
+    read = twice.heard_out("eth0", 1804).decide(1808)
+    assert read.decisions["home"].standing is Standing.GONE
+    anew = twice.hear(LinkChanged("eth0", up=True, present=True, at=1806)).decide(1808)
+    assert anew.solicit == {"eth0"}
+
+
 def test_the_kernel_is_heard():
     kernel = ears(home=Acquisition(kernel_interface="eth0"))
     assert kernel.hear(has(A)).decide(0).choices["home"].prefix == A
