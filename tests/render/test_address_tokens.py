@@ -190,7 +190,7 @@ def test_a_word_that_only_looks_like_one_is_no_address(name: str):
 
 
 def test_tokens_have_their_place_value_and_length():
-    text = "[::]:53 fe80::1%eth0 ::ffff:192.0.2.1 fd00::/8 8.b.d.0.1.0.0.2.ip6.arpa ::1"
+    text = "[::]:53 fe80::1%eth0 ::ffff:192.0.2.1 fd00::/8 8.b.d.0.1.0.0.2.ip6.arpa ::1 ::2/128"
     found = [(text[token.start : token.end], token.length) for token in find_tokens(text)]
     assert found == [
         ("::", None),
@@ -199,6 +199,7 @@ def test_tokens_have_their_place_value_and_length():
         ("fd00::", 8),
         ("8.b.d.0.1.0.0.2", 32),
         ("::1", None),
+        ("::2", 128),
     ]
     assert [token.address for token in find_tokens(text)][2] == parse_address("::ffff:192.0.2.1")
 
@@ -322,7 +323,12 @@ LARGE = {
     "gaps behind groups": ["2001:db8:a:0:f000::1", "2001:db8:a:0:f::", "2001:db8:a:1::2:3"],
     "a length": ["2001:db8:a::1/64", "2001:db8:a::/64", "2001:db8:a::1/128"],
     "a length that is shorter": ["2001:db8:a::/32", "2001:db8:a::1/32"],
-    "no length": ["2001:db8:a::1/300", "2001:db8:a::1/64x", "2001:db8:a::1/64.1"],
+    "no length": [
+        "2001:db8:a::1/300",
+        "2001:db8:a::1/129",
+        "2001:db8:a::1/64x",
+        "2001:db8:a::1/64.1",
+    ],
     "first in the text": ["2001:db8:a::1"],
     "capitals": ["2001:DB8:A::1"],
     "leading zeros": ["2001:0db8:000a::0001"],

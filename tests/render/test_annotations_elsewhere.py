@@ -152,7 +152,9 @@ def test_a_service_in_a_list_has_its_own_name():
 @pytest.mark.parametrize("written", ['""', "a/b/c", "-x"])
 def test_a_service_that_is_no_name_is_an_error(written: str):
     manifest = values(LB, f'dynamic-prefix.io/service: "{written.strip(chr(34))}"')
-    assert [problem.code for problem in problems(manifest)] == ["invalid-value"]
+    (problem,) = problems(manifest)
+    assert problem.code == "invalid-value"
+    assert problem.message.startswith("dynamic-prefix.io/service: ")
 
 
 def problems(*manifests: str):

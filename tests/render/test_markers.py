@@ -575,6 +575,26 @@ def test_a_range_in_a_subnet_of_the_delegation(marker: str, expected: str):
     assert files["m.yaml"].decode() == marked(f'x: "{expected}"  <{marker}>\n')
 
 
+def test_a_host_outside_of_its_range_is_named_with_the_ends_of_the_range():
+    assert problems_of(marked("a: x <home:lb:address:::10>\n")) == [
+        "manifest.yaml:1:6 marker-host: marker: HOST ::10 lies outside the range, "
+        "::f000:0:0:0 to ::ffff:ffff:ffff:ffff"
+    ]
+
+
+def test_a_range_may_have_the_name_of_a_field():
+    home = PREFIX.replace(b"name: lb", b"name: cidr").replace(b'"::a"', b'"::6"')
+    text = marked("a: ['::/0'] <home:cidr:cidrs>\nb: '' <home:cidr>\n").encode()
+    after = render_once({"home.yaml": home, "v.yaml": text}, A).files["v.yaml"].decode()
+    assert after == marked(
+        "a: ['2001:db8:a:0:f000::/68', '::/0'] <home:cidr:cidrs>\nb: '2001:db8:a::/64' <home:cidr>\n"
+    )
+    # The range has two CIDRs.
+    text = marked("a: x <home:odd:cidr>\n").encode()
+    (problem,) = render_once({"home.yaml": home, "v.yaml": text}, A).problems
+    assert problem.code == "not-one-cidr"
+
+
 def test_of_a_range_and_a_subnet_with_one_name_a_marker_takes_the_range():
     """The range is in the prefix, and the subnet is not."""
     home = PREFIX.replace(b"name: low", b"name: lb")

@@ -162,7 +162,7 @@ REFUSED = {
     "a suffix outside its range": (
         [service('dynamic-prefix.io/suffix: "::10"', RANGE)],
         ["0.yaml:7:5 suffix-outside"],
-        "lies outside lb of home, which has ::f000:0:0:0 to ::ffff:ffff:ffff:ffff",
+        "/suffix ::10 lies outside lb of home, which has ::f000:0:0:0 to ::ffff:ffff:ffff:ffff",
     ),
     "a suffix with prefix bits": (
         [service('dynamic-prefix.io/suffix: "2001:db8::10"')],
