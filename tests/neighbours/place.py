@@ -4,8 +4,9 @@ A neighbour acts on the API server: a true program, by itself, or a stand-in, wh
 """
 
 import itertools
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 from typing import Any, Protocol
@@ -108,6 +109,20 @@ class Place:
         except AssertionError:
             raise AssertionError(what()) from None
 
+    def settles_on(
+        self,
+        neighbour: Neighbour,
+        expected: Mapping[str, int],
+        *prefixes: Prefix,
+        ipv4: str = "192.168.42.0/24",
+    ) -> None:
+        """Wait until as many Services as expected have an address in each place, as in `on`."""
+        self.settles(
+            neighbour,
+            lambda: self.on(*prefixes, ipv4=ipv4) == expected,
+            lambda: f"{expected}, not {self.on(*prefixes, ipv4=ipv4)}: {self.held()}",
+        )
+
     def write_status(self, name: str, held: tuple[str, ...]) -> None:
         """Give a Service its addresses, as a load balancer does."""
         path = f"/api/v1/namespaces/{self.namespace}/services/{name}/status"
@@ -155,3 +170,76 @@ def service(namespace: str, name: str, annotations: Mapping[str, str] = {}, **sp
         "metadata": {"name": name, "namespace": namespace, "annotations": dict(annotations)},
         "spec": {"type": "LoadBalancer", "ports": [{"port": 80}], **spec},
     }
+
+
+FOLLOWS = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: NAME
+  namespace: NAMESPACE
+  annotations:
+    dynamic-prefix.io/name: home
+    dynamic-prefix.io/service-address-range: lb
+    OTHERS
+spec:
+  type: LoadBalancer
+  FAMILIES
+  ports: [{port: PORT}]
+"""
+ALONE = "ipFamilies: [IPv6]"
+"""Of a Service without IPv4."""
+
+
+def following(
+    namespace: str,
+    name: str,
+    *annotations: str,
+    families: str = "ipFamilyPolicy: PreferDualStack",
+    port: int = 80,
+) -> str:
+    """The manifest of a Service that follows `home`; each annotation is a line of YAML."""
+    words = {
+        "NAMESPACE": namespace,
+        "NAME": name,
+        "OTHERS": "\n    ".join(annotations),
+        "FAMILIES": families,
+        "PORT": str(port),
+    }
+    return re.sub("|".join(words), lambda found: words[found[0]], FOLLOWS)
+
+
+def of_one_key(namespace: str, key: str) -> dict[str, str]:
+    """Three Services of one sharing key; two of them have a port in common."""
+    ports = {"s00": 80, "s01": 443, "s02": 443}
+    return {
+        f"{name}.yaml": following(namespace, name, key, families=ALONE, port=port)
+        for name, port in ports.items()
+    }
+
+
+def share_one_address(
+    place: Place, neighbour: Neighbour, prefix: Prefix, *standing: Prefix
+) -> None:
+    """After a change of the prefix two of `of_one_key` have one address, and the third another."""
+    place.renumber(prefix)
+    place.apply("pool.yaml")
+    neighbour.turn()
+    place.apply("s00.yaml", "s01.yaml", "s02.yaml")
+    place.settles_on(neighbour, {str(each): 3 for each in standing}, *standing)
+    held = place.held()
+    assert set(held["s00"]) == set(held["s01"])
+    assert set(held["s00"]).isdisjoint(held["s02"])
+
+
+def never_without(
+    states: Iterable[tuple[str, tuple[str, ...]]], has: Callable[[tuple[str, ...]], object] = bool
+) -> bool:
+    """Whether each Service that once had addresses has some in every later state."""
+    had: set[str] = set()
+    for name, held in states:
+        if has(held):
+            had.add(name)
+        elif name in had:
+            return False
+    return True

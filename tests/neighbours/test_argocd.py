@@ -47,6 +47,21 @@ def asks(*names: str) -> list[str]:
     ]
 
 
+def network(space: str) -> dict[str, str]:
+    """A pool and a Service."""
+    return {"network/pool.yaml": pool("lan"), "network/service.yaml": service(space)}
+
+
+def applies_b_directly(home: House, turn: Callable[[], None], *names: str) -> None:
+    """The next prefix comes while Git is away."""
+    home.renumber(B)
+    home.sees(
+        lambda: home.held(home.service()) and all(home.first(name) == B for name in names),
+        "B, applied directly",
+        turn,
+    )
+
+
 @NEIGHBOURS
 def test_an_outage_ends_without_a_step_back(neighbourhood, space, tmp_path, started):
     """Health changes in the outage and at the return make Argo CD compare; nothing old comes back.
@@ -54,7 +69,7 @@ def test_an_outage_ends_without_a_step_back(neighbourhood, space, tmp_path, star
     A SIGKILL in the outage, and one more renumbering right after the return.
     """
     needs(started)
-    files = {"network/pool.yaml": pool("lan"), "network/service.yaml": service(space)}
+    files = network(space)
     with running(neighbourhood, space, tmp_path, files, {"network": {}}, started) as (home, turn):
         flips = 0
 
@@ -71,12 +86,7 @@ def test_an_outage_ends_without_a_step_back(neighbourhood, space, tmp_path, star
             home.published(A)
             home.sees(lambda: home.agrees(A, "lan") and home.service(), "A in the cluster", turn)
             home.git_goes_away()
-            home.renumber(B)
-            home.sees(
-                lambda: home.first("lan") == B and home.held(home.service()),
-                "B, applied directly",
-                turn,
-            )
+            applies_b_directly(home, turn, "lan")
             before = flips
             with (
                 neighbourhood.watch("ciliumloadbalancerippools", "lan") as pools,
@@ -171,12 +181,7 @@ def test_below_an_application_of_applications_nothing_is_put_back(
             home.git_goes_away()
             home.merge(f"{POOLS}/dying", {"metadata": {"finalizers": ["example.com/wait"]}})
             home.delete("dying")
-            home.renumber(B)
-            home.sees(
-                lambda: home.held(home.service()) and all(home.first(n) == B for n in names),
-                "B, applied directly",
-                turn,
-            )
+            applies_b_directly(home, turn, *names)
             home.delete("missing")
             home.git_comes_back()
             home.published(B)
@@ -197,7 +202,7 @@ def test_below_an_application_of_applications_nothing_is_put_back(
 def test_without_automated_sync_an_outage_ends_too(neighbourhood, space, tmp_path, started):
     """What is applied directly is released when Argo CD has looked; the rest waits for a person."""
     needs(started, "every-scenario")
-    files = {"network/pool.yaml": pool("lan"), "network/service.yaml": service(space)}
+    files = network(space)
     by_hand = {"syncPolicy": {"syncOptions": TRUSTS["syncPolicy"]["syncOptions"]}}
     with (
         running(neighbourhood, space, tmp_path, files, {"network": by_hand}, started) as (
@@ -212,12 +217,7 @@ def test_without_automated_sync_an_outage_ends_too(neighbourhood, space, tmp_pat
         sync_by_hand(home, "network")
         home.sees(lambda: home.agrees(A, "lan") and home.service(), "A, synced by hand", turn)
         home.git_goes_away()
-        home.renumber(B)
-        home.sees(
-            lambda: home.first("lan") == B and home.held(home.service()),
-            "B, applied directly",
-            turn,
-        )
+        applies_b_directly(home, turn, "lan")
         home.git_comes_back()
         home.published(B)
         home.sees(

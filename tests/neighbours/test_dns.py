@@ -7,36 +7,19 @@ of LB-IPAM, which is proved by itself.
 
 from tests.neighbours.dns import NEW, OLD, Record, dns_stand_in, true_dns
 from tests.neighbours.load_balancers import LbIpam
-from tests.neighbours.place import BLOCKS, HA, Place, both
+from tests.neighbours.place import ALONE, BLOCKS, HA, Place, both, following
 from tests.parts import require
 from tests.render.repository import PREFIX, A, B, C
 
-SERVICE = """\
-apiVersion: v1
-kind: Service
-metadata:
-  name: NAME
-  namespace: NAMESPACE
-  annotations:
-    dynamic-prefix.io/name: home
-    dynamic-prefix.io/service-address-range: lb
-    dynamic-prefix.io/suffix: "::f000:0:0:NUMBER"
-    EXTRA
-spec:
-  type: LoadBalancer
-  ipFamilyPolicy: FAMILIES
-  ports: [{port: 80}]
-"""
 NEIGHBOURS = both(true_dns, dns_stand_in)
 
 
 def manifest(space: str, name: str, number: int, *extra: str, dual: bool = True) -> str:
     """An annotated Service; every `extra` is one more annotation."""
-    lines = (*extra, 'lbipam.cilium.io/ips: "192.168.42.10"') if dual else extra
-    text = SERVICE.replace("NAMESPACE", space).replace("NAME", name).replace("NUMBER", str(number))
-    text = text.replace("FAMILIES", "PreferDualStack" if dual else "SingleStack")
-    text = text if dual else text.replace("  ports:", "  ipFamilies: [IPv6]\n  ports:")
-    return text.replace("EXTRA", "\n    ".join(lines))
+    suffix = f'dynamic-prefix.io/suffix: "::f000:0:0:{number}"'
+    if not dual:
+        return following(space, name, suffix, *extra, families=ALONE)
+    return following(space, name, suffix, *extra, f'lbipam.cilium.io/ips: "192.168.42.{number}"')
 
 
 def place(neighbourhood, space: str, header: str = HA, **texts: str) -> Place:
@@ -84,7 +67,7 @@ def test_records_have_the_current_address_and_the_ipv4_after_every_step(
         neighbourhood,
         space,
         dual=manifest(space, "dual", 10, f"{NEW}hostname: dual.example.org"),
-        old=manifest(space, "old", 11, f"{OLD}hostname: old.example.org").replace("42.10", "42.11"),
+        old=manifest(space, "old", 11, f"{OLD}hostname: old.example.org"),
         six=manifest(space, "six", 12, f"{NEW}hostname: six.example.org", dual=False),
     )
     with started(home, tmp_path / "dns", legacy=True) as dns:

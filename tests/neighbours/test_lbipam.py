@@ -7,43 +7,23 @@ from ipaddress import ip_address, ip_network
 
 from gitops_prefix.decide.prefix import Prefix
 from tests.neighbours.load_balancers import lb_ipam, lb_ipam_stand_in
-from tests.neighbours.place import BLOCKS, HA, Place, both, service
+from tests.neighbours.place import (
+    BLOCKS,
+    HA,
+    Place,
+    both,
+    following,
+    never_without,
+    of_one_key,
+    service,
+    share_one_address,
+)
 from tests.parts import require
 from tests.render.repository import PREFIX, A, B, C
 
 D = Prefix.parse("2001:db8:d::/64")
 SERVICES = 20
 NAMES = [f"s{number:02}" for number in range(SERVICES)]
-FOLLOWS = """\
-apiVersion: v1
-kind: Service
-metadata:
-  name: NAME
-  namespace: NAMESPACE
-  annotations:
-    dynamic-prefix.io/name: home
-    dynamic-prefix.io/service-address-range: lb
-    lbipam.cilium.io/ips: "192.168.42.NUMBER"
-spec:
-  type: LoadBalancer
-  ipFamilyPolicy: PreferDualStack
-  ports: [{port: 80}]
-"""
-ALONE = """\
-apiVersion: v1
-kind: Service
-metadata:
-  name: NAME
-  namespace: NAMESPACE
-  annotations:
-    dynamic-prefix.io/name: home
-    dynamic-prefix.io/service-address-range: lb
-    lbipam.cilium.io/sharing-key: web
-spec:
-  type: LoadBalancer
-  ipFamilies: [IPv6]
-  ports: [{port: 80}]
-"""
 NEIGHBOURS = both(lb_ipam, lb_ipam_stand_in)
 
 
@@ -52,11 +32,7 @@ def needs(started) -> None:
 
 
 def settles(place: Place, neighbour, expected: dict[str, int]) -> None:
-    place.settles(
-        neighbour,
-        lambda: place.on(A, B, C, D) == expected,
-        lambda: f"{expected}, not {place.on(A, B, C, D)}: {place.held()}",
-    )
+    place.settles_on(neighbour, expected, A, B, C, D)
 
 
 def add(place: Place, *names: str) -> None:
@@ -71,13 +47,17 @@ def ipv4(place: Place) -> dict[str, list[str]]:
 
 def always_had_ipv6(states) -> bool:
     """Whoever had IPv6 once, has it in every later state."""
-    had: set[str] = set()
-    for name, held in states:
-        if any(":" in text for text in held):
-            had.add(name)
-        elif name in had:
-            return False
-    return True
+    return never_without(states, lambda held: any(":" in text for text in held))
+
+
+def addresses_after_a_restart(place: Place, neighbour, held) -> tuple[str, ...]:
+    """What a new Service gets; all others keep what they held."""
+    add(place, "restarted")
+    place.settles(neighbour, lambda: place.held().get("restarted"), lambda: "no address")
+    after = place.held()
+    found = after.pop("restarted")
+    assert after == held
+    return found
 
 
 @NEIGHBOURS
@@ -119,11 +99,8 @@ def test_simple_reaches_the_current_prefix(neighbourhood, space, tmp_path, start
         assert ipv4(place) == before
         held = place.held()
     with started(place, tmp_path / "again") as neighbour:
-        add(place, "restarted")
-        place.settles(neighbour, lambda: place.held().get("restarted"), lambda: "no address")
-        after = place.held()
-        assert any(ip_address(text) in ip_network(str(D)) for text in after.pop("restarted"))
-        assert after == held
+        found = addresses_after_a_restart(place, neighbour, held)
+    assert any(ip_address(text) in ip_network(str(D)) for text in found)
 
 
 @NEIGHBOURS
@@ -135,8 +112,8 @@ def test_ha_holds_the_current_address_and_the_past_ones(neighbourhood, space, tm
     needs(started)
     files = {"home.yaml": HA, "pool.yaml": BLOCKS}
     for number, name in enumerate(NAMES):
-        text = FOLLOWS.replace("NAMESPACE", space).replace("NUMBER", str(100 + number))
-        files[f"{name}.yaml"] = text.replace("NAME", name)
+        ipv4_of_it = f'lbipam.cilium.io/ips: "192.168.42.{100 + number}"'
+        files[f"{name}.yaml"] = following(space, name, ipv4_of_it)
     place = Place(neighbourhood, space, files)
     rest = [f"{name}.yaml" for name in NAMES]
     steps = ((A, ["pool.yaml"], rest), (B, rest, ["pool.yaml"]), (A, ["pool.yaml"], rest), (C, rest, ["pool.yaml"]))  # fmt: skip
@@ -155,29 +132,15 @@ def test_ha_holds_the_current_address_and_the_past_ones(neighbourhood, space, tm
     assert always_had_ipv6(states)
     assert all(f"192.168.42.{100 + number}" in held[name] for number, name in enumerate(NAMES))
     with started(place, tmp_path / "again") as neighbour:
-        add(place, "restarted")
-        place.settles(neighbour, lambda: place.held().get("restarted"), lambda: "no address")
-        after = place.held()
-        del after["restarted"]
-        assert after == held
+        addresses_after_a_restart(place, neighbour, held)
 
 
 @NEIGHBOURS
 def test_services_of_one_sharing_key_are_on_one_address(neighbourhood, space, tmp_path, started):
     """Also after a change of the prefix. One whose port is taken there has an address of its own."""
     needs(started)
-    files = {"home.yaml": HA, "pool.yaml": BLOCKS}
-    for name, port in (("s00", 80), ("s01", 443), ("s02", 443)):
-        text = ALONE.replace("NAMESPACE", space).replace("NAME", name).replace("80", str(port))
-        files[f"{name}.yaml"] = text
-    place = Place(neighbourhood, space, files)
+    services = of_one_key(space, "lbipam.cilium.io/sharing-key: web")
+    place = Place(neighbourhood, space, {"home.yaml": HA, "pool.yaml": BLOCKS, **services})
     with started(place, tmp_path / "log") as neighbour:
-        for prefixes in ((A,), (B, A)):
-            place.renumber(prefixes[0])
-            place.apply("pool.yaml")
-            neighbour.turn()
-            place.apply("s00.yaml", "s01.yaml", "s02.yaml")
-            settles(place, neighbour, {str(each): 3 for each in prefixes})
-            held = place.held()
-            assert set(held["s00"]) == set(held["s01"])
-            assert set(held["s00"]).isdisjoint(held["s02"])
+        share_one_address(place, neighbour, A, A)
+        share_one_address(place, neighbour, B, B, A)

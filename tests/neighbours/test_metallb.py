@@ -3,7 +3,16 @@
 from ipaddress import ip_address, ip_network
 
 from tests.neighbours.load_balancers import METALLB, metallb, metallb_stand_in
-from tests.neighbours.place import HA, Place, both, service
+from tests.neighbours.place import (
+    HA,
+    Place,
+    both,
+    following,
+    never_without,
+    of_one_key,
+    service,
+    share_one_address,
+)
 from tests.parts import require
 from tests.render.repository import PREFIX, A, B, C
 
@@ -19,37 +28,7 @@ spec:
   addresses:
     - {NETWORK}
 """
-PINNED = """\
-apiVersion: v1
-kind: Service
-metadata:
-  name: NAME
-  namespace: NAMESPACE
-  annotations:
-    dynamic-prefix.io/name: home
-    dynamic-prefix.io/service-address-range: lb
-    metallb.io/loadBalancerIPs: "192.0.2.NUMBER"
-spec:
-  type: LoadBalancer
-  ipFamilyPolicy: RequireDualStack
-  ports: [{port: 80}]
-"""
 NAMES = [f"s{number}" for number in range(6)]
-ALONE = """\
-apiVersion: v1
-kind: Service
-metadata:
-  name: NAME
-  namespace: NAMESPACE
-  annotations:
-    dynamic-prefix.io/name: home
-    dynamic-prefix.io/service-address-range: lb
-    metallb.io/allow-shared-ip: web
-spec:
-  type: LoadBalancer
-  ipFamilies: [IPv6]
-  ports: [{port: 80}]
-"""
 NEIGHBOURS = both(metallb, metallb_stand_in)
 
 
@@ -58,11 +37,13 @@ def needs(started) -> None:
 
 
 def settles(place: Place, neighbour, expected: dict[str, int]) -> None:
-    place.settles(
-        neighbour,
-        lambda: place.on(A, B, C, ipv4=NETWORK) == expected,
-        lambda: f"{expected}, not {place.on(A, B, C, ipv4=NETWORK)}: {place.held()}",
-    )
+    place.settles_on(neighbour, expected, A, B, C, ipv4=NETWORK)
+
+
+def pinned(space: str, name: str, number: int) -> str:
+    """A Service that pins its IPv4 address."""
+    pin = f'metallb.io/loadBalancerIPs: "192.0.2.{number}"'
+    return following(space, name, pin, families="ipFamilyPolicy: RequireDualStack")
 
 
 @NEIGHBOURS
@@ -73,8 +54,7 @@ def test_a_service_that_pins_both_families_follows_and_keeps_its_ipv4(
     needs(started)
     files = {"home.yaml": HA, "pool.yaml": POOL}
     for number, name in enumerate(NAMES):
-        text = PINNED.replace("NAMESPACE", space).replace("NUMBER", str(10 + number))
-        files[f"{name}.yaml"] = text.replace("NAME", name)
+        files[f"{name}.yaml"] = pinned(space, name, 10 + number)
     place = Place(neighbourhood, space, files)
     rest = [f"{name}.yaml" for name in NAMES]
     hosts = []
@@ -90,7 +70,7 @@ def test_a_service_that_pins_both_families_follows_and_keeps_its_ipv4(
             ipv6 = {name: text for name, texts in held.items() for text in texts if ":" in text}
             hosts.append({name: text.rpartition(":0:")[2] for name, text in ipv6.items()})
     assert all(later == hosts[0] for later in hosts)
-    assert _never_without(states)
+    assert never_without(states)
 
 
 @NEIGHBOURS
@@ -99,7 +79,7 @@ def test_services_that_are_applied_before_their_pool_are_without_addresses_until
 ):
     """So the Kustomization of the Services depends on that of the pool."""
     needs(started)
-    text = PINNED.replace("NAMESPACE", space).replace("NAME", "s").replace("NUMBER", "10")
+    text = pinned(space, "s", 10)
     place = Place(neighbourhood, space, {"home.yaml": HA, "pool.yaml": POOL, "s.yaml": text})
     with started(place, tmp_path / "log") as neighbour:
         place.renumber(A)
@@ -142,10 +122,7 @@ def test_services_that_pin_nothing_move_when_their_prefix_leaves_the_pool(
 def test_a_service_that_would_lose_its_ipv4_is_left_alone(neighbourhood, space, tmp_path, started):
     """MetalLB demands exactly the families of the Service: with IPv6 alone it would have nothing."""
     needs(started)
-    text = (
-        PINNED.replace("NAMESPACE", space).replace("NAME", "s").replace("RequireDual", "PreferDual")
-    )
-    text = text.replace("192.0.2.NUMBER", "")
+    text = following(space, "s", 'metallb.io/loadBalancerIPs: ""')
     place = Place(neighbourhood, space, {"home.yaml": HA, "pool.yaml": POOL, "s.yaml": text})
     with started(place, tmp_path / "log") as neighbour:
         place.renumber(A)
@@ -158,32 +135,12 @@ def test_a_service_that_would_lose_its_ipv4_is_left_alone(neighbourhood, space, 
         settles(place, neighbour, {str(A): 1, "IPv4": 1, "without IPv6": 1})
 
 
-def _never_without(states) -> bool:
-    had: set[str] = set()
-    for name, held in states:
-        if held:
-            had.add(name)
-        elif name in had:
-            return False
-    return True
-
-
 @NEIGHBOURS
 def test_services_of_one_sharing_key_are_on_one_address(neighbourhood, space, tmp_path, started):
     """Also after a change of the prefix. One whose port is taken there has an address of its own."""
     needs(started)
-    files = {"home.yaml": HA, "pool.yaml": POOL}
-    for name, port in (("s00", 80), ("s01", 443), ("s02", 443)):
-        text = ALONE.replace("NAMESPACE", space).replace("NAME", name).replace("80", str(port))
-        files[f"{name}.yaml"] = text
-    place = Place(neighbourhood, space, files)
+    services = of_one_key(space, "metallb.io/allow-shared-ip: web")
+    place = Place(neighbourhood, space, {"home.yaml": HA, "pool.yaml": POOL, **services})
     with started(place, tmp_path / "log") as neighbour:
-        for prefixes in ((A,), (B,)):
-            place.renumber(prefixes[0])
-            place.apply("pool.yaml")
-            neighbour.turn()
-            place.apply("s00.yaml", "s01.yaml", "s02.yaml")
-            settles(place, neighbour, {str(each): 3 for each in prefixes})
-            held = place.held()
-            assert set(held["s00"]) == set(held["s01"])
-            assert set(held["s00"]).isdisjoint(held["s02"])
+        share_one_address(place, neighbour, A, A)
+        share_one_address(place, neighbour, B, B)
