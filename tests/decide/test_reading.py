@@ -589,6 +589,10 @@ def test_an_operators_dhcpv6_beside_advertisements_is_no_problem():
     assert problems(content) == []
 
 
+def acquisition_of(said):
+    return read_specification(document(acquisition=said))[0].acquisition
+
+
 @pytest.mark.parametrize(
     ("acquisition", "kernel"),
     [
@@ -622,10 +626,8 @@ def test_an_operators_dhcpv6_beside_advertisements_is_no_problem():
     ],
 )
 def test_the_kernel_is_asked_unless_the_prefix_is_static(acquisition, kernel):
-    specification, found = read_specification(document(acquisition=acquisition))
-
-    assert found == ()
-    assert specification.acquisition.watched_kernel == kernel
+    assert acquisition_of(acquisition).watched_kernel == kernel
+    assert problems(document(acquisition=acquisition)) == []
 
 
 @pytest.mark.parametrize(
@@ -645,17 +647,13 @@ def test_the_kernel_is_asked_unless_the_prefix_is_static(acquisition, kernel):
     ],
 )
 def test_the_links_are_those_of_all_sources(acquisition, links):
-    specification, _ = read_specification(document(acquisition=acquisition))
-
-    assert specification.acquisition.links == links
+    assert acquisition_of(acquisition).links == links
 
 
 @pytest.mark.parametrize("path", ["/run/prefix", "/run/gitops prefix/eth0..txt", "/a", "/..a/.b"])
 def test_a_file_is_an_absolute_path(path):
-    specification, found = read_specification(document(acquisition={"file": {"path": path}}))
-
-    assert found == ()
-    assert specification.acquisition.watched_file == path
+    assert acquisition_of({"file": {"path": path}}).watched_file == path
+    assert problems(document(acquisition={"file": {"path": path}})) == []
 
 
 @pytest.mark.parametrize(
@@ -813,8 +811,7 @@ HOME = Delegation("home", "eth0", 64)
     ],
 )
 def test_what_is_asked_of_dhcpv6_servers(said, delegation):
-    specification, _ = read_specification(document(acquisition=said))
-    assert specification.acquisition.watched_delegation == delegation
+    assert acquisition_of(said).watched_delegation == delegation
 
 
 @pytest.mark.parametrize(
@@ -856,8 +853,7 @@ def test_a_source_that_is_wrong_is_named(said, message):
     ],
 )
 def test_a_box_that_is_asked(said, address):
-    specification, _ = read_specification(document(acquisition=said))
-    assert specification.acquisition.watched_fritzbox == address
+    assert acquisition_of(said).watched_fritzbox == address
 
 
 @pytest.mark.parametrize(
@@ -870,7 +866,7 @@ def test_a_box_that_is_asked(said, address):
     ],
 )
 def test_what_a_daemon_that_does_not_lead_hears(said, follows, usual):
-    acquisition = read_specification(document(acquisition=said))[0].acquisition
+    acquisition = acquisition_of(said)
     assert (acquisition.says_to_followers, acquisition.usual_length) == (follows, usual)
     assert acquisition.speaks
 

@@ -109,16 +109,21 @@ def test_what_is_odd_is_told_at_its_place(manifest: str, said: str):
     assert said in " ".join(problems_of(manifest))
 
 
-def test_a_pool_with_the_name_elsewhere_is_not_made_again():
+@pytest.mark.parametrize("folder", ["", "network/"])
+def test_a_pool_with_the_name_elsewhere_is_not_made_again(folder: str):
     """Two objects of one name are an error to kustomize: that one counts, and is told."""
-    files = {"home.yaml": PREFIX, "manifest.yaml": POOL.encode(), "old.yaml": SIBLING.encode()}
+    files = {
+        "home.yaml": PREFIX,
+        f"{folder}manifest.yaml": POOL.encode(),
+        f"{folder}old.yaml": SIBLING.encode(),
+    }
     for hour, prefix in enumerate((A, B)):
         rendering = render_once(files, prefix, hour)
         files |= rendering.files
-    assert files["manifest.yaml"].decode() == POOL_B
-    assert files["old.yaml"].decode() == SIBLING
+    assert files[f"{folder}manifest.yaml"].decode() == POOL_B
+    assert files[f"{folder}old.yaml"].decode() == SIBLING
     assert [f"{one.place} {one.code}" for one in rendering.problems] == [
-        "old.yaml:7:36 sibling-alone"
+        f"{folder}old.yaml:7:36 sibling-alone"
     ]
 
 

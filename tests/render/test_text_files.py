@@ -335,12 +335,14 @@ def test_the_subnet_of_an_address_stays_and_a_warning_says_when_the_link_has_ano
     name: str, before: str, after: str, moved: str
 ):
     prefix = PREFIX.replace(b"eth0}", b"eth0, delegatedPrefixLength: 56}")
-    text = f'a: 2001:db8:0:{before}::1  # {{"$dynamicprefix": "home:rewrite"}}\n'
+    # The warning names the first address alone.
+    address = f"2001:db8:0:{before}::"
+    text = f'a: "{address}1 {address}2"  # {{"$dynamicprefix": "home:rewrite"}}\n'
     old, new = (Prefix.parse(f"2001:db8:0:{group}::/64") for group in (before, after))
     files, problems = rendered({"home.yaml": prefix, name: text.encode()}, old, new)
     assert files[name].decode() == text.replace(before, moved)
     words = [(problem.code, problem.severity, problem.place[1:]) for problem in problems]
-    assert words == ([] if before[2:] == after[2:] else [("will-not-follow", "warning", (1, 4))])
+    assert words == ([] if before[2:] == after[2:] else [("will-not-follow", "warning", (1, 5))])
     assert all(f"{old}" in problem.message and f"{new}" in problem.message for problem in problems)
 
 
