@@ -250,7 +250,7 @@ def _with_aliases(edit: FieldEdit) -> FieldEdit:
     """
     binding = edit.binding
     manifest, paths = binding.manifest, binding.fields_in_cluster
-    if not edit.edits or manifest.is_text or "*" not in manifest.text:
+    if not edit.edits or "*" not in manifest.text:
         return edit
     anchored = [
         position

@@ -10,6 +10,7 @@ and between `:begin` and `:end` for every line. A comment begins with `#`, `//`,
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from string import hexdigits
 from typing import NamedTuple
 
 from gitops_prefix.decide.prefix import Prefix
@@ -364,7 +365,8 @@ def rewriting_problems(
                 f"{link}. A rewrite moves it with the delegation {current} alone, and its subnet "
                 "stays: write it anew if it belongs to the link"
             )
-            place = manifest.source.place(manifest.span.start + edit.start)
+            start = _first_moved(manifest.text, edit)
+            place = manifest.source.place(manifest.span.start + start)
             yield Problem("will-not-follow", message, place, Severity.WARNING)
     for token in moves.stuck:
         written = manifest.text[token.start : token.end]
@@ -374,3 +376,10 @@ def rewriting_problems(
         )
         place = manifest.source.place(manifest.span.start + token.start)
         yield Problem("will-not-follow", message, place, Severity.WARNING)
+
+
+def _first_moved(text: str, edit: Edit) -> int:
+    """Where the first address of an edit begins; all of a large text is one edit."""
+    pairs = zip(text[edit.start : edit.end], edit.text, strict=False)
+    same = next((number for number, (old, new) in enumerate(pairs) if old != new), 0)
+    return edit.start + len(text[edit.start : edit.start + same].rstrip(f"{hexdigits}:."))

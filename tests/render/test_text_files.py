@@ -346,6 +346,18 @@ def test_the_subnet_of_an_address_stays_and_a_warning_says_when_the_link_has_ano
     assert all(f"{old}" in problem.message and f"{new}" in problem.message for problem in problems)
 
 
+def test_of_a_large_text_the_warning_names_the_first_address():
+    prefix = PREFIX.replace(b"eth0}", b"eth0, delegatedPrefixLength: 56}")
+    text = marked(
+        f"; <home:rewrite:begin>\n; {'x' * 70_000}\na fe80::1\nb 2001:db8:0:1100::1\n; <home:rewrite:end>\n"
+    )
+    old, new = (Prefix.parse(f"2001:db8:0:{group}::/64") for group in ("1100", "1101"))
+    _, problems = rendered({"home.yaml": prefix, "a.conf": text.encode()}, old, new)
+    assert [(problem.code, problem.place) for problem in problems] == [
+        ("will-not-follow", ("a.conf", 4, 3))
+    ]
+
+
 def test_of_several_links_each_has_its_own_place_in_the_delegation():
     """After a failover, an address of the first link is as right as it was."""
     links = b"interfaces: [eth0, eth1], delegatedPrefixLength: 56}"
