@@ -30,6 +30,9 @@ _STREAMS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.E
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS})
 """Of descriptors, memory or processes: this machine's, and no bug."""
 
+_NO_TEMPORARY = "No usable temporary directory"
+"""How tempfile begins (gettempdir), where each directory that it tries is read-only."""
+
 _CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP})
 """What the system says of a path that somebody named and that cannot be used."""
 
@@ -123,6 +126,12 @@ def _report_last(error: Exception, form: Format) -> int:
         message = "the current directory is gone: change to one that is there"
         print_errors((Problem("invalid-path", message),), form)
         return BAD_INPUT
+    if isinstance(error, FileNotFoundError) and _NO_TEMPORARY in (error.strerror or ""):
+        message = (
+            "nobody may write to /tmp: make a directory for temporary files there, or set TMPDIR"
+        )
+        print_errors((Problem("outside", message),), form)
+        return OUTSIDE_FAILED
     if isinstance(error, OSError) and error.errno in _SHORTAGES:
         print_errors((Problem("outside", f"this machine: {error.strerror}"),), form)
         return OUTSIDE_FAILED

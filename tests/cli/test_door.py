@@ -318,6 +318,22 @@ def test_what_is_not_the_streams_is_no_answer_that_cannot_be_written(
     assert error["message"].startswith(words)
 
 
+def test_a_machine_without_a_directory_for_temporary_files_is_no_bug(nowhere, monkeypatch, capsys):
+    """As in a read-only container: tempfile raises this, without a path."""
+    (nowhere / "a.yaml").write_text(STATIC.format("2001:db8::/64"))
+
+    def nowhere_to_write() -> str:
+        raise FileNotFoundError(
+            errno.ENOENT, "No usable temporary directory found in ['/tmp', '/']"
+        )
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere_to_write)
+    assert enter(["doctor", str(nowhere)]) == 3
+    said = capsys.readouterr().err
+    assert "error: nobody may write to /tmp: make a directory" in said
+    assert "bug" not in said
+
+
 def test_a_reader_that_is_gone_is_no_failure(nowhere):
     """`gitops-prefix --help | true`, with the pipe closed before the answer comes."""
     reader, writer = os.pipe()
