@@ -201,6 +201,14 @@ def _read_acquisition(spec: Fields, name: str) -> Acquisition:
     )
     fields.mapping("webhook").only()
     _warn_of_routers(advertisement, acquisition)
+    if acquisition.require_global_unicast and not acquisition.admits_global:
+        prefix_filter.problem(
+            "within",
+            "admits-nothing",
+            "none of these has a global prefix (2000::/3), and requireGlobalUnicast wants one, so "
+            "nothing counts; correct them, or write requireGlobalUnicast: false",
+            Severity.WARNING,
+        )
     _warn_of_static(fields, acquisition)
     return acquisition
 

@@ -524,6 +524,17 @@ def test_everything_wrong_is_told_in_one_reading():
         pytest.param(
             document(
                 acquisition={
+                    "routerAdvertisement": {"interface": "eth0"},
+                    "prefixFilter": {"within": ["fd00::/8", "64:ff9b::/96"]},
+                }
+            ),
+            "admits-nothing",
+            "spec.acquisition.prefixFilter.within: none of these has a global prefix (2000::/3)",
+            id="a filter that nothing passes",
+        ),
+        pytest.param(
+            document(
+                acquisition={
                     "kernel": {"interface": "eth0"},
                     "static": {"prefix": "2001:db8::/64"},
                 }

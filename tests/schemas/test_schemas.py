@@ -25,6 +25,7 @@ FORMATS = FormatChecker(["ipv6"])
 BEYOND_A_SCHEMA = {
     "suffix-in-prefix", "range-reversed", "duplicate-name", "subnet-outside", "kernel-not-watched",
     "file-not-watched", "dhcpv6pd-not-watched", "webhook-not-watched", "fritzbox-not-watched", "unknown-subnet", "prefers-nobody", "returns-to-nobody",
+    "admits-nothing",
 }  # fmt: skip
 """Problems that compare one field with another, or are no slip of the file."""
 
