@@ -76,10 +76,10 @@ class LosesPackets:
 
 @dataclass(frozen=True, slots=True)
 class Gives:
-    """A source says what it has, all of it: a DHCPv6 server, a FRITZ!Box, an update, a file.
+    """A source says all that it has: a DHCPv6 server, a FRITZ!Box, an update, a file, the kernel.
 
     Attributes:
-        source: one of `advertisement.GIVING`.
+        source: KERNEL, or one of `advertisement.GIVING`.
         prefixes: with their lifetimes from now on.
     """
 

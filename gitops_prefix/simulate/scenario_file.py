@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from gitops_prefix.decide.advertisement import (
     INFINITY,
+    KERNEL,
     ROUTE_INFORMATION,
     Preference,
     PrefixInformation,
@@ -261,7 +262,7 @@ class _Reader:
 
     def _read_gift(self, fields: Fields) -> Gives:
         """What a source has: prefixes that never end, or with their lifetimes."""
-        named = {field: source for source, field in SOURCE_FIELD.items()}
+        named = {field: source for source, field in SOURCE_FIELD.items()} | {KERNEL: KERNEL}
         source = fields.choice("source", tuple(named), "file")
         if "source" not in fields:
             known = ", ".join(named)

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from gitops_prefix.decide.advertisement import (
     INFINITY,
+    KERNEL,
     ROUTE_INFORMATION,
     PrefixInformation,
     Router,
@@ -213,7 +214,7 @@ def _action_words(event: Event) -> str:  # noqa: C901, PLR0911  one return a kin
             return f"{label} ({router}) is not heard the next {_times(times)}"
         case Gives(source, prefixes):
             listed = "; ".join(map(_announced_words, prefixes)) or "no prefix"
-            return f"{source} gives {listed}"
+            return f"{source} {'has' if source == KERNEL else 'gives'} {listed}"
         case LinkChanges(interface, up):
             return f"link {interface} {'comes up' if up else 'goes down'}"
         case Restarts():

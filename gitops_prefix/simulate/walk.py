@@ -7,6 +7,7 @@ from hashlib import blake2b
 from math import ceil, inf
 
 from gitops_prefix.decide.advertisement import (
+    KERNEL,
     SOURCE_LINK_LAYER_ADDRESS,
     WEBHOOK,
     Preference,
@@ -15,13 +16,21 @@ from gitops_prefix.decide.advertisement import (
     RouterAdvertisement,
     UnknownOption,
 )
+from gitops_prefix.decide.other_sources import KernelPrefix
 from gitops_prefix.decide.policy import likely_source
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.decide.selection import Standing
 from gitops_prefix.decide.status import Status
 from gitops_prefix.decide.transition import Choice, due
 from gitops_prefix.errors import InputError, Place, Problem
-from gitops_prefix.plan.ears import Advertised, Ears, Given, LinkChanged, LinkEvent
+from gitops_prefix.plan.ears import (
+    Accepted,
+    Advertised,
+    Ears,
+    Given,
+    LinkChanged,
+    LinkEvent,
+)
 from gitops_prefix.plan.occasion import occasion
 from gitops_prefix.plan.plan import Plan, plan, watch, would_change
 from gitops_prefix.render.files import RepositoryFiles
@@ -308,8 +317,11 @@ class _World:
             document.specification.acquisition
             for document in self._inventory.dynamic_prefixes.values()
         ]
-        names = dict.fromkeys(each.hears_under(source) for each in acquisitions)
-        return [Given(Router(name, source), prefixes, since, at) for name in names if name]
+        names = filter(None, dict.fromkeys(each.hears_under(source) for each in acquisitions))
+        if source == KERNEL:
+            had = tuple(KernelPrefix(found, since, since) for found in prefixes)
+            return [Accepted(name, had, at) for name in names]
+        return [Given(Router(name, source), prefixes, since, at) for name in names]
 
     def _calendar(self, at: float) -> datetime:
         return self._scenario.start + timedelta(seconds=int(at))

@@ -254,6 +254,33 @@ events:
 """
 
 
+KERNEL_AND_ROUTER = """
+until: 12h
+routers: {isp: {every: 10m, preferred: 30m, valid: 30m}}
+events:
+  - {at: 0s, source: kernel, gives: [A]}
+  - {at: 1h, source: kernel, gives: [A, B], note: the kernel keeps the old one}
+  - {at: 1h10m, source: kernel, gives: [B]}
+  - {at: 2h, announces: [C]}
+  - {at: 3h, silent: true}
+  - {at: 5h, daemon: restarts}
+  - {at: 6h, link: down}
+  - {at: 7h, source: kernel, gives: []}
+"""
+
+
+def test_the_kernel_is_a_source_of_a_scenario_too():
+    sources = "      interface: eth0\n    kernel:\n      interface: eth0"
+    walk = walked(
+        KERNEL_AND_ROUTER, files("transition: {}", old="      interface: eth0", new=sources)
+    )
+    changes = [(at, current) for at, current, _ in told(walk)]
+    assert changes == [(0, A), (4200, B), (7200, "2001:db8:1236::/64"), (12008, B)]
+    assert "kernel has no prefix" in "".join(
+        words for step in walk.steps for words in map(str, map(event_words, step.events))
+    )
+
+
 def test_each_source_counts_before_the_next_and_an_update_outlives_a_restart():
     sources = "      interface: eth0\n    dhcpv6pd:\n      interface: eth0\n    webhook: {}"
     home = files("transition: {}", old="      interface: eth0", new=sources)
