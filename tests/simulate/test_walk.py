@@ -286,7 +286,7 @@ def test_each_source_counts_before_the_next_and_an_update_outlives_a_restart():
     home = files("transition: {}", old="      interface: eth0", new=sources)
     walk = walked(SEVERAL, home)
     changes = [(at, current) for at, current, _ in told(walk)]
-    assert changes == [(0, A), (3600, B), (7200, "2001:db8:1236::/64")]
+    assert changes == [(0, A), (3600, B), (10800, "2001:db8:1236::/64")]
     assert "dhcpv6-pd gives 2001:db8:1235::/64" in "".join(
         words for step in walk.steps for words in map(str, map(event_words, step.events))
     )
