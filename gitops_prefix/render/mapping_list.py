@@ -7,7 +7,7 @@ The pattern is written once for each value, with its comments and its other keys
 last item of ours. All other items keep their text and their place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ from gitops_prefix.render.node import (
     content_end,
 )
 from gitops_prefix.render.positions import walk
-from gitops_prefix.render.shared_list import SpanOf
+from gitops_prefix.render.shared_list import SpanOf, inside, will_not_follow
 from gitops_prefix.render.source import Edit, column, line_end, newline_of, splice
 
 
@@ -63,7 +63,7 @@ def edit_mapping_list(
     sequence: SequenceNode,
     span_of: SpanOf,
     values: Sequence[Sequence[str]],
-    base: Prefix,
+    bases: Sequence[Prefix],
 ) -> FieldEdit:
     """Make a list of mappings hold each of our values once.
 
@@ -74,7 +74,7 @@ def edit_mapping_list(
         values: those that are to be there, in this order, then those of the status before.
             Without such a status nothing says which item is ours, so the only one with our
             host part is, whatever its prefix.
-        base: the prefix that holds them.
+        bases: the prefix that holds them, then the past ones.
 
     Raises:
         RefusedEditError: the list cannot be edited where it is.
@@ -83,7 +83,7 @@ def edit_mapping_list(
     spans = {span_of(value) for value in chain(wanted, *old)}
     ours = _find_all(sequence, span_of, lambda span: span in spans)
     if not ours and not old:
-        alike = _find_all(sequence, span_of, _has_host_part(base, span_of(wanted[0])))
+        alike = _find_all(sequence, span_of, _has_host_part(bases[0], span_of(wanted[0])))
         ours = alike if len(alike) == 1 else []
     if not ours:
         message = (
@@ -92,8 +92,9 @@ def edit_mapping_list(
         )
         problem = Problem("no-pattern", message, binding.place)
         return binding.unchanged((problem,))
+    problems = tuple(_left_behind(binding, sequence, ours, bases, span_of))
     if [item.span for item in ours] == [span_of(value) for value in wanted]:
-        return binding.unchanged()
+        return binding.unchanged(problems)
     text, pattern = binding.manifest.text, ours[0]
     edits = [
         replace_scalar(node, value, in_flow=in_flow or sequence.flow)
@@ -108,7 +109,25 @@ def edit_mapping_list(
         _refuse_anchor(sequence.items[pattern.number])
         edits.append(writer.add(pattern, ours[-1].number, added))
     after = _after(binding.before, ours, wanted, span_of)
-    return FieldEdit(binding, tuple(edits), binding.before, after)
+    return FieldEdit(binding, tuple(edits), binding.before, after, problems)
+
+
+def _left_behind(
+    binding: Binding,
+    sequence: SequenceNode,
+    ours: Sequence[_Ours],
+    bases: Sequence[Prefix],
+    span_of: SpanOf,
+) -> Iterator[Problem]:
+    """A warning for each address of a prefix that is not the value of an item of ours.
+
+    An `except` of an `ipBlock` is one: its author has to move it.
+    """
+    moved = {node.start for item in ours for node, _ in item.holders}
+    for node, _ in _strings(sequence):
+        span = span_of(node.text) if node.start not in moved else None
+        if span is not None and span.version == 6 and any(inside(span, base) for base in bases):
+            yield will_not_follow(binding, node, node.text)
 
 
 def _has_host_part(base: Prefix, ours: Span | None) -> Callable[[Span], bool]:
@@ -132,17 +151,20 @@ def _find_all(
 
 def _find(index: int, item: Node, span_of: SpanOf, is_ours: Callable[[Span], bool]) -> _Ours | None:
     """An item of ours: the first value in it that is ours counts."""
-    scalars = [
-        (position.node, position.in_flow)
-        for position in walk(item)
-        if isinstance(position.node, ScalarNode) and position.node.style not in {"|", ">"}
-    ]
+    scalars = [*_strings(item)]
     for node, _ in scalars:
         span = span_of(node.text)
         if span is not None and is_ours(span):
             same = tuple(pair for pair in scalars if span_of(pair[0].text) == span)
             return _Ours(index, span, same)
     return None
+
+
+def _strings(node: Node) -> Iterator[tuple[ScalarNode, bool]]:
+    """The scalars that may hold a value, each with whether it is in braces or brackets."""
+    for position in walk(node):
+        if isinstance(position.node, ScalarNode) and position.node.style not in {"|", ">"}:
+            yield position.node, position.in_flow
 
 
 def _refuse_anchor(item: Node) -> None:

@@ -314,7 +314,7 @@ def _edit_mappings(
     ]
     span_of = hextets_span if marker.field == "network" else dashed_span
     sequence = cast("SequenceNode", position.node)
-    return edit_mapping_list(binding, sequence, span_of, values, following.bases[0])
+    return edit_mapping_list(binding, sequence, span_of, values, following.bases)
 
 
 def _edit_addresses(

@@ -220,11 +220,12 @@ def _find_problems(
                 "remove it, or move it out of the range"
             )
             yield binding.manifest.problem(node, "overlap", message)
-        elif span.version == 6 and any(_inside(span, prefix) for prefix in status.prefixes):
-            yield _will_not_follow(binding, node, _written(item))
+        elif span.version == 6 and any(inside(span, prefix) for prefix in status.prefixes):
+            yield will_not_follow(binding, node, _written(item))
 
 
-def _will_not_follow(binding: Binding, node: Node, written: str) -> Problem:
+def will_not_follow(binding: Binding, node: Node, written: str) -> Problem:
+    """A warning of an address that its author has to move."""
     message = (
         f"{binding.field}: {written} lies inside a prefix that changes, and will not follow it"
     )
@@ -246,7 +247,8 @@ def _overlap(span: Span, other: Span) -> bool:
     return span.version == other.version and span.first <= other.last and other.first <= span.last
 
 
-def _inside(span: Span, prefix: Prefix) -> bool:
+def inside(span: Span, prefix: Prefix) -> bool:
+    """Whether all addresses of a span lie in a prefix."""
     return prefix.network <= span.first and span.last <= prefix.last
 
 
@@ -289,7 +291,7 @@ def edit_address_text(
     ours = [address for _, address in there if address in ownership.known]
     foreign = [(entry, address) for entry, address in there if address not in ownership.known]
     problems = tuple(
-        _will_not_follow(binding, nearest_node(manifest.root, binding.field_path), entry)
+        will_not_follow(binding, nearest_node(manifest.root, binding.field_path), entry)
         for entry, address in foreign
         if address is not None and any(prefix.contains(address) for prefix in ownership.prefixes)
     )

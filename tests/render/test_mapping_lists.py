@@ -121,6 +121,28 @@ def test_before_the_first_prefix_a_whole_network_may_be_anybodys():
     assert [problem.code for problem in rendering.problems] == ["no-pattern"]
 
 
+LEFT_BEHIND = {
+    "an exception of our network": (
+        f"a: <home:lb:cidrs>\n- cidr: {IN}\n  except: ['2001:DB8:a:0:f000::/72', 10.0.0.0/8]\n",
+        ["3:12"],
+    ),
+    "an item of theirs": (f"a: <home:lb:cidrs>\n- c: {IN}\n- c: 2001:db8:a::/80\n", ["3:6"]),
+    "another prefix": (f"a: <home:lb:cidrs>\n- {{c: {IN}, d: 2001:db8:c::1}}\n- c: fd00::1\n", []),
+    "our value twice": (f"a: <home:lb:cidrs>\n- {{c: {IN}, d: {IN}}}\n", []),
+}
+
+
+@pytest.mark.parametrize(("text", "places"), LEFT_BEHIND.values(), ids=LEFT_BEHIND)
+def test_an_address_that_stays_behind_is_a_warning(text: str, places: list[str]):
+    """Before the change, and with it."""
+    files = {"home.yaml": PREFIX, "a.yaml": marked(text).encode()}
+    for hour, prefix in enumerate((A, B)):
+        rendering = render_once(files, prefix, hour)
+        found = [(str(each.place), each.code, each.severity) for each in rendering.problems]
+        assert found == [(f"a.yaml:{place}", "will-not-follow", "warning") for place in places]
+        files |= rendering.files
+
+
 REFUSED = {
     "no item of ours": ("a: <home:lb:cidrs>\n- c: 10.0.0.0/8\n", "no-pattern"),
     "an anchor": (f"a: <home:lb:all-cidrs>\n- &x {{c: {IN}}}\n", "edit-refused"),
