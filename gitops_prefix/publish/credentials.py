@@ -231,6 +231,9 @@ class SshKey:
         Kubernetes mounts secrets readable for a group, and ssh refuses such a key. The file
         is read for each call, so that a rotated key is used.
         """
+        if not is_ssh(url):
+            # A path, or https: ssh would take it for the name of a host.
+            return
         hidden = loan.hide(self.read())
         self.check_hosts()
         family = "any" if loan.connected else self.route.family(*ssh_place(url))
@@ -349,7 +352,9 @@ def check_url(url: str, credentials: Credentials) -> None:
     if _PROGRAM.match(url) or (parts and url.partition("://")[0] not in _PROTOCOLS):
         message = "--repo is in a protocol that is not spoken: give an https or ssh URL, or a path"
         raise InputError(Problem("invalid-repo", message))
-    if parts and parts.scheme != "file" and not parts.hostname:
+    lacks_host = parts and parts.scheme != "file" and not parts.hostname
+    # git refuses a dash as well, though only when it runs: ssh would read an option.
+    if lacks_host or (is_ssh(url) and ssh_place(url)[0].startswith("-")):
         message = f'--repo "{scrub(url)}" names no host: write https://git.example.com/home-ops.git'
         raise InputError(Problem("invalid-repo", message))
     # A token may also stand in place of the user, and URLs are shown everywhere.
@@ -365,11 +370,16 @@ def check_url(url: str, credentials: Credentials) -> None:
     if clear and not isinstance(credentials, NoCredentials | SshKey):
         message = "a token would travel over http in the clear: use https"
         raise InputError(Problem("token-over-http", message))
-    is_ssh = parts.scheme in _SSH if parts else bool(_SCP_LIKE.fullmatch(url))
-    if is_ssh and not isinstance(credentials, SshKey):
+    if is_ssh(url) and not isinstance(credentials, SshKey):
         raise InputError(
             Problem("no-ssh-key", "--repo is reached over ssh: give --ssh-key and --known-hosts")
         )
+
+
+def is_ssh(url: str) -> bool:
+    """Whether a URL leads over ssh, also `user@host:path`."""
+    scheme, is_url, _ = url.partition("://")
+    return scheme in _SSH if is_url else bool(_SCP_LIKE.fullmatch(url))
 
 
 def _split(url: str) -> SplitResult | None:

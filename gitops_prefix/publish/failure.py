@@ -245,6 +245,10 @@ _REMEDIES = (
         "--known-hosts: compare what `ssh-keyscan` says with what the forge publishes, and add it",
     ),
     (
+        re.compile(r"bad line length character", re.IGNORECASE),
+        "something at the server prints before git speaks: a start-up file, or a forced command",
+    ),
+    (
         re.compile(r"unknown repository extension", re.IGNORECASE),
         "install a newer git: a repository with refStorage = reftable needs 2.45",
     ),

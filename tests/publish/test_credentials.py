@@ -50,6 +50,8 @@ BAD = {
     "a protocol in capitals": ("HTTPS://git.example.com/home.git", NOBODY, "https or ssh"),
     "a program": ("ext::sh -c id", NOBODY, "https or ssh"),
     "a program's address": ("ext::sh -c id%S://x", KEY, "https or ssh"),
+    "an option of ssh's": ("ssh://-oProxyCommand=id/home.git", KEY, "names no host"),
+    "an option in scp's form": ("git@-oProxyCommand=id:home.git", KEY, "names no host"),
     "half an address": ("https://[2001:db8::1/home.git", NOBODY, "no URL"),
     "no port": ("https://git.example.com:port/home.git", NOBODY, "no URL"),
     "a password": ("https://me:hunter2@git.example.com/home.git", NOBODY, "--token-file"),

@@ -126,6 +126,12 @@ def test_what_git_says_of_our_disk_is_one_line_and_the_same_at_each_try(said, re
     assert words.count("/c/") <= 1
 
 
+def test_a_server_that_prints_before_git_says_what_it_may_be():
+    said = "fatal: protocol error: bad line length character: Welc"
+    failed = read_failure(Stage.LOOK, said)
+    assert failed.words.startswith(said) and "start-up file" in failed.words
+
+
 def test_a_fetch_that_fails_for_our_own_disk_says_what_to_do():
     """The server's word about what it cannot leave out is no part of the reason."""
     said = (

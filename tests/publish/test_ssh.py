@@ -301,6 +301,22 @@ def test_the_calls_of_a_pass_share_one_connection(tmp_path, remote, server):
         assert connections(server) == before + 2
 
 
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_repository_by_its_path_needs_no_server_though_a_key_is_given(
+    tmp_path, remote, server, form
+):
+    key, before = server.credentials, connections(server)
+    url = form.format(remote)
+    with (
+        fetched(tmp_path / "clone", url, credentials=key) as repository,
+        repository.connected(),
+    ):
+        commit = commit_ours(repository, NEW)
+        assert repository.push() == Published(commit)
+        assert not repository.fetch()
+    assert connections(server) == before
+
+
 def test_a_connection_that_broke_is_made_again(tmp_path, remote, server):
     key = server.credentials
     with fetched(tmp_path / "clone", server.url(remote), credentials=key) as repository:
