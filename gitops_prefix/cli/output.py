@@ -65,7 +65,7 @@ def _outliving(stream: TextIO) -> TextIO:
     stream.flush()
     buffer = io.BufferedWriter(_UntilClosed(stream.fileno(), "wb", closefd=False))
     return io.TextIOWrapper(
-        buffer, stream.encoding, stream.errors, line_buffering=stream is sys.__stderr__
+        buffer, stream.encoding, stream.errors, line_buffering=bool(stream.line_buffering)
     )
 
 
