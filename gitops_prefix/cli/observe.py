@@ -52,6 +52,7 @@ from gitops_prefix.decide.selection import Decision
 from gitops_prefix.decide.specification import Acquisition, Specification
 from gitops_prefix.errors import InputError, OutsideError, Problem
 from gitops_prefix.plan.ears import LinkChanged
+from gitops_prefix.watch.links import list_links
 from gitops_prefix.watch.raw_socket import Tap
 
 T = TypeVar("T")
@@ -245,8 +246,10 @@ def _printer(form: Format, observation: Observation) -> Show:
                     click.echo(f"{datetime.now(UTC):%H:%M:%S} {printable(interface)}")
                     click.echo(shown[interface])
         if isinstance(seen, LinkChanged) and not seen.up:
-            what = "is down" if seen.present else "does not exist yet"
-            click.echo(f"{printable(seen.interface)} {what}; waiting for it", err=True)
+            words = "is down; waiting for it"
+            if not seen.present:
+                words = f"does not exist yet; waiting for it (there are: {list_links()})"
+            click.echo(printable(f"{seen.interface} {words}"), err=True)
 
     return line
 

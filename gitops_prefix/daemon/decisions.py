@@ -22,7 +22,7 @@ from gitops_prefix.decide.routers import MOST_ROUTERS, Routers
 from gitops_prefix.decide.selection import HOUR, Decision, Standing
 from gitops_prefix.decide.status import PrefixSource
 from gitops_prefix.plan.ears import Accepted, Advertised, Ears, Given, LinkChanged, Watched
-from gitops_prefix.watch.links import Reach, reach
+from gitops_prefix.watch.links import Reach, list_links, reach
 from gitops_prefix.watch.watcher import (
     AnswersRead,
     Deaf,
@@ -351,7 +351,8 @@ class Decisions:
             log.info("link %s is up", event.interface)
         else:
             state = "is down" if event.present else "does not exist yet"
-            log.warning("link %s %s; waiting for it", event.interface, state)
+            others = "" if event.present else f" (there are: {list_links()})"
+            log.warning("link %s %s; waiting for it%s", event.interface, state, others)
         self._wake()
 
     def _show_refusals(

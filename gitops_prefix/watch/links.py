@@ -32,6 +32,17 @@ _MOST_READS = 64
 """Datagrams of one list: a table of neighbours is full at a thousand (gc_thresh3)."""
 
 
+_MOST_NAMED = 12
+"""Links in a message: a node of a cluster has one for each pod."""
+
+
+def list_links() -> str:
+    """Return the names of the links there are, for a message that one is not among them."""
+    names = [name for _, name in socket.if_nameindex()]
+    more = ["..."] if len(names) > _MOST_NAMED else []
+    return ", ".join([*names[:_MOST_NAMED], *more]) or "none"
+
+
 class Link(NamedTuple):
     """One link in a message of the kernel.
 
