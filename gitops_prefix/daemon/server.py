@@ -342,7 +342,9 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:  # the name is http.server's
         path, _, query = self.path.partition("?")
-        length = self.headers.get("Content-Length", "")
+        # A request without either has no body (RFC 9112 6.3): curl -X POST sends neither.
+        chunked = "Transfer-Encoding" in self.headers
+        length = "" if chunked else self.headers.get("Content-Length", "0")
         if path != UPDATE or self.served.update is None:
             self._show(_not_found())
         elif not _LENGTH.fullmatch(length) or int(length) > MOST_BYTES:

@@ -65,6 +65,7 @@ ROUTERS = {
     "OpenWrt, hotplug": ("", [*BOTH, "-d", f"name=home-ipv6&prefix={A}"]),
     "UniFi, inadyn": ("hostname=home-ipv6&prefix=2001:db8:12:3401::2&length=56", ["-0", *BOTH]),
     "MikroTik, fetch": (f"name=home-ipv6&prefix={quote(A, safe='')}", BOTH),
+    "a POST without a body, and without its length": (f"prefix={A}", [*BOTH, "-X", "POST"]),
     "an empty pair beside the query": (
         f"prefix=2001:db8:12:3400::9/56&{SECRETS}",
         ["-H", "Authorization: Basic Og=="],
@@ -108,6 +109,8 @@ def test_each_router_is_understood_and_one_change_is_one_commit(tmp_path, creden
         (f"prefix={A}", ["-H", "Authorization: Basic =?="], ("401", "badauth")),
         (f"prefix={A}", ["-H", "Authorization: Basic \u00e9"], ("401", "badauth")),
         ("", ["-H", "Content-Length: \u00b2", "-X", "POST"], ("413", "notfqdn")),
+        ("", [*BOTH, "-X", "POST", "-H", "Transfer-Encoding: chunked"], ("413", "notfqdn")),
+        (f"prefix={A}", ["-X", "POST"], ("401", "badauth")),
         (f"prefix={A}&user=script&password=", [], ("401", "badauth")),
         (f"name=work&prefix={A}", BOTH, ("404", "nohost")),
         ("", BOTH, ("400", "notfqdn no prefix: send prefix=2001:db8:12:3400::/56")),
