@@ -260,7 +260,8 @@ def waiting(inventory: Inventory, advanced: Advanced) -> list[Problem]:
         Problem(
             "waits-for-prefix",
             f"DynamicPrefix {name} has no prefix yet; what it manages stays as it is. "
-            f"The daemon writes its status, or `gitops-prefix render --prefix {name}=…/64`",
+            f"The daemon writes its status, or `gitops-prefix render --prefix {name}=…/"
+            f"{document.specification.acquisition.usual_length}`",
             document.place,
             Severity.NOTE,
         )

@@ -222,6 +222,14 @@ def test_json_holds_errors_and_warnings(home, capsys):
     assert list(answer["warnings"][0]) == ["path", "line", "column", "code", "message"]
 
 
+def test_the_way_to_a_first_prefix_has_the_length_that_is_asked_for(home, capsys):
+    """A /64 would have no room for subnets of a delegation."""
+    source = "dhcpv6pd: {interface: eth0, requestedPrefixLength: 60}"
+    (home / "p.yaml").write_text(HOME.replace("routerAdvertisement: {interface: eth0}", source))
+    enter(["validate"])
+    assert "`gitops-prefix render --prefix home=…/60`" in capsys.readouterr().err
+
+
 def test_github_puts_each_beside_its_line(home, capsys):
     """Workflow commands, on stdout, with `%`, `,` and `:` escaped as their toolkit does."""
     name = "a,b:c%.yaml"
