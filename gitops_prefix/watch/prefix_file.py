@@ -5,7 +5,7 @@ It is read when it was closed after writing, or another file took its name (inot
 writer is at it, it counts only after two looks, POLL seconds apart, that find the same: the
 writer may keep it open, or a hard link may have made it. What inotify cannot watch is looked at
 every POLL seconds: a directory that is not there yet, and a path with symbolic links in it,
-whose targets may be anywhere below the directory.
+whose targets may be anywhere below the directory. So is a `--source-dir` that a link leads to.
 
 Whoever may merge names the path, so nothing outside the daemon's `--source-dir` is ever opened.
 """
@@ -200,6 +200,7 @@ class _Watched:
     Attributes:
         number: of its directory's watch; None while there is none.
         above: of the watches of the directories above: one that is renamed takes the file along.
+        linked: whether a symbolic link leads to the directory of all files.
         ended: a writer closed it, or its name changed hands, and it was not read since.
         unfinished: a writer began, and did not close it since.
         looked: the version that was seen last, or why it does not count.
@@ -211,6 +212,7 @@ class _Watched:
     path: str
     number: int | None = None
     above: frozenset[int] = frozenset()
+    linked: bool = False
     ended: bool = False
     unfinished: bool = False
     looked: tuple[int, ...] | str = ()
@@ -274,7 +276,8 @@ class FileSource:
                 # Watched before it is read, so that no change is between the two.
                 self._watch(file)
                 yield from self._read(file, now, ended=ended)
-            if self._source_dir is not None and (file.number is None or file.unfinished):
+            polled = file.number is None or file.linked or file.unfinished
+            if self._source_dir is not None and polled:
                 self._due = min(self._due, now + POLL)
 
     def close(self) -> None:
@@ -290,8 +293,7 @@ class FileSource:
                 elif mask & _DIRECTORY_GONE and number in file.watches:
                     stale = file.watches
                     file.number, file.above, file.unfinished = None, frozenset(), False
-                    kept = frozenset[int]().union(*(other.watches for other in self._files))
-                    self._inotify.remove(stale - kept)
+                    self._end(stale)
                 elif file.number != number:
                     continue
                 elif name == Path(file.path).name:
@@ -300,12 +302,23 @@ class FileSource:
 
     def _watch(self, file: _Watched) -> None:
         """Have inotify watch the directories, unless links may change what the path means."""
-        file.number, file.above = None, frozenset()
+        before = file.watches
+        self._add(file)
+        self._end(before)
+
+    def _end(self, stale: frozenset[int]) -> None:
+        """End watches, but for those that a file still has."""
+        kept = frozenset[int]().union(*(file.watches for file in self._files))
+        self._inotify.remove(stale - kept)
+
+    def _add(self, file: _Watched) -> None:
+        file.number, file.above, file.linked = None, frozenset(), False
         if self._source_dir is None or not Path(file.path).is_relative_to(self._source_dir):
             return
         real = Path(os.path.realpath(self._source_dir)) / Path(file.path).relative_to(
             self._source_dir
         )
+        file.linked = str(real) != file.path
         if os.path.realpath(real) == str(real):
             # From the top: whoever renames one of them meanwhile is noticed.
             *above, _ = reversed(real.parents)

@@ -265,6 +265,21 @@ def test_a_directory_above_that_is_renamed_and_made_anew_is_noticed(directory):
                 pass
 
 
+def test_a_link_to_the_directory_of_all_files_that_is_moved_is_followed(directory):
+    for name, prefix in (("first", A), ("second", B)):
+        (directory / name).mkdir()
+        (directory / name / "prefix").write_text(f"{prefix}\n")
+    source_dir = directory / "source"
+    source_dir.symlink_to("first")
+    with watching(source_dir / "prefix", source_dir) as told:
+        assert told.prefixes() == [A]
+        (directory / "new").symlink_to("second")
+        (directory / "new").rename(source_dir)
+        assert told.prefixes() == [B]
+        (directory / "second" / "prefix").write_text(f"{A}\n")
+        assert told.prefixes() == [A]
+
+
 def test_a_link_that_is_moved_as_a_config_map_does_is_followed(directory):
     for name, prefix in (("first", A), ("second", B)):
         (directory / name).mkdir()
