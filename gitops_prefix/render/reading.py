@@ -383,7 +383,7 @@ def _bound_twice(binding: Binding, other: Binding) -> Problem:
     if len(binding.field_path) < len(other.field_path):
         message = f"{binding.field} holds {other.field}, which follows already"
     if other.field_path == binding.field_path:
-        message = f"{binding.field} follows by annotation already"
+        message = f"{binding.field} follows already"
     return Problem("marker-misplaced", f"{message}: remove the marker", binding.place)
 
 

@@ -25,7 +25,10 @@ from gitops_prefix.render.marker import REWRITE, Marker, MarkerError, parse_mark
 from gitops_prefix.render.node import ScalarNode
 from gitops_prefix.render.source import Edit, line_start, newline_of
 
-_JSON = re.compile(rf'\{{[ \t]*"{re.escape(MARKER)}"')
+_JSON = re.compile(
+    rf"\{{[ \t]*(?:(\"){re.escape(MARKER)}\"|[^\w\s]?{re.escape(MARKER)}\b)", re.ASCII
+)
+"""The form of a marker, or what should be one: with other quotes, or without quotes."""
 _COMMENT = re.compile(
     r"(?:\{\{-?[ \t]*)?(?:#|//|;|--|/\*|<!--|%|!|\{#)[-#/;*!%~+]*[ \t]*\Z", re.ASCII
 )
@@ -193,6 +196,8 @@ class _Reader:
             line = line_start(self._text, start)
             comment = _COMMENT.search(self._text, line, start)
             if prose and (comment is None or not comment[0].startswith("<!--")):
+                continue
+            if comment is None and not found[1]:
                 continue
             said = _said(self._text, start)
             if comment is None:

@@ -171,6 +171,10 @@ PLACED = {
         "a: [ <home:cidrs>\n  # b\n  192.0.2.0/24,\n]\nc: &x [ <home:cidrs>\n]\n",
         'a: [ <home:cidrs>\n  # b\n  "2001:db8:b::/64", 192.0.2.0/24,\n]\nc: &x [ <home:cidrs>\n  "2001:db8:b::/64"\n]\n',
     ),
+    "several in an item in brackets": (
+        "a: [\n  0::/0 <home:odd:cidrs>\n]\n",
+        'a: [\n  "2001:db8:b::5/128,2001:db8:b::6/127,2001:db8:b::8/127,2001:db8:b::a/128" <home:odd:cidrs>\n]\n',
+    ),
     "behind the bracket that opens an inner list": (
         "a: {b: [ <home:cidrs>\n  ], c: 1}\n",
         'a: {b: [ <home:cidrs>\n    "2001:db8:b::/64"\n  ], c: 1}\n',

@@ -115,6 +115,25 @@ WRONG = {
     "a range": ("2001:db8:a::1 # <home:lb:rewrite>\n", "marker-field", 1, 17),
     "no JSON": ('2001:db8:a::1 # {"$dynamicprefix": home}\n', "marker-not-json", 1, 17),
     "a number": ('2001:db8:a::1 # {"$dynamicprefix": 1}\n', "marker-not-json", 1, 17),
+    "single quotes": (
+        "2001:db8:a::1 # {'$dynamicprefix': 'home:rewrite'}\n",
+        "marker-not-json",
+        1,
+        17,
+    ),
+    "no quotes": ("2001:db8:a::1 # {$dynamicprefix: home:rewrite}\n", "marker-not-json", 1, 17),
+    "quotes of a word processor": (
+        "2001:db8:a::1 # {“$dynamicprefix”: “home:rewrite”}\n",
+        "marker-not-json",
+        1,
+        17,
+    ),
+    "two on a line": (
+        "2001:db8:a::1 # <home:rewrite> # <home:rewrite>\n",
+        "marker-misplaced",
+        1,
+        54,
+    ),
     "begin without end": ("a\n# <home:rewrite:begin>\n2001:db8:a::1\n", "marker-unclosed", 2, 3),
     "end without begin": ("a\n# <home:rewrite:end>\n2001:db8:a::1\n", "marker-unclosed", 2, 3),
     "begin in begin": (
@@ -270,6 +289,13 @@ def test_a_marker_in_a_named_file_is_an_error():
     files, problems = rendered({"a.conf": text, SETTINGS: named("a.conf")})
     assert [problem.code for problem in problems] == ["marker-misplaced"]
     assert files["a.conf"] == text
+
+
+def test_code_that_names_the_key_in_no_comment_is_no_marker():
+    text = b"x = {'$dynamicprefix': y}  # 2001:db8:a::1\n"
+    files, problems = rendered({"a.py": text})
+    assert files["a.py"] == text
+    assert problems == ()
 
 
 def test_a_binary_file_is_left_alone_with_a_word():
