@@ -165,6 +165,31 @@ def test_what_cannot_be_told_for_sure_stays_and_is_told(manifest, services, code
     assert all(one.severity != "error" for one in rendering.problems)
 
 
+CHART = """\
+kind: HelmRelease
+metadata: {name: web, namespace: media}
+spec:
+  values:
+    annotations:
+      dynamic-prefix.io/name: home
+      dynamic-prefix.io/service-address-range: lb
+"""
+NAMED = "      dynamic-prefix.io/service: media/web\n"
+ABSENT = {
+    "a Service": (service(), "it stays as it is"),
+    "what a chart makes": (CHART, "as in dynamic-prefix.io/service: media/plex"),
+    "what a chart makes, by its name": (CHART + NAMED, "it stays as it is"),
+}
+
+
+@pytest.mark.parametrize(("manifest", "words"), ABSENT.values(), ids=ABSENT)
+def test_of_a_service_that_is_not_in_the_cluster_the_name_is_asked_for(manifest: str, words: str):
+    """Nobody knows how a chart names its Service."""
+    rendering = adopted(repository(manifest), live(TEN, name="other"))
+    [message] = [each.message for each in rendering.problems if each.code == "not-in-cluster"]
+    assert message.endswith(words)
+
+
 def test_a_suffix_that_is_right_stays_and_says_nothing():
     rendering = adopted(repository(service(f'{SUFFIX}: "::f000:0:0:10"')), live(TEN))
     assert (rendering.files, rendering.unchanged, rendering.problems) == ({}, 1, ())
