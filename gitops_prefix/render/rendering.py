@@ -245,8 +245,9 @@ def _edit_bindings(
 def _with_aliases(edit: FieldEdit) -> FieldEdit:
     """An edit, with the places of the aliases that repeat what is edited.
 
-    An alias of what holds a Service's address is not repeated knowingly: it may be a second
-    Service, which must not get the address of the first. Without its place the proof fails.
+    Raises:
+        RefusedEditError: an alias repeats what holds the address of a Service. It may be a second
+            Service, which must not get the address of the first.
     """
     binding = edit.binding
     manifest, paths = binding.manifest, binding.fields_in_cluster
@@ -273,8 +274,13 @@ def _with_aliases(edit: FieldEdit) -> FieldEdit:
         if isinstance(node, AliasNode) and node.anchor in around | inside
     ]
     is_of_one_service = binding.claim is not None and not binding.claim.marked
-    if is_of_one_service and any(node.anchor in around for node in aliases):
-        return edit
+    for node in aliases:
+        if is_of_one_service and node.anchor in around:
+            message = (
+                f"*{node.anchor} repeats the mapping of {binding.field}, and may make a second "
+                "Service with its address: write the annotations out here"
+            )
+            raise RefusedEditError(node, message)
     return edit._replace(aliases=tuple(manifest.place(node) for node in aliases))
 
 

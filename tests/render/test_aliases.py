@@ -95,8 +95,8 @@ def test_an_alias_of_what_holds_the_address_of_a_service_is_refused():
     files = {"home.yaml": HA, "a.yaml": text.replace("*x", "a").encode()}
     rendering = render_once(files, A)
     assert [str(problem) for problem in rendering.problems] == [
-        "a.yaml:10:28: metadata.annotations.lbipam.cilium.io/ips cannot be edited without changing "
-        "something else (an anchor, an alias?): write it out plainly"
+        "a.yaml:16:4: *y repeats the mapping of metadata.annotations.lbipam.cilium.io/ips, and may "
+        "make a second Service with its address: write the annotations out here"
     ]
     assert "a.yaml" not in rendering.files
 
