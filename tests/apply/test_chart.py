@@ -1,4 +1,4 @@
-"""What the chart comes to, as a real API server takes it: strictly, by its dry run."""
+"""What the chart renders, as a real API server takes it: strictly, by its dry run."""
 
 import json
 

@@ -48,7 +48,7 @@ def ask(process: subprocess.Popen, question):
 
 def child(cluster: ApiServer, files: str) -> subprocess.Popen:
     words = [sys.executable, "-m", "gitops_prefix.apply.kube_child"]
-    # The proxy is the Git host's, which is none of the cluster's.
+    # The proxy is the Git host's, which is not the cluster's.
     environment = {**os.environ, "HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
     environment.pop("KUBECONFIG", None)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

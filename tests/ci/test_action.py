@@ -72,7 +72,7 @@ def replace(repository: Path, path: str, before: str, after: str) -> None:
 def test_a_repository_that_is_rendered_passes(repository):
     ran = run_action(repository)
     assert (ran.code, ran.outputs["changed"]) == (0, "false")
-    assert ran.summary == "### gitops-prefix: the manifests are what the prefix comes to\n"
+    assert ran.summary == "### gitops-prefix: the manifests follow the prefix\n"
     assert "::" not in ran.log
 
 

@@ -1,4 +1,4 @@
-"""`--interface` stands for the links that the repository names."""
+"""`--interface` replaces the links that the repository names."""
 
 import pytest
 

@@ -110,7 +110,7 @@ def test_merged_in_any_way_nothing_is_left_to_do(tmp_path, remote, how, deleted)
 
 
 def test_a_commit_of_somebody_on_our_branch_is_never_thrown_away(tmp_path, remote):
-    """It is told, and the pass is tried again later; what is theirs stays until they act."""
+    """It is reported, and the pass is tried again later; what is theirs stays until they act."""
     daemon = daemon_of(tmp_path / "clone", remote)
     daemon.hears(A)
     theirs = somebody_pushes(tmp_path / "tree", OURS)

@@ -1,4 +1,4 @@
-"""systemd's side of sd_notify(3), as a socket: what it is told, and when."""
+"""systemd's side of sd_notify(3), as a socket: what it receives, and when."""
 
 import os
 import signal

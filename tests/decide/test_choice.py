@@ -1,4 +1,4 @@
-"""What a choice tells of prefixes other than the current one: still valid, gone, or unknown."""
+"""What a choice says of prefixes other than the current one: still valid, gone, or unknown."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A host part may not reach into the prefix; who tries is told what to write."""
+"""A host part may not reach into the prefix; the error says what to write."""
 
 import pytest
 from hypothesis import given

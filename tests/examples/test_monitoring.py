@@ -64,7 +64,7 @@ def test_what_is_asked_for_is_served(expression):
 
 
 def test_somebody_is_called_for_what_somebody_must_mend():
-    """What passes by itself is told by how long a change waits; a broken clone heals.
+    """What passes by itself shows by how long a change waits; a broken clone heals.
 
     A repository with errors has an alert of its own, and a dry run is what somebody asked for.
     """

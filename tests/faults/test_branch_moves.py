@@ -26,7 +26,7 @@ POOL = "network/pool.yaml"
 
 @pytest.fixture
 def ours(tmp_path, http):
-    """A daemon that published A, then B, and knows of no one else."""
+    """A daemon that published A, then B, and saw nobody else's commits."""
     with house(tmp_path / "clone", http.url, http.credentials) as daemon:
         daemon.lives(1)
         for prefix in (A, B):

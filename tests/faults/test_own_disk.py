@@ -58,7 +58,7 @@ def break_objects(store: Path) -> None:
 
 
 def test_corrupted_under_us_while_commits_wait(tmp_path, remote, caplog):
-    """It is cloned again; what those commits decided is remembered, and comes to the branch."""
+    """It is cloned again; what those commits decided is remembered, and reaches the branch."""
     away = tmp_path / "away.git"
     with house(tmp_path / "clone", remote) as ours:
         ours.lives(1)
@@ -99,7 +99,7 @@ def test_corrupted_while_we_were_not_there_is_said(tmp_path, remote, caplog):
 
 
 def test_full(tmp_path, small_disk, remote):
-    """It is told as ours, and goes on when there is room; the remote never hears of it."""
+    """It is reported as ours, and goes on when there is room; the remote never hears of it."""
     clone = small_disk / "clone"
     with house(clone, remote) as ours:
         ours.lives(1)

@@ -46,7 +46,7 @@ OVER_HTTPS = {
 
 
 class Login(NamedTuple):
-    """A server, and how the daemon is let in."""
+    """A server, and the daemon's credentials."""
 
     url: str
     words: tuple[str, ...]

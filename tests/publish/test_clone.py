@@ -60,7 +60,7 @@ def test_a_process_killed_before_its_push_loses_nothing(tmp_path, remote):
 
 
 def test_a_clone_has_one_owner(tmp_path, remote):
-    """A second process is told, and does no harm; afterwards the clone is free."""
+    """A second process gets an error, and does no harm; afterwards the clone is free."""
     with fetched(tmp_path / "clone", remote) as first:
         with pytest.raises(InputError, match="in use by another gitops-prefix: stop it, or name"):
             Repository(tmp_path / "clone", str(remote), "main").open()
@@ -169,7 +169,7 @@ def test_what_waits_is_kept_where_it_can_be(tmp_path, remote, store, damage):
 
 
 def test_another_remote_starts_anew(tmp_path, remote):
-    """What was decided for one branch is none of another's."""
+    """What was decided for one branch does not count for another."""
     (tmp_path / "other").mkdir()
     other = bare_repository(tmp_path / "other", {"c.yaml": MANAGED})
     with fetched(tmp_path / "clone", remote) as repository:

@@ -19,7 +19,7 @@ from gitops_prefix.publish.failure import (
 from gitops_prefix.publish.stages import Stage
 
 WORDS = [
-    # what git and servers say, what it comes to
+    # what git and servers say, what it means
     ("[remote rejected] (protected branch hook declined)", Reason.PROTECTED),
     ("remote: error: GH006: Protected branch update failed; [remote rejected]", Reason.PROTECTED),
     ("[remote rejected] (pre-receive hook declined); remote: only on weekdays", Reason.HOOK),

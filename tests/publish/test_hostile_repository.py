@@ -27,7 +27,7 @@ PASS = """
 import json, os, sys
 from datetime import datetime, timezone
 from pathlib import Path
-import logging.handlers, tempfile  # what is loaded late is none of the repository's doing
+import logging.handlers, tempfile  # what is loaded late is not of the repository
 from gitops_prefix.daemon.branch import BranchPublisher
 from gitops_prefix.daemon.outcome import Ready, Seen, or_invalid
 from gitops_prefix.plan.plan import plan, read_repository
@@ -98,7 +98,7 @@ def commit(directory: Path, entries: dict[str, tuple[str, bytes]]) -> Path:
 
 
 def run_pass(directory: Path, bare: Path, below: str = "") -> dict[str, object]:
-    """What a daemon's pass came to, what it opened and what it started."""
+    """The result of a daemon's pass, what it opened and what it started."""
     directory.mkdir(exist_ok=True)
     canary = directory / "canary"
     canary.mkdir()

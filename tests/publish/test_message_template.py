@@ -64,7 +64,7 @@ FAILING = {
 
 @pytest.mark.parametrize(("text", "place", "words"), [(a, *b) for a, b in FAILING.items()])
 def test_a_template_that_fails_says_where(text, place, words):
-    """Nothing of Python's is reached, and it comes to an end."""
+    """Nothing of Python's is reached, and it ends."""
     with pytest.raises(TemplateError) as error:
         written(text)
     assert str(error.value.problem.place) == place

@@ -1,4 +1,4 @@
-"""What a push came to, in the words that git and forges really use."""
+"""The result of a push, in the words that git and forges really use."""
 
 import pytest
 

@@ -116,7 +116,7 @@ def test_where_an_ssh_url_leads(url, place):
 
 
 def test_a_change_is_published_over_the_family_that_answers(tmp_path):
-    """ssh is told which, in each of its calls."""
+    """Each call of ssh names it."""
     with ssh_remote(tmp_path) as server:
         port = ssh_place(server.url)[1]
         with dead(socket.AF_INET6, "::1", port) as v6:

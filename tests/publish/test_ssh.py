@@ -79,7 +79,7 @@ def test_a_key_with_a_passphrase_is_bad_input(tmp_path, remote, server):
 
 
 def test_a_key_that_is_replaced_by_one_with_a_passphrase_is_refused(tmp_path, remote, server):
-    """The daemon is told, and stays."""
+    """The daemon reports it, and stays."""
     key = tmp_path / "key"
     key.write_bytes(server.credentials.key.read_bytes())
     credentials = SshKey(key, server.credentials.known_hosts)
@@ -172,7 +172,7 @@ def test_a_key_that_may_only_read_is_told_so_by_the_server(tmp_path, remote, ser
 
 
 def test_a_key_that_goes_and_comes_back_is_read_again(tmp_path, remote, server):
-    """A secret is replaced under us; the daemon is told, and stays."""
+    """A secret is replaced under us; the daemon reports it, and stays."""
     key = tmp_path / "key"
     key.write_bytes(server.credentials.key.read_bytes())
     credentials = SshKey(key, server.credentials.known_hosts)

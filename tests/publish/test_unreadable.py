@@ -1,4 +1,4 @@
-"""What stands in the way of reading a commit: a file that is broken is told, never left out."""
+"""What stands in the way of reading a commit: a file that is broken is reported, never left out."""
 
 import subprocess
 from pathlib import Path

@@ -28,7 +28,7 @@ spec:
 
 
 def render_once(files: dict[str, bytes], prefix: Prefix, hour: int = 0) -> Rendering:
-    """What one observation comes to."""
+    """The rendering after one observation."""
     inventory = read_inventory(files, Settings())
     statuses = {}
     for name, one in inventory.dynamic_prefixes.items():

@@ -1,4 +1,4 @@
-"""What a scenario file may say; what is wrong is told with its place, all at once."""
+"""What a scenario file may say; what is wrong is reported with its place, all at once."""
 
 import pytest
 

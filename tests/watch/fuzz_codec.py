@@ -91,7 +91,7 @@ def fuzz(inputs: int, *, seed: int, every: int, captures: Iterable[Path] = ()) -
     """Try so many messages, asking scapy at every so many.
 
     Raises:
-        AssertionError: one was read wrongly; the message is told in hex.
+        AssertionError: one was read wrongly; the error has the message in hex.
     """
     chance = random.Random(seed)
     seeds = [split(message(HEADER, PIO, RDNSS, MTU, ROUTE, PREF64, PIO)), *captured(captures)]
@@ -114,7 +114,7 @@ def fuzz(inputs: int, *, seed: int, every: int, captures: Iterable[Path] = ()) -
 
 
 def main() -> None:
-    """Fuzz, and say how many inputs came to what."""
+    """Fuzz, and print how many inputs had which result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=10_000_000)
     parser.add_argument("--seed", type=int, default=time.time_ns())

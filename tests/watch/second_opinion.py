@@ -39,7 +39,7 @@ def option_ends(payload: bytes) -> list[int]:
 
 
 def check_soundness(payload: bytes) -> RouterAdvertisement | Rejected:
-    """Read a message of type 134 and code 0; what is accepted is whole, and each option is told once."""
+    """Read a message of type 134 and code 0; what is accepted is whole, and each option is there once."""
     outcome = read(payload)
     ends = option_ends(payload)
     if isinstance(outcome, Rejected):

@@ -446,7 +446,7 @@ options = st.builds(
     tail=st.lists(options | st.just(message(PIO)), max_size=6),
 )
 def test_whatever_the_options_what_is_accepted_is_sound(head, tail):
-    """No prefix has host bits or a preferred lifetime above its valid one, and each option is told once."""
+    """No prefix has host bits or a preferred lifetime above its valid one, and each option is there once."""
     payload = message("86000000") + head + b"".join(tail)
     outcome = read(payload)
     if isinstance(outcome, Rejected):

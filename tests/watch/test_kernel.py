@@ -134,7 +134,7 @@ def damaged(draw) -> bytes:
 
 @given(st.binary(max_size=200) | damaged())
 def test_any_bytes_are_notices_or_nothing(messages):
-    """Nothing is raised, it comes to an end, and what is told is what the types promise."""
+    """Nothing is raised, reading ends, and each notice is what its type promises."""
     for told in read_notices(messages):
         if isinstance(told, KernelAddress):
             assert 0 <= told.address < 1 << 128 and told.length <= 128

@@ -257,7 +257,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize(("settings", "why", "remedy"), SETTINGS.values(), ids=list(SETTINGS))
 def test_a_kernel_that_takes_nothing_is_told_with_the_remedy(lab, settings, why, remedy):
-    """And the remedy, as it is told, mends it."""
+    """And the remedy of the message mends it."""
     lab.node.run("sysctl", "-qw", *(f"net.ipv6.conf.eth0.{setting}" for setting in settings))
     with watching(lab.node) as seen, lab_router(lab.router) as router:
         reason = seen.next(Deaf).reason
@@ -293,7 +293,7 @@ def test_a_node_that_begins_to_forward_is_told(lab):
 
 
 def test_a_link_is_followed_through_its_life(lab):
-    """Down, up, renamed away and back: what the kernel has is told after each."""
+    """Down, up, renamed away and back: what the kernel has is reported after each."""
     with watching(lab.node) as seen, lab_router(lab.router) as router:
         seen.link((True, True))
         router.advertise(A)

@@ -83,7 +83,7 @@ def test_cut_at_any_length_it_is_nothing(length):
 
 @given(st.lists(st.binary(max_size=60) | st.just(told()), max_size=5).map(b"".join))
 def test_any_bytes_are_links_or_nothing(messages):
-    """Nothing is raised, and it comes to an end."""
+    """Nothing is raised, and reading ends."""
     assert len(list(read_links(messages))) <= len(messages)
 
 

@@ -368,7 +368,7 @@ def test_a_request_for_another_link_or_one_that_is_down_is_ignored(lab, router):
 
 
 def test_a_link_is_followed_through_its_life(lab, router):
-    """Down, up, renamed away and back: each is told, and advertisements are heard again after each."""
+    """Down, up, renamed away and back: each is reported, and advertisements are heard again after each."""
     with watching(lab.node) as seen:
         assert seen.link() == (True, True)
         lab.link("down")
@@ -549,7 +549,7 @@ def test_a_link_that_is_made_anew_is_asked_again(lab):
 
 @pytest.mark.parametrize("mtu", [1280, 9000])
 def test_another_mtu_is_no_news(lab, router, mtu):
-    """The kernel tells of it as of any change of a link: nothing is told on, all is heard on."""
+    """The kernel reports it as any change of a link: nothing is reported further, all is heard."""
     with watching(lab.node) as seen:
         assert seen.link() == (True, True)
         lab.node.run("ip", "link", "set", "eth0", "mtu", str(mtu))

@@ -1,4 +1,4 @@
-{{/* The pod. Why each of these stands here is told in examples/kustomize/base/deployment.yaml. */}}
+{{/* The pod. The reason of each of these is in examples/kustomize/base/deployment.yaml. */}}
 
 {{- define "gitops-prefix.pod" -}}
 serviceAccountName: {{ include "gitops-prefix.serviceAccountName" . | quote }}
