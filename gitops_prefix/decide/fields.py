@@ -77,6 +77,13 @@ class Fields:
         """A string that `parse` makes a value of, or `default`."""
         if key not in self:
             return default
+        number = self.content[key]
+        if type(number) is int and _reads_duration(parse, number):
+            message = (
+                f'{number} has no unit: write one, as in "{number}s", "{number}m" or "{number}h"'
+            )
+            self.problem(key, "wrong-type", message)
+            return default
         text = self.text(key)
         try:
             return parse(text)
@@ -167,6 +174,14 @@ class Fields:
     def _wrong_type(self, path: Path, value: object, wanted: str) -> None:
         message = f"{dotted(path)}: {yaml_word(value)} is not {wanted}{_how(value, wanted)}"
         self.problems.append(FieldProblem(path, "wrong-type", message))
+
+
+def _reads_duration(parse: Callable[[str], object], number: int) -> bool:
+    """Whether a number would be a duration, if it had a unit."""
+    try:
+        return isinstance(parse(f"{number}s"), timedelta)
+    except ValueError:
+        return False
 
 
 def yaml_word(value: object) -> str:

@@ -309,7 +309,7 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
         pytest.param(
             advertisement(returnAfter=10),
             "wrong-type",
-            "spec.acquisition.routerAdvertisement.returnAfter: 10 is not a string",
+            "spec.acquisition.routerAdvertisement.returnAfter: 10 has no unit: write one",
             id="a time to return without a unit",
         ),
         pytest.param(
@@ -455,6 +455,12 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
             "invalid-value",
             "spec.transition.retention: 'forever' is not a duration",
             id="a retention that is none",
+        ),
+        pytest.param(
+            document(transition={"stabilizationWindow": 30}),
+            "wrong-type",
+            'spec.transition.stabilizationWindow: 30 has no unit: write one, as in "30s", "30m"',
+            id="a duration without its unit",
         ),
     ],
 )
