@@ -309,7 +309,7 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
         pytest.param(
             advertisement(returnAfter=10),
             "wrong-type",
-            "spec.acquisition.routerAdvertisement.returnAfter: 10 has no unit: write one",
+            "spec.acquisition.routerAdvertisement.returnAfter: 10 has no unit: write it in quotes",
             id="a time to return without a unit",
         ),
         pytest.param(
@@ -459,7 +459,7 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
         pytest.param(
             document(transition={"stabilizationWindow": 30}),
             "wrong-type",
-            'spec.transition.stabilizationWindow: 30 has no unit: write one, as in "30s", "30m"',
+            'spec.transition.stabilizationWindow: 30 has no unit: write it in quotes and with one, as in "30s", "30m"',
             id="a duration without its unit",
         ),
     ],
