@@ -79,7 +79,7 @@ class Fields:
             return default
         number = self.content[key]
         if type(number) is int and _reads_duration(parse, number):
-            message = f'{number} has no unit: write it in quotes and with one, as in "{number}s", "{number}m" or "{number}h"'
+            message = f'{number} has no unit: write it in quotes and with one, as in "{number}s"'
             self.problem(key, "wrong-type", message)
             return default
         text = self.text(key)

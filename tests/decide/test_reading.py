@@ -459,7 +459,7 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
         pytest.param(
             document(transition={"stabilizationWindow": 30}),
             "wrong-type",
-            'spec.transition.stabilizationWindow: 30 has no unit: write it in quotes and with one, as in "30s", "30m"',
+            'spec.transition.stabilizationWindow: 30 has no unit: write it in quotes and with one, as in "30s"',
             id="a duration without its unit",
         ),
     ],
