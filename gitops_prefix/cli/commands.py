@@ -24,6 +24,8 @@ _MOST_BYTES = 5 * 1024 * 1024
 WRONG_KEYS = "gitops_prefix.wrong_keys"
 """Where a click context keeps what is wrong with the keys of the file: `options.Command`
 reports it beside the wrong options."""
+PLACES = "gitops_prefix.places"
+"""Where a click context keeps the place of each key of the file, by the option's long name."""
 _OF_THE_REPOSITORY = {"externalDNS", "lists", "rewrite"}
 """`render.settings` reads this key of the same file."""
 _OF_THE_FLAG_ALONE = {"--config", "--help"}
@@ -129,6 +131,7 @@ def load_config(context: click.Context, _parameter: click.Parameter, path: Path 
         return  # a manifest of that name, such as the Kustomization of our own deployment
     defaults, problems = _defaults_of(context.command, config)
     context.meta[WRONG_KEYS] = problems
+    context.meta[PLACES] = {_snake(key): place for key, place in config.places}
     types = {parameter.name: parameter.type for parameter in context.command.params}
     if path is None and "directory" in types:
         for name, setting in defaults.items():

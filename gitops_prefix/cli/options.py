@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from gitops_prefix.cli.commands import CONFIG_FILE, WRONG_KEYS, load_config
+from gitops_prefix.cli.commands import CONFIG_FILE, PLACES, WRONG_KEYS, load_config
 from gitops_prefix.cli.output import Format
 from gitops_prefix.decide.fields import nearest, parse_duration
 from gitops_prefix.decide.prefix import LINK_LOCAL, Prefix
@@ -85,6 +85,18 @@ class Option(click.Option):
             return None
 
 
+def _problem_of(error: click.UsageError, ctx: click.Context) -> Problem:
+    """Return a wrong value as a problem, with its place when the file has it."""
+    if isinstance(error, click.BadParameter) and error.param and error.param.name:
+        source = ctx.get_parameter_source(error.param.name)
+        names = [flag.removeprefix("--").replace("-", "_") for flag in error.param.opts]
+        place = next(filter(None, map(ctx.meta.get(PLACES, {}).get, names)), None)
+        if source is click.core.ParameterSource.DEFAULT_MAP and place is not None:
+            flag = error.param.opts[0].removeprefix("--")
+            return Problem("usage", f"{flag}: {error.message}", place)
+    return Problem("usage", error.format_message())
+
+
 class Command(click.Command):
     """A command whose `--help` has a heading for each group, and that reports every wrong option.
 
@@ -113,9 +125,9 @@ class Command(click.Command):
             }
             found = self.check(ctx.params) if self.check else ()
             problems = [each for each in found if flags.isdisjoint(_words(each.message))]
-            if len(wrong) == 1 and not keys and not problems:
+            usage = [_problem_of(error, ctx) for error in wrong]
+            if len(wrong) == 1 and not keys and not problems and usage[0].place is None:
                 raise wrong[0]
-            usage = [Problem("usage", error.format_message()) for error in wrong]
             raise InputError(*keys, *usage, *problems)
         return super().invoke(ctx)
 

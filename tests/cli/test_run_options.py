@@ -269,6 +269,19 @@ def test_wrong_keys_of_the_file_are_reported_beside_the_others(tmp_path, capsys)
     lines = capsys.readouterr().err.splitlines()
     expected = ["wrong-type"] * 2 + ["config-unknown-option"] + ["usage"] * 2 + ["invalid-listen"]
     assert [line.rpartition(" ")[2] for line in lines] == [f"[{code}]" for code in expected]
+    assert f"{config}:3:1: error: wait: 'soon' is not a duration" in lines[3] + lines[4]
+
+
+def test_a_wrong_value_of_the_file_has_its_place(tmp_path, capsys):
+    """A flag, which counts before the file, is named as the flag."""
+    config = tmp_path / "options.yaml"
+    config.write_text("branch: main\n# the pace\ninterval: abc\n")
+    words = ["run", "--config", str(config), "--repo", "https://git.example.com/x.git"]
+    assert enter(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{config}:3:1: error: interval: 'abc' is not a duration")
+    assert enter([*words, "--interval", "soon"]) == 2
+    assert "Invalid value for '--interval'" in capsys.readouterr().err
 
 
 def test_what_ssh_needs_and_where_to_listen_are_reported_with_the_rest(tmp_path):
