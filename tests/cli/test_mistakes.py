@@ -228,7 +228,7 @@ ERRORS = {
     "a range without a name": Slip(
         "pool.yaml", "    dynamic-prefix.io/name: home-ipv6\n", "", "missing-name", "names the DynamicPrefix", 6,
     ),
-    "a name without a value": Slip("pool.yaml", "name: home-ipv6", "name:", "wrong-type", "write it in quotes", 6),
+    "a name without a value": Slip("pool.yaml", "name: home-ipv6", "name:", "wrong-type", "has no value behind its colon", 6),
     "a suffix that is a whole address": Slip(
         "service.yaml", '"::f000:0:0:10"', '"2001:db8:a:0:f000::10"', "suffix-outside", "lies outside", 11,
     ),
