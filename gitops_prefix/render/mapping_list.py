@@ -181,7 +181,8 @@ def _after(
     items: list[Value] = [*before] if isinstance(before, list) else []
     pattern = items[ours[0].number]
     copies = [_with(pattern, ours[0].span, value, span_of) for value in wanted[len(ours) :]]
-    items[ours[-1].number + 1 : ours[-1].number + 1] = copies
+    behind = ours[-1].number + 1
+    items[behind:behind] = copies
     for item, value in zip(ours, wanted, strict=False):
         items[item.number] = _with(items[item.number], item.span, value, span_of)
     for item in reversed(ours[len(wanted) :]):

@@ -97,6 +97,9 @@ def within(*prefixes):
             pio(LONG), within("2001:db8::/32"), Verdict.TOO_LONG, id="a short within is no order"
         ),
         pytest.param(
+            pio(LONG), within("2001:db8:a::/64"), Verdict.TOO_LONG, id="nor is one of a whole /64"
+        ),
+        pytest.param(
             pio(LONG), within("2001:db8:a::/72"), Verdict.CANDIDATE, id="a long within is one"
         ),
         pytest.param(

@@ -445,6 +445,12 @@ def test_a_field_without_a_value_is_named_and_counts_as_not_written(content, pat
             id="a history of eleven",
         ),
         pytest.param(
+            document(transition={"mode": "ha", "maxPrefixHistory": 0}),
+            "ha-needs-history",
+            "spec.transition.maxPrefixHistory: with 0, mode ha leaves Services without an address",
+            id="mode ha without a history",
+        ),
+        pytest.param(
             document(transition={"maxChangesPerHour": 0}),
             "out-of-range",
             "spec.transition.maxChangesPerHour: 0 is not a whole number from 1 to 3600",

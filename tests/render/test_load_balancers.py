@@ -50,6 +50,7 @@ WRITTEN = {
     "by its class, whatever the pools": (
         service(TEN) + "  loadBalancerClass: io.cilium/l2-announcer\n", (METALLB_POOL,), {IPS: f"{NEW},{OLD}"}
     ),
+    "by a class that is a number: by none": (service(TEN) + "  loadBalancerClass: 5\n", (), {IPS: f"{NEW},{OLD}"}),
     "by a class of MetalLB": (service(TEN) + "  loadBalancerClass: metallb\n", (), {METALLB: NEW}),
     "a key of the Service decides between pools": (
         service(TEN, "metallb.io/address-pool: home"), (METALLB_POOL, CILIUM_POOL), {METALLB: NEW}

@@ -59,6 +59,23 @@ def test_two_pools_with_addresses_in_common_are_named(kind: str, render_first: b
     assert found(*pools, render_first=render_first) == expected
 
 
+EFFECTS = {
+    "Cilium": "Cilium then stops using the newer one",
+    "MetalLB": "MetalLB then reads no configuration at all",
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHS)
+def test_what_an_overlap_does_is_said(kind: str):
+    files = {
+        "home.yaml": PREFIX,
+        "0.yaml": pool(kind),
+        "1.yaml": pool(kind, "two"),
+    }
+    [problem] = render_once(files, A).problems
+    assert EFFECTS[kind] in problem.message
+
+
 @pytest.mark.parametrize("kind", WEIGHS)
 def test_ranges_that_overlap_in_part_and_entries_of_the_author_count_too(kind: str):
     expected = [("pools-overlap", WEIGHS[kind], "1.yaml")]
