@@ -92,6 +92,7 @@ def _is_slow(item: pytest.Item) -> bool:
 # .ci/run runs the suite as an ordinary user, who writes down what he had to skip, and that as root.
 # What it runs a second time, tests/second_try.py says.
 SKIPPED, ONLY, AGAIN = "GITOPS_PREFIX_SKIPPED", "GITOPS_PREFIX_ONLY", "GITOPS_PREFIX_AGAIN"
+_ENDED_EARLY = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -106,8 +107,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item.nodeid in chosen]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Note whether the session ended before its last test (`-x`, `--maxfail`)."""
+    session.config.stash[_ENDED_EARLY] = bool(session.shouldfail or session.shouldstop)
+
+
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode
+    terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode, config: pytest.Config
 ) -> None:
     """The names of the skipped tests, and of those to run again, a line each."""
     stats = terminalreporter.stats
@@ -115,7 +121,8 @@ def pytest_terminal_summary(
         _write(SKIPPED, sorted({report.nodeid for report in stats.get("skipped", ())}))
     if AGAIN in os.environ:
         failed = [*stats.get("failed", ()), *stats.get("error", ())]
-        _write(AGAIN, second_try.to_run_again(exitstatus, failed))
+        ended_early = config.stash.get(_ENDED_EARLY, True)
+        _write(AGAIN, second_try.to_run_again(exitstatus, failed, ended_early=ended_early))
 
 
 def _write(variable: str, names: list[str]) -> None:

@@ -343,6 +343,7 @@ class Decisions:
             if known is not None and (known.present, known.up) == (event.present, event.up):
                 # The watcher was made anew, and reports every link.
                 self._ears = self._ears.hear(event)
+                self._wake()
                 return
             self._links = {**self._links, event.interface: link}
             self._ears = self._ears.hear(event)

@@ -35,8 +35,11 @@ _MOST_WORDS = 64
 """Failures of one outage that are remembered; a server may say something new each time."""
 _MOST_PROBLEMS = 10_000
 """Of the repository; with more of them, those that are forgotten are logged again at each pass."""
-_VARIES = re.compile(r"tmp_[\w.-]+|[0-9a-f]{7,}|[\w:-]*[0-9][\w:-]*")
-"""Commit ids, counts, the names of requests and temporary files: with others it is the same."""
+_VARIES = re.compile(r"tmp_[\w.-]+|[0-9a-f]{7,}|(?<![\w:-])[\w:-]*[0-9][\w:-]*")
+"""What differs between two tries: commit ids, counts, ids of requests, temporary files."""
+_PLACE = re.compile(r"(?<=\.)(\w+):[0-9]+(:[0-9]+)?\b")
+"""The ending of a file's name, with a line and a column behind it."""
+_ENDING = r"\1"
 _COMMAND = re.compile(r"\bgit [a-z-]+: ")
 """Which call failed: a push and the looks after it fail in the same words for the same reason."""
 
@@ -154,7 +157,7 @@ def _with_keys(problems: Iterable[Problem]) -> Iterator[tuple[str, Problem]]:
     seen: Counter[str] = Counter()
     for problem in problems:
         path = problem.place.path if problem.place else ""
-        key = f"{path}: {problem.code}: {_same(problem.message)}"
+        key = f"{path}: {problem.code}: {_PLACE.sub(_ENDING, problem.message)}"
         seen[key] += 1
         yield f"{key} {seen[key]}", problem
 

@@ -155,6 +155,8 @@ class Loop:
         self._called = False
         self._right: _Right | None = None
         self._watched: dict[str, Watched] = {}
+        # Of these, what the repository cannot show now: an error is in their place.
+        self._unreadable: dict[str, Watched] = {}
         self._shown: dict[str, str] = {}
         # The choices of a pass that decided nothing: it would fail again until they change.
         self._tried: dict[str, Prefix | None] | None = None
@@ -402,7 +404,14 @@ class Loop:
         )
         if inventory.stopped:
             return invalid(inventory.problems, Stage.RENDER)
-        self._listen(watch(inventory, seen.left))
+        readable = watch(inventory, seen.left)
+        self._unreadable = {
+            name: each
+            for name, each in self._watched.items()
+            if name not in readable and has_errors(inventory.problems)
+        }
+        # A slip in a DynamicPrefix does not make us deaf: once it is mended, what was heard counts.
+        self._listen(self._unreadable | readable)
         ready = self._prepare(seen, inventory, settle=settle)
         if not isinstance(ready, Ready):
             return ready
@@ -524,7 +533,8 @@ class Loop:
             return
         self._tried = None
         statuses = outcome.decided.statuses
-        self._held = {name: self._trying.get(name) for name in outcome.decided.held}
+        held = (*outcome.decided.held, *self._unreadable)
+        self._held = {name: self._trying.get(name) for name in held}
         self._watched = {
             name: Watched(watched.specification, statuses.get(name, watched.status))
             for name, watched in self._watched.items()

@@ -68,12 +68,14 @@ def _is_outlived(item: Heard, now: float) -> bool:
 
 
 def _is_last_of_lease(item: Heard, now: float) -> bool:
-    """Whether it is of a lease whose server is away, without another one that is preferred.
+    """Whether it is of a lease whose server is away, without another of its kind that is preferred.
 
     A lease stands until its valid lifetime ends: a server that is away renumbers no house.
     """
+    ours = item.announcement.information.prefix
     return item.router.address == DHCPV6_PD and not any(
-        sibling.preferred_for(now) > 0 for sibling in item.state.announcements.values()
+        is_global(prefix) is is_global(ours) and sibling.preferred_for(now) > 0
+        for prefix, sibling in item.state.announcements.items()
     )
 
 

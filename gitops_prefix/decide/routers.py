@@ -186,7 +186,7 @@ class RouterState:
 
     def is_renewed_by(self, advertisement: RouterAdvertisement, now: float) -> bool:
         """Whether an advertisement says only what is known, and beyond doubt: it is no news."""
-        if self.asked != NOT_ASKED or now >= self.doubtful_at:
+        if self.asked != NOT_ASKED or now >= self.doubtful_at or self._was_asked_since_it_spoke():
             return False
         if advertisement.router_lifetime:
             if advertisement.preference is not self.preference:
@@ -205,6 +205,11 @@ class RouterState:
             ):
                 return False
         return len(advertisement.prefixes) == len(known) or not self._misses(advertisement)
+
+    def _was_asked_since_it_spoke(self) -> bool:
+        """Whether its next word says that it is there: silence about a prefix then means more."""
+        begins = (old.asked.began_at for old in self.announcements.values())
+        return any(began_at is not None and began_at >= self.heard_at for began_at in begins)
 
     def _misses(self, advertisement: RouterAdvertisement) -> bool:
         """Whether an advertisement leaves out a prefix that the router stands by."""

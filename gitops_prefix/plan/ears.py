@@ -158,7 +158,12 @@ class Ears:
             )
             for name, followed in watched.items()
         }
-        acquisitions = [each.specification.acquisition for each in watched.values()]
+        acquisitions = [
+            each.specification.acquisition
+            for each in watched.values()
+            # Beside a static prefix nobody listens.
+            if each.specification.acquisition.static is None
+        ]
         links = frozenset[str]().union(*(each.links for each in acquisitions))
         # A file or a link that is watched no more must not count by what it once said, should it
         # be watched again.

@@ -236,12 +236,12 @@ def _imagine_next(
 
 def _remedy(acquisition: Acquisition, length: int) -> str:
     """What gives a prefix the room that one of this length, the likely one, has not."""
-    if acquisition.watched_links or acquisition.watched_kernel:
-        words = "set routerAdvertisement.delegatedPrefixLength to what the ISP delegates"
-        return f"a link's prefix is a /{length}: {words}"
     if acquisition.watched_delegation:
         words = "write dhcpv6pd.requestedPrefixLength, as in 56, or a smaller offset"
         return f"a /{length} is asked for: {words}"
+    if acquisition.watched_links or acquisition.watched_kernel:
+        words = "set routerAdvertisement.delegatedPrefixLength to what the ISP delegates"
+        return f"a link's prefix is a /{length}: {words}"
     return f"the source has to say a shorter prefix than a /{length}, or write a smaller offset"
 
 

@@ -228,6 +228,11 @@ class _World:
                     self._gifts[source] = (prefixes, at)
                     self._hear(self._given_by(source, at))
             self._hear(self._routers.take(event.action, at))
+            match event.action:
+                case LinkChanges(interface, up=True) if KERNEL in self._gifts:
+                    # The kernel asks the link's routers again.
+                    again = self._given_by(KERNEL, at)
+                    self._hear([had for had in again if had.interface == interface])
         repeated = self._routers.repeat(at)
         self._hear(repeated)
         return len(repeated)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
-from select import select
+from select import POLLIN, poll
 from socket import AF_INET6, SO_RCVBUF, SOL_SOCKET
 from struct import Struct
 from typing import NamedTuple, TypeAlias
@@ -28,6 +28,7 @@ from gitops_prefix.watch.learnt import (
     read_settings,
 )
 from gitops_prefix.watch.links import (
+    NLM_F_DUMP_INTR,
     NLMSG_DONE,
     NLMSG_ERROR,
     LinkState,
@@ -59,6 +60,10 @@ _MOST_STALE = 4096
 
 class AddressesListed(NamedTuple):
     """The end of the list of all addresses; the list may take several reads."""
+
+
+class AddressesTorn(NamedTuple):
+    """The end of a list during which addresses came or went: one that is there may lack."""
 
 
 class AddressesMissed(NamedTuple):
@@ -111,8 +116,10 @@ class KernelSocket:
 
     def read_all(self) -> Iterator[Notice]:
         """Every notice that waits now."""
+        waiting = poll()
+        waiting.register(self._socket, POLLIN)
         for _ in range(_MOST_STALE):
-            if not select([self._socket], [], [], 0)[0]:
+            if not waiting.poll(0):
                 return
             yield from self.read()
 
@@ -127,12 +134,13 @@ class KernelSocket:
                 if error.errno != errno.ENOBUFS:
                     raise
 
-    def _follow(self, notice: Notice | KernelBusy) -> Notice | None:
-        """After a refused question the list is asked for again when the current one ends."""
+    def _follow(self, notice: Notice | AddressesTorn | KernelBusy) -> Notice | None:
+        """After a torn list, or a refused question, the list is asked for again at its end."""
         if isinstance(notice, KernelBusy):
             self._again = True
             return None
-        if isinstance(notice, AddressesListed) and self._again:
+        ends = isinstance(notice, AddressesTorn | AddressesListed)
+        if ends and (self._again or isinstance(notice, AddressesTorn)):
             self._again = False
             self.ask()
             return None
@@ -263,21 +271,21 @@ def _look(interface: _Interface, now: float) -> Iterator[Deaf]:
         yield Deaf(interface.name, reason, now)
 
 
-def read_notices(messages: bytes) -> Iterator[Notice | KernelBusy]:
+def read_notices(messages: bytes) -> Iterator[Notice | AddressesTorn | KernelBusy]:
     """The notices in a datagram of rtnetlink messages; a malformed message is skipped."""
-    for kind, _, body in split_messages(messages):
-        notice = _read(kind, body)
+    for kind, flags, body in split_messages(messages):
+        notice = _read(kind, flags, body)
         if notice is not None:
             yield notice
 
 
-def _read(kind: int, body: bytes) -> Notice | KernelBusy | None:
+def _read(kind: int, flags: int, body: bytes) -> Notice | AddressesTorn | KernelBusy | None:
     if kind in {_RTM_NEWADDR, _RTM_DELADDR}:
         return _read_address(body, present=kind == _RTM_NEWADDR)
     if kind == _RTM_NEWPREFIX:
         return _read_prefix(body)
     if kind == NLMSG_DONE:
-        return AddressesListed()
+        return AddressesTorn() if flags & NLM_F_DUMP_INTR else AddressesListed()
     if kind == NLMSG_ERROR:
         return KernelBusy()
     return SettingsChanged() if kind == _RTM_NEWNETCONF else None

@@ -16,7 +16,7 @@ from typing import NamedTuple
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
 _RTM_NEWNEIGH, _RTM_GETNEIGH = 28, 30
-_NLM_F_REQUEST, _NLM_F_DUMP, _NLM_F_DUMP_INTR = 1, 0x300, 0x10
+_NLM_F_REQUEST, _NLM_F_DUMP, NLM_F_DUMP_INTR = 1, 0x300, 0x10
 _RTMGRP_LINK = 1
 _IFLA_IFNAME = 3
 _IFF_UP, _IFF_RUNNING = 1, 0x40
@@ -183,7 +183,7 @@ def read_links(messages: bytes) -> Iterator[Link | Listed]:
             if link is not None:
                 yield link
         elif kind == NLMSG_DONE:
-            yield Listed(consistent=not flags & _NLM_F_DUMP_INTR)
+            yield Listed(consistent=not flags & NLM_F_DUMP_INTR)
 
 
 def split_messages(messages: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -199,7 +199,7 @@ class _Watched:
 
     Attributes:
         number: of its directory's watch; None while there is none.
-        above: of the watches of the directories above: one that is renamed takes the file along.
+        above: the numbers of the watches of the directories above: a renamed one takes it along.
         linked: whether a symbolic link leads to the directory of all files.
         ended: a writer closed it, or its name changed hands, and it was not read since.
         unfinished: a writer began, and did not close it since.
@@ -323,9 +323,8 @@ class FileSource:
             # From the top: whoever renames one of them meanwhile is noticed.
             *above, _ = reversed(real.parents)
             numbers = [self._inotify.add(directory, _ABOVE) for directory in above[1:]]
-            watched = frozenset(number for number in numbers if number is not None)
-            if len(watched) == len(numbers):
-                file.above = watched
+            file.above = frozenset(number for number in numbers if number is not None)
+            if len(file.above) == len(numbers):
                 file.number = self._inotify.add(real.parent, _MASK)
 
     def _read(self, file: _Watched, now: float, *, ended: bool) -> Iterator[Given | SourceFailed]:

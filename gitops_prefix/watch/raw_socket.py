@@ -165,14 +165,11 @@ class RouterAdvertisementSocket:
         self._socket.sendto(ROUTER_SOLICITATION, (router, 0, 0, interface_index))
 
     def receive(self) -> Packet | None:
-        """The next packet; None when nothing came."""
-        try:
-            payload, ancillary, _, address = self._socket.recvmsg(_MOST_BYTES, _ANCILLARY_BYTES)
-        except OSError as error:
-            # A link that went down leaves its error on the socket; the next read goes on.
-            if error.errno in _PASSING:
-                return None
-            raise
+        """The next packet; None when nothing waits."""
+        received = self._receive()
+        if received is None:
+            return None
+        payload, ancillary, _, address = received
         hop_limit, interface_index, fragmented = 0, 0, False
         for level, kind, content in ancillary:
             if level != socket.IPPROTO_IPV6:
@@ -185,6 +182,19 @@ class RouterAdvertisementSocket:
                 fragmented = True
         source = socket.inet_pton(socket.AF_INET6, address[0].partition("%")[0])
         return Packet(payload, source, hop_limit, interface_index, fragmented)
+
+    def _receive(self) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[str, ...]] | None:
+        """What recvmsg(2) has next; None when nothing waits."""
+        # A link that went down leaves its error on the socket; packets may wait behind it.
+        for _ in range(_MOST_ERRORS):
+            try:
+                return self._socket.recvmsg(_MOST_BYTES, _ANCILLARY_BYTES)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    raise
+        return None
 
     def hear_only(self, sources: Iterable[bytes]) -> None:
         """Have the kernel drop every packet from another source than these (16 octets each)."""
@@ -257,7 +267,9 @@ def _program(sources: Iterable[bytes]) -> bytes:
     return program + _INSTRUCTION.pack(answer, 0, 0, 0)
 
 
-_PASSING = {errno.EAGAIN, errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
+_PASSING = {errno.EINTR, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH}
+_MOST_ERRORS = 16
+"""Errors in a row; each is reported once."""
 
 
 def _membership(interface_index: int) -> bytes:

@@ -24,9 +24,19 @@ SLOW = [report(f"slow {number}", "slow") for number in range(AT_MOST + 1)]
         pytest.param(FAILED, [SLOW[0], SLOW[0]], ["slow 0"], id="its call and its teardown"),
         pytest.param(FAILED, [SLOW[0], report("pure")], [], id="a pure test is always right"),
         pytest.param(FAILED, [], [], id="a failure without a test"),
+        pytest.param(
+            FAILED,
+            [pytest.CollectReport("tests/faults/test_a.py", "failed", "why", None)],
+            [],
+            id="a module that cannot be imported",
+        ),
         pytest.param(INTERRUPTED, SLOW[:1], [], id="a run that ended early"),
         pytest.param(pytest.ExitCode.OK, [], [], id="nothing failed"),
     ],
 )
 def test_what_runs_again(exit_code, failed, again):
     assert to_run_again(exit_code, failed) == again
+
+
+def test_a_run_that_was_ended_at_its_first_failure_is_no_run():
+    assert to_run_again(FAILED, SLOW[:1], ended_early="stopping after 1 failures") == []

@@ -238,7 +238,9 @@ def test_answers_that_waited_in_a_socket_that_was_closed_are_asked_for_anew():
     daemon.now = 1800.0
     ask(daemon, 1800.0)
     daemon.decisions.take(Solicited("eth0", "", 1804.0))
+    woken = daemon.woken
     daemon.decisions.take(LinkChanged("eth0", True, True, 1805.0))
+    assert daemon.woken == woken + 1
     daemon.now = 1810.0
     daemon.decisions.decide()
     assert daemon.decisions.solicitations() == ("eth0",)

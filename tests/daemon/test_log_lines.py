@@ -52,6 +52,11 @@ def lost(line: int) -> Problem:
     )
 
 
+def unknown(number: int) -> Problem:
+    message = f'"pods-{number}" is not a subnet'
+    return Problem("unknown-subnet", message, Place("pool.yaml", 4, 5), Severity.WARNING)
+
+
 def status(prefix: Prefix) -> Status:
     return Status(prefix, PrefixSource.ROUTER_ADVERTISEMENT, datetime(2026, 11, 24, tzinfo=UTC))
 
@@ -170,6 +175,16 @@ BY_FAULT: dict[str, tuple[Passes, list[str]]] = {
             "WARNING svc.yaml:4:5: the Service would lose its IPv4 [ipv4-would-be-lost]",
             "WARNING svc.yaml:9:5: the Service would lose its IPv4 [ipv4-would-be-lost]",
             "WARNING svc.yaml:10:5: the Service would lose its IPv4 [ipv4-would-be-lost]",
+        ],
+    ),
+    "a person who mends one mistake, and makes the next": (
+        [
+            (60, UpToDate(replace(NOTHING, problems=(unknown(number),))))
+            for number in (1, 2, 2, 3)
+        ],
+        [
+            f'WARNING pool.yaml:4:5: "pods-{number}" is not a subnet [unknown-subnet]'
+            for number in (1, 2, 3)
         ],
     ),
     "a branch of ours that others merge": (

@@ -354,6 +354,18 @@ def test_a_router_that_was_asked_is_news_whatever_it_says():
     assert not walker.routers[FIRST].is_renewed_by(saying(pio(A, 60, 60)), 61)
 
 
+def test_a_router_that_speaks_after_it_was_asked_for_another_prefix_is_news_once():
+    """That it is there makes its silence about the other prefix a withdrawal."""
+    turns = [Says(10.0 * turn, saying((A, B)[turn % 2])) for turn in range(6)]
+    heard = heard_after(*turns, *(Says(50.0 + 10 * turn, saying(B)) for turn in range(1, 9)))
+    overdue = heard[FIRST].announcements[A].doubtful_at
+    assert overdue < 140
+    asked = solicited(heard, "eth0", 135.0)
+    spoke = observe(asked, FIRST, saying(B), 140.0)
+    assert not asked[FIRST].is_renewed_by(saying(B), 140.0)
+    assert spoke[FIRST].is_renewed_by(saying(B), 145.0)
+
+
 def test_the_kernel_is_not_asked():
     kernel = accept({}, "eth0", [KernelPrefix(pio(A, 60, 90), 0, 0)], 0)
 

@@ -200,6 +200,9 @@ OUTLASTING = {
         [pio(LEASED, 60, 120), pio(HOOKED, 61, 120)], (61, HOOKED),
     ),
     "what the server deprecates does not": ([pio(LEASED, 0, 120)], (60, B)),
+    "a local prefix of the lease is no other one": (
+        [pio(LEASED, 60, 120), pio(Prefix.parse("fd00:1:2::/56"), 7200, 7200)], (61, LEASED),
+    ),
 }  # fmt: skip
 
 

@@ -120,6 +120,16 @@ def test_what_a_link_said_before_it_was_watched_no_more_is_not_believed_when_it_
     assert swapped.decide(1).decisions["home"].standing is Standing.CURRENT
 
 
+def test_what_a_link_said_before_a_static_prefix_is_not_believed_after_it():
+    """Beside a static prefix nobody listens."""
+    status = Status(A, PrefixSource.ROUTER_ADVERTISEMENT, None)
+    said = {"home": Watched(Specification("home", ETH0), status)}
+    fixed = {"home": Watched(Specification("home", replace(ETH0, static=B)), status)}
+    heard = Ears().follow(said).hear(says(A)).decide(0)
+    back = heard.follow(fixed).decide(1).follow(said).decide(2)
+    assert back.decisions["home"].standing is Standing.FAILED_STATIC
+
+
 def test_what_routers_say_on_the_link_of_a_delegation_is_kept():
     """It is shown, and a change of it makes the delegation renewed."""
     leased = Acquisition(delegation=Delegation("home", "eth0", 56))

@@ -137,6 +137,7 @@ REMEDIES = {
     "kernel: {interface: eth0}": "set routerAdvertisement.delegatedPrefixLength to",
     "dhcpv6pd: {interface: eth0}": "write dhcpv6pd.requestedPrefixLength",
     "dhcpv6pd: {interface: eth0, requestedPrefixLength: 62}": "a /62 is asked for: write dhcpv6pd.",
+    "dhcpv6pd: {interface: eth0}\n  kernel: {interface: eth1}": "is asked for: write dhcpv6pd.",
     "fritzbox: {address: fritz.box}": "the source has to say a shorter prefix than a /64",
     "webhook: {}": "the source has to say a shorter prefix than a /64",
     "file: {path: /run/prefix}": "the source has to say a shorter prefix than a /64",

@@ -265,6 +265,7 @@ events:
   - {at: 3h, silent: true}
   - {at: 5h, daemon: restarts}
   - {at: 6h, link: down}
+  - {at: 6h10m, link: up, note: the kernel learns its prefix again}
   - {at: 7h, source: kernel, gives: []}
 """
 

@@ -12,6 +12,7 @@ from gitops_prefix.decide.advertisement import INFINITY, PrefixInformation
 from gitops_prefix.decide.prefix import Prefix
 from gitops_prefix.watch.kernel import (
     AddressesListed,
+    AddressesTorn,
     KernelBusy,
     KernelSocket,
     SettingsChanged,
@@ -32,8 +33,8 @@ def attribute(kind: int, content: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(content), kind) + content + bytes(-len(content) % 4)
 
 
-def message(kind: int, body: bytes) -> bytes:
-    return struct.pack("=IHHII", 16 + len(body), kind, 2, 1, 0) + body
+def message(kind: int, body: bytes, flags: int = 2) -> bytes:
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
 
 
 def address(
@@ -95,6 +96,9 @@ TABLE = {
     "a prefix without an address": (prefix(attribute(2, struct.pack("=II", 50, 100))), []),
     "several": (address() + prefix() + address(GONE), [TOLD, NOTICE, TOLD._replace(present=False)]),
     "the end of the list": (address() + message(DONE, bytes(4)), [TOLD, AddressesListed()]),
+    "the end of a list during which addresses came or went": (
+        address() + message(DONE, bytes(4), flags=0x12), [TOLD, AddressesTorn()],
+    ),
     "a question that is refused": (message(ERROR, struct.pack("=i", -16) + address()), [KernelBusy()]),
     "a refusal of a damaged question": (message(ERROR, struct.pack("=i", -16) + address()[:30]), [KernelBusy()]),
     "an end that tells of an error with no such number": (
