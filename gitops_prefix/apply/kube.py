@@ -21,7 +21,7 @@ from gitops_prefix.errors import OutsideError
 _DEFAULT_NAMESPACE = "default"
 _SECONDS = (5.0, 20.0)
 """To connect, and to wait for an answer."""
-_LISTED_SECONDS, _REFUSED_SECONDS, _FAILED_SECONDS, _LIST_SECONDS = 30.0, 600.0, 5.0, 2.0
+_LISTED_SECONDS, _REFUSED_SECONDS, _FAILED_SECONDS, _LIST_SECONDS = 30.0, 600.0, 5.0, 10.0
 """How long a list is good for, that it was refused, and that it failed; how long it may take."""
 _MOST_WORDS = 500
 _A_PAGE = 500

@@ -57,6 +57,7 @@ _REMEDIES = {
     Reason.DNS: "correct the host of --repo, or the name servers of this machine",
     Reason.TIMEOUT: "look at the network and the firewall between here and that host",
     Reason.UNREACHABLE: "look at the network and the firewall between here and that host",
+    Reason.LOCAL: "look at the disk of --clone-dir, and at the git of this machine",
     Reason.SERVER: "ask again later: the Git host has trouble, or asks for fewer requests",
 }
 """What else than the key or the token may keep a remote from being read."""

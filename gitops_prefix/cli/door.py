@@ -128,7 +128,8 @@ def _report_last(error: Exception, form: Format) -> int:
         return BAD_INPUT
     if isinstance(error, FileNotFoundError) and _NO_TEMPORARY in (error.strerror or ""):
         message = (
-            "nobody may write to /tmp: make a directory for temporary files there, or set TMPDIR"
+            "no directory for temporary files can be written (/tmp may be read-only, or full): "
+            "mount one at /tmp, or set TMPDIR"
         )
         print_errors((Problem("outside", message),), form)
         return OUTSIDE_FAILED

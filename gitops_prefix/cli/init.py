@@ -186,7 +186,9 @@ def command(  # noqa: PLR0913  one parameter an option
     for path in edited_above:
         click.echo(f"edited {path}")
     _say_what_stays(directory, values["name"], left_out, [p for p in files if p not in new])
-    or_else = ": it is no list with a line an item" if edit else ", or give --edit"
+    or_else = (
+        " yourself (--edit needs a list with an item on each line)" if edit else ", or give --edit"
+    )
     _say_what_is_left(directory, {p: a for p, a in added.items() if p not in edited}, or_else)
     _say_what_is_left(Path(), {p: a for p, a in above.items() if p not in edited_above}, or_else)
     if source and FLUX_SYNC in new:

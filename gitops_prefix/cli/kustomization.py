@@ -280,9 +280,15 @@ def remote_of(checkout: Checkout, given: str | None) -> Origin:
             return Origin(_REPO, f"origin is a path on this machine: {_REPO} is a placeholder")
         return Origin(url, f"{url} is a path on this machine, where no reconciler looks; {_TAKEN}")
     scheme, _, rest = url.partition("://")
-    if scheme not in {"http", "https"}:
-        return Origin(url, "" if scheme == "ssh" else f"no reconciler takes {scheme}://; {_TAKEN}")
+    scheme = scheme.lower()
     userinfo, _, place = rest.rpartition("@") if "@" in rest.partition("/")[0] else ("", "", rest)
+    if scheme not in {"http", "https"}:
+        user, has_password, _ = userinfo.partition(":")
+        notes = [] if scheme == "ssh" else [f"no reconciler takes {scheme}://; {_TAKEN}"]
+        notes += ["the password is left out"] if has_password else []
+        return Origin(
+            f"{scheme}://{user}@{place}" if user else f"{scheme}://{place}", "; ".join(notes)
+        )
     note = (
         f"the deployment takes an ssh key, and this is {scheme}: docs/auth.md has the token's way"
     )

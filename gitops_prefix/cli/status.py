@@ -115,8 +115,8 @@ def command(  # noqa: PLR0913  each is one option
 ) -> int:
     """Show each DynamicPrefix below DIR: current, since when, history, what is bound to it.
 
-    What is wrong is reported behind those that are right. With --url, a running daemon answers:
-    also what the link says, and the last publication.
+    One with an error is left out, and its errors follow the others. With --url, a running daemon
+    answers: also what the link says, and the last publication.
     """
     answer, problems = (
         (_ask(url, listen_token_file), ()) if url else _read(Directory(directory, path, exclude))

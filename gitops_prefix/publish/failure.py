@@ -238,7 +238,7 @@ _REMEDIES = (
     (re.compile(r"could not read username", re.IGNORECASE), "give --token-file"),
     (
         re.compile(r"certificate verification failed|certificate problem", re.IGNORECASE),
-        "--ca-file names the authority that is believed; a wrong clock has the same words",
+        "--ca-file names the authority that is believed; a wrong clock gives the same error",
     ),
     (
         re.compile(r"host key is known for|host key for \S+ has changed", re.IGNORECASE),

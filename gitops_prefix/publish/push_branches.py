@@ -231,9 +231,10 @@ def check_pattern(pattern: str, base: str) -> None:
         )
         raise InputError(Problem("invalid-branch", message))
     if _is_in_the_way(base, pattern):
+        other = "prefix/{name}" if base.startswith("gitops-prefix") else "gitops-prefix/{name}"
         message = (
             f'--push-branch "{pattern}" and --branch "{base}" cannot both be there: git has no '
-            'branch below another one: write "gitops-prefix/{name}"'
+            f'branch below another one: give --push-branch "{other}"'
         )
         raise InputError(Problem("invalid-branch", message))
 

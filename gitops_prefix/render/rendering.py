@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from gitops_prefix.decide.fields import nearest
+from gitops_prefix.decide.fields import Path, nearest
 from gitops_prefix.decide.prefix import Prefix, format_address, parse_address
 from gitops_prefix.decide.service_address import (
     Assignment,
@@ -42,7 +42,7 @@ from gitops_prefix.render.inventory import (
 from gitops_prefix.render.load_balancers import find_pool_problems
 from gitops_prefix.render.manifest import SUFFIX, Manifest
 from gitops_prefix.render.node import AliasNode, Value, scalars_in
-from gitops_prefix.render.positions import walk
+from gitops_prefix.render.positions import Position, walk
 from gitops_prefix.render.proof import prove_edits, splice_files
 
 _ADDRESS = r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+"
@@ -222,6 +222,7 @@ def _edit_bindings(
     }
     host_parts = _assign_host_parts(inventory.bindings, _imagine(inventory) | followings)
     problems.extend(host_parts.problems)
+    aliases: dict[DocumentSpot, list[_Alias]] = {}
     for binding in inventory.bindings:
         following = followings.get(binding.dynamic_prefix)
         if following is None or binding.claim in host_parts.refused:
@@ -234,7 +235,12 @@ def _edit_bindings(
         elif binding.claim is not None and not (binding.claim.marked and binding.claim.suffix):
             continue
         try:
-            edit = _with_aliases(binding.edit(binding, following))
+            edit = binding.edit(binding, following)
+            if edit.edits:
+                spot = spot_of(binding.manifest)
+                if spot not in aliases:
+                    aliases[spot] = _aliases_in(binding.manifest)
+                edit = _with_aliases(edit, aliases[spot])
         except RefusedEditError as error:
             problems.append(replace(refused(binding.manifest, error), alone=binding.alone))
         else:
@@ -242,7 +248,34 @@ def _edit_bindings(
             yield edit
 
 
-def _with_aliases(edit: FieldEdit) -> FieldEdit:
+class _Alias(NamedTuple):
+    """An alias, and the path of what it repeats."""
+
+    node: AliasNode
+    path: Path
+
+
+def _aliases_in(manifest: Manifest) -> list[_Alias]:
+    """Every alias: it has the last anchor of its name before it (YAML 1.2.2, 7.1)."""
+    if "*" not in manifest.text or "&" not in manifest.text:
+        return []
+    anchored: dict[str, list[Position]] = {}
+    for position in walk(manifest.root):
+        if not isinstance(position.node, AliasNode) and position.node.anchor is not None:
+            anchored.setdefault(position.node.anchor, []).append(position)
+    return [
+        _Alias(node, owners[-1].path)
+        for node in scalars_in(manifest.root)
+        if isinstance(node, AliasNode)
+        and (
+            owners := [
+                each for each in anchored.get(node.anchor, ()) if each.node.start < node.start
+            ]
+        )
+    ]
+
+
+def _with_aliases(edit: FieldEdit, aliases: Sequence[_Alias]) -> FieldEdit:
     """An edit, with the places of the aliases that repeat what is edited.
 
     Raises:
@@ -250,38 +283,20 @@ def _with_aliases(edit: FieldEdit) -> FieldEdit:
             Service, which must not get the address of the first.
     """
     binding = edit.binding
-    manifest, paths = binding.manifest, binding.fields_in_cluster
-    if not edit.edits or "*" not in manifest.text:
-        return edit
-    anchored = [
-        position
-        for position in walk(manifest.root)
-        if not isinstance(position.node, AliasNode) and position.node.anchor is not None
-    ]
-    around = {
-        position.node.anchor
-        for position in anchored
-        if any(path[: len(position.path)] == position.path != path for path in paths)
-    }
-    inside = {
-        position.node.anchor
-        for position in anchored
-        if any(position.path[: len(path)] == path for path in paths)
-    }
-    aliases = [
-        node
-        for node in scalars_in(manifest.root)
-        if isinstance(node, AliasNode) and node.anchor in around | inside
-    ]
+    paths = binding.fields_in_cluster
     is_of_one_service = binding.claim is not None and not binding.claim.marked
-    for node in aliases:
-        if is_of_one_service and node.anchor in around:
+    repeats = []
+    for node, at in aliases:
+        around = any(path[: len(at)] == at != path for path in paths)
+        if around and is_of_one_service:
             message = (
                 f"*{node.anchor} repeats the mapping of {binding.field}, and may make a second "
                 "Service with its address: write the annotations out here"
             )
             raise RefusedEditError(node, message)
-    return edit._replace(aliases=tuple(manifest.place(node) for node in aliases))
+        if around or any(at[: len(path)] == path for path in paths):
+            repeats.append(binding.manifest.place(node))
+    return edit._replace(aliases=tuple(repeats))
 
 
 def _imagine(inventory: Inventory) -> dict[str, Following]:

@@ -135,7 +135,10 @@ def locate_settings(source: Source) -> Node | None:
                 "a second document begins here, and only one is read: write all settings into one, "
                 "and remove this line"
             )
-            raise InputError(Problem("config-second-document", message, source.place(span.start)))
+            # Behind `...` it begins in the next line.
+            text = source.text[span.start : span.end]
+            start = span.start + len(text) - len(text.lstrip("\r\n"))
+            raise InputError(Problem("config-second-document", message, source.place(start)))
     return root
 
 

@@ -231,8 +231,7 @@ class _World:
             match event.action:
                 case LinkChanges(interface, up=True) if KERNEL in self._gifts:
                     # The kernel asks the link's routers again.
-                    again = self._given_by(KERNEL, at)
-                    self._hear([had for had in again if had.interface == interface])
+                    self._hear(self._given_by(KERNEL, at, interface))
         repeated = self._routers.repeat(at)
         self._hear(repeated)
         return len(repeated)
@@ -315,8 +314,8 @@ class _World:
         sources = [source for source in self._gifts if source != WEBHOOK]
         return [event for source in sources for event in self._given_by(source, at)]
 
-    def _given_by(self, source: str, at: float) -> list[LinkEvent]:
-        """What every DynamicPrefix hears that has this source."""
+    def _given_by(self, source: str, at: float, link: str | None = None) -> list[LinkEvent]:
+        """What every DynamicPrefix hears that has this source; of the kernel, also on one link."""
         prefixes, since = self._gifts[source]
         acquisitions = [
             document.specification.acquisition
@@ -325,7 +324,7 @@ class _World:
         names = filter(None, dict.fromkeys(each.hears_under(source) for each in acquisitions))
         if source == KERNEL:
             had = tuple(KernelPrefix(found, since, since) for found in prefixes)
-            return [Accepted(name, had, at) for name in names]
+            return [Accepted(name, had, at) for name in names if link in {None, name}]
         return [Given(Router(name, source), prefixes, since, at) for name in names]
 
     def _calendar(self, at: float) -> datetime:

@@ -139,8 +139,9 @@ class KernelSocket:
         if isinstance(notice, KernelBusy):
             self._again = True
             return None
-        ends = isinstance(notice, AddressesTorn | AddressesListed)
-        if ends and (self._again or isinstance(notice, AddressesTorn)):
+        if isinstance(notice, AddressesTorn) or (
+            isinstance(notice, AddressesListed) and self._again
+        ):
             self._again = False
             self.ask()
             return None

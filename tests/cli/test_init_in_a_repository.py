@@ -196,10 +196,19 @@ def test_what_stays_to_be_done_about_the_remote_is_said(repository, remote, note
     assert note in capsys.readouterr().err
 
 
-def test_a_token_in_the_remote_is_not_written(repository, capsys):
-    git(repository, "remote", "add", "origin", "https://me:s3cret@git.example.com/me/home")
+@pytest.mark.parametrize(
+    ("scheme", "note"),
+    [
+        ("https", "userinfo left out"),
+        ("HTTPS", "userinfo left out"),
+        ("ssh", "the password is left out"),
+        ("ftp", "no reconciler takes ftp://"),
+    ],
+)
+def test_a_token_in_the_remote_is_not_written(repository, capsys, scheme, note):
+    git(repository, "remote", "add", "origin", f"{scheme}://me:s3cret@git.example.com/me/home")
     assert enter(["init", DIRECTORY]) == 0
-    assert "userinfo left out" in (said := "".join(capsys.readouterr()))
+    assert note in (said := "".join(capsys.readouterr()))
     assert "s3cret" not in said
     assert not any(
         b"s3cret" in text for path, text in snapshot(repository).items() if ".git/" not in path

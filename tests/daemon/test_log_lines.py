@@ -178,10 +178,7 @@ BY_FAULT: dict[str, tuple[Passes, list[str]]] = {
         ],
     ),
     "a person who mends one mistake, and makes the next": (
-        [
-            (60, UpToDate(replace(NOTHING, problems=(unknown(number),))))
-            for number in (1, 2, 2, 3)
-        ],
+        [(60, UpToDate(replace(NOTHING, problems=(unknown(number),)))) for number in (1, 2, 2, 3)],
         [
             f'WARNING pool.yaml:4:5: "pods-{number}" is not a subnet [unknown-subnet]'
             for number in (1, 2, 3)

@@ -80,8 +80,10 @@ def test_nobody_waits_for_anybody(tmp_path):
     told = subjects(remote)
     assert told.count("theirs") == 3
     ours = [subject for subject in told if subject != "theirs"]
+    # Who hears late may undo a change once.
+    assert len(ours) <= (10 if apart < AT_ONCE else 20)
     if apart < AT_ONCE:
-        assert len(ours) == len(set(ours)) <= 10
+        assert len(ours) == len(set(ours))
     assert prefixes_of(remote)[0] == numbered(9)
     times = status_of(remote)
     assert times.acquired_at >= times.history[0].acquired_at

@@ -20,6 +20,14 @@ FOLLOWS = {
     "a merge": ("a: &x\n  b: 2001:db8:a::/64 <home:prefix>\nc:\n  <<: *x\n  d: 1\n", ["4:7"]),
     "an anchor inside": ("a: <home:rewrite>\n  b: &x 2001:db8:a::1\nc: *x\n", ["3:4"]),
     "a key": ("a: &x 2001:db8:a::/64 <home:prefix>\n*x : 1\n", ["2:1"]),
+    "the last anchor of a name before it": (
+        "a: &x 2001:db8:a::/64 <home:prefix>\nb: *x\nd: &x 5\nc: *x\n",
+        ["2:4"],
+    ),
+    "an anchor of the name behind it": (
+        "b: &x 5\nc: *x\na: &x 2001:db8:a::/64 <home:prefix>\nd: *x\n",
+        ["4:4"],
+    ),
     "no alias of its own": ("a: &x 2001:db8:a::/64 <home:prefix>\ny: &y 1\nb: *y\n", []),
 }
 
