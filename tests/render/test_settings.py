@@ -34,6 +34,10 @@ REFUSED = {
         b"a: 1\n---\n# none\n---\nlists: []\n",
         "gitops-prefix.yaml:4:1: a second document begins here, and only one is read",
     ),
+    "a document behind the end of one": (
+        b"a: 1\n...\n---\nlists: []\n",
+        "gitops-prefix.yaml:3:1: a second",
+    ),
     "a document behind an empty one": (
         b"---\n---\nlists: []\n",
         "gitops-prefix.yaml:2:1: a second",
