@@ -117,7 +117,13 @@ class Command(click.Command):
         keys: list[Problem] = ctx.meta.get(WRONG_KEYS, [])
         if wrong or keys:
             # A wrong option counts as not given, so nothing that names it is known to be true.
-            flags = {
+            given = {
+                f"--{name.replace('_', '-')}"
+                for name, place in ctx.meta.get(PLACES, {}).items()
+                if place in {problem.place for problem in keys}
+            }
+            wrong = [error for error in wrong if not _misses(error, given)]
+            flags = given | {
                 flag
                 for error in wrong
                 if isinstance(error, click.BadParameter) and error.param
@@ -144,6 +150,13 @@ class Command(click.Command):
                 formatter.write_dl(records)
         with formatter.section("Options"):
             formatter.write_dl(everywhere)
+
+
+def _misses(error: click.UsageError, given: set[str]) -> bool:
+    """Whether an option is called missing that the file gives, though wrongly."""
+    if not isinstance(error, click.MissingParameter) or error.param is None:
+        return False
+    return not given.isdisjoint(error.param.opts)
 
 
 def _words(text: str) -> set[str]:

@@ -276,7 +276,7 @@ def test_what_was_released_before_the_lead_changed_is_looked_at_again():
 
 def test_the_last_answer_of_before_the_lead_changed_is_not_the_end():
     cluster = Meanwhile()
-    with thread(cluster) as daemon:
+    with thread(cluster, again=0.01) as daemon:
         cluster.happens.append(daemon.lead)
         daemon.take(*UP, 0.0)
         cluster.wait(*["release ours"] * 2)

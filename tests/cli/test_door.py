@@ -128,6 +128,14 @@ def test_a_file_of_options_that_is_wrong(content: str, message: str, nowhere, ca
     assert capsys.readouterr().err.startswith(message)
 
 
+def test_an_option_that_the_file_gives_wrongly_is_not_called_missing(nowhere, capsys):
+    (nowhere / "gitops-prefix.yaml").write_text("repo: [x]\nbranch: main\n")
+    assert enter(["run"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith('gitops-prefix.yaml:1:1: error: "repo" must be one value')
+    assert "--repo" not in said
+
+
 NUMBERS = {
     "a duration without a unit": ("timeout: 5\n", "'5' is not a duration"),
     "a number with a point": ("timeout: 0.5\n", "'0.5' is not a duration"),
