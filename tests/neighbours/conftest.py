@@ -26,11 +26,15 @@ def neighbourhood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServe
 
 @pytest.fixture
 def space(neighbourhood: ApiServer) -> Iterator[str]:
-    """A fresh namespace; Services, and what is cluster-wide, are deleted after the test."""
+    """A fresh namespace; what is in it, and what is cluster-wide, is deleted after the test.
+
+    Argo CD takes an object for its Application's by the name of the Application alone, so what
+    one test leaves would be out of sync in the next.
+    """
     name = f"space-{next(_numbers)}"
     neighbourhood.kubectl("create", "namespace", name)
     yield name
-    neighbourhood.kubectl("delete", "services", "--all", "-n", name)
+    neighbourhood.kubectl("delete", "services,configmaps", "--all", "-n", name)
     neighbourhood.kubectl("delete", "ipaddresspools", "--all", "-n", METALLB)
     neighbourhood.kubectl("delete", "--all", "--wait=false", ",".join(names(scope="Cluster")))
 

@@ -194,8 +194,7 @@ def test_below_an_application_of_applications_nothing_is_put_back(
             home.renumber(C)
             home.published(C)
             home.sees(lambda: home.agrees(C, *names), "C, the last one made anew", turn)
-            # After several repairs it waits up to five minutes with the next one.
-            home.sees(lambda: synced_at(home, "network", home.head()), "in sync", turn, 600.0)
+            home.sees(lambda: synced_at(home, "network", home.head()), "in sync", turn)
 
 
 @NEIGHBOURS
